@@ -1,0 +1,1 @@
+"""genexp: experiments with likelihood-based generative models, from the command line."""

@@ -1,0 +1,189 @@
+"""RunFolder: the only writer below a run folder.
+
+    config.yaml run.json metrics.json history.jsonl log.txt checkpoints/ figures/ samples/
+
+Every file is written to a temporary name, synced and renamed, so a reader never meets half a file; history.jsonl
+and log.txt are appended to, whole lines at a time.
+"""
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import yaml
+from tqdm import tqdm
+
+from genexp.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+
+class RunFolder:
+    """One run on disk. `id` is the folder's name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+        self._log: IO[str] | None = None
+        self._history: IO[str] | None = None
+
+    @classmethod
+    def create(cls, experiment: str, run_dir: str | None, root: Path = Path("outputs")) -> "RunFolder":
+        """A new folder: `run_dir`, or outputs/<experiment>/<date>_<time>_<id>. Never an existing one."""
+        if run_dir is None:
+            stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+            path = root / experiment / f"{stamp}_{secrets.token_hex(2)}"
+        else:
+            path = Path(run_dir).expanduser()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+        except FileExistsError:
+            if run_dir is None:
+                return cls.create(experiment, run_dir, root)
+            if not path.is_dir() or any(path.iterdir()):
+                raise UserError(f"run_dir={run_dir}: exists already, and a run never overwrites another") from None
+        except OSError as failure:
+            raise UserError(f"cannot make the run folder {path}: {failure.strerror}") from None
+        return cls(path)
+
+    # --- what a run is ---------------------------------------------------------------------------------------
+
+    def write_config(self, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
+        """config.yaml: the whole resolved configuration and the overrides as typed."""
+        text = yaml.safe_dump({**settings, "overrides": list(overrides)}, sort_keys=False, allow_unicode=True)
+        self._replace("config.yaml", text.encode())
+
+    def update(self, **fields: Any) -> None:
+        """Merge `fields` into run.json."""
+        path = self.path / "run.json"
+        known = json.loads(path.read_text()) if path.exists() else {"id": self.id}
+        self._replace("run.json", _json({**known, **fields}, indent=2))
+
+    def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
+        """metrics.json: flat {name: number | string | null}."""
+        self._replace("metrics.json", _json(dict(metrics), indent=2))
+
+    # --- what a run says as it goes --------------------------------------------------------------------------
+
+    def say(self, text: str = "") -> None:
+        """One line on the terminal and in log.txt."""
+        tqdm.write(text)
+        sys.stdout.flush()
+        if self._log is None:
+            self._log = (self.path / "log.txt").open("a", encoding="utf-8")
+        self._log.write(text + "\n")
+        self._log.flush()
+
+    def log_history(self, line: Mapping[str, float | int]) -> None:
+        """Append one line to history.jsonl."""
+        if self._history is None:
+            self._history = (self.path / "history.jsonl").open("a", encoding="utf-8")
+        self._history.write(_json(dict(line)).decode())
+        self._history.flush()
+
+    def history(self) -> list[dict[str, float]]:
+        """The whole lines of history.jsonl; a torn last line is left out."""
+        path = self.path / "history.jsonl"
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def cut_history(self, step: int) -> None:
+        """Forget the lines after `step`: a resumed run writes them again."""
+        kept = [line for line in self.history() if line["step"] <= step]
+        self.close()
+        self._replace("history.jsonl", b"".join(_json(line) for line in kept))
+
+    # --- what a run makes ------------------------------------------------------------------------------------
+
+    @property
+    def checkpoints(self) -> Path:
+        folder = self.path / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def save_figure(self, name: str, picture: "Figure | Image") -> Path:
+        """figures/<name>.png from a matplotlib figure or a Pillow image."""
+        return self._save_picture(Path("figures") / f"{name}.png", picture)
+
+    def save_gif(self, name: str, frames: Sequence["Image"], fps: int, hold_last: float = 1.5) -> Path:
+        """figures/<name>.gif; the last frame stays for `hold_last` seconds before the loop begins again."""
+        durations = [round(1000 / fps)] * len(frames)
+        durations[-1] = round(1000 * hold_last)
+        with self._temporary(Path("figures") / f"{name}.gif") as (temporary, final):
+            frames[0].save(temporary, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        return final
+
+    def save_samples(self, arrays: Mapping[str, "np.ndarray"], picture: "Figure | Image | None" = None) -> Path:
+        """samples/samples.npz and, beside it, a picture of the samples."""
+        import numpy as np
+
+        with self._temporary(Path("samples") / "samples.npz") as (temporary, final), temporary.open("wb") as file:
+            np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]
+        if picture is not None:
+            self._save_picture(Path("samples") / "samples.png", picture)
+        return final
+
+    def close(self) -> None:
+        for file in (self._log, self._history):
+            if file is not None:
+                file.close()
+        self._log = self._history = None
+
+    def _save_picture(self, name: Path, picture: "Figure | Image") -> Path:
+        with self._temporary(name) as (temporary, final):
+            if hasattr(picture, "savefig"):
+                picture.savefig(temporary, format="png", dpi=120)
+            else:
+                picture.save(temporary, "PNG")
+        return final
+
+    def _replace(self, name: str, content: bytes) -> None:
+        with self._temporary(Path(name)) as (temporary, _):
+            temporary.write_bytes(content)
+
+    def _temporary(self, name: Path) -> "Replacing":
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True)
+        return Replacing(path)
+
+
+class Replacing:
+    """`with Replacing(path) as (temporary, path)`: what is written to `temporary` becomes `path`, whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def __enter__(self) -> tuple[Path, Path]:
+        return self.temporary, self.path
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.temporary.unlink(missing_ok=True)
+            return
+        sync(self.temporary)
+        os.replace(self.temporary, self.path)
+        if sys.platform != "win32":
+            sync(self.path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's entries, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _json(value: Any, indent: int | None = None) -> bytes:
+    return (json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False) + "\n").encode()

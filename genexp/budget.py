@@ -1,0 +1,58 @@
+"""When training ends, and how far it has come."""
+
+import time
+from dataclasses import dataclass
+
+from genexp.data.base import Stream
+from genexp.errors import UserError
+from genexp.settings import TrainerSettings
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The limits of a training; of several, the one that is nearest counts."""
+
+    steps: int | None
+    seconds: float | None
+
+    @classmethod
+    def of(cls, settings: TrainerSettings, stream: Stream) -> "Budget":
+        limits = [] if settings.max_steps is None else [settings.max_steps]
+        if settings.max_epochs is not None:
+            if stream.steps_per_epoch is None:
+                raise UserError("trainer.max_epochs: this data set draws fresh samples, without epochs", hint="set max_steps")
+            limits.append(settings.max_epochs * stream.steps_per_epoch)
+        return cls(min(limits, default=None), settings.max_seconds)
+
+    def progress(self, step: int, seconds: float) -> float:
+        """The share of the budget that is used, in [0, 1]."""
+        by_step = step / self.steps if self.steps else 0.0
+        by_time = seconds / self.seconds if self.seconds is not None else 0.0
+        return min(1.0, max(by_step, by_time))
+
+    def spent(self, step: int, seconds: float) -> bool:
+        return (self.steps is not None and step >= self.steps) or (self.seconds is not None and seconds >= self.seconds)
+
+
+class Stopwatch:
+    """Seconds of training; evaluation and checkpoints run inside `with stopwatch.paused():` and do not count."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._before = seconds
+        self._since: float | None = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return self._before + (0.0 if self._since is None else time.perf_counter() - self._since)
+
+    def stop(self) -> None:
+        self._before, self._since = self.seconds, None
+
+    def paused(self) -> "Stopwatch":
+        return self
+
+    def __enter__(self) -> None:
+        self.stop()
+
+    def __exit__(self, *_: object) -> None:
+        self._since = time.perf_counter()

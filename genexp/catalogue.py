@@ -1,0 +1,29 @@
+"""What there is to run: the YAML files under conf/, one line each. Light enough for instant answers: nothing is composed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
+
+KINDS = {"experiments": "experiment", "datasets": "dataset", "models": "model"}
+
+
+def entries(kind: str, config_dirs: Sequence[Path] = ()) -> dict[str, str]:
+    """Name → one line of description, for `experiments`, `datasets` or `models`."""
+    found = {}
+    for root in (CONF, *config_dirs):
+        folder = root / KINDS[kind]
+        for path in sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path)):
+            found[path.relative_to(folder).with_suffix("").as_posix()] = describe(path)
+    return found
+
+
+def describe(path: Path) -> str:
+    """The first comment of a YAML file that is not an instruction to Hydra (`# @package …`)."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") and not line.startswith("# @"):
+            return line.lstrip("# ").strip()
+        if line and not line.startswith("#"):
+            break
+    return ""

@@ -1,0 +1,47 @@
+"""Checkpoints: atomic, verified, safe to load.
+
+A checkpoint is a dictionary of tensors and plain Python values. It is written to a temporary name, synced, loaded
+again to see that it is whole, and only then renamed. Loading never executes anything (`weights_only=True`).
+"""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genexp.artifacts import Replacing
+from genexp.errors import UserError
+
+FORMAT = 1
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write `state`; afterwards `path` holds either all of it or what it held before."""
+    with Replacing(path) as (temporary, _):
+        torch.save({"format": FORMAT, **state}, temporary)
+        load(temporary)
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The state in `path`; UserError when it is missing, damaged, or something else than a checkpoint."""
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"no checkpoint at {path}") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError):
+        raise UserError(f"{path} is damaged or not a genexp checkpoint") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise UserError(f"{path} is not a checkpoint of this version of genexp")
+    return state
+
+
+def random_state() -> dict[str, Any]:
+    """The state of every random number generator that training draws from."""
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"].cpu())
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([device_state.cpu() for device_state in state["cuda"]])

@@ -1,0 +1,174 @@
+"""Composition and validation of a run's configuration: Hydra puts it together, the schemas check it.
+
+Every key and every name is known before anything runs; what is wrong comes back as one UserError.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from genexp.catalogue import CONF
+from genexp.errors import UserError, nearest, unknown
+from genexp.settings import RunSettings, validate
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A whole configuration and how the user asked for it."""
+
+    settings: RunSettings
+    overrides: tuple[str, ...]
+
+
+def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Composed:
+    """The configuration that `overrides` (as typed: `key=value`, `group=name`) describe, checked whole."""
+    with _hydra(config_dirs) as search_path:
+        parsed = [parse_override(text) for text in overrides]
+        groups = [item for item in parsed if _is_group(item)]
+        for item in groups:
+            _check_choice(item)
+        base = _compose([item.input_line or "" for item in groups] + search_path)
+        known = OmegaConf.to_container(base, resolve=False)
+        for item in parsed:
+            if item not in groups:
+                _check_key(item, known)
+        config = _compose([*overrides, *search_path])
+        experiment = config.hydra.runtime.choices.get("experiment")
+        values = _plain(config)
+    if not experiment:
+        raise UserError("experiment=null: a run needs an experiment", hint="genexp list experiments")
+    return Composed(settings=check({**values, "experiment": experiment}), overrides=tuple(overrides))
+
+
+def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
+    """The configuration of an earlier run, with overrides of what may change when it goes on."""
+    try:
+        values = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as failure:
+        raise UserError(f"{run / 'config.yaml'} cannot be read ({type(failure).__name__})") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{run / 'config.yaml'} is not a configuration")
+    typed = values.pop("overrides", [])
+    for text in overrides:
+        item = parse_override(text)
+        _check_key(item, values)
+        *path, key = item.key_or_group.split(".")
+        if path not in (["trainer"], ["evaluation"], ["figures"]) or key in ("batch_size", "optimizer", "ema"):
+            raise UserError(f"{item.key_or_group} cannot be changed when a run goes on", hint="start a new one with genexp run")
+        values[path[0]][key] = item.value()
+    return Composed(settings=check(values), overrides=(*typed, *overrides))
+
+
+def check(values: dict[str, Any]) -> RunSettings:
+    """A RunSettings from plain values: the run's own keys first, then those of its data set and its model."""
+    settings = validate(RunSettings, values)
+    from genexp.registry import datasets, models  # the components import torch: only once the rest is right
+
+    parts = {"dataset": datasets.validate(settings.dataset), "model": models.validate(settings.model)}
+    return settings.model_copy(update=parts)
+
+
+def parse_override(text: str) -> Override:
+    """One override as Hydra reads it; UserError where it is not of the form key=value."""
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException:
+        if "=" not in text.lstrip("~+"):
+            raise UserError(f"'{text}' is not of the form key=value", hint="for example: trainer.lr=3e-4") from None
+        key, _, value = text.partition("=")
+        quoted = value.strip("\"'").replace('"', '\\"')
+        raise UserError(f"cannot read the value of '{key}': {value}", hint=f"quote it: '{key}=\"{quoted}\"'") from None
+
+
+def options(group: str) -> list[str]:
+    """Every name that `group=` accepts, those in sub-folders as folder/name (inside `_hydra` only)."""
+    loader = GlobalHydra.instance().config_loader()
+    names = list(loader.get_group_options(group, ObjectType.CONFIG))
+    for folder in loader.get_group_options(group, ObjectType.GROUP):
+        names += [f"{folder}/{name}" for name in options(f"{group}/{folder}")]
+    return names
+
+
+@contextmanager
+def _hydra(config_dirs: Sequence[Path]) -> Iterator[list[str]]:
+    """Hydra initialised on conf/; yields the override that adds the user's own folders."""
+    for folder in config_dirs:
+        if not folder.is_dir():
+            raise UserError(f"--config-dir {folder}: no such folder")
+    if GlobalHydra.instance().is_initialized():  # inside a sweep's job
+        GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), job_name="genexp", version_base="1.3"):
+        paths = ",".join(f"'file://{folder.resolve()}'" for folder in config_dirs)
+        yield [f"hydra.searchpath=[{paths}]"] if paths else []
+
+
+def _compose(overrides: list[str]) -> Any:
+    try:
+        return hydra_compose("config", overrides, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as failure:
+        raise UserError(str(failure).strip().splitlines()[0]) from failure
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    """The configuration without Hydra's own node, interpolations resolved, as plain Python."""
+    config = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    try:
+        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as failure:
+        raise UserError(str(failure).strip().splitlines()[0]) from failure
+
+
+def _is_group(item: Override) -> bool:
+    return bool(options(item.key_or_group))
+
+
+def _check_choice(item: Override) -> None:
+    """The value of a group override must be one of its options."""
+    group, allowed = item.key_or_group, options(item.key_or_group)
+    if item.is_delete():
+        raise UserError(f"'{item.input_line}': {group} cannot be left out", hint=f"there are: {', '.join(sorted(allowed))}")
+    choice = item.value()
+    if choice is not None and str(choice) not in allowed:
+        raise unknown(group, str(choice), allowed)
+
+
+def _check_key(item: Override, known: Any) -> None:
+    """The key of a value override must exist, with or without `+`; keys cannot be deleted."""
+    if item.is_hydra_override():
+        return
+    path: list[str] = []
+    for part in item.key_or_group.split("."):
+        if not isinstance(known, dict) or part not in known:
+            inside = ".".join(path)
+            near = nearest(part, [key for key in known if key != "hydra"]) if isinstance(known, dict) else None
+            near = ".".join([*path, near]) if near else _anywhere(part)
+            message = f"unknown key '{item.key_or_group}'" + (f"; did you mean '{near}'?" if near else "")
+            keys = [key for key in known if key != "hydra"] if isinstance(known, dict) else []
+            raise UserError(message, hint=f"known keys{' of ' + inside if inside else ''}: {', '.join(keys)}" if keys else None)
+        path.append(part)
+        known = known[part]
+    if item.is_delete():
+        raise UserError(f"'{item.input_line}': a key cannot be deleted", hint=f"set it instead: {item.key_or_group}=…")
+
+
+def _anywhere(name: str) -> str | None:
+    """The trainer or run key called nearly `name`, wherever it lives: `lr` is found as `trainer.lr`."""
+    nested = {"trainer": None, "evaluation": None, "figures": None}
+    for section in nested:
+        fields = RunSettings.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
+        if name in fields:
+            return f"{section}.{name}"
+    return None

@@ -1,0 +1,113 @@
+"""What a data set is to the rest of genexp, and the two ways of drawing batches from one."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model may know about the data before it sees any: the shape of one example, and the class names."""
+
+    shape: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples `x` of shape (batch, *shape) and, where there are classes, labels of shape (batch,)."""
+
+    x: Tensor
+    label: Tensor | None = None
+
+
+class Stream(Protocol):
+    """An endless source of training batches. Its state, saved and loaded, continues the same sequence."""
+
+    steps_per_epoch: int | None
+
+    def next(self) -> Batch: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Dataset(Protocol):
+    """A data set, on one device. `study` names what is measured and drawn of models trained on it."""
+
+    spec: DataSpec
+    study: str
+
+    def to(self, device: torch.device) -> "Dataset": ...
+
+    def describe(self) -> str: ...
+
+    def train_stream(self, batch_size: int, seed: int) -> Stream: ...
+
+    def heldout(self, size: int, seed: int) -> Batch: ...
+
+
+class Density(Protocol):
+    """A distribution that fresh samples can be drawn from: x ~ p, exactly."""
+
+    device: torch.device
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor: ...
+
+
+class FreshStream:
+    """Batches drawn anew from a density each time: nothing is ever seen twice, and there are no epochs."""
+
+    steps_per_epoch = None
+
+    def __init__(self, density: Density, batch_size: int, seed: int) -> None:
+        self.density = density
+        self.batch_size = batch_size
+        self.generator = torch.Generator(density.device).manual_seed(seed)
+
+    def next(self) -> Batch:
+        return Batch(self.density.sample(self.batch_size, self.generator))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.generator.set_state(state["generator"].cpu())
+
+
+class EpochStream:
+    """Batches of a finite set in device memory, in a new random order each epoch; a short last batch is dropped.
+
+    The order of epoch e depends on (seed, e) alone, so (epoch, position) is all there is to save.
+    """
+
+    def __init__(self, x: Tensor, label: Tensor | None, batch_size: int, seed: int) -> None:
+        self.x = x
+        self.label = label
+        self.batch_size = min(batch_size, len(x))
+        self.seed = seed
+        self.steps_per_epoch = len(x) // self.batch_size
+        self.step = 0
+        self._order = self._permutation(0)
+
+    def next(self) -> Batch:
+        epoch, position = divmod(self.step, self.steps_per_epoch)
+        if position == 0:
+            self._order = self._permutation(epoch)
+        index = self._order[position * self.batch_size : (position + 1) * self.batch_size]
+        self.step += 1
+        return Batch(self.x[index], None if self.label is None else self.label[index])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        self._order = self._permutation(self.step // self.steps_per_epoch)
+
+    def _permutation(self, epoch: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        return torch.randperm(len(self.x), generator=generator).to(self.x.device)

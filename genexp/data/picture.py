@@ -1,0 +1,92 @@
+"""A picture of a code, or of anything dark on light, as a grid of black and white cells in [−1, 1]²."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from genexp.errors import UserError
+
+MAX_PIXELS = 64_000_000
+CODE_SIDES = range(21, 178, 4)  # modules a side of QR versions 1 to 40
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Black cells (rows, columns; row 0 on top) of side `cell`, the upper left corner at (left, top), y up."""
+
+    black: np.ndarray
+    left: float
+    top: float
+    cell: float
+    is_code: bool
+
+
+def read_grid(path: Path, raster: int) -> Grid:
+    """The module grid of a square code where one is found, else the picture's dark area on `raster` cells a side."""
+    black = _black_pixels(path)
+    height, width = black.shape
+    unit = 2 / max(height, width)  # of a pixel, when the longer side spans [−1, 1]
+    rows, columns = (np.flatnonzero(black.any(axis)) for axis in (1, 0))
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    modules = find_modules(black[top:bottom, left:right])
+    if modules is not None:
+        cell = (bottom - top + right - left) / 2 / len(modules) * unit
+        return Grid(modules, (left - width / 2) * unit, (height / 2 - top) * unit, cell, True)
+    scale = min(1.0, raster / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    area = np.asarray(Image.fromarray(black.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)) >= 128
+    if not area.any():
+        raise UserError(f"{path}: its black parts are too thin for dataset.raster={raster}", hint="try a larger dataset.raster")
+    cell = 2 / max(area.shape)
+    return Grid(area, -area.shape[1] * cell / 2, area.shape[0] * cell / 2, cell, False)
+
+
+def find_modules(black: np.ndarray, agreement: float = 0.97) -> np.ndarray | None:
+    """The modules of a square code that fills `black`, or None.
+
+    n modules a side are believed when nearly all pixels agree with the majority of their module, and fewer do at
+    the next possible n: on a picture without a grid the agreement only grows with n.
+    """
+    height, width = black.shape
+    if min(height, width) < CODE_SIDES[0] or abs(height - width) > 0.02 * max(height, width) + 1:
+        return None
+    agreed = {n: _majority(black, n) for n in CODE_SIDES if n <= min(height, width)}
+    for n, (modules, share) in agreed.items():
+        following = agreed.get(n + 4)
+        if share >= agreement and (following is None or following[1] < share):
+            return modules
+    return None
+
+
+def _majority(black: np.ndarray, n: int) -> tuple[np.ndarray, float]:
+    """Black by majority in each of n × n modules, and the share of pixels that agree with it."""
+    height, width = black.shape
+    row = np.arange(height) * n // height
+    column = np.arange(width) * n // width
+    module = (row[:, None] * n + column).ravel()
+    total = np.bincount(module, minlength=n * n)
+    dark = np.bincount(module, weights=black.ravel(), minlength=n * n)
+    return (2 * dark > total).reshape(n, n), float(np.maximum(dark, total - dark).sum() / black.size)
+
+
+def _black_pixels(path: Path) -> np.ndarray:
+    """(height, width) booleans: darker than half way between the picture's darkest and lightest grey."""
+    if not path.is_file():
+        raise UserError(f"dataset.image={path}: no such file")
+    try:
+        with Image.open(path) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                size = f"{picture.width}×{picture.height} pixels"
+                raise UserError(f"{path}: {size}; at most {MAX_PIXELS // 10**6} million are read")
+            rgba = picture.convert("RGBA")
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as failure:
+        raise UserError(f"{path}: not a readable picture ({type(failure).__name__})") from None
+    paper = Image.new("RGBA", rgba.size, "white")
+    grey = np.asarray(Image.alpha_composite(paper, rgba).convert("L"))
+    darkest, lightest = int(grey.min()), int(grey.max())
+    if darkest >= 128:
+        raise UserError(f"{path}: nothing in it is black")
+    threshold = 128 if lightest < 128 else (darkest + lightest + 1) // 2
+    return grey < threshold

@@ -1,0 +1,28 @@
+"""The one exception that means "you asked for something that cannot be done"."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake of the user's: printed as one line `error: …` (and one line `hint: …`), exit code 2."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = " ".join(message.split())
+        self.hint = hint
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name most like `name`, or None when nothing is near."""
+    by_folded = {candidate.lower(): candidate for candidate in allowed}
+    match = get_close_matches(name.lower(), by_folded, n=1, cutoff=0.5)
+    return by_folded[match[0]] if match else None
+
+
+def unknown(what: str, name: str, allowed: Iterable[str]) -> UserError:
+    """The error for a name that does not exist: the nearest one that does, and all there are."""
+    allowed = sorted(allowed)
+    guess = nearest(name, allowed)
+    message = f"unknown {what} '{name}'" + (f"; did you mean '{guess}'?" if guess else "")
+    return UserError(message, hint=f"there are: {', '.join(allowed)}" if allowed else None)

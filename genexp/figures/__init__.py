@@ -1,0 +1,1 @@
+"""Arrays → pictures and animations. No model, no path, no configuration."""

@@ -1,0 +1,87 @@
+"""Pictures of points in the plane."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from genexp.figures.style import DENSITY, INK, ORANGE, panels, plane
+
+
+def target_and_samples(target: np.ndarray, samples: np.ndarray, title: str) -> Figure:
+    """True points beside generated ones, both (n, 2), as dots on equal axes (Figure 6 of the article)."""
+    figure, [[left, right]] = panels(1, 2, 4.2, 4.3)
+    for axes, points, name in ((left, target, "target"), (right, samples, title)):
+        axes.plot(points[:, 0], points[:, 1], ",", color=INK, alpha=0.6, rasterized=True)
+        plane(axes, f"{name}: {len(points):,} points")
+    return figure
+
+
+def density(samples: np.ndarray, truth: float, pixels: int = 200) -> Figure:
+    """The density of samples (n, 2) in units of the true density on black, so that 1 is right on black and 0 on white."""
+    edges = np.linspace(-1, 1, pixels + 1)
+    counts, _, _ = np.histogram2d(samples[:, 0], samples[:, 1], bins=(edges, edges))
+    relative = counts / len(samples) / (2 / pixels) ** 2 / truth
+    figure, [[axes]] = panels(1, 1, 5.2, 4.4)
+    image = axes.imshow(relative.T, origin="lower", extent=(-1, 1, -1, 1), cmap=DENSITY, vmin=0, vmax=2, interpolation="nearest")
+    plane(axes, "density of the samples")
+    figure.colorbar(image, ax=axes, label="density / true density on black", extend="max")
+    return figure
+
+
+def velocity_fields(grid: np.ndarray, fields: dict[str, np.ndarray], times: np.ndarray) -> Figure:
+    """Arrows of several velocity fields, one row each, at several times.
+
+    Args:
+        grid: (n, 2), where the arrows stand. fields: name → (times, n, 2). times: (times,).
+    """
+    figure, axes = panels(len(fields), len(times), 2.9, 3.0)
+    for row, (name, field) in zip(axes, fields.items(), strict=True):
+        for cell, velocity, t in zip(row, field, times, strict=True):
+            speed = np.linalg.norm(velocity, axis=1)
+            typical = float(np.quantile(speed, 0.98)) or 1.0
+            arrows = velocity / np.maximum(1, speed / typical)[:, None]
+            cell.quiver(*grid.T, *arrows.T, np.minimum(speed, typical), cmap=DENSITY, angles="xy", scale=14 * typical, width=0.004)
+            plane(cell, f"{name}, t = {t:g}")
+            cell.tick_params(labelsize=7)
+    return figure
+
+
+def loss_curve(history: list[dict[str, float]], floor: float | None, floor_name: str) -> Figure:
+    """Training and held-out loss against the step, the floor drawn in; on the right what is left above the floor."""
+    train = np.array([(line["step"], line["loss"]) for line in history if "loss" in line]).reshape(-1, 2)
+    heldout = np.array([(line["step"], line["heldout/loss"]) for line in history if "heldout/loss" in line]).reshape(-1, 2)
+    figure, [[left, right]] = panels(1, 2, 4.4, 3.2)
+    left.plot(*train.T, color=INK, alpha=0.35, lw=0.8, label="training objective")
+    left.plot(*heldout.T, color=ORANGE, marker=".", label="held-out loss")
+    if floor is not None:
+        left.axhline(floor, color=INK, ls="--", lw=1, label=f"{floor_name}: {floor:.4f}")
+    left.set(title="loss", xlabel="step", ylabel="loss")
+    known = [heldout[:, 1], train[:, 1]] if len(heldout) else [train[:, 1]]
+    values = np.concatenate(known)
+    if len(values):
+        low, high = np.quantile(values, [0, 0.95])
+        low = min(low, floor) if floor is not None else low
+        left.set_ylim(low - 0.05 * (high - low) - 1e-6, high + 0.2 * (high - low) + 1e-6)
+    left.legend()
+    base = floor if floor is not None else 0.0
+    above = heldout[heldout[:, 1] > base] if len(heldout) else heldout
+    right.plot(above[:, 0], above[:, 1] - base, color=ORANGE, marker=".")
+    right.set(title="held-out loss above the floor" if floor is not None else "held-out loss", xlabel="step", yscale="log" if len(above) else "linear")
+    return figure
+
+
+def flow_frames(trajectory: np.ndarray, size: int, limit: float = 1.25) -> list[Image.Image]:
+    """One square picture of `size` pixels per frame of points moving, trajectory (frames, n, 2), time 0 to 1 written in."""
+    palette = [round(255 + (ink - 255) * level / 15) for level in range(16) for ink in bytes.fromhex(INK[1:])]
+    font = ImageFont.load_default(max(11, size // 30))
+    frames = []
+    for index, points in enumerate(trajectory):
+        edges = np.linspace(-limit, limit, size + 1)
+        counts, _, _ = np.histogram2d(-points[:, 1], points[:, 0], bins=(edges, edges))
+        levels = np.minimum(15, counts * 9).astype(np.uint8)
+        frame = Image.fromarray(levels, "P")
+        frame.putpalette(palette)
+        t = index / (len(trajectory) - 1)
+        ImageDraw.Draw(frame).text((size // 40, size // 60), f"t = {t:.2f}", fill=15, font=font)
+        frames.append(frame)
+    return frames

@@ -1,0 +1,50 @@
+"""From points to a picture, and from a picture to what a scanner reads in it."""
+
+import numpy as np
+
+from genexp.errors import UserError
+
+
+def draw_points(points: np.ndarray, pixels: int | None = None) -> np.ndarray:
+    """A black-on-white picture, uint8 (side, side), of points (n, 2) in [−1, 1]² — from the points alone.
+
+    Points are counted per pixel, the counts averaged over 3×3 pixels, and a pixel is black where that is at least half of
+    what black pixels hold. `pixels` a side default to about eight points in each pixel of a half-black square.
+    """
+    pixels = pixels or int(np.clip(np.sqrt(len(points) / 4), 64, 1024))
+    edges = np.linspace(-1, 1, pixels + 1)
+    counts, _, _ = np.histogram2d(-points[:, 1], points[:, 0], bins=(edges, edges))
+    padded = np.pad(counts, 1)
+    smooth = np.mean([padded[i : i + pixels, j : j + pixels] for i in range(3) for j in range(3)], axis=0)
+    dark = smooth[smooth > smooth.mean()]
+    black = smooth >= (np.median(dark) / 2 if len(dark) else np.inf)
+    return np.where(black, 0, 255).astype(np.uint8)
+
+
+def draw_cells(black: np.ndarray, border: int = 4) -> np.ndarray:
+    """The cells themselves as a picture, one pixel each, inside a white border."""
+    return np.where(np.pad(black, border), 0, 255).astype(np.uint8)
+
+
+def decode(picture: np.ndarray) -> str | None:
+    """The text zxing-cpp reads in a picture (uint8, grey), or None."""
+    import zxingcpp
+
+    results = zxingcpp.read_barcodes(_ready(picture), formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode))
+    return results[0].text if results else None
+
+
+def decode_opencv(picture: np.ndarray) -> str | None:
+    """The text OpenCV's detector reads, or None. UserError when OpenCV is not installed."""
+    try:
+        import cv2
+    except ImportError:
+        raise UserError("decoded_opencv needs OpenCV", hint="pip install 'genexp[opencv]'") from None
+    text, *_ = cv2.QRCodeDetector().detectAndDecode(_ready(picture))
+    return text or None
+
+
+def _ready(picture: np.ndarray, smallest: int = 800, border: float = 0.1) -> np.ndarray:
+    """The picture with a white border, enlarged to whole multiples of its pixels: scanners want both."""
+    picture = np.pad(picture.astype(np.uint8), round(border * len(picture)), constant_values=255)
+    return np.ascontiguousarray(np.kron(picture, np.ones((-(-smallest // len(picture)),) * 2, dtype=np.uint8)))

@@ -1,0 +1,1 @@
+"""Models: one module each. A module registers its model by name when it is imported."""

@@ -1,0 +1,236 @@
+"""`model=flow_matching`: learn the velocity that carries noise into data.
+
+    path       x_t = (1−t) x₀ + t y,  x₀ ~ N(0, I),  y ~ data,  t from 0 (noise) to 1 (data)
+    velocity   v(x, t) ≈ E[y − x₀ | x_t = x],  by regression on y − x₀
+    sampling   dx/dt = v(x, t) from x(0) = x₀
+
+Source: Lipman et al., Flow Matching for Generative Modeling (2023).
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torchdiffeq import odeint
+
+from genexp.data.base import Batch, DataSpec
+from genexp.models.base import GenerativeModel, Terms
+from genexp.nn.fourier import FourierFeatures, NoiseAwareFourierFeatures
+from genexp.nn.mlp import Activation, ModulatedMLP, mlp
+from genexp.registry import models
+
+EVALUATIONS_PER_STEP = {"euler": 1, "midpoint": 2, "rk4": 4}
+
+
+@dataclass(frozen=True)
+class PathSample:
+    """Points x_t, shape (n, dim), of straight paths at times t, shape (n,), and their velocities y − x₀."""
+
+    x_t: Tensor
+    t: Tensor
+    velocity: Tensor
+
+
+def straight_path(x_0: Tensor, y: Tensor, t: Tensor) -> PathSample:
+    """x_t = (1−t) x₀ + t y and dx_t/dt = y − x₀."""
+    time = t[:, None]
+    return PathSample(x_t=(1 - time) * x_0 + time * y, t=t, velocity=y - x_0)
+
+
+@models.register("flow_matching")
+class FlowMatching(GenerativeModel):
+    """Flow matching on straight paths, for data that are points.
+
+    Args:
+        features: what the network sees of a point. `none`: (x, t) itself. `random`: Fourier features of x, and time through
+            a small network of its own. `noise_aware`: Fourier features of x/t, damped as the noise at time t damps them.
+        num_frequencies, frequency_scale: how many random waves, and the standard deviation of their frequencies in
+            cycles per unit length (none of them for `features=none`).
+        width, depth, activation, layer_norm: the hidden layers (noise_aware has FiLM by time instead of LayerNorm).
+        time_width: width of the network that embeds time.
+        parametrisation: `velocity`: the network is v. `denoiser`: the network is the correction, of unit size at every t,
+            to the field of N(0, data_scale²) data; the same as a denoised point E[y|x_t] with the preconditioning of
+            Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models (2022).
+        data_scale: root mean square of the data's coordinates; used by `denoiser`.
+        time_sampling: of t in training. `uniform`; or `log_noise`: τ = (1−t)/t log-uniform in `noise_range` for all
+            but a share `uniform_share` of the batch, so that every scale of detail gets the same attention.
+        solver, evaluations: of the sampling ODE; fixed steps with that many evaluations of v, or adaptive `dopri5`.
+        time_grid: the solver's times. `uniform`; `power`: t = 1 − (1−u)^grid_power; `log_noise`: τ equidistant in its
+            logarithm within `noise_range`, and a last step from there to t = 1.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        features: Literal["none", "random", "noise_aware"] = "noise_aware",
+        num_frequencies: PositiveInt = 256,
+        frequency_scale: PositiveFloat = 6.0,
+        width: PositiveInt = 256,
+        depth: Annotated[int, Field(ge=1, le=32)] = 3,
+        activation: Activation = "silu",
+        layer_norm: bool = False,
+        time_width: PositiveInt = 64,
+        parametrisation: Literal["velocity", "denoiser"] = "denoiser",
+        data_scale: PositiveFloat = 0.46,
+        time_sampling: Literal["uniform", "log_noise"] = "log_noise",
+        uniform_share: Annotated[float, Field(ge=0, le=1)] = 0.1,
+        noise_range: tuple[PositiveFloat, PositiveFloat] = (1e-3, 3.0),
+        solver: Literal["euler", "midpoint", "rk4", "dopri5"] = "euler",
+        evaluations: PositiveInt = 50,
+        time_grid: Literal["uniform", "power", "log_noise"] = "log_noise",
+        grid_power: Annotated[float, Field(ge=1)] = 2.0,
+    ) -> None:
+        super().__init__()
+        self.dim = spec.shape[0]
+        networks = {"none": PlainField, "random": RandomFourierField, "noise_aware": NoiseAwareField}
+        layers = Layers(width, depth, activation, layer_norm, time_width)
+        self.field = networks[features](self.dim, layers, num_frequencies, frequency_scale)
+        self.parametrisation, self.data_scale = parametrisation, data_scale
+        self.time_sampling, self.uniform_share, self.noise_range = time_sampling, uniform_share, noise_range
+        self.solver, self.evaluations = solver, evaluations
+        self.time_grid, self.grid_power = time_grid, grid_power
+
+    # --- the objective ---------------------------------------------------------------------------------------
+
+    def loss(self, batch: Batch) -> Terms:
+        """Mean squared error per element of the network, in the units of the network's own output."""
+        path = straight_path(torch.randn_like(batch.x), batch.x, self.sample_times(len(batch.x), batch.x.device))
+        skip, scale = self._precondition(path.t)
+        target = (path.velocity - skip * path.x_t) / scale
+        return {"loss": (self.field(path.x_t, path.t).float() - target).square().mean()}
+
+    def validate(self, batch: Batch) -> Terms:
+        """E|v(x_t, t) − (y − x₀)|² per element with t ~ U(0, 1): the plain flow-matching loss, whatever the settings."""
+        t = stratified(len(batch.x), batch.x.device).clamp(1e-5, 1 - 1e-5)
+        path = straight_path(torch.randn_like(batch.x), batch.x, t)
+        return {"loss": (self.velocity(path.x_t, path.t) - path.velocity).square().mean()}
+
+    def sample_times(self, n: int, device: torch.device) -> Tensor:
+        """n training times in (0, 1), stratified."""
+        u = stratified(n, device)
+        if self.time_sampling == "uniform":
+            return u.clamp(1e-5, 1 - 1e-5)
+        even = round(self.uniform_share * n)
+        low, high = (torch.tensor(tau).log().item() for tau in self.noise_range)
+        tau = torch.exp(low + (high - low) * stratified(n - even, device))
+        return torch.cat([stratified(even, device).clamp(1e-5, 1 - 1e-5), 1 / (1 + tau)])
+
+    # --- the field -------------------------------------------------------------------------------------------
+
+    def velocity(self, x: Tensor, t: Tensor) -> Tensor:
+        """v(x, t), shape (n, dim), for points (n, dim) at times (n,) in [0, 1]."""
+        skip, scale = self._precondition(t)
+        return skip * x + scale * self.field(x, t).float()
+
+    def _precondition(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """(a, b) of v = a x + b F. For `denoiser`, with s = data_scale and q² = s²t² + (1−t)² the variance of x_t,
+
+        a = (s²t − (1−t)) / q²,  b = s / q:  a x is the exact field of N(0, s²I) data, and what is left has variance b².
+        """
+        t = t[:, None]
+        if self.parametrisation == "velocity":
+            return torch.zeros_like(t), torch.ones_like(t)
+        s = self.data_scale
+        q_squared = (s * t) ** 2 + (1 - t) ** 2
+        return (s**2 * t - (1 - t)) / q_squared, s / q_squared.sqrt()
+
+    # --- sampling --------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Tensor:
+        """n points, shape (n, dim)."""
+        device = next(self.parameters()).device
+        return self._solve(torch.randn(n, self.dim, device=device), self.times(device))[-1]
+
+    @torch.no_grad()
+    def trajectory(self, x0: Tensor, frames: int) -> Tensor:
+        """Where the points x0, shape (n, dim), are at `frames` times evenly spread over [0, 1]: (frames, n, dim)."""
+        times = self.times(x0.device)
+        shown = torch.linspace(0, 1, frames, device=x0.device)
+        grid = torch.cat([times, shown]).unique()
+        return self._solve(x0, grid)[torch.searchsorted(grid, shown)]
+
+    def times(self, device: torch.device) -> Tensor:
+        """The solver's times, from 0 to 1."""
+        steps = max(1, self.evaluations // EVALUATIONS_PER_STEP.get(self.solver, self.evaluations))
+        u = torch.linspace(0, 1, steps + 1, device=device, dtype=torch.float64)
+        if self.time_grid == "uniform" or steps == 1:
+            grid = u
+        elif self.time_grid == "power":
+            grid = 1 - (1 - u) ** self.grid_power
+        else:
+            low, high = self.noise_range
+            tau = high * (low / high) ** torch.linspace(0, 1, steps - 1, device=device, dtype=torch.float64)
+            grid = torch.cat([u[:1], 1 / (1 + tau), u[-1:]])
+        return grid.float()
+
+    def _solve(self, x0: Tensor, times: Tensor) -> Tensor:
+        """The solution of dx/dt = v(x, t) at `times`, shape (times, n, dim)."""
+
+        def velocity(t: Tensor, x: Tensor) -> Tensor:
+            return self.velocity(x, t.expand(len(x)))
+
+        if self.solver == "dopri5":
+            return odeint(velocity, x0, times, method="dopri5", rtol=1e-4, atol=1e-5)
+        return odeint(velocity, x0, times, method=self.solver)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The shape of a network."""
+
+    width: int
+    depth: int
+    activation: Activation
+    layer_norm: bool
+    time_width: int
+
+
+class PlainField(nn.Module):
+    """An MLP on (x, t)."""
+
+    def __init__(self, dim: int, layers: Layers, num_frequencies: int, frequency_scale: float) -> None:
+        super().__init__()
+        self.trunk = mlp([dim + 1, *[layers.width] * layers.depth, dim], layers.activation, layers.layer_norm)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.trunk(torch.cat([x, t[:, None]], dim=1))
+
+
+class RandomFourierField(nn.Module):
+    """The article's network: Fourier features of x beside an embedding of t, through one trunk."""
+
+    def __init__(self, dim: int, layers: Layers, num_frequencies: int, frequency_scale: float) -> None:
+        super().__init__()
+        self.features = FourierFeatures(dim, num_frequencies, frequency_scale)
+        self.time = nn.Sequential(*mlp([1, layers.time_width, layers.time_width], layers.activation), nn.SiLU())
+        sizes = [2 * num_frequencies + layers.time_width, *[layers.width] * layers.depth, dim]
+        self.trunk = mlp(sizes, layers.activation, layers.layer_norm)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.trunk(torch.cat([self.features(x), self.time(t[:, None])], dim=1))
+
+
+class NoiseAwareField(nn.Module):
+    """Noise-aware Fourier features of m = x/t, and x_t itself, through layers modulated by an embedding of the noise level."""
+
+    def __init__(self, dim: int, layers: Layers, num_frequencies: int, frequency_scale: float) -> None:
+        super().__init__()
+        self.features = NoiseAwareFourierFeatures(dim, num_frequencies, frequency_scale)
+        self.time = nn.Sequential(*mlp([1, layers.time_width, layers.time_width], "silu"), nn.SiLU())
+        inputs = 2 * num_frequencies + dim
+        self.trunk = ModulatedMLP(inputs, layers.time_width, dim, layers.width, layers.depth, layers.activation)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        t = t.clamp(1e-4, 1 - 1e-4)
+        tau = (1 - t) / t
+        features = self.features(x / t[:, None], tau)
+        return self.trunk(torch.cat([features, x], dim=1), self.time(0.25 * tau.log()[:, None]))
+
+
+def stratified(n: int, device: torch.device) -> Tensor:
+    """n numbers uniform on (0, 1), one in each of n equal intervals: the same mean with far less variance."""
+    return (torch.arange(n, device=device) + torch.rand(n, device=device)) / max(n, 1)

@@ -1,0 +1,1 @@
+"""Layers with no probability in them."""

@@ -1,0 +1,138 @@
+"""The typed schema of everything that is not a component: run, trainer, evaluation, figures. No torch here."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from genexp.errors import UserError, nearest, unknown
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Precision = Literal["float32", "bf16"]
+
+
+class Strict(BaseModel):
+    """Base of every schema: unknown keys, NaN, infinities and booleans in place of numbers are refused."""
+
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True, frozen=True, protected_namespaces=()
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_booleans_for_numbers(cls, values: Any) -> Any:
+        for key, value in values.items() if isinstance(values, Mapping) else ():
+            field = cls.model_fields.get(key)
+            if isinstance(value, bool) and field is not None and bool not in (field.annotation, *get_args(field.annotation)):
+                raise ValueError(f"{key}: {str(value).lower()} is not a number, a name or null")
+        return values
+
+
+class TrainerSettings(Strict):
+    """How a model is trained. Whichever of the three budgets comes first ends the run."""
+
+    max_steps: NonNegativeInt | None = None
+    max_epochs: PositiveInt | None = None
+    max_seconds: PositiveFloat | None = None
+    batch_size: PositiveInt = 256
+    optimizer: Literal["adam", "adamw"] = "adam"
+    lr: PositiveFloat = 1e-3
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: NonNegativeFloat = 0.0
+    schedule: Literal["constant", "linear", "cosine", "one_cycle"] = "constant"
+    warmup: Fraction = 0.0
+    clip_norm: PositiveFloat | None = None
+    ema: Fraction = 0.0
+    precision: Precision = "float32"
+    compile: bool = False
+    log_every: PositiveInt = 50
+    eval_every: PositiveInt = 500
+    eval_size: PositiveInt = 8192
+    checkpoint_every: PositiveInt = 1000
+
+    @model_validator(mode="after")
+    def _some_budget(self) -> "TrainerSettings":
+        if self.max_steps is None and self.max_epochs is None and self.max_seconds is None:
+            raise ValueError("one of max_steps, max_epochs and max_seconds must be set")
+        return self
+
+
+class EvaluationSettings(Strict):
+    """How much is drawn and measured after training."""
+
+    num_samples: PositiveInt = 200_000
+    num_points: PositiveInt = 32_768
+    batch_size: PositiveInt = 16_384
+
+
+class FigureSettings(Strict):
+    """Which pictures are drawn. `gif=false` leaves the animations out, `enabled=false` every picture."""
+
+    enabled: bool = True
+    gif: bool = True
+    gif_points: PositiveInt = 10_000
+    gif_frames: Annotated[int, Field(ge=2, le=1000)] = 51
+    gif_fps: Annotated[int, Field(ge=1, le=50)] = 20
+    gif_size: Annotated[int, Field(ge=64, le=2048)] = 480
+
+
+class RunSettings(Strict):
+    """One whole run. `dataset` and `model` are checked against the component they name."""
+
+    experiment: str
+    seed: NonNegativeInt = 0
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    data_dir: str = "data"
+    run_dir: str | None = None
+    dataset: dict[str, Any]
+    model: dict[str, Any]
+    trainer: TrainerSettings
+    evaluation: EvaluationSettings
+    figures: FigureSettings
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def validate(schema: type[S], values: Mapping[str, Any], where: str = "") -> S:
+    """`values` as a `schema`; the first thing wrong with them as a UserError that names the key."""
+    try:
+        return schema.model_validate(dict(values))
+    except ValidationError as failure:
+        raise _explain(failure, schema, where) from None
+
+
+def _explain(failure: ValidationError, schema: type[BaseModel], where: str) -> UserError:
+    """The first problem pydantic found, in this program's words."""
+    problem = failure.errors(include_url=False)[0]
+    path = ([where] if where else []) + [str(part) for part in problem["loc"]]
+    key, value, message = ".".join(path), problem["input"], problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return UserError(f"{key} is missing")
+    if problem["type"] == "extra_forbidden":
+        for part in problem["loc"][:-1]:
+            schema = schema.model_fields[str(part)].annotation  # type: ignore[assignment]
+        return unknown("key", key, [".".join([*path[:-1], name]) for name in schema.model_fields])
+    if problem["type"] == "literal_error":
+        choices = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+        guess = nearest(str(value), choices)
+        message = f"must be one of {', '.join(choices)}" + (f"; did you mean '{guess}'?" if guess else "")
+    if isinstance(value, Mapping):  # said of a whole section
+        return UserError(f"{key}: {message}" if key else message)
+    return UserError(f"{key}={_shown(value)}: {message[0].lower() + message[1:]}")
+
+
+def _shown(value: Any) -> str:
+    text = {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, list) else str(value)
+    return text if len(text) <= 60 else text[:57] + "…"

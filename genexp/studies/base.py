@@ -1,0 +1,56 @@
+"""A study turns a trained model and its data into numbers and pictures."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from genexp.artifacts import RunFolder
+from genexp.models.base import GenerativeModel
+from genexp.settings import RunSettings
+
+Metric = float | int | str | None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is studied: a trained model, the data it was trained on, and the run's settings."""
+
+    model: GenerativeModel
+    data: Any
+    settings: RunSettings
+    device: torch.device
+
+
+@dataclass
+class Evaluation:
+    """What a study found: metrics by name (with `floor/<name>` where a floor is known) and arrays worth keeping."""
+
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    samples: dict[str, np.ndarray] = field(default_factory=dict)
+    picture: np.ndarray | None = None
+
+
+class Study(Protocol):
+    """Measures first; draws afterwards, from what was measured and from the model."""
+
+    def evaluate(self, subject: Subject) -> Evaluation: ...
+
+    def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None: ...
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers from `seed` inside, as if nothing had been drawn outside."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def draw_samples(model: GenerativeModel, n: int, batch_size: int) -> torch.Tensor:
+    """n samples, `batch_size` at a time, on the CPU."""
+    sizes = [batch_size] * (n // batch_size) + ([n % batch_size] if n % batch_size else [])
+    return torch.cat([model.sample(size).float().cpu() for size in sizes])

@@ -1,0 +1,37 @@
+"""What a run says at its end: its numbers beside their floors, and what to type next."""
+
+from collections.abc import Mapping
+
+from genexp.artifacts import RunFolder
+
+
+def results_table(metrics: Mapping[str, float | int | str | None]) -> str:
+    """The metrics, one a line, each with its floor where one is known."""
+    lines = [""]
+    for name, value in metrics.items():
+        if name.startswith("floor/") and name.removeprefix("floor/") in metrics:
+            continue
+        floor = metrics.get(f"floor/{name}")
+        beside = f"   floor {_number(floor)}" if floor is not None else ""
+        lines.append(f"  {name:<20} {_number(value):>12}{beside}")
+    return "\n".join(lines)
+
+
+def next_steps(folder: RunFolder) -> str:
+    """Where the pictures are, and three things to try."""
+    pictures = sorted(path.name for path in (folder.path / "figures").glob("*"))
+    experiment = folder.path.parent.name
+    lines = ["", f"everything is in {folder.path}"]
+    if pictures:
+        lines.append(f"look at   {folder.path / 'figures'}: {', '.join(pictures)}")
+    lines.append(f"next      genexp run experiment={experiment} seed=1        the same, another seed")
+    lines.append("          genexp list                                other experiments")
+    return "\n".join(lines)
+
+
+def _number(value: float | int | str | None) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
