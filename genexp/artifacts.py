@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from tqdm import tqdm
@@ -32,8 +32,6 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
-        self._log: IO[str] | None = None
-        self._history: IO[str] | None = None
 
     @classmethod
     def create(cls, experiment: str, run_dir: str | None, root: Path = Path("outputs")) -> "RunFolder":
@@ -78,17 +76,11 @@ class RunFolder:
         """One line on the terminal and in log.txt."""
         tqdm.write(text)
         sys.stdout.flush()
-        if self._log is None:
-            self._log = (self.path / "log.txt").open("a", encoding="utf-8")
-        self._log.write(text + "\n")
-        self._log.flush()
+        self._append("log.txt", text + "\n")
 
     def log_history(self, line: Mapping[str, float | int]) -> None:
         """Append one line to history.jsonl."""
-        if self._history is None:
-            self._history = (self.path / "history.jsonl").open("a", encoding="utf-8")
-        self._history.write(_json(dict(line)).decode())
-        self._history.flush()
+        self._append("history.jsonl", _json(dict(line)).decode())
 
     def history(self) -> list[dict[str, float]]:
         """The whole lines of history.jsonl; a torn last line is left out."""
@@ -99,7 +91,6 @@ class RunFolder:
     def cut_history(self, step: int) -> None:
         """Forget the lines after `step`: a resumed run writes them again."""
         kept = [line for line in self.history() if line["step"] <= step]
-        self.close()
         self._replace("history.jsonl", b"".join(_json(line) for line in kept))
 
     # --- what a run makes ------------------------------------------------------------------------------------
@@ -132,12 +123,6 @@ class RunFolder:
             self._save_picture(Path("samples") / "samples.png", picture)
         return final
 
-    def close(self) -> None:
-        for file in (self._log, self._history):
-            if file is not None:
-                file.close()
-        self._log = self._history = None
-
     def _save_picture(self, name: Path, picture: "Figure | Image") -> Path:
         with self._temporary(name) as (temporary, final):
             if hasattr(picture, "savefig"):
@@ -145,6 +130,10 @@ class RunFolder:
             else:
                 picture.save(temporary, "PNG")
         return final
+
+    def _append(self, name: str, text: str) -> None:
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(text)
 
     def _replace(self, name: str, content: bytes) -> None:
         with self._temporary(Path(name)) as (temporary, _):

@@ -11,11 +11,20 @@ KINDS = {"experiments": "experiment", "datasets": "dataset", "models": "model"}
 
 def entries(kind: str, config_dirs: Sequence[Path] = ()) -> dict[str, str]:
     """Name → one line of description, for `experiments`, `datasets` or `models`."""
+    return {name: describe(path) for name, path in _files(KINDS[kind], config_dirs).items()}
+
+
+def options(group: str, config_dirs: Sequence[Path] = ()) -> list[str]:
+    """Every name that `group=` accepts; empty where there is no such group."""
+    return list(_files(group, config_dirs)) if group else []
+
+
+def _files(group: str, config_dirs: Sequence[Path]) -> dict[str, Path]:
     found = {}
     for root in (CONF, *config_dirs):
-        folder = root / KINDS[kind]
+        folder = root / group
         for path in sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path)):
-            found[path.relative_to(folder).with_suffix("").as_posix()] = describe(path)
+            found[path.relative_to(folder).with_suffix("").as_posix()] = path
     return found
 
 

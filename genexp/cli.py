@@ -21,6 +21,11 @@ Train, evaluate and draw: one run folder under outputs/.
 Every key of the configuration can be set as key=value; --cfg prints them all. `genexp list` names the experiments.
 """
 
+RESUME_HELP = "Go on exactly where RUN stopped, in the same folder; key=value may change the trainer's budget."
+
+COMMANDS = ["run", "resume", "list"]
+OPTIONS = ["-m", "--multirun", "--cfg", "--config-dir", "--plugin", "--traceback", "--help"]
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0 done, 1 defect, 2 the user's mistake, 130/143 stopped)."""
@@ -52,23 +57,20 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    formatter = argparse.RawDescriptionHelpFormatter
 
-    run = commands.add_parser("run", help="train, evaluate, draw: one run folder", description=RUN_HELP, formatter_class=formatter)
+    run = commands.add_parser("run", help="train, evaluate, draw: one run folder", description=RUN_HELP)
+    run.formatter_class = argparse.RawDescriptionHelpFormatter
     run.add_argument("-m", "--multirun", action="store_true", help="a sweep: key=a,b,c runs each; one folder per job")
     run.add_argument("--cfg", action="store_true", help="print the whole configuration and stop")
-    _add_own_files(run)
-    _add_traceback(run)
-
-    resume = commands.add_parser("resume", help="go on exactly where a run stopped", description="Go on exactly where RUN stopped, in the same folder.")
+    resume = commands.add_parser("resume", help="go on exactly where a run stopped", description=RESUME_HELP)
     resume.add_argument("run", metavar="RUN", help="path of a run folder, a run's id, or latest")
-    _add_own_files(resume)
-    _add_traceback(resume)
-
-    listing = commands.add_parser("list", help="what there is, one line each", description="Experiments, data sets and models, one line each.")
+    listing = commands.add_parser("list", help="what there is, one line each")
     listing.add_argument("kind", nargs="?", choices=[*catalogue.KINDS], help="only these")
-    listing.add_argument("--config-dir", action="append", default=[], type=Path, metavar="DIR", help="your own YAML folder, too")
-    _add_traceback(listing)
+    for command in (run, resume, listing):
+        own, plugin = "your own YAML folder, beside genexp's conf/", "a Python file that registers your data sets or models"
+        command.add_argument("--config-dir", action="append", default=[], type=Path, metavar="DIR", help=own)
+        command.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE", help=plugin)
+        command.add_argument("--traceback", action="store_true", help="with an error, show where it came from")
     return parser
 
 
@@ -78,28 +80,32 @@ def _call(options: argparse.Namespace, rest: list[str], parser: argparse.Argumen
         from importlib.metadata import version
 
         print(f"genexp {version('genexp')}")
-    elif options.command is None:
-        _no_more(rest)
+        return 0
+    takes_overrides = options.command in ("run", "resume")
+    strange = [word for word in rest if word.startswith("-") or not takes_overrides]
+    if strange:
+        raise unknown("argument", strange[0], OPTIONS)
+    if options.command is None:
         parser.print_help()
-    elif options.command == "list":
-        _no_more(rest)
+        return 0
+    if options.command == "list":
         _list(options.kind, options.config_dir)
-    else:
-        strange = [word for word in rest if word.startswith("-")]
-        if strange:
-            raise unknown("option", strange[0], ["-m", "--multirun", "--cfg", "--config-dir", "--plugin", "--traceback", "--help"])
-        if options.command == "run":
-            return _run(options, rest)
-        return _resume(options, rest)
-    return 0
+        return 0
+
+    from genexp.plugins import load_plugin
+    from genexp.progress import Interrupted
+
+    for path in options.plugin:
+        load_plugin(path)
+    try:
+        return _run(options, rest) if options.command == "run" else _resume(options, rest)
+    except Interrupted as stop:
+        return stop.exit_code
 
 
 def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     from genexp.config import compose
-    from genexp.plugins import load_plugin
 
-    for path in options.plugin:
-        load_plugin(path)
     if options.multirun:
         from genexp.sweep import sweep
 
@@ -111,28 +117,16 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
         print(yaml.safe_dump(composed.settings.model_dump(), sort_keys=False, allow_unicode=True), end="")
         return 0
     from genexp.experiment import run
-    from genexp.progress import Interrupted
 
-    try:
-        run(composed)
-    except Interrupted as stop:
-        return stop.exit_code
+    run(composed)
     return 0
 
 
 def _resume(options: argparse.Namespace, overrides: list[str]) -> int:
-    from genexp.plugins import load_plugin
-
-    for path in options.plugin:
-        load_plugin(path)
     from genexp.experiment import resume
-    from genexp.progress import Interrupted
     from genexp.runs import find_run
 
-    try:
-        resume(find_run(options.run), overrides)
-    except Interrupted as stop:
-        return stop.exit_code
+    resume(find_run(options.run), overrides)
     return 0
 
 
@@ -146,20 +140,6 @@ def _list(kind: str | None, config_dirs: Sequence[Path]) -> None:
             print(f"{'' if kind else '  '}{entry:<{width}}  {description}")
 
 
-def _no_more(rest: list[str]) -> None:
-    if rest:
-        raise UserError(f"unexpected '{rest[0]}'", hint="genexp --help")
-
-
-def _add_own_files(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config-dir", action="append", default=[], type=Path, metavar="DIR", help="your own YAML folder, beside genexp's conf/")
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE", help="a Python file that registers your data sets or models")
-
-
-def _add_traceback(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--traceback", action="store_true", help="with an error, show where it came from")
-
-
 class _Parser(argparse.ArgumentParser):
     """argparse with this program's error lines: the nearest valid name, and no usage text."""
 
@@ -167,13 +147,10 @@ class _Parser(argparse.ArgumentParser):
         if "invalid choice" in message:
             word = message.split("invalid choice: ")[1].split("'")[1]
             action = message.split(":")[0].removeprefix("argument ").lower()
-            allowed = [*catalogue.KINDS] if action == "kind" else COMMANDS
+            allowed = COMMANDS if action == "command" else [*catalogue.KINDS]
             mistake = unknown("command" if action == "command" else action, word, allowed)
         else:
             mistake = UserError(message, hint=f"{self.prog} --help")
         print(f"error: {mistake.message}", file=sys.stderr)
         print(f"hint: {mistake.hint}", file=sys.stderr)
         sys.exit(2)
-
-
-COMMANDS = ["run", "resume", "list"]

@@ -13,14 +13,13 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genexp.catalogue import CONF
+from genexp.catalogue import CONF, options
 from genexp.errors import UserError, nearest, unknown
 from genexp.settings import RunSettings, validate
 
@@ -37,9 +36,9 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Compo
     """The configuration that `overrides` (as typed: `key=value`, `group=name`) describe, checked whole."""
     with _hydra(config_dirs) as search_path:
         parsed = [parse_override(text) for text in overrides]
-        groups = [item for item in parsed if _is_group(item)]
+        groups = [item for item in parsed if options(item.key_or_group, config_dirs)]
         for item in groups:
-            _check_choice(item)
+            _check_choice(item, options(item.key_or_group, config_dirs))
         base = _compose([item.input_line or "" for item in groups] + search_path)
         known = OmegaConf.to_container(base, resolve=False)
         for item in parsed:
@@ -48,8 +47,6 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Compo
         config = _compose([*overrides, *search_path])
         experiment = config.hydra.runtime.choices.get("experiment")
         values = _plain(config)
-    if not experiment:
-        raise UserError("experiment=null: a run needs an experiment", hint="genexp list experiments")
     return Composed(settings=check({**values, "experiment": experiment}), overrides=tuple(overrides))
 
 
@@ -83,23 +80,14 @@ def check(values: dict[str, Any]) -> RunSettings:
 
 def parse_override(text: str) -> Override:
     """One override as Hydra reads it; UserError where it is not of the form key=value."""
+    key, equals, value = text.partition("=")
+    if not key or not (equals or text.startswith("~")):
+        raise UserError(f"'{text}' is not of the form key=value", hint="for example: trainer.lr=3e-4")
     try:
         return OverridesParser.create().parse_override(text)
     except HydraException:
-        if "=" not in text.lstrip("~+"):
-            raise UserError(f"'{text}' is not of the form key=value", hint="for example: trainer.lr=3e-4") from None
-        key, _, value = text.partition("=")
         quoted = value.strip("\"'").replace('"', '\\"')
         raise UserError(f"cannot read the value of '{key}': {value}", hint=f"quote it: '{key}=\"{quoted}\"'") from None
-
-
-def options(group: str) -> list[str]:
-    """Every name that `group=` accepts, those in sub-folders as folder/name (inside `_hydra` only)."""
-    loader = GlobalHydra.instance().config_loader()
-    names = list(loader.get_group_options(group, ObjectType.CONFIG))
-    for folder in loader.get_group_options(group, ObjectType.GROUP):
-        names += [f"{folder}/{name}" for name in options(f"{group}/{folder}")]
-    return names
 
 
 @contextmanager
@@ -131,17 +119,12 @@ def _plain(config: Any) -> dict[str, Any]:
         raise UserError(str(failure).strip().splitlines()[0]) from failure
 
 
-def _is_group(item: Override) -> bool:
-    return bool(options(item.key_or_group))
-
-
-def _check_choice(item: Override) -> None:
+def _check_choice(item: Override, allowed: list[str]) -> None:
     """The value of a group override must be one of its options."""
-    group, allowed = item.key_or_group, options(item.key_or_group)
-    if item.is_delete():
-        raise UserError(f"'{item.input_line}': {group} cannot be left out", hint=f"there are: {', '.join(sorted(allowed))}")
-    choice = item.value()
-    if choice is not None and str(choice) not in allowed:
+    group, choice = item.key_or_group, item.value()
+    if item.is_delete() or choice is None:
+        raise UserError(f"'{item.input_line}': a run needs a value of {group}", hint=f"there are: {', '.join(sorted(allowed))}")
+    if str(choice) not in allowed:
         raise unknown(group, str(choice), allowed)
 
 

@@ -78,18 +78,13 @@ def _carry_out(subject: Subject, folder: RunFolder, state: dict[str, Any] | None
     except BaseException as failure:
         folder.update(status="failed", error=f"{type(failure).__name__}: {failure}")
         raise
-    finally:
-        folder.close()
     folder.update(status="finished", steps=position.step, seconds=round(time.perf_counter() - started, 2))
     folder.say(results_table(evaluation.metrics))
     folder.say(next_steps(folder))
-    folder.close()
     return folder
 
 
-def _fit_and_evaluate(
-    subject: Subject, folder: RunFolder, state: dict[str, Any] | None
-) -> tuple[trainer.Position, Evaluation]:
+def _fit_and_evaluate(subject: Subject, folder: RunFolder, state: dict[str, Any] | None) -> tuple[trainer.Position, Evaluation]:
     settings, model = subject.settings, subject.model
     parameters = sum(weights.numel() for weights in model.parameters())
     folder.say(f"{settings.experiment}   {subject.data.describe()}")

@@ -43,19 +43,19 @@ def read_grid(path: Path, raster: int) -> Grid:
     return Grid(area, -area.shape[1] * cell / 2, area.shape[0] * cell / 2, cell, False)
 
 
-def find_modules(black: np.ndarray, agreement: float = 0.97) -> np.ndarray | None:
+def find_modules(black: np.ndarray, agreement: float = 0.97, drop: float = 0.03) -> np.ndarray | None:
     """The modules of a square code that fills `black`, or None.
 
-    n modules a side are believed when nearly all pixels agree with the majority of their module, and fewer do at
-    the next possible n: on a picture without a grid the agreement only grows with n.
+    n modules a side are believed when nearly all pixels agree with the majority of their module, and markedly fewer do
+    at the neighbouring n: on a picture without a grid the agreement only grows with n.
     """
     height, width = black.shape
     if min(height, width) < CODE_SIDES[0] or abs(height - width) > 0.02 * max(height, width) + 1:
         return None
     agreed = {n: _majority(black, n) for n in CODE_SIDES if n <= min(height, width)}
     for n, (modules, share) in agreed.items():
-        following = agreed.get(n + 4)
-        if share >= agreement and (following is None or following[1] < share):
+        neighbours = [agreed[near][1] for near in (n - 4, n + 4) if near in agreed]
+        if share >= agreement and all(other < share - drop for other in neighbours):
             return modules
     return None
 

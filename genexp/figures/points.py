@@ -1,10 +1,15 @@
 """Pictures of points in the plane."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image, ImageDraw, ImageFont
 
-from genexp.figures.style import DENSITY, INK, ORANGE, panels, plane
+from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, panels, plane
 
 
 def target_and_samples(target: np.ndarray, samples: np.ndarray, title: str) -> Figure:
@@ -28,20 +33,35 @@ def density(samples: np.ndarray, truth: float, pixels: int = 200) -> Figure:
     return figure
 
 
-def velocity_fields(grid: np.ndarray, fields: dict[str, np.ndarray], times: np.ndarray) -> Figure:
-    """Arrows of several velocity fields, one row each, at several times.
+@dataclass(frozen=True)
+class FieldView:
+    """Velocity fields at one time in one window: arrows stand on `grid` (n, 2); `fields` is name → (n, 2)."""
 
-    Args:
-        grid: (n, 2), where the arrows stand. fields: name → (times, n, 2). times: (times,).
+    t: float
+    grid: np.ndarray
+    fields: dict[str, np.ndarray]
+
+
+def velocity_fields(views: Sequence[FieldView], black: np.ndarray) -> Figure:
+    """One row for each field, one column for each view, over the black squares (n, 4): left, bottom, width, height.
+
+    Arrows of one column have one scale; those beyond three times the median speed are shortened to that.
     """
-    figure, axes = panels(len(fields), len(times), 2.9, 3.0)
-    for row, (name, field) in zip(axes, fields.items(), strict=True):
-        for cell, velocity, t in zip(row, field, times, strict=True):
-            speed = np.linalg.norm(velocity, axis=1)
-            typical = float(np.quantile(speed, 0.98)) or 1.0
-            arrows = velocity / np.maximum(1, speed / typical)[:, None]
-            cell.quiver(*grid.T, *arrows.T, np.minimum(speed, typical), cmap=DENSITY, angles="xy", scale=14 * typical, width=0.004)
-            plane(cell, f"{name}, t = {t:g}")
+    names = list(views[0].fields)
+    figure, axes = panels(len(names), len(views), 2.9, 3.0)
+    for row, name in zip(axes, names, strict=True):
+        for cell, view in zip(row, views, strict=True):
+            squares = [Rectangle((x, y), w, h) for x, y, w, h in black]
+            cell.add_collection(PatchCollection(squares, facecolor="#dfe3ea", edgecolor="none"))
+            speeds = {key: np.linalg.norm(field, axis=1) for key, field in view.fields.items()}
+            longest = 3 * float(np.median(speeds[names[-1]])) + 1e-9
+            arrows = view.fields[name] * np.minimum(1, longest / np.maximum(speeds[name], 1e-9))[:, None]
+            spacing = np.ptp(view.grid[:, 0]) / np.sqrt(len(view.grid))
+            scale = longest / (1.6 * spacing)  # the longest arrow spans 1.6 of the grid's spacings
+            cell.quiver(*view.grid.T, *arrows.T, color=BLUE, angles="xy", scale_units="xy", scale=scale, width=0.004)
+            plane(cell, f"{name}, t = {view.t:g}")
+            (left, bottom), (right, top) = view.grid.min(0) - spacing, view.grid.max(0) + spacing
+            cell.set(xlim=(left, right), ylim=(bottom, top))
             cell.tick_params(labelsize=7)
     return figure
 
@@ -66,7 +86,8 @@ def loss_curve(history: list[dict[str, float]], floor: float | None, floor_name:
     base = floor if floor is not None else 0.0
     above = heldout[heldout[:, 1] > base] if len(heldout) else heldout
     right.plot(above[:, 0], above[:, 1] - base, color=ORANGE, marker=".")
-    right.set(title="held-out loss above the floor" if floor is not None else "held-out loss", xlabel="step", yscale="log" if len(above) else "linear")
+    title = "held-out loss" + (" above the floor" if floor is not None else "")
+    right.set(title=title, xlabel="step", yscale="log" if len(above) else "linear")
     return figure
 
 

@@ -21,7 +21,7 @@ from genexp.nn.fourier import FourierFeatures, NoiseAwareFourierFeatures
 from genexp.nn.mlp import Activation, ModulatedMLP, mlp
 from genexp.registry import models
 
-EVALUATIONS_PER_STEP = {"euler": 1, "midpoint": 2, "rk4": 4}
+EVALUATIONS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class FlowMatching(GenerativeModel):
             to the field of N(0, data_scale²) data; the same as a denoised point E[y|x_t] with the preconditioning of
             Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models (2022).
         data_scale: root mean square of the data's coordinates; used by `denoiser`.
-        time_sampling: of t in training. `uniform`; or `log_noise`: τ = (1−t)/t log-uniform in `noise_range` for all
-            but a share `uniform_share` of the batch, so that every scale of detail gets the same attention.
+        time_sampling, uniform_share, noise_range: of t in training. `uniform`; or `log_noise`: τ = (1−t)/t log-uniform in
+            `noise_range` for all but `uniform_share` of the batch, so that every scale of detail gets the same attention.
         solver, evaluations: of the sampling ODE; fixed steps with that many evaluations of v, or adaptive `dopri5`.
-        time_grid: the solver's times. `uniform`; `power`: t = 1 − (1−u)^grid_power; `log_noise`: τ equidistant in its
-            logarithm within `noise_range`, and a last step from there to t = 1.
+        time_grid, grid_power: the solver's times. `uniform`; `power`: t = 1 − (1−u)^grid_power; `log_noise`: τ
+            equidistant in its logarithm within `noise_range`, and a last step from there to t = 1.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class FlowMatching(GenerativeModel):
         time_sampling: Literal["uniform", "log_noise"] = "log_noise",
         uniform_share: Annotated[float, Field(ge=0, le=1)] = 0.1,
         noise_range: tuple[PositiveFloat, PositiveFloat] = (1e-3, 3.0),
-        solver: Literal["euler", "midpoint", "rk4", "dopri5"] = "euler",
+        solver: Literal["euler", "midpoint", "heun", "rk4", "dopri5"] = "euler",
         evaluations: PositiveInt = 50,
         time_grid: Literal["uniform", "power", "log_noise"] = "log_noise",
         grid_power: Annotated[float, Field(ge=1)] = 2.0,
@@ -175,7 +175,7 @@ class FlowMatching(GenerativeModel):
 
         if self.solver == "dopri5":
             return odeint(velocity, x0, times, method="dopri5", rtol=1e-4, atol=1e-5)
-        return odeint(velocity, x0, times, method=self.solver)
+        return odeint(velocity, x0, times, method={"heun": "heun2"}.get(self.solver, self.solver))
 
 
 @dataclass(frozen=True)

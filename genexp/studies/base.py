@@ -19,7 +19,7 @@ Metric = float | int | str | None
 class Subject:
     """What is studied: a trained model, the data it was trained on, and the run's settings."""
 
-    model: GenerativeModel
+    model: Any  # a GenerativeModel, and what else it offers
     data: Any
     settings: RunSettings
     device: torch.device

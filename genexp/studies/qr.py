@@ -15,7 +15,7 @@ from genexp.models.base import HasVelocity
 from genexp.registry import studies
 from genexp.studies.base import Evaluation, Subject, draw_samples, seeded
 
-FIELD_TIMES = (0.25, 0.7, 0.9, 0.97)
+FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share of the width shown
 SHOWN_POINTS = 60_000
 
 
@@ -54,11 +54,11 @@ class QRStudy:
         folder.save_figure("samples", points.target_and_samples(true[:SHOWN_POINTS], samples[:SHOWN_POINTS], title))
         folder.save_figure("density", points.density(samples, 1 / data.density.area))
         floor = evaluation.metrics.get("floor/loss")
+        floor = floor if isinstance(floor, float) else None
         folder.save_figure("loss", points.loss_curve(folder.history(), floor, "irreducible"))
         if not isinstance(subject.model, HasVelocity):
             return
-        grid, fields = velocity_on_grid(subject)
-        folder.save_figure("velocity", points.velocity_fields(grid, fields, np.array(FIELD_TIMES)))
+        folder.save_figure("velocity", points.velocity_fields(field_views(subject), data.density.squares().cpu().numpy()))
         if figures.gif:
             with seeded(subject.settings.seed + 4, subject.device):
                 start = torch.randn(figures.gif_points, 2, device=subject.device)
@@ -73,14 +73,17 @@ class QRStudy:
 
 
 @torch.no_grad()
-def velocity_on_grid(subject: Subject, side: int = 24) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The learnt and the optimal field on a side × side grid over [−1, 1]² at FIELD_TIMES."""
-    line = torch.linspace(-0.96, 0.96, side, device=subject.device)
-    grid = torch.cartesian_prod(line, line)
-    times = [torch.full((len(grid),), t, device=subject.device) for t in FIELD_TIMES]
-    learnt = torch.stack([subject.model.velocity(grid, t) for t in times])
-    optimal = torch.stack([subject.data.density.optimal_velocity(grid, t) for t in times])
-    return grid.cpu().numpy(), {"learnt": learnt.cpu().numpy(), "optimal": optimal.cpu().numpy()}
+def field_views(subject: Subject, side: int = 24) -> list[points.FieldView]:
+    """The learnt and the optimal field, on a side × side grid: the whole code early, its upper left corner late."""
+    density, device, views = subject.data.density, subject.device, []
+    reach = density.top + density.cell
+    for t, window in FIELD_TIMES:
+        across = torch.linspace(-reach, -reach + 2 * reach * window, side, device=device)
+        grid = torch.cartesian_prod(across, -across)
+        times = torch.full((len(grid),), t, device=device)
+        fields = {"learnt": subject.model.velocity(grid, times), "optimal": density.optimal_velocity(grid, times)}
+        views.append(points.FieldView(t, grid.cpu().numpy(), {name: field.cpu().numpy() for name, field in fields.items()}))
+    return views
 
 
 def _decoded_opencv(picture: np.ndarray) -> str | None:

@@ -1,0 +1,150 @@
+"""Configurations: everything known, everything else refused with the nearest valid name."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+
+from genexp.catalogue import CONF, entries
+from genexp.config import compose
+from genexp.errors import UserError
+from genexp.registry import datasets, models
+from genexp.settings import RunSettings
+
+EXPERIMENTS = list(entries("experiments"))
+
+MISTAKES = [
+    # as typed, what the line must say
+    ("trainer.lrr=1e-3", "did you mean 'trainer.lr'"),
+    ("+trainer.lrr=1e-3", "did you mean 'trainer.lr'"),
+    ("++model.widht=3", "did you mean 'model.width'"),
+    ("model.dmi=4", "unknown key 'model.dmi'"),
+    ("+model.dmi=4", "unknown key 'model.dmi'"),
+    ("lr=1e-3", "did you mean 'trainer.lr'"),
+    ("sed=3", "did you mean 'seed'"),
+    ("dataset.txt=hello", "did you mean 'dataset.text'"),
+    ("experiment=qr_flowmach", "did you mean 'qr_flowmatch'"),
+    ("experiment=seminar/qr_flow", "did you mean 'seminar/qr_flowmatch'"),
+    ("experiment=null", "a run needs a value of experiment"),
+    ("dataset=qrr", "did you mean 'qr'"),
+    ("model=flow_machting", "did you mean 'flow_matching'"),
+    ("modle=flow_matching", "did you mean 'model'"),
+    ("model.features=noise-aware", "did you mean 'noise_aware'"),
+    ("model.solver=eular", "did you mean 'euler'"),
+    ("device=gpu", "did you mean 'cpu'"),
+    ("trainer.optimizer=sgd", "must be one of adam, adamw"),
+    ("trainer.lr=fast", "trainer.lr=fast"),
+    ("trainer.lr=-1", "greater than 0"),
+    ("trainer.lr=0", "greater than 0"),
+    ("trainer.lr=nan", "finite number"),
+    ("trainer.lr=inf", "finite number"),
+    ("trainer.lr=null", "trainer.lr=null"),
+    ("trainer.lr=[1,2]", "trainer.lr=[1, 2]"),
+    ("trainer.max_steps=1.5", "trainer.max_steps=1.5"),
+    ("trainer.max_steps=-3", "greater than or equal to 0"),
+    ("trainer.max_steps=true", "max_steps: true is not a number"),
+    ("trainer.max_steps=null", "one of max_steps, max_epochs and max_seconds"),
+    ("trainer.batch_size=0", "greater than 0"),
+    ("trainer.compile=maybe", "boolean"),
+    ("trainer.betas=[0.9]", "trainer.betas"),
+    ("trainer.ema=1", "less than 1"),
+    ("trainer=5", "unknown trainer '5'"),
+    ("trainer.lr.x=5", "unknown key 'trainer.lr.x'"),
+    ("seed=-1", "greater than or equal to 0"),
+    ("seed=one", "seed=one"),
+    ("dataset.version=41", "less than or equal to 40"),
+    ("dataset.error_correction=Z", "must be one of L, M, Q, H"),
+    ("model.width=0", "greater than 0"),
+    ("model.noise_range=[0,1]", "greater than 0"),
+    ("figures.gif_frames=1", "greater than or equal to 2"),
+    ("dataset.name=nothing", "unknown dataset 'nothing'"),
+    ("model.name=qr", "unknown model 'qr'"),
+    ("~dataset.text", "cannot be deleted"),
+    ("~dataset", "a run needs a value of dataset"),
+    ("nonsense", "not of the form key=value"),
+    ("=3", "not of the form"),
+    ("dataset.text=a=b", "cannot read the value of 'dataset.text'"),
+    ("dataset.text='unfinished", "cannot read the value"),
+    ("model.noise_range=[1,2", "cannot read the value"),
+    ("dataset.text=${nope}", "nope"),
+    ("_target_=os.system", "unknown key '_target_'"),
+    ("+model._target_=os.system", "unknown key 'model._target_'"),
+]
+
+
+@pytest.mark.parametrize(("typed", "words"), MISTAKES, ids=[typed for typed, _ in MISTAKES])
+def test_mistakes_are_refused_in_one_line(typed: str, words: str) -> None:
+    with pytest.raises(UserError) as mistake:
+        compose([typed])
+    assert words in mistake.value.message
+    assert "\n" not in mistake.value.message
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes(experiment: str) -> None:
+    settings = compose([f"experiment={experiment}"]).settings
+    assert settings.experiment == experiment
+
+
+def test_overrides_arrive() -> None:
+    settings = compose(["trainer.max_steps=1e4", "trainer.lr=3e-4", "dataset.text=12345", "seed=7", "run_dir=here"]).settings
+    assert settings.trainer.max_steps == 10_000
+    assert settings.trainer.lr == 3e-4
+    assert settings.dataset["text"] == "12345"
+    assert (settings.seed, settings.run_dir) == (7, "here")
+    assert compose(["dataset.text='a=b, c'"]).settings.dataset["text"] == "a=b, c"
+    assert compose(["trainer.max_steps=null", "trainer.max_seconds=5"]).settings.trainer.max_seconds == 5
+
+
+def test_the_data_folder_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENEXP_DATA", "/somewhere")
+    assert compose([]).settings.data_dir == "/somewhere"
+    monkeypatch.delenv("GENEXP_DATA")
+    assert compose([]).settings.data_dir == "data"
+
+
+@pytest.mark.parametrize(("group", "registry"), [("dataset", datasets), ("model", models)])
+def test_yaml_and_constructor_say_the_same(group: str, registry) -> None:
+    """A component's YAML lists every key of its constructor, with the same default, and is named like it."""
+    files = list((CONF / group).glob("*.yaml"))
+    assert {path.stem for path in files} == set(registry.names())
+    for path in files:
+        stated = registry.validate(yaml.safe_load(path.read_text()) or {})
+        schema = registry.schema(path.stem)
+        assert set(yaml.safe_load(path.read_text())) == set(schema.model_fields), path
+        assert stated == schema.model_validate({"name": path.stem}).model_dump(), path
+
+
+def test_the_configuration_lists_every_key_of_the_schema() -> None:
+    whole = yaml.safe_load((CONF / "config.yaml").read_text())
+    trainer = yaml.safe_load((CONF / "trainer" / "default.yaml").read_text())
+    fields = RunSettings.model_fields
+    assert set(trainer) == set(fields["trainer"].annotation.model_fields)
+    assert set(whole["evaluation"]) == set(fields["evaluation"].annotation.model_fields)
+    assert set(whole["figures"]) == set(fields["figures"].annotation.model_fields)
+
+
+@pytest.mark.parametrize("registry", [datasets, models])
+def test_every_key_is_documented(registry) -> None:
+    for name in registry.names():
+        documentation = inspect.getdoc(registry[name]) or ""
+        for key in registry.schema(name).model_fields:
+            assert key == "name" or f"{key}:" in documentation or f"{key}," in documentation, (name, key)
+
+
+def test_every_yaml_describes_itself() -> None:
+    for kind in ("experiments", "datasets", "models"):
+        for name, description in entries(kind).items():
+            assert 10 < len(description) <= 130, name
+
+
+def test_a_users_own_folder_is_added(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\n# my own\ndataset: {text: mine}\nseed: 5\n")
+    settings = compose(["experiment=mine", "trainer.max_steps=3"], [tmp_path]).settings
+    assert (settings.dataset["text"], settings.seed, settings.trainer.max_steps) == ("mine", 5, 3)
+    with pytest.raises(UserError, match="no such folder"):
+        compose([], [tmp_path / "absent"])
+    with pytest.raises(UserError, match="unknown experiment 'mine'"):
+        compose(["experiment=mine"])

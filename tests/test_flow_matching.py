@@ -1,0 +1,193 @@
+"""Flow matching: the path, the field, the features and the sampler obey their equations."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from genexp.data.base import Batch, DataSpec
+from genexp.models.flow_matching import EVALUATIONS_PER_STEP, FlowMatching, straight_path, stratified
+from genexp.nn.fourier import NoiseAwareFourierFeatures
+
+PLANE = DataSpec(shape=(2,))
+
+
+def make(**keys: Any) -> FlowMatching:
+    torch.manual_seed(0)
+    return FlowMatching(PLANE, **{"width": 16, "depth": 2, "num_frequencies": 8, "time_width": 8} | keys).double()
+
+
+class Constant(torch.nn.Module):
+    """A network that says the same everywhere, or what a function says."""
+
+    def __init__(self, says: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.says = says
+        self.somewhere = torch.nn.Parameter(torch.zeros(1))  # a model is on the device its parameters are on
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.says(x, t)
+
+
+def test_the_velocity_is_the_time_derivative_of_the_path() -> None:
+    x_0, y, t = torch.randn(50, 2).double(), torch.randn(50, 2).double(), torch.rand(50).double()
+    path = straight_path(x_0, y, t)
+    later, earlier = straight_path(x_0, y, t + 1e-6), straight_path(x_0, y, t - 1e-6)
+    assert torch.allclose((later.x_t - earlier.x_t) / 2e-6, path.velocity, atol=1e-8)
+    ends = straight_path(x_0, y, torch.zeros_like(t)).x_t, straight_path(x_0, y, torch.ones_like(t)).x_t
+    assert torch.equal(ends[0], x_0)
+    assert torch.equal(ends[1], y)
+
+
+def test_a_silent_denoiser_is_exact_for_gaussian_data() -> None:
+    """With F = 0 the velocity is E[y − x₀ | x_t] of y ~ N(0, s²I): Cov(y − x₀, x_t) / Var(x_t) · x_t."""
+    model = make(parametrisation="denoiser", data_scale=0.3)
+    model.field = Constant(lambda x, t: torch.zeros_like(x))
+    x, t = torch.randn(20, 2, dtype=torch.float64), torch.rand(20, dtype=torch.float64)
+    slope = (t * 0.3**2 - (1 - t)) / (t**2 * 0.3**2 + (1 - t) ** 2)
+    assert torch.allclose(model.velocity(x, t), slope[:, None] * x)
+
+
+def test_the_denoiser_is_karras_preconditioned_denoised_point() -> None:
+    """v = (D − x)/(1−t) with D = c_skip m + c_out F, c_skip = s²/(s²+τ²), c_out = τs/√(s²+τ²), m = x/t."""
+    model = make(parametrisation="denoiser", data_scale=0.46)
+    x, t = torch.randn(30, 2, dtype=torch.float64), 0.05 + 0.9 * torch.rand(30, dtype=torch.float64)
+    s, tau, m = 0.46, ((1 - t) / t)[:, None], x / t[:, None]
+    network = model.field(x, t).detach()
+    denoised = s**2 / (s**2 + tau**2) * m + tau * s / (s**2 + tau**2).sqrt() * network
+    assert torch.allclose(model.velocity(x, t).detach(), (denoised - x) / (1 - t[:, None]), atol=1e-6)
+
+
+@pytest.mark.parametrize("parametrisation", ["velocity", "denoiser"])
+def test_the_loss_vanishes_for_the_right_velocity_only(parametrisation: str) -> None:
+    """All data at one point c: v(x, t) = (c − x)/(1 − t) is exact and the loss is zero."""
+    model = make(parametrisation=parametrisation, time_sampling="uniform")
+    c = torch.tensor([0.3, -0.2], dtype=torch.float64)
+
+    def exact(x: Tensor, t: Tensor) -> Tensor:
+        skip, scale = model._precondition(t)
+        return ((c - x) / (1 - t)[:, None] - skip * x) / scale
+
+    model.field = Constant(exact)
+    batch = Batch(c.expand(512, 2))
+    assert float(model.loss(batch)["loss"]) < 1e-8
+    assert float(model.validate(batch)["loss"]) < 1e-8
+    model.field = Constant(lambda x, t: exact(x, t) + 0.1)
+    assert float(model.loss(batch)["loss"]) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_validate_is_the_plain_loss_whatever_the_settings() -> None:
+    """The network that makes both parametrisations the same velocity gets the same held-out loss from both."""
+    batch = Batch(torch.randn(4000, 2, dtype=torch.float64) * 0.3)
+    losses = []
+    for parametrisation, sampling in (("velocity", "uniform"), ("denoiser", "log_noise")):
+        model = make(parametrisation=parametrisation, time_sampling=sampling)
+
+        def field(x: Tensor, t: Tensor, model: FlowMatching = model) -> Tensor:
+            skip, scale = model._precondition(t)
+            return (-x - skip * x) / scale  # v = −x
+
+        model.field = Constant(field)
+        torch.manual_seed(5)
+        losses.append(float(model.validate(batch)["loss"]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    torch.manual_seed(6)
+    x_0, t = torch.randn_like(batch.x), torch.rand(4000, dtype=torch.float64)[:, None]
+    by_hand = ((-((1 - t) * x_0 + t * batch.x) - (batch.x - x_0)) ** 2).mean()
+    assert losses[0] == pytest.approx(float(by_hand), rel=0.1)
+
+
+def test_noise_aware_features_are_the_mean_of_the_features_under_the_noise() -> None:
+    features = NoiseAwareFourierFeatures(2, 6, 1.0).double()
+    m, tau = torch.randn(3, 2, dtype=torch.float64), torch.tensor([0.02, 0.1, 0.3], dtype=torch.float64)
+    noise = torch.randn(200_000, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    phase = 2 * math.pi * (m + tau[:, None] * noise) @ features.frequencies
+    mean = torch.cat([phase.cos(), phase.sin()], dim=2).mean(0)
+    assert torch.allclose(features(m, tau), mean, atol=0.01)
+
+
+@pytest.mark.parametrize("features", ["none", "random", "noise_aware"])
+def test_every_network_answers_from_t_0_to_t_1(features: str) -> None:
+    model = make(features=features)
+    x = torch.randn(5, 2, dtype=torch.float64)
+    for t in (0.0, 1e-6, 0.5, 1 - 1e-6, 1.0):
+        velocity = model.velocity(x, torch.full((5,), t, dtype=torch.float64))
+        assert velocity.shape == (5, 2)
+        assert torch.isfinite(velocity).all()
+
+
+def test_training_times_are_where_they_should_be() -> None:
+    model = make(time_sampling="log_noise", noise_range=(0.01, 1.0), uniform_share=0.25)
+    t = model.sample_times(4000, torch.device("cpu"))
+    assert t.shape == (4000,)
+    assert 0 < t.min() < t.max() < 1
+    log_tau = ((1 - t) / t).log()[1000:]
+    assert log_tau.min() >= math.log(0.01) - 1e-4
+    assert log_tau.max() <= 1e-4
+    assert float(log_tau.mean()) == pytest.approx(math.log(0.01) / 2, abs=0.01)  # stratified: far tighter than 1/√n
+    assert float(t[:1000].mean()) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_stratified_numbers_fall_one_in_each_interval() -> None:
+    u = stratified(100, torch.device("cpu"))
+    assert torch.equal((u * 100).floor().long(), torch.arange(100))
+
+
+ORDERS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
+
+
+@pytest.mark.parametrize("solver", [*ORDERS])
+def test_solvers_converge_with_their_order(solver: str) -> None:
+    """dx/dt = −2t x² has x(t) = 1/(1 + t²) from x(0) = 1: halving the step divides the error by 2^order."""
+    x_0 = torch.ones(1, 2, dtype=torch.float64)
+    errors = []
+    for steps in (20, 40):
+        evaluations = EVALUATIONS_PER_STEP[solver] * steps
+        model = make(solver=solver, evaluations=evaluations, time_grid="uniform")
+        model.velocity = lambda x, t: -2 * t[:, None] * x**2
+        times = model.times(torch.device("cpu")).double()
+        assert len(times) == steps + 1
+        errors.append(float((model._solve(x_0, times)[-1] - 0.5).abs().max()))
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(ORDERS[solver], abs=0.35)
+
+
+@pytest.mark.parametrize("solver", [*ORDERS, "dopri5"])
+def test_sampling_spends_the_evaluations_it_was_given(solver: str) -> None:
+    model = make(solver=solver, evaluations=24).float()
+    calls = []
+    field = model.field
+    model.field = Constant(lambda x, t: calls.append(1) or field(x, t))
+    x = model.sample(7)
+    assert x.shape == (7, 2)
+    assert torch.isfinite(x).all()
+    assert len(calls) <= 24 or solver == "dopri5"
+
+
+@pytest.mark.parametrize("grid", ["uniform", "power", "log_noise"])
+def test_time_grids_go_from_0_to_1(grid: str) -> None:
+    for evaluations in (1, 2, 3, 50):
+        times = make(time_grid=grid, evaluations=evaluations).times(torch.device("cpu"))
+        assert times[0] == 0
+        assert times[-1] == 1
+        assert (times.diff() > 0).all()
+        assert len(times) == evaluations + 1
+
+
+def test_the_exact_gaussian_field_samples_the_gaussian() -> None:
+    model = make(parametrisation="denoiser", data_scale=0.3, evaluations=200).float()
+    model.field = Constant(lambda x, t: torch.zeros_like(x))
+    torch.manual_seed(0)
+    x = model.sample(20_000)
+    assert torch.allclose(x.std(0), torch.tensor([0.3, 0.3]), rtol=0.03)
+
+
+def test_a_trajectory_starts_at_the_noise_and_ends_at_the_sample() -> None:
+    model = make(evaluations=20).float()
+    x_0 = torch.randn(10, 2)
+    trajectory = model.trajectory(x_0, frames=11)
+    assert trajectory.shape == (11, 10, 2)
+    assert torch.equal(trajectory[0], x_0)
+    assert len({float(frame.sum()) for frame in trajectory}) == 11  # every frame moves

@@ -1,0 +1,297 @@
+"""The step loop: what it promises about randomness, averages, budgets, failures and going on."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genexp import checkpoint
+from genexp.artifacts import RunFolder
+from genexp.average import Average
+from genexp.data.base import Batch, DataSpec, EpochStream, FreshStream
+from genexp.errors import UserError
+from genexp.models.base import GenerativeModel
+from genexp.progress import Interrupted
+from genexp.schedule import schedule
+from genexp.settings import TrainerSettings
+from genexp.trainer import fit
+
+STEPS = 30
+
+
+class Normal:
+    """x ~ N((1, −2), I): fresh, or a fixed set of 40."""
+
+    spec = DataSpec(shape=(2,))
+    study = "none"
+    device = torch.device("cpu")
+
+    def __init__(self, fresh: bool = True) -> None:
+        self.fresh = fresh
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        return torch.randn(n, 2, generator=generator) + torch.tensor([1.0, -2.0])
+
+    def train_stream(self, batch_size: int, seed: int) -> Any:
+        if self.fresh:
+            return FreshStream(self, batch_size, seed)
+        return EpochStream(self.sample(40, torch.Generator().manual_seed(9)), None, batch_size, seed)
+
+    def heldout(self, size: int, seed: int) -> Batch:
+        return Batch(self.sample(size, torch.Generator().manual_seed(seed)))
+
+
+class Noisy(GenerativeModel):
+    """A model with noise in its loss, batch statistics in its buffers and a switch to break it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.SiLU(), nn.Linear(8, 2))
+        self.breaks_at: int | None = None
+        self.calls = 0
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        self.calls += 1
+        noise = torch.randn_like(batch.x)
+        loss = (self.net(batch.x + 0.1 * noise) - batch.x).square().mean()
+        if self.training and self.calls == self.breaks_at:
+            loss = loss * float("nan")
+        return {"loss": loss, "noise": noise.square().mean()}
+
+
+def settings(**keys: Any) -> TrainerSettings:
+    basis = {"max_steps": STEPS, "batch_size": 8, "lr": 0.01, "ema": 0.9, "eval_every": 10, "eval_size": 64}
+    return TrainerSettings(**{**basis, "log_every": 4, "checkpoint_every": 7, "schedule": "cosine"} | keys)
+
+
+def folder(tmp_path: Path, name: str) -> RunFolder:
+    return RunFolder.create("test", str(tmp_path / name))
+
+
+def weights(run: RunFolder) -> dict[str, Any]:
+    return checkpoint.load(run.checkpoints / "last.pt")
+
+
+def assert_same_state(one: Any, other: Any, path: str = "") -> None:
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            if key != "seconds":
+                assert_same_state(one[key], other[key], f"{path}.{key}")
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            assert_same_state(*pair, f"{path}[{index}]")
+    elif isinstance(one, Tensor):
+        assert torch.equal(one, other), path
+    else:
+        assert one == other, path
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("stop", [7, 10, 13])
+def test_going_on_equals_never_having_stopped(tmp_path: Path, fresh: bool, stop: int) -> None:
+    """Bit for bit: weights, averages, moments, random states, data position, and the history."""
+    whole = folder(tmp_path, "whole")
+    torch.manual_seed(1)
+    fit(Noisy(), Normal(fresh), settings(), whole, seed=3)
+
+    parts = folder(tmp_path, "parts")
+    torch.manual_seed(1)
+    with pytest.raises(Interrupted) as interrupted:
+        fit(InterruptedNoisy(stop), Normal(fresh), settings(), parts, seed=3)
+    assert interrupted.value.exit_code == 128 + signal.SIGTERM
+    torch.manual_seed(999)  # whatever happened in between
+    state = weights(parts)
+    assert state["position"]["step"] == stop
+    parts.cut_history(stop)
+    fit(Noisy(), Normal(fresh), settings(), parts, seed=3, state=state)
+
+    assert_same_state(weights(whole), weights(parts))
+    assert strip(whole.history()) == strip(parts.history())
+
+
+
+class InterruptedNoisy(Noisy):
+    """Sends its own process TERM during step `stop`."""
+
+    def __init__(self, stop: int) -> None:
+        super().__init__()
+        self.stop = stop
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        if self.training and self.calls + 1 == self.stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().loss(batch)
+
+
+def strip(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{key: value for key, value in line.items() if key not in ("seconds", "samples_per_second")} for line in history]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
+    runs = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        torch.manual_seed(seed)
+        run = folder(tmp_path, name)
+        fit(Noisy(), Normal(), settings(), run, seed)
+        runs.append(weights(run)["model"])
+    assert_same_state(runs[0], runs[1])
+    assert not torch.equal(runs[0]["net.0.weight"], runs[2]["net.0.weight"])
+
+
+def test_looking_does_not_touch(tmp_path: Path) -> None:
+    """How often a run evaluates, logs and saves changes nothing in what it learns."""
+    states = []
+    for name, often in (("rarely", 1000), ("often", 3)):
+        torch.manual_seed(1)
+        run = folder(tmp_path, name)
+        fit(Noisy(), Normal(), settings(eval_every=often, log_every=often, checkpoint_every=often), run, seed=3)
+        states.append(weights(run))
+    for part in ("model", "average", "optimizer", "random", "stream"):
+        assert_same_state(states[0][part], states[1][part])
+
+
+def test_the_average_is_an_exponential_moving_average() -> None:
+    model = Noisy()
+    average = Average(model, decay=0.5)
+    expected = model.net[0].weight.detach().clone()
+    for step in range(1, 30):
+        with torch.no_grad():
+            model.net[0].weight.add_(torch.randn_like(model.net[0].weight))
+            model.net[1].running_mean.fill_(step)
+        average.update(step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * model.net[0].weight.detach()
+    assert torch.allclose(average.model.net[0].weight, expected, atol=1e-6)
+    assert average.model.net[1].running_mean[0] == 29
+    assert Average(model, decay=0).model is model
+
+
+def test_the_model_that_comes_out_is_the_best_average_by_heldout_loss(tmp_path: Path) -> None:
+    """A learning rate that ruins everything late: what comes out is what was best before."""
+    run, model = folder(tmp_path, "run"), Noisy()
+    position = fit(model, Normal(), settings(lr=0.02, schedule="linear", max_steps=60), run, seed=0)
+    lines = [line for line in run.history() if "heldout/loss" in line]
+    best = min(lines, key=lambda line: line["heldout/loss"])
+    assert (position.best_step, position.best) == (best["step"], best["heldout/loss"])
+    kept = checkpoint.load(run.checkpoints / "best.pt")
+    assert kept["step"] == best["step"]
+    assert torch.equal(model.net[0].weight, kept["model"]["net.0.weight"])
+    assert not torch.equal(model.net[0].weight, weights(run)["model"]["net.0.weight"])  # the average, not the last weights
+    assert not model.training
+
+
+@pytest.mark.parametrize("breaks_at", [1, 6, 8, 17])
+def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path: Path, breaks_at: int) -> None:
+    run, model = folder(tmp_path, "run"), Noisy()
+    model.breaks_at = breaks_at
+    with pytest.raises(UserError, match=f"step {breaks_at}: the loss is nan") as mistake:
+        fit(model, Normal(), settings(), run, seed=0)
+    last = (breaks_at - 1) // 7 * 7
+    if last:
+        assert f"the last good checkpoint is of step {last}" in mistake.value.message
+        assert all(torch.isfinite(value).all() for value in weights(run)["model"].values())
+    else:
+        assert "no checkpoint had been written yet" in mistake.value.message
+        assert not (run.checkpoints / "last.pt").exists()
+
+
+def test_epochs_steps_and_seconds_whichever_comes_first(tmp_path: Path) -> None:
+    run = folder(tmp_path, "epochs")
+    assert fit(Noisy(), Normal(fresh=False), settings(max_steps=None, max_epochs=2), run, seed=0).step == 10
+    run = folder(tmp_path, "both")
+    assert fit(Noisy(), Normal(fresh=False), settings(max_steps=7, max_epochs=2), run, seed=0).step == 7
+    run = folder(tmp_path, "seconds")
+    position = fit(Noisy(), Normal(), settings(max_steps=10**9, max_seconds=0.05, schedule="linear"), run, seed=0)
+    assert 0.05 <= position.seconds < 30
+    with pytest.raises(UserError, match="without epochs"):
+        fit(Noisy(), Normal(), settings(max_epochs=1), folder(tmp_path, "fresh"), seed=0)
+
+
+def test_no_steps_at_all_is_a_run_too(tmp_path: Path) -> None:
+    run = folder(tmp_path, "none")
+    assert fit(Noisy(), Normal(), settings(max_steps=0), run, seed=0).step == 0
+    assert (run.checkpoints / "best.pt").exists()
+
+
+def test_an_epoch_shows_every_example_once() -> None:
+    stream = EpochStream(torch.arange(12).float()[:, None], torch.arange(12), 4, seed=0)
+    epochs = [torch.cat([stream.next().label for _ in range(3)]) for _ in range(2)]
+    for epoch in epochs:
+        assert torch.equal(epoch.sort().values, torch.arange(12))
+    assert not torch.equal(epochs[0], epochs[1])
+
+
+def test_gradients_are_clipped(tmp_path: Path) -> None:
+    """With Adam a clipped gradient changes the second moments, so two runs differ only if clipping acts."""
+    moments = []
+    for clip in (None, 1e-3):
+        torch.manual_seed(1)
+        run = folder(tmp_path, f"clip{clip}")
+        fit(Noisy(), Normal(), settings(clip_norm=clip), run, seed=0)
+        moments.append(weights(run)["optimizer"]["state"][0]["exp_avg_sq"].sum())
+    assert moments[1] <= 1e-6 < moments[0]
+
+
+def test_one_cycle_is_torchs_one_cycle() -> None:
+    total = 1000
+    optimizer = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], lr=1.0)
+    reference = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=total, pct_start=0.1)
+    for step in range(total):
+        ours, theirs = schedule("one_cycle", step / total, warmup=0.1), optimizer.param_groups[0]
+        assert ours.factor == pytest.approx(theirs["lr"], abs=0.01)
+        assert ours.beta1 == pytest.approx(theirs["betas"][0], abs=0.002)
+        optimizer.step()
+        if step < total - 1:
+            reference.step()
+
+
+@pytest.mark.parametrize("name", ["constant", "linear", "cosine", "one_cycle"])
+def test_schedules_warm_up_and_come_down(name: str) -> None:
+    factors = [schedule(name, progress / 100, warmup=0.2).factor for progress in range(101)]
+    assert factors[0] < 0.1
+    assert max(factors) == factors[20] == 1
+    assert factors == sorted(factors[:21]) + sorted(factors[21:], reverse=True)
+    assert factors[-1] == pytest.approx(1 if name == "constant" else 0, abs=1e-5)
+
+
+def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    checkpoint.save(path, {"x": torch.ones(100)})
+    assert torch.equal(checkpoint.load(path)["x"], torch.ones(100))
+    whole = path.read_bytes()
+    for damaged in (whole[:-40], whole[: len(whole) // 2], b"", b"not a checkpoint", json.dumps({}).encode()):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="damaged or not a genexp checkpoint"):
+            checkpoint.load(path)
+    with pytest.raises(UserError, match="no checkpoint"):
+        checkpoint.load(tmp_path / "b.pt")
+
+
+class Hostile:
+    def __reduce__(self) -> Any:
+        return (os.system, ("touch executed",))
+
+
+def test_loading_executes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"format": checkpoint.FORMAT, "x": Hostile()}, tmp_path / "evil.pt")
+    with pytest.raises(UserError, match="damaged or not"):
+        checkpoint.load(tmp_path / "evil.pt")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    checkpoint.save(path, {"x": 1})
+    with pytest.raises(UserError):
+        checkpoint.save(path, {"x": Hostile()})  # what cannot be loaded again is not kept
+    assert checkpoint.load(path)["x"] == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.pt"]
