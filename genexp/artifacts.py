@@ -36,11 +36,7 @@ class RunFolder:
     @classmethod
     def create(cls, experiment: str, run_dir: str | None, root: Path = Path("outputs")) -> "RunFolder":
         """A new folder: `run_dir`, or outputs/<experiment>/<date>_<time>_<id>. Never an existing one."""
-        if run_dir is None:
-            stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-            path = root / experiment / f"{stamp}_{secrets.token_hex(2)}"
-        else:
-            path = Path(run_dir).expanduser()
+        path = root / experiment / new_id() if run_dir is None else Path(run_dir).expanduser()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
@@ -143,6 +139,11 @@ class RunFolder:
         path = self.path / name
         path.parent.mkdir(exist_ok=True)
         return Replacing(path)
+
+
+def new_id() -> str:
+    """A name for a new folder: date, time, and four hexadecimal digits for those started in the same second."""
+    return f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(2)}"
 
 
 class Replacing:

@@ -34,17 +34,17 @@ class Composed:
 
 def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Composed:
     """The configuration that `overrides` (as typed: `key=value`, `group=name`) describe, checked whole."""
-    with _hydra(config_dirs) as search_path:
+    with _hydra(config_dirs) as own_folders:
         parsed = [parse_override(text) for text in overrides]
         groups = [item for item in parsed if options(item.key_or_group, config_dirs)]
         for item in groups:
             _check_choice(item, options(item.key_or_group, config_dirs))
-        base = _compose([item.input_line or "" for item in groups] + search_path)
+        base = _compose([item.input_line or "" for item in groups] + own_folders)
         known = OmegaConf.to_container(base, resolve=False)
         for item in parsed:
             if item not in groups:
                 _check_key(item, known)
-        config = _compose([*overrides, *search_path])
+        config = _compose([*overrides, *own_folders])
         experiment = config.hydra.runtime.choices.get("experiment")
         values = _plain(config)
     return Composed(settings=check({**values, "experiment": experiment}), overrides=tuple(overrides))
@@ -90,6 +90,12 @@ def parse_override(text: str) -> Override:
         raise UserError(f"cannot read the value of '{key}': {value}", hint=f"quote it: '{key}=\"{quoted}\"'") from None
 
 
+def search_path(config_dirs: Sequence[Path]) -> list[str]:
+    """The override that adds the user's own folders to Hydra's."""
+    paths = ",".join(f"'file://{folder.resolve()}'" for folder in config_dirs)
+    return [f"hydra.searchpath=[{paths}]"] if paths else []
+
+
 @contextmanager
 def _hydra(config_dirs: Sequence[Path]) -> Iterator[list[str]]:
     """Hydra initialised on conf/; yields the override that adds the user's own folders."""
@@ -99,8 +105,7 @@ def _hydra(config_dirs: Sequence[Path]) -> Iterator[list[str]]:
     if GlobalHydra.instance().is_initialized():  # inside a sweep's job
         GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), job_name="genexp", version_base="1.3"):
-        paths = ",".join(f"'file://{folder.resolve()}'" for folder in config_dirs)
-        yield [f"hydra.searchpath=[{paths}]"] if paths else []
+        yield search_path(config_dirs)
 
 
 def _compose(overrides: list[str]) -> Any:

@@ -8,17 +8,17 @@ from typing import Any
 import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
+from genexp.artifacts import new_id
 from genexp.catalogue import CONF
-from genexp.config import compose
+from genexp.config import compose, parse_override, search_path
 from genexp.errors import UserError
 
 
 def jobs(overrides: Sequence[str]) -> list[list[str]]:
     """The overrides of each job: the product of all `key=a,b,c`."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    parsed = [parse_override(text) for text in overrides]
     return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
 
 
@@ -31,8 +31,8 @@ def sweep(overrides: Sequence[str], config_dirs: Sequence[Path]) -> int:
     def job_function(config: DictConfig) -> None:
         outcomes.append(_one_job(config_dirs))
 
-    searchpath = [f"hydra.searchpath=[{','.join(f'file://{folder.resolve()}' for folder in config_dirs)}]"] if config_dirs else []
-    sys.argv = ["genexp", "--multirun", *overrides, *searchpath]
+    own = [] if any(text.startswith("hydra.sweep.dir=") for text in overrides) else [f"hydra.sweep.dir=outputs/sweeps/{new_id()}"]
+    sys.argv = ["genexp", "--multirun", *overrides, *own, *search_path(config_dirs)]
     hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(job_function)()
     return max(outcomes, default=0)
 

@@ -1,6 +1,7 @@
 """The uniform density over cells: every closed form against brute force."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -95,7 +96,7 @@ def test_irreducible_loss_is_what_the_optimal_field_pays(small_cells: UniformCel
 def test_the_optimal_field_carries_noise_into_the_black_cells(small_cells: UniformCells) -> None:
     x = torch.randn(4000, 2, generator=torch.Generator().manual_seed(4))
     times = 1 - (1 - torch.linspace(0, 1, 26)) ** 2
-    for now, then in zip(times[:-1], times[1:], strict=True):
+    for now, then in pairwise(times):
         x = x + (then - now) * small_cells.optimal_velocity(x, now.expand(len(x)))
     assert small_cells.contains(x).double().mean() > 0.99
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genexp.data.base import Batch, DataSpec
 from genexp.models.flow_matching import EVALUATIONS_PER_STEP, FlowMatching, straight_path, stratified
-from genexp.nn.fourier import NoiseAwareFourierFeatures
+from genexp.nn.fourier import HatFunctions, NoiseAwareFourierFeatures, random_frequencies
 
 PLANE = DataSpec(shape=(2,))
 
@@ -101,12 +101,28 @@ def test_validate_is_the_plain_loss_whatever_the_settings() -> None:
 
 
 def test_noise_aware_features_are_the_mean_of_the_features_under_the_noise() -> None:
-    features = NoiseAwareFourierFeatures(2, 6, 1.0).double()
+    features = NoiseAwareFourierFeatures(random_frequencies(2, 6, 1.0, "normal")).double()
     m, tau = torch.randn(3, 2, dtype=torch.float64), torch.tensor([0.02, 0.1, 0.3], dtype=torch.float64)
     noise = torch.randn(200_000, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     phase = 2 * math.pi * (m + tau[:, None] * noise) @ features.frequencies
     mean = torch.cat([phase.cos(), phase.sin()], dim=2).mean(0)
-    assert torch.allclose(features(m, tau), mean, atol=0.01)
+    assert torch.allclose(features(m, tau), math.sqrt(2) * mean, atol=0.01)
+
+
+def test_even_frequencies_fill_the_disc_up_to_the_scale() -> None:
+    length = random_frequencies(2, 1000, 8.0, "even").norm(dim=0)
+    assert torch.equal((length / 8 * 1000).floor().sort().values, torch.arange(1000.0))
+    normal = random_frequencies(2, 4000, 8.0, "normal")
+    assert torch.allclose(normal.std(1), torch.tensor([8.0, 8.0]), rtol=0.05)
+
+
+def test_hat_functions_interpolate() -> None:
+    """Weights f(knot) on the hats give f at the knots, straight lines between them, and the ends beyond."""
+    hats = HatFunctions(5, 0.0, 4.0)
+    values = torch.tensor([3.0, -1.0, 2.0, 2.0, 5.0])
+    x = torch.tensor([-9.0, 0.0, 0.5, 1.0, 3.25, 4.0, 7.0])
+    assert torch.allclose(hats(x) @ values, torch.tensor([3.0, 3.0, 1.0, -1.0, 2.75, 5.0, 5.0]))
+    assert torch.allclose(hats(x).sum(1), torch.ones(7))
 
 
 @pytest.mark.parametrize("features", ["none", "random", "noise_aware"])
@@ -169,7 +185,7 @@ def test_sampling_spends_the_evaluations_it_was_given(solver: str) -> None:
 @pytest.mark.parametrize("grid", ["uniform", "power", "log_noise"])
 def test_time_grids_go_from_0_to_1(grid: str) -> None:
     for evaluations in (1, 2, 3, 50):
-        times = make(time_grid=grid, evaluations=evaluations).times(torch.device("cpu"))
+        times = make(time_grid=grid, solver="euler", evaluations=evaluations).times(torch.device("cpu"))
         assert times[0] == 0
         assert times[-1] == 1
         assert (times.diff() > 0).all()

@@ -117,7 +117,6 @@ def test_going_on_equals_never_having_stopped(tmp_path: Path, fresh: bool, stop:
     assert strip(whole.history()) == strip(parts.history())
 
 
-
 class InterruptedNoisy(Noisy):
     """Sends its own process TERM during step `stop`."""
 

@@ -7,6 +7,7 @@
 Source: Lipman et al., Flow Matching for Generative Modeling (2023).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -16,12 +17,14 @@ from torch import Tensor, nn
 from torchdiffeq import odeint
 
 from genexp.data.base import Batch, DataSpec
+from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
-from genexp.nn.fourier import FourierFeatures, NoiseAwareFourierFeatures
+from genexp.nn.fourier import FourierFeatures, HatFunctions, NoiseAwareFourierFeatures, Spread, random_frequencies
 from genexp.nn.mlp import Activation, ModulatedMLP, mlp
 from genexp.registry import models
 
-EVALUATIONS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
+EVALUATIONS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4, "dopri5": 6}
+KNOT_RANGE = 1e-3, 3.0  # of τ: where the hat functions of the noise level have their knots
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,11 @@ class FlowMatching(GenerativeModel):
     Args:
         features: what the network sees of a point. `none`: (x, t) itself. `random`: Fourier features of x, and time through
             a small network of its own. `noise_aware`: Fourier features of x/t, damped as the noise at time t damps them.
-        num_frequencies, frequency_scale: how many random waves, and the standard deviation of their frequencies in
-            cycles per unit length (none of them for `features=none`).
-        width, depth, activation, layer_norm: the hidden layers (noise_aware has FiLM by time instead of LayerNorm).
-        time_width: width of the network that embeds time.
+        num_frequencies, frequency_scale, frequency_spread: how many random waves; and their frequencies in cycles per unit
+            length: `normal` with that standard deviation, or `even` from 0 to there.
+        damping: of `noise_aware` features; 1 damps exactly as the noise does, less keeps short waves a little longer.
+        width, depth, activation, layer_norm: of the hidden layers (`noise_aware` has FiLM by time, and no LayerNorm).
+        time_width: of the network that embeds time; for `noise_aware`, the number of hat functions of ln τ.
         parametrisation: `velocity`: the network is v. `denoiser`: the network is the correction, of unit size at every t,
             to the field of N(0, data_scale²) data; the same as a denoised point E[y|x_t] with the preconditioning of
             Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models (2022).
@@ -57,8 +61,9 @@ class FlowMatching(GenerativeModel):
         time_sampling, uniform_share, noise_range: of t in training. `uniform`; or `log_noise`: τ = (1−t)/t log-uniform in
             `noise_range` for all but `uniform_share` of the batch, so that every scale of detail gets the same attention.
         solver, evaluations: of the sampling ODE; fixed steps with that many evaluations of v, or adaptive `dopri5`.
-        time_grid, grid_power: the solver's times. `uniform`; `power`: t = 1 − (1−u)^grid_power; `log_noise`: τ
-            equidistant in its logarithm within `noise_range`, and a last step from there to t = 1.
+        time_grid, grid_power, grid_range: the solver's times. `uniform`; `power`: t = 1 − (1−u)^grid_power; `log_noise`:
+            τ equidistant in its logarithm within `grid_range`, and from its end one Euler step to t = 1, which is the
+            denoised point itself.
     """
 
     def __init__(
@@ -67,31 +72,43 @@ class FlowMatching(GenerativeModel):
         *,
         features: Literal["none", "random", "noise_aware"] = "noise_aware",
         num_frequencies: PositiveInt = 256,
-        frequency_scale: PositiveFloat = 6.0,
+        frequency_scale: PositiveFloat = 16.0,
+        frequency_spread: Spread = "even",
+        damping: Annotated[float, Field(ge=0)] = 0.5,
         width: PositiveInt = 256,
         depth: Annotated[int, Field(ge=1, le=32)] = 3,
-        activation: Activation = "silu",
+        activation: Activation = "relu",
         layer_norm: bool = False,
-        time_width: PositiveInt = 64,
+        time_width: Annotated[int, Field(ge=2)] = 16,
         parametrisation: Literal["velocity", "denoiser"] = "denoiser",
         data_scale: PositiveFloat = 0.46,
         time_sampling: Literal["uniform", "log_noise"] = "log_noise",
         uniform_share: Annotated[float, Field(ge=0, le=1)] = 0.1,
-        noise_range: tuple[PositiveFloat, PositiveFloat] = (1e-3, 3.0),
-        solver: Literal["euler", "midpoint", "heun", "rk4", "dopri5"] = "euler",
-        evaluations: PositiveInt = 50,
+        noise_range: tuple[PositiveFloat, PositiveFloat] = (3e-3, 1.0),
+        solver: Literal["euler", "midpoint", "heun", "rk4", "dopri5"] = "heun",
+        evaluations: PositiveInt = 40,
         time_grid: Literal["uniform", "power", "log_noise"] = "log_noise",
         grid_power: Annotated[float, Field(ge=1)] = 2.0,
+        grid_range: tuple[PositiveFloat, PositiveFloat] = (5e-3, 8.0),
     ) -> None:
         super().__init__()
+        for name, (low, high) in (("noise_range", noise_range), ("grid_range", grid_range)):
+            if low >= high:
+                raise UserError(f"model.{name}=[{low:g}, {high:g}]: the first must be less than the second")
         self.dim = spec.shape[0]
-        networks = {"none": PlainField, "random": RandomFourierField, "noise_aware": NoiseAwareField}
-        layers = Layers(width, depth, activation, layer_norm, time_width)
-        self.field = networks[features](self.dim, layers, num_frequencies, frequency_scale)
         self.parametrisation, self.data_scale = parametrisation, data_scale
         self.time_sampling, self.uniform_share, self.noise_range = time_sampling, uniform_share, noise_range
         self.solver, self.evaluations = solver, evaluations
-        self.time_grid, self.grid_power = time_grid, grid_power
+        self.time_grid, self.grid_power, self.grid_range = time_grid, grid_power, grid_range
+        waves = random_frequencies(self.dim, num_frequencies, frequency_scale, frequency_spread)
+        hidden = [width] * depth
+        self.field: nn.Module
+        if features == "none":
+            self.field = PlainField(self.dim, hidden, activation, layer_norm)
+        elif features == "random":
+            self.field = RandomFourierField(waves, hidden, activation, layer_norm, time_width)
+        else:
+            self.field = NoiseAwareField(waves, damping, hidden, activation, time_width, data_scale)
 
     # --- the objective ---------------------------------------------------------------------------------------
 
@@ -114,7 +131,7 @@ class FlowMatching(GenerativeModel):
         if self.time_sampling == "uniform":
             return u.clamp(1e-5, 1 - 1e-5)
         even = round(self.uniform_share * n)
-        low, high = (torch.tensor(tau).log().item() for tau in self.noise_range)
+        low, high = map(math.log, self.noise_range)
         tau = torch.exp(low + (high - low) * stratified(n - even, device))
         return torch.cat([stratified(even, device).clamp(1e-5, 1 - 1e-5), 1 / (1 + tau)])
 
@@ -148,24 +165,21 @@ class FlowMatching(GenerativeModel):
     @torch.no_grad()
     def trajectory(self, x0: Tensor, frames: int) -> Tensor:
         """Where the points x0, shape (n, dim), are at `frames` times evenly spread over [0, 1]: (frames, n, dim)."""
-        times = self.times(x0.device)
         shown = torch.linspace(0, 1, frames, device=x0.device)
-        grid = torch.cat([times, shown]).unique()
+        grid = torch.cat([self.times(x0.device), shown]).unique()
         return self._solve(x0, grid)[torch.searchsorted(grid, shown)]
 
     def times(self, device: torch.device) -> Tensor:
         """The solver's times, from 0 to 1."""
-        steps = max(1, self.evaluations // EVALUATIONS_PER_STEP.get(self.solver, self.evaluations))
+        steps = max(1, -(-self.evaluations // EVALUATIONS_PER_STEP[self.solver]))
         u = torch.linspace(0, 1, steps + 1, device=device, dtype=torch.float64)
+        if self.time_grid == "power":
+            return (1 - (1 - u) ** self.grid_power).float()
         if self.time_grid == "uniform" or steps == 1:
-            grid = u
-        elif self.time_grid == "power":
-            grid = 1 - (1 - u) ** self.grid_power
-        else:
-            low, high = self.noise_range
-            tau = high * (low / high) ** torch.linspace(0, 1, steps - 1, device=device, dtype=torch.float64)
-            grid = torch.cat([u[:1], 1 / (1 + tau), u[-1:]])
-        return grid.float()
+            return u.float()
+        low, high = self.grid_range
+        tau = high * (low / high) ** torch.linspace(0, 1, steps - 1, device=device, dtype=torch.float64)
+        return torch.cat([u[:1], 1 / (1 + tau), u[-1:]]).float()
 
     def _solve(self, x0: Tensor, times: Tensor) -> Tensor:
         """The solution of dx/dt = v(x, t) at `times`, shape (times, n, dim)."""
@@ -175,26 +189,19 @@ class FlowMatching(GenerativeModel):
 
         if self.solver == "dopri5":
             return odeint(velocity, x0, times, method="dopri5", rtol=1e-4, atol=1e-5)
-        return odeint(velocity, x0, times, method={"heun": "heun2"}.get(self.solver, self.solver))
-
-
-@dataclass(frozen=True)
-class Layers:
-    """The shape of a network."""
-
-    width: int
-    depth: int
-    activation: Activation
-    layer_norm: bool
-    time_width: int
+        method = {"heun": "heun2"}.get(self.solver, self.solver)
+        if self.time_grid != "log_noise" or len(times) < 3:
+            return odeint(velocity, x0, times, method=method)
+        path = odeint(velocity, x0, times[:-1], method=method)
+        return torch.cat([path, odeint(velocity, path[-1], times[-2:], method="euler")[1:]])
 
 
 class PlainField(nn.Module):
     """An MLP on (x, t)."""
 
-    def __init__(self, dim: int, layers: Layers, num_frequencies: int, frequency_scale: float) -> None:
+    def __init__(self, dim: int, hidden: list[int], activation: Activation, layer_norm: bool) -> None:
         super().__init__()
-        self.trunk = mlp([dim + 1, *[layers.width] * layers.depth, dim], layers.activation, layers.layer_norm)
+        self.trunk = mlp([dim + 1, *hidden, dim], activation, layer_norm)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         return self.trunk(torch.cat([x, t[:, None]], dim=1))
@@ -203,32 +210,37 @@ class PlainField(nn.Module):
 class RandomFourierField(nn.Module):
     """The article's network: Fourier features of x beside an embedding of t, through one trunk."""
 
-    def __init__(self, dim: int, layers: Layers, num_frequencies: int, frequency_scale: float) -> None:
+    def __init__(self, waves: Tensor, hidden: list[int], activation: Activation, layer_norm: bool, time_width: int) -> None:
         super().__init__()
-        self.features = FourierFeatures(dim, num_frequencies, frequency_scale)
-        self.time = nn.Sequential(*mlp([1, layers.time_width, layers.time_width], layers.activation), nn.SiLU())
-        sizes = [2 * num_frequencies + layers.time_width, *[layers.width] * layers.depth, dim]
-        self.trunk = mlp(sizes, layers.activation, layers.layer_norm)
+        dim, num = waves.shape
+        self.features = FourierFeatures(waves)
+        self.time = nn.Sequential(*mlp([1, time_width, time_width]), nn.SiLU())
+        self.trunk = mlp([2 * num + time_width, *hidden, dim], activation, layer_norm)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         return self.trunk(torch.cat([self.features(x), self.time(t[:, None])], dim=1))
 
 
 class NoiseAwareField(nn.Module):
-    """Noise-aware Fourier features of m = x/t, and x_t itself, through layers modulated by an embedding of the noise level."""
+    """Noise-aware Fourier features of m = x/t, through layers modulated by hat functions of ln τ."""
 
-    def __init__(self, dim: int, layers: Layers, num_frequencies: int, frequency_scale: float) -> None:
+    def __init__(
+        self, waves: Tensor, damping: float, hidden: list[int], activation: Activation, knots: int, data_scale: float
+    ) -> None:
         super().__init__()
-        self.features = NoiseAwareFourierFeatures(dim, num_frequencies, frequency_scale)
-        self.time = nn.Sequential(*mlp([1, layers.time_width, layers.time_width], "silu"), nn.SiLU())
-        inputs = 2 * num_frequencies + dim
-        self.trunk = ModulatedMLP(inputs, layers.time_width, dim, layers.width, layers.depth, layers.activation)
+        dim, num = waves.shape
+        self.features = NoiseAwareFourierFeatures(waves, damping)
+        self.noise_level = HatFunctions(knots, *map(math.log, KNOT_RANGE))
+        self.trunk = ModulatedMLP([2 * num + dim + knots, *hidden, dim], knots, activation)
+        self.data_scale = data_scale
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        t = t.clamp(1e-4, 1 - 1e-4)
+        t = t.clamp(1e-6, 1 - 1e-6)
         tau = (1 - t) / t
         features = self.features(x / t[:, None], tau)
-        return self.trunk(torch.cat([features, x], dim=1), self.time(0.25 * tau.log()[:, None]))
+        level = 2 * self.noise_level(tau.log())
+        unit = x / ((self.data_scale * t) ** 2 + (1 - t) ** 2).sqrt()[:, None]
+        return self.trunk(torch.cat([features, unit, level], dim=1), level)
 
 
 def stratified(n: int, device: torch.device) -> Tensor:

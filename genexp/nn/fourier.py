@@ -4,39 +4,77 @@ Source: Tancik et al., Fourier Features Let Networks Learn High Frequency Functi
 """
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+Spread = Literal["normal", "even"]
+
+
+def random_frequencies(dim: int, num: int, scale: float, spread: Spread) -> Tensor:
+    """(dim, num) frequencies in cycles per unit length.
+
+    normal: every component ~ N(0, scale²). even: directions at random, lengths spread evenly over [0, scale], so that
+    no scale of detail is left to chance and none beyond `scale` is invited.
+    """
+    direction = torch.randn(dim, num)
+    if spread == "normal":
+        return scale * direction
+    length = scale * (torch.arange(num) + torch.rand(num)) / num
+    return length * direction / direction.norm(dim=0)
+
 
 class FourierFeatures(nn.Module):
-    """cos(2πBx) and sin(2πBx) for `num` fixed random frequencies B ~ N(0, scale²), in cycles per unit length.
+    """cos(2πBx) and sin(2πBx) for fixed frequencies B, (dim, num). Shapes: (n, dim) → (n, 2·num)."""
 
-    Shapes: (n, dim) → (n, 2·num).
-    """
+    frequencies: Tensor
 
-    def __init__(self, dim: int, num: int, scale: float) -> None:
+    def __init__(self, frequencies: Tensor) -> None:
         super().__init__()
-        self.register_buffer("frequencies", scale * torch.randn(dim, num))
-        self.frequencies: Tensor
+        self.register_buffer("frequencies", frequencies)
 
     def forward(self, x: Tensor) -> Tensor:
-        phase = 2 * math.pi * (x @ self.frequencies)
+        with torch.autocast(x.device.type, enabled=False):  # a phase needs all its digits
+            phase = 2 * math.pi * (x @ self.frequencies)
         return torch.cat([phase.cos(), phase.sin()], dim=1)
 
 
 class NoiseAwareFourierFeatures(FourierFeatures):
-    """Fourier features of a point m seen through Gaussian noise of standard deviation τ, each damped by what survives.
+    """Fourier features of a point m seen through Gaussian noise of standard deviation τ, each damped by what survives:
 
-    E[cos(2πB(m + τε))] = cos(2πBm) · exp(−½ τ² |2πB|²), so a wave much shorter than the noise vanishes, and the network
-    meets at every noise level just the detail that is there to be seen.
+        √2 cos(2πBm) · exp(−½ (damping·τ)² |2πB|²)
+
+    With damping = 1 this is √2 E[cos(2πB(m + τε))], ε ~ N(0, I): a wave much shorter than the noise vanishes, and the
+    network meets at every noise level just the detail that is there to be seen. Less damping keeps waves a little longer.
 
     Shapes: (n, dim), (n,) → (n, 2·num).
     """
 
+    def __init__(self, frequencies: Tensor, damping: float = 1.0) -> None:
+        super().__init__(frequencies)
+        self.damping = damping
+
     def forward(self, m: Tensor, tau: Tensor) -> Tensor:  # type: ignore[override]
-        with torch.autocast(m.device.type, enabled=False):
-            phase = 2 * math.pi * (m @ self.frequencies)
-            exponent = -2 * math.pi**2 * tau.square()[:, None] * self.frequencies.square().sum(0)
-            damping = exponent.clamp(min=-20).exp()  # beyond, nothing is left, and exp would be slow
-            return torch.cat([damping * phase.cos(), damping * phase.sin()], dim=1)
+        squared = (2 * math.pi * self.damping) ** 2 * self.frequencies.square().sum(0)
+        exponent = -0.5 * tau.square()[:, None] * squared
+        amplitude = math.sqrt(2) * exponent.clamp(min=-18).exp()  # beyond, nothing is left, and exp is slow
+        return super().forward(m) * amplitude.repeat(1, 2)
+
+
+class HatFunctions(nn.Module):
+    """A piecewise linear basis: `num` hats on evenly spaced knots over [low, high], (n,) → (n, num), rows sum to one.
+
+    A linear layer on top is a linear interpolation between `num` values. Outside the range the ends hold.
+    """
+
+    knots: Tensor
+
+    def __init__(self, num: int, low: float, high: float) -> None:
+        super().__init__()
+        self.register_buffer("knots", torch.linspace(low, high, num))
+
+    def forward(self, x: Tensor) -> Tensor:
+        low, high = self.knots[0], self.knots[-1]
+        position = (x.clamp(low, high) - low) / (high - low) * (len(self.knots) - 1)
+        return (1 - (position[:, None] - torch.arange(len(self.knots), device=x.device)).abs()).clamp(min=0)

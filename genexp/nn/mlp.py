@@ -21,25 +21,29 @@ def mlp(sizes: list[int], activation: Activation = "silu", layer_norm: bool = Fa
 
 
 class ModulatedMLP(nn.Module):
-    """An MLP whose hidden layers are scaled and shifted by a condition (FiLM): h ← act((1 + γ(c)) ⊙ Wh + β(c)).
+    """An MLP whose hidden layers are scaled and shifted by a condition (FiLM): h ← act((1 + γ(c)) ⊙ (Wh + b) + β(c)).
 
-    The scale lets one network be smooth under one condition and sharp under another.
+    The scale lets one network be smooth under one condition and sharp under another. γ and β are linear in c and begin at
+    zero, as does the last layer, whose product is taken in float32.
     Source: Perez et al., FiLM: Visual Reasoning with a General Conditioning Layer (2018).
 
-    Shapes: (n, inputs), (n, condition) → (n, outputs).
+    Shapes: (n, sizes[0]), (n, condition) → (n, sizes[-1]).
     """
 
-    def __init__(self, inputs: int, condition: int, outputs: int, width: int, depth: int, activation: Activation) -> None:
+    def __init__(self, sizes: list[int], condition: int, activation: Activation) -> None:
         super().__init__()
-        self.hidden = nn.ModuleList(nn.Linear(inputs if i == 0 else width, width) for i in range(depth))
-        self.modulation = nn.Linear(condition, 2 * depth * width)
-        self.out = nn.Linear(width, outputs)
+        hidden = list(pairwise(sizes[:-1]))
+        self.hidden = nn.ModuleList(nn.Linear(before, after) for before, after in hidden)
+        self.scale = nn.ModuleList(nn.Linear(condition, after, bias=False) for _, after in hidden)
+        self.shift = nn.ModuleList(nn.Linear(condition, after, bias=False) for _, after in hidden)
+        self.out = nn.Linear(sizes[-2], sizes[-1])
         self.activation = ACTIVATIONS[activation]()
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
+        for layer in (*self.scale, *self.shift, self.out):
+            nn.init.zeros_(layer.weight)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:
-        modulation = self.modulation(condition).chunk(2 * len(self.hidden), dim=1)
-        for linear, scale, shift in zip(self.hidden, modulation[::2], modulation[1::2], strict=True):
-            h = self.activation(torch.addcmul(shift, linear(h), 1 + scale))
-        return self.out(h)
+        for linear, scale, shift in zip(self.hidden, self.scale, self.shift, strict=True):
+            h = self.activation(torch.addcmul(shift(condition), linear(h), 1 + scale(condition)))
+        with torch.autocast(h.device.type, enabled=False):
+            return self.out(h.to(self.out.weight.dtype))

@@ -1,0 +1,92 @@
+"""The commands as a user meets them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "hydra", "matplotlib", "numpy", "pydantic")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "--help"], ["resume", "-h"], ["--version"], [], ["lst"]])
+def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
+    code = f"""
+import sys
+from genexp.cli import main
+try:
+    main({arguments!r})
+except SystemExit:
+    pass
+print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stderr.splitlines()[-1] == "[]"
+
+
+def test_help_names_every_command(genexp) -> None:
+    code, out, _ = genexp("--help")
+    assert code == 0
+    for command in ("run", "resume", "list"):
+        assert command in out
+    code, out, _ = genexp("run", "-h")
+    assert code == 0
+    assert "dataset.text" in out
+
+
+def test_list_names_what_there_is(genexp) -> None:
+    code, out, _ = genexp("list")
+    assert code == 0
+    assert "seminar/qr_flowmatch" in out
+    assert genexp("list", "models")[1].startswith("flow_matching")
+
+
+@pytest.mark.parametrize(
+    ("typed", "error", "hint"),
+    [
+        (["rnu"], "unknown command 'rnu'; did you mean 'run'?", "resume"),
+        (["list", "model"], "did you mean 'models'?", "experiments"),
+        (["run", "--multrun"], "did you mean '--multirun'?", "--cfg"),
+        (["run", "trainer.lrr=1"], "did you mean 'trainer.lr'?", "known keys of trainer: max_steps"),
+        (["run", "device=cuda"], "this machine has none", "device=auto"),
+        (["run", "--plugin", "none.py"], "no such file", None),
+        (["run", "--config-dir", "none"], "no such folder", None),
+        (["run", "-m", "trainer.lr=1,x"], "trainer.lr=x", None),
+        (["run", "-m", "model.width=1,"], "cannot read the value", "quote"),
+        (["resume", "latest"], "there is no run", "genexp run"),
+        (["resume", "nothing"], "no run 'nothing'", "latest"),
+        (["resume"], "required: RUN", "--help"),
+        (["list", "models", "more"], "unknown argument 'more'", None),
+        (["run", "dataset.image=absent.png"], "absent.png: no such file", None),
+        (["run", "dataset.text=''"], "empty", "hello"),
+    ],
+)
+def test_mistakes_end_with_code_2_and_one_line(genexp, tmp_path: Path, typed: list[str], error: str, hint: str | None) -> None:
+    import torch
+
+    if "device=cuda" in typed and torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    code, _, err = genexp(*typed)
+    assert code == 2
+    lines = err.splitlines()
+    assert lines[0].startswith("error: ")
+    assert error in lines[0]
+    assert len(lines) == 1 or (len(lines) == 2 and lines[1].startswith("hint: "))
+    if hint:
+        assert hint in lines[1]
+    assert not list(tmp_path.rglob("*"))  # nothing was written
+
+
+def test_traceback_shows_where_a_mistake_came_from(genexp) -> None:
+    code, _, err = genexp("run", "trainer.lr=x", "--traceback")
+    assert code == 2
+    assert "Traceback" in err
+    assert "error: trainer.lr=x" in err
+
+
+def test_cfg_prints_the_whole_configuration_and_runs_nothing(genexp, tmp_path: Path) -> None:
+    code, out, _ = genexp("run", "seed=3", "--cfg")
+    assert code == 0
+    assert "\nseed: 3\n" in out
+    assert "noise_aware" in out
+    assert not list(tmp_path.iterdir())

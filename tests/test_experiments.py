@@ -1,0 +1,150 @@
+"""Whole runs: every experiment of conf/ for two steps, what lands in the folder, and that it is the same twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from genexp import checkpoint
+from genexp.catalogue import entries
+
+PICTURES = {"samples.png", "density.png", "loss.png", "velocity.png", "flow.gif"}
+
+
+def only_run(root: Path) -> Path:
+    runs = [path.parent for path in (root / "outputs").rglob("run.json")]
+    assert len(runs) == 1
+    return runs[0]
+
+
+def read(run: Path, name: str) -> dict:
+    return json.loads((run / name).read_text())
+
+
+@pytest.mark.parametrize("experiment", [*entries("experiments")])
+def test_every_experiment_runs_two_steps(genexp, tiny: list[str], tmp_path: Path, experiment: str) -> None:
+    code, out, err = genexp("run", f"experiment={experiment}", *tiny)
+    assert code == 0, err
+    run = only_run(tmp_path)
+    assert run.parent == tmp_path / "outputs" / experiment
+    assert {path.name for path in run.iterdir()} == {
+        *("config.yaml", "run.json", "metrics.json", "history.jsonl", "log.txt", "checkpoints", "figures", "samples")
+    }
+    record, metrics = read(run, "run.json"), read(run, "metrics.json")
+    assert record["status"] == "finished"
+    assert record["steps"] == metrics["steps"] == 2
+    assert record["id"] == run.name
+    for name, value in metrics.items():
+        assert value is None or isinstance(value, str) or np.isfinite(value), name
+    assert "next " in out
+    assert str(run.name) in out
+    assert out.strip() == (run / "log.txt").read_text().strip()
+
+
+def test_the_folder_holds_what_it_should(genexp, tiny: list[str], tmp_path: Path) -> None:
+    typed = ["dataset.text=folder", "seed=4", *tiny]
+    assert genexp("run", *typed)[0] == 0
+    run = only_run(tmp_path)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["overrides"] == typed
+    assert config["dataset"]["text"] == "folder"
+    assert config["model"]["name"] == "flow_matching"
+    assert {path.name for path in (run / "figures").iterdir()} == PICTURES
+    for path in (run / "figures").iterdir():
+        with Image.open(path) as picture:
+            picture.load()
+            assert picture.width > 100
+            if path.suffix == ".gif":
+                assert picture.n_frames == 3
+    samples = np.load(run / "samples" / "samples.npz")
+    assert samples["samples"].shape == (400, 2)
+    history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in history] == [1, 2, 2]
+    assert {"step", "seconds", "loss", "lr", "samples_per_second"} <= set(history[0])
+    assert "heldout/loss" in history[2]
+    metrics = read(run, "metrics.json")
+    for name in ("leak", "module_tv", "excess_loss"):
+        assert 0 <= metrics[f"floor/{name}"] <= metrics[name]
+    assert metrics["scannable"] == 0
+    assert metrics["decoded"] is None
+    state = checkpoint.load(run / "checkpoints" / "last.pt")
+    assert state["position"]["step"] == 2
+    assert not list(run.rglob("*.tmp"))
+
+
+def test_the_same_command_twice_gives_the_same_numbers(genexp, tiny: list[str], tmp_path: Path) -> None:
+    results = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        torch.rand(len(results) + 1)  # what happened before does not matter
+        assert genexp("run", f"run_dir={name}", f"seed={seed}", "figures.enabled=false", *tiny)[0] == 0
+        metrics = read(tmp_path / name, "metrics.json")
+        results.append({key: value for key, value in metrics.items() if key not in ("seconds_train", "samples_per_second")})
+        results[-1]["samples"] = np.load(tmp_path / name / "samples" / "samples.npz")["samples"].sum()
+    assert results[0] == results[1]
+    assert results[0] != results[2]
+
+
+def test_a_run_never_overwrites_another(genexp, tiny: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    code, _, err = genexp("run", "run_dir=mine", *tiny)
+    assert code == 2
+    assert "never overwrites" in err
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_run_that_fails_says_so_in_its_folder(genexp, tiny: list[str], tmp_path: Path) -> None:
+    code, _, err = genexp("run", "trainer.lr=1e30", "trainer.max_steps=40", *[word for word in tiny if "max_steps" not in word])
+    assert code == 2
+    assert "not finite" in err
+    record = read(only_run(tmp_path), "run.json")
+    assert record["status"] == "failed"
+    assert "not finite" in record["error"]
+
+
+def test_resume_ends_where_an_uninterrupted_run_ends(genexp, tiny: list[str], tmp_path: Path) -> None:
+    tiny = [word for word in tiny if "max_steps" not in word] + ["figures.enabled=false"]
+    assert genexp("run", "run_dir=whole", "trainer.max_steps=6", "trainer.schedule=constant", "trainer.warmup=0", *tiny)[0] == 0
+    assert genexp("run", "run_dir=parts", "trainer.max_steps=3", "trainer.schedule=constant", "trainer.warmup=0", *tiny)[0] == 0
+    code, _, err = genexp("resume", "parts", "trainer.max_steps=6")
+    assert code == 0, err
+    whole, parts = (checkpoint.load(tmp_path / name / "checkpoints" / "last.pt") for name in ("whole", "parts"))
+    for name, value in whole["model"].items():
+        assert torch.equal(value, parts["model"][name]), name
+    for name in ("leak", "module_tv", "excess_loss", "steps"):
+        assert read(tmp_path / "whole", "metrics.json")[name] == read(tmp_path / "parts", "metrics.json")[name]
+    code, _, err = genexp("resume", "parts", "model.width=7")
+    assert code == 2
+    assert "model.width cannot be changed" in err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, tiny: list[str], number: int, code: int) -> None:
+    command = [sys.executable, "-m", "genexp", "run", "run_dir=here", *tiny, "trainer.max_steps=100000000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    history = tmp_path / "here" / "history.jsonl"
+    while not history.exists() and process.poll() is None:
+        os.sched_yield()
+    process.send_signal(number)
+    out, err = process.communicate()
+    assert process.returncode == code, err
+    assert "go on with: genexp resume here" in out
+    assert read(tmp_path / "here", "run.json")["status"] == "interrupted"
+    assert checkpoint.load(tmp_path / "here" / "checkpoints" / "last.pt")["position"]["step"] >= 1
+
+
+def test_a_sweep_runs_every_job_in_its_own_folder(tmp_path: Path, tiny: list[str]) -> None:
+    command = [sys.executable, "-m", "genexp", "run", "-m", "seed=0,1", "figures.enabled=false", *tiny]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    runs = sorted(path.parent for path in (tmp_path / "outputs").rglob("run.json"))
+    assert [read(run, "run.json")["seed"] for run in runs] == [0, 1]
+    assert [run.name for run in runs] == ["0", "1"]
+    assert all(read(run, "run.json")["status"] == "finished" for run in runs)
