@@ -102,7 +102,8 @@ def flow_frames(trajectory: np.ndarray, size: int, limit: float = 1.25) -> list[
         levels = np.minimum(15, counts * 9).astype(np.uint8)
         frame = Image.fromarray(levels, "P")
         frame.putpalette(palette)
-        t = index / (len(trajectory) - 1)
-        ImageDraw.Draw(frame).text((size // 40, size // 60), f"t = {t:.2f}", fill=15, font=font)
+        if len(trajectory) > 1:
+            t = index / (len(trajectory) - 1)
+            ImageDraw.Draw(frame).text((size // 40, size // 60), f"t = {t:.2f}", fill=15, font=font)
         frames.append(frame)
     return frames

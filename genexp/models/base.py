@@ -29,6 +29,13 @@ class GenerativeModel(nn.Module):
 
 
 @runtime_checkable
+class HasLogProb(Protocol):
+    """A model with an exact likelihood: ln p(x) in nats, shape (n,)."""
+
+    def log_prob(self, x: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
 class HasVelocity(Protocol):
     """A model that moves noise into data along dx/dt = v(x, t), t from 0 to 1."""
 

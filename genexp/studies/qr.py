@@ -13,10 +13,10 @@ from genexp.metrics.cells import leak, module_tv
 from genexp.metrics.flow import excess_loss
 from genexp.models.base import HasVelocity
 from genexp.registry import studies
-from genexp.studies.base import Evaluation, Subject, draw_samples, seeded
+from genexp.studies.base import Evaluation, Metric, Subject, draw_samples, seeded
+from genexp.studies.points import SHOWN_POINTS, draw_flow
 
 FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share of the width shown
-SHOWN_POINTS = 60_000
 
 
 @studies.register("qr")
@@ -32,7 +32,7 @@ class QRStudy:
         picture = draw_points(samples.numpy())
         payload = data.payload or decode(draw_cells(density.mask.numpy()))
         decoded = decode(picture)
-        metrics = {
+        metrics: dict[str, Metric] = {
             "leak": leak(samples, density),
             "floor/leak": 0.0,
             "module_tv": module_tv(samples, density),
@@ -48,7 +48,7 @@ class QRStudy:
         return Evaluation(metrics, {"samples": samples.numpy(), "target": true.numpy()}, picture)
 
     def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
-        data, figures = subject.data, subject.settings.figures
+        data = subject.data
         samples, true = evaluation.samples["samples"], evaluation.samples["target"]
         title = "generated" + (", and it scans" if evaluation.metrics["scannable"] else "")
         folder.save_figure("samples", points.target_and_samples(true[:SHOWN_POINTS], samples[:SHOWN_POINTS], title))
@@ -56,14 +56,9 @@ class QRStudy:
         floor = evaluation.metrics.get("floor/loss")
         floor = floor if isinstance(floor, float) else None
         folder.save_figure("loss", points.loss_curve(folder.history(), floor, "irreducible"))
-        if not isinstance(subject.model, HasVelocity):
-            return
-        folder.save_figure("velocity", points.velocity_fields(field_views(subject), data.density.squares().cpu().numpy()))
-        if figures.gif:
-            with seeded(subject.settings.seed + 4, subject.device):
-                start = torch.randn(figures.gif_points, 2, device=subject.device)
-                trajectory = subject.model.trajectory(start, figures.gif_frames).cpu().numpy()
-            folder.save_gif("flow", points.flow_frames(trajectory, figures.gif_size), figures.gif_fps)
+        if isinstance(subject.model, HasVelocity):
+            folder.save_figure("velocity", points.velocity_fields(field_views(subject), data.density.squares().cpu().numpy()))
+            draw_flow(subject, folder)
 
     def picture(self, evaluation: Evaluation) -> Image.Image:
         """The picture that the scanner was given, enlarged."""

@@ -1,0 +1,60 @@
+"""Studies of points in the plane whose density need not be known."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from genexp.artifacts import RunFolder
+from genexp.figures import points
+from genexp.metrics.points import sliced_wasserstein
+from genexp.models.base import HasLogProb, HasVelocity
+from genexp.registry import studies
+from genexp.studies.base import Evaluation, Metric, Subject, draw_samples, seeded
+
+SHOWN_POINTS = 60_000
+
+
+@studies.register("points")
+class PointsStudy:
+    """Numbers: sliced_wasserstein between samples and held-out data and, where the model has log_prob, nll."""
+
+    def evaluate(self, subject: Subject) -> Evaluation:
+        settings, seed = subject.settings.evaluation, subject.settings.seed
+        with seeded(seed + 2, subject.device):
+            samples = draw_samples(subject.model, settings.num_samples, settings.batch_size)
+        true, more = (subject.data.heldout(settings.num_samples, seed + offset).x.cpu() for offset in (3, 4))
+        metrics: dict[str, Metric] = {
+            "sliced_wasserstein": sliced_wasserstein(samples, true),
+            "floor/sliced_wasserstein": sliced_wasserstein(more, true),
+        }
+        if isinstance(subject.model, HasLogProb):
+            metrics["nll"] = mean_nll(subject, true[: settings.num_points])
+        return Evaluation(metrics, {"samples": samples.numpy(), "target": true.numpy()})
+
+    def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
+        samples, target = evaluation.samples["samples"][:SHOWN_POINTS], evaluation.samples["target"][:SHOWN_POINTS]
+        folder.save_figure("samples", points.target_and_samples(target, samples, "generated"))
+        folder.save_figure("loss", points.loss_curve(folder.history(), None, ""))
+        draw_flow(subject, folder)
+
+    def picture(self, evaluation: Evaluation) -> Image.Image:
+        """The samples as dots."""
+        return points.flow_frames(evaluation.samples["samples"][None, :SHOWN_POINTS], 720)[0].convert("L")
+
+
+@torch.no_grad()
+def mean_nll(subject: Subject, x: torch.Tensor) -> float:
+    """−E[ln p(x)] in nats."""
+    parts = x.to(subject.device).split(subject.settings.evaluation.batch_size)
+    return float(-np.mean(np.concatenate([subject.model.log_prob(part).double().cpu().numpy() for part in parts])))
+
+
+def draw_flow(subject: Subject, folder: RunFolder) -> None:
+    """The animation of points flowing from noise into data, for models that move them along a velocity."""
+    figures = subject.settings.figures
+    if not figures.gif or not isinstance(subject.model, HasVelocity):
+        return
+    with seeded(subject.settings.seed + 4, subject.device):
+        start = torch.randn(figures.gif_points, 2, device=subject.device)
+        trajectory = subject.model.trajectory(start, figures.gif_frames).cpu().numpy()
+    folder.save_gif("flow", points.flow_frames(trajectory, figures.gif_size), figures.gif_fps)

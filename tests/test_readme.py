@@ -1,0 +1,66 @@
+"""The README is run, not believed: its examples of a data set and a model work as printed."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def block(name: str) -> str:
+    """The code block that follows the mention of a file."""
+    found = re.search(rf"`{re.escape(name)}`:\n\n```\w+\n(.*?)```", README, re.DOTALL)
+    assert found, name
+    return found.group(1)
+
+
+@pytest.fixture
+def own_files(genexp, tmp_path: Path) -> Path:
+    for name in ("rings.py", "gaussian.py", "my_conf/dataset/rings.yaml", "my_conf/model/gaussian.yaml"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block(name))
+    return tmp_path
+
+
+def test_the_readmes_data_set_and_model_run_as_printed(genexp, tiny: list[str], own_files: Path) -> None:
+    lines = [line for line in README.splitlines() if line.startswith("genexp run --plugin")]
+    assert len(lines) == 2
+    for number, line in enumerate(lines):
+        words = [word for word in line.split()[1:] if "max_steps" not in word]
+        code, out, err = genexp(*words, *tiny, f"run_dir=run{number}")
+        assert code == 0, err
+        assert "two rings of radius 0.8" in out
+        metrics = json.loads((own_files / f"run{number}" / "metrics.json").read_text())
+        assert metrics["sliced_wasserstein"] > metrics["floor/sliced_wasserstein"] > 0
+        assert ("nll" in metrics) == ("gaussian" in line)
+    code, out, _ = genexp("list", "--config-dir", "my_conf")
+    assert code == 0
+    assert "two concentric rings" in out
+    code, _, err = genexp("run", "--plugin", "rings.py", "--config-dir", "my_conf", "dataset=rings", "dataset.radios=2")
+    assert code == 2
+    assert "did you mean 'dataset.radius'" in err
+
+
+def test_without_its_file_a_plugins_name_is_unknown(tiny: list[str], own_files: Path, genexp) -> None:
+    code, _, err = genexp("run", "--config-dir", "my_conf", "dataset=rings", "dataset.name=rungs", *tiny)
+    assert code == 2
+    assert "unknown dataset 'rungs'" in err
+
+
+def test_every_command_in_the_readme_is_a_valid_one() -> None:
+    """Each `genexp run …` line composes (those with files of the user's own are run above)."""
+    from genexp.config import compose
+    from genexp.sweep import jobs
+
+    lines = [line.split(" #")[0].strip() for line in README.splitlines() if line.startswith("genexp run")]
+    assert len(lines) > 5
+    for line in lines:
+        words = re.findall(r"(?:[^\s']|'[^']*')+", line)[2:]
+        if any(word.startswith("--") for word in words):
+            continue
+        overrides = [word.replace("'", "") if word.count("'") == 2 else word for word in words if word != "-m"]
+        for job in jobs(overrides):
+            compose(job)
