@@ -18,6 +18,8 @@ from genexp.progress import Interrupts, Reporter
 from genexp.schedule import schedule
 from genexp.settings import TrainerSettings
 
+VALIDATION_SEED = 0  # of the random numbers in every held-out loss, so that two of them differ by the model alone
+
 
 @dataclass
 class Position:
@@ -48,7 +50,7 @@ def fit(
     """
     device = next(model.parameters()).device
     stream = data.train_stream(settings.batch_size, seed)
-    heldout = data.heldout(settings.eval_size, seed + 1)
+    heldout = heldout_batch(data, settings, seed)
     budget = Budget.of(settings, stream)
     training = Training(model, settings, stream, folder)
     if state is not None:
@@ -103,6 +105,11 @@ def fit(
     return position
 
 
+def heldout_batch(data: Dataset, settings: TrainerSettings, seed: int) -> Batch:
+    """The examples that the held-out loss of a run is measured on."""
+    return data.heldout(settings.eval_size, seed + 1)
+
+
 class Training:
     """Everything a training depends on from one step to the next, and how it is saved, restored and judged."""
 
@@ -148,7 +155,7 @@ class Training:
         model, position, device = self.average.model, self.position, heldout.x.device
         model.eval()
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(0)
+            torch.manual_seed(VALIDATION_SEED)
             with autocast(device, self.settings.precision):
                 terms = {f"heldout/{name}": float(value) for name, value in model.validate(heldout).items()}
         self.model.train()

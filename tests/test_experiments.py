@@ -111,9 +111,10 @@ def test_a_run_that_fails_says_so_in_its_folder(genexp, tiny: list[str], tmp_pat
 
 
 def test_resume_ends_where_an_uninterrupted_run_ends(genexp, tiny: list[str], tmp_path: Path) -> None:
-    tiny = [word for word in tiny if "max_steps" not in word] + ["figures.enabled=false"]
-    assert genexp("run", "run_dir=whole", "trainer.max_steps=6", "trainer.schedule=constant", "trainer.warmup=0", *tiny)[0] == 0
-    assert genexp("run", "run_dir=parts", "trainer.max_steps=3", "trainer.schedule=constant", "trainer.warmup=0", *tiny)[0] == 0
+    tiny = [word for word in tiny if "max_steps" not in word]
+    keys = [*tiny, "figures.enabled=false", "trainer.schedule=constant", "trainer.warmup=0", "trainer.eval_every=1"]
+    assert genexp("run", "run_dir=whole", "trainer.max_steps=6", *keys)[0] == 0
+    assert genexp("run", "run_dir=parts", "trainer.max_steps=3", *keys)[0] == 0
     code, _, err = genexp("resume", "parts", "trainer.max_steps=6")
     assert code == 0, err
     whole, parts = (checkpoint.load(tmp_path / name / "checkpoints" / "last.pt") for name in ("whole", "parts"))

@@ -66,28 +66,21 @@ def velocity_fields(views: Sequence[FieldView], black: np.ndarray) -> Figure:
     return figure
 
 
-def loss_curve(history: list[dict[str, float]], floor: float | None, floor_name: str) -> Figure:
-    """Training and held-out loss against the step, the floor drawn in; on the right what is left above the floor."""
+def loss_curve(history: list[dict[str, float]], floor: float | None) -> Figure:
+    """The training objective, the held-out loss with its floor drawn in, and what of it is above the floor."""
     train = np.array([(line["step"], line["loss"]) for line in history if "loss" in line]).reshape(-1, 2)
     heldout = np.array([(line["step"], line["heldout/loss"]) for line in history if "heldout/loss" in line]).reshape(-1, 2)
-    figure, [[left, right]] = panels(1, 2, 4.4, 3.2)
-    left.plot(*train.T, color=INK, alpha=0.35, lw=0.8, label="training objective")
-    left.plot(*heldout.T, color=ORANGE, marker=".", label="held-out loss")
+    figure, [axes] = panels(1, 2 if floor is None else 3, 3.6, 3.0)
+    axes[0].plot(*train.T, color=INK, lw=0.7)
+    axes[0].set(title="training objective", xlabel="step", ylabel="loss")
+    axes[1].plot(*heldout.T, color=ORANGE, marker=".")
+    axes[1].set(title="held-out loss", xlabel="step")
     if floor is not None:
-        left.axhline(floor, color=INK, ls="--", lw=1, label=f"{floor_name}: {floor:.4f}")
-    left.set(title="loss", xlabel="step", ylabel="loss")
-    known = [heldout[:, 1], train[:, 1]] if len(heldout) else [train[:, 1]]
-    values = np.concatenate(known)
-    if len(values):
-        low, high = np.quantile(values, [0, 0.95])
-        low = min(low, floor) if floor is not None else low
-        left.set_ylim(low - 0.05 * (high - low) - 1e-6, high + 0.2 * (high - low) + 1e-6)
-    left.legend()
-    base = floor if floor is not None else 0.0
-    above = heldout[heldout[:, 1] > base] if len(heldout) else heldout
-    right.plot(above[:, 0], above[:, 1] - base, color=ORANGE, marker=".")
-    title = "held-out loss" + (" above the floor" if floor is not None else "")
-    right.set(title=title, xlabel="step", yscale="log" if len(above) else "linear")
+        axes[1].axhline(floor, color=INK, ls="--", lw=1, label=f"floor {floor:.4f}")
+        axes[1].legend()
+        above = heldout[heldout[:, 1] > floor]
+        axes[2].plot(above[:, 0], above[:, 1] - floor, color=ORANGE, marker=".")
+        axes[2].set(title="held-out loss above its floor", xlabel="step", yscale="log" if len(above) else "linear")
     return figure
 
 

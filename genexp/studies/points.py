@@ -34,7 +34,7 @@ class PointsStudy:
     def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
         samples, target = evaluation.samples["samples"][:SHOWN_POINTS], evaluation.samples["target"][:SHOWN_POINTS]
         folder.save_figure("samples", points.target_and_samples(target, samples, "generated"))
-        folder.save_figure("loss", points.loss_curve(folder.history(), None, ""))
+        folder.save_figure("loss", points.loss_curve(folder.history(), None))
         draw_flow(subject, folder)
 
     def picture(self, evaluation: Evaluation) -> Image.Image:

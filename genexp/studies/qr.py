@@ -12,9 +12,11 @@ from genexp.metrics.barcode import decode, decode_opencv, draw_cells, draw_point
 from genexp.metrics.cells import leak, module_tv
 from genexp.metrics.flow import excess_loss
 from genexp.models.base import HasVelocity
+from genexp.models.flow_matching import flow_matching_loss
 from genexp.registry import studies
 from genexp.studies.base import Evaluation, Metric, Subject, draw_samples, seeded
 from genexp.studies.points import SHOWN_POINTS, draw_flow
+from genexp.trainer import VALIDATION_SEED, heldout_batch
 
 FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share of the width shown
 
@@ -44,7 +46,8 @@ class QRStudy:
         if isinstance(subject.model, HasVelocity):
             metrics["excess_loss"] = excess_loss(subject.model, data.density, settings.num_points)
             metrics["floor/excess_loss"] = 0.0
-            metrics["floor/loss"] = density.irreducible_loss()
+            metrics["irreducible_loss"] = density.irreducible_loss()
+            metrics["floor/heldout_loss"] = heldout_floor(subject)
         return Evaluation(metrics, {"samples": samples.numpy(), "target": true.numpy()}, picture)
 
     def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
@@ -53,9 +56,8 @@ class QRStudy:
         title = "generated" + (", and it scans" if evaluation.metrics["scannable"] else "")
         folder.save_figure("samples", points.target_and_samples(true[:SHOWN_POINTS], samples[:SHOWN_POINTS], title))
         folder.save_figure("density", points.density(samples, 1 / data.density.area))
-        floor = evaluation.metrics.get("floor/loss")
-        floor = floor if isinstance(floor, float) else None
-        folder.save_figure("loss", points.loss_curve(folder.history(), floor, "irreducible"))
+        floor = evaluation.metrics.get("floor/heldout_loss")
+        folder.save_figure("loss", points.loss_curve(folder.history(), floor if isinstance(floor, float) else None))
         if isinstance(subject.model, HasVelocity):
             folder.save_figure("velocity", points.velocity_fields(field_views(subject), data.density.squares().cpu().numpy()))
             draw_flow(subject, folder)
@@ -65,6 +67,14 @@ class QRStudy:
         assert evaluation.picture is not None
         image = Image.fromarray(evaluation.picture)
         return image.resize((image.width * 3, image.height * 3), Image.Resampling.NEAREST)
+
+
+def heldout_floor(subject: Subject) -> float:
+    """The held-out loss that the optimal velocity gets, on the very points and noise that the run was measured on."""
+    settings = subject.settings
+    batch = heldout_batch(subject.data, settings.trainer, settings.seed)
+    with seeded(VALIDATION_SEED, subject.device):
+        return float(flow_matching_loss(subject.data.density.optimal_velocity, batch.x))
 
 
 @torch.no_grad()
