@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -80,18 +81,18 @@ def _carry_out(subject: Subject, folder: RunFolder, state: dict[str, Any] | None
         raise
     folder.update(status="finished", steps=position.step, seconds=round(time.perf_counter() - started, 2))
     folder.say(results_table(evaluation.metrics))
-    folder.say(next_steps(folder))
+    folder.say(next_steps(folder, subject.settings.experiment))
     return folder
 
 
 def _fit_and_evaluate(subject: Subject, folder: RunFolder, state: dict[str, Any] | None) -> tuple[trainer.Position, Evaluation]:
     settings, model = subject.settings, subject.model
+    study = studies[subject.data.study]()
     parameters = sum(weights.numel() for weights in model.parameters())
     folder.say(f"{settings.experiment}   {subject.data.describe()}")
     folder.say(f"{settings.model['name']}, {parameters:,} parameters, on {subject.device}, seed {settings.seed} → {folder.path}")
-    position = trainer.fit(model, subject.data, settings.trainer, folder, settings.seed, state)
+    position = trainer.fit(model, subject.data, settings.trainer, folder, settings.seed, state, partial(study.validate, subject))
     folder.update(steps=position.step)
-    study = studies[subject.data.study]()
     folder.say(f"trained {position.step} steps in {position.seconds:.1f} s; evaluating")
     with trainer.autocast(subject.device, settings.trainer.precision):
         evaluation = study.evaluate(subject)
@@ -101,7 +102,7 @@ def _fit_and_evaluate(subject: Subject, folder: RunFolder, state: dict[str, Any]
             "seconds_train": round(position.seconds, 3),
             "samples_per_second": round(position.step * settings.trainer.batch_size / max(position.seconds, 1e-9), 1),
             "parameters": parameters,
-            "heldout_loss": position.best,
+            "heldout_loss": position.best_loss,
         }
         evaluation.metrics = {**evaluation.metrics, **training}
         folder.write_metrics(evaluation.metrics)

@@ -59,6 +59,7 @@ class TrainerSettings(Strict):
     log_every: PositiveInt = 50
     eval_every: PositiveInt = 500
     eval_size: PositiveInt = 8192
+    monitor: str = "loss"
     checkpoint_every: PositiveInt = 1000
 
     @model_validator(mode="after")
@@ -73,7 +74,8 @@ class EvaluationSettings(Strict):
 
     num_samples: PositiveInt = 200_000
     num_points: PositiveInt = 32_768
-    batch_size: PositiveInt = 16_384
+    ode_points: PositiveInt = 4_096
+    batch_size: PositiveInt = 2_048
 
 
 class FigureSettings(Strict):

@@ -9,18 +9,18 @@ def results_table(metrics: Mapping[str, float | int | str | None]) -> str:
     """The metrics, one a line, each with its floor where one is known."""
     lines = [""]
     for name, value in metrics.items():
-        if name.startswith("floor/") and name.removeprefix("floor/") in metrics:
+        kind, _, of = name.partition("/")
+        if kind in ("floor", "exact") and of in metrics:
             continue
-        floor = metrics.get(f"floor/{name}")
-        beside = f"   floor {_number(floor)}" if floor is not None else ""
+        known = {kind: metrics.get(f"{kind}/{name}") for kind in ("floor", "exact")}
+        beside = "".join(f"   {kind} {_number(number)}" for kind, number in known.items() if number is not None)
         lines.append(f"  {name:<20} {_number(value):>12}{beside}")
     return "\n".join(lines)
 
 
-def next_steps(folder: RunFolder) -> str:
+def next_steps(folder: RunFolder, experiment: str) -> str:
     """Where the pictures are, and three things to try."""
     pictures = sorted(path.name for path in (folder.path / "figures").glob("*"))
-    experiment = folder.path.parent.name
     lines = ["", f"everything is in {folder.path}"]
     if pictures:
         lines.append(f"look at   {folder.path / 'figures'}: {', '.join(pictures)}")

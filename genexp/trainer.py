@@ -1,6 +1,7 @@
 """The step loop. It knows a model only by `loss(batch)`, `validate(batch)` and its weights."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,23 +13,26 @@ from genexp.artifacts import RunFolder
 from genexp.average import Average
 from genexp.budget import Budget, Stopwatch
 from genexp.data.base import Batch, Dataset, Stream
-from genexp.errors import UserError
-from genexp.models.base import GenerativeModel
+from genexp.errors import UserError, unknown
+from genexp.models.base import GenerativeModel, Terms
 from genexp.progress import Interrupts, Reporter
 from genexp.schedule import schedule
 from genexp.settings import TrainerSettings
 
+INITIAL_EXAMPLES = 16_384  # what a model may look at before its first step
+Validate = Callable[[GenerativeModel, Batch], Terms]
 VALIDATION_SEED = 0  # of the random numbers in every held-out loss, so that two of them differ by the model alone
 
 
 @dataclass
 class Position:
-    """Where training stands. `seconds` is training time; `best` the lowest held-out loss, seen at `best_step`."""
+    """Where training stands. `seconds` is training time; `best` the lowest monitored value and where it was seen."""
 
     step: int = 0
     seconds: float = 0.0
     best: float = math.inf
     best_step: int = 0
+    best_loss: float = math.inf
 
 
 def fit(
@@ -38,11 +42,13 @@ def fit(
     folder: RunFolder,
     seed: int,
     state: dict[str, Any] | None = None,
+    validate: Validate = GenerativeModel.validate,
 ) -> Position:
-    """Train `model` in place until a budget is spent; afterwards it holds the best weights by held-out loss.
+    """Train `model` in place until a budget is spent; afterwards it holds the best weights by what is monitored.
 
     Args:
         state: a checkpoint of the same run to go on from, exactly; None begins anew.
+        validate: the held-out terms of a model on a batch; the one called `settings.monitor` says which weights are best.
 
     Raises:
         UserError: the loss is no longer finite.
@@ -52,7 +58,9 @@ def fit(
     stream = data.train_stream(settings.batch_size, seed)
     heldout = heldout_batch(data, settings, seed)
     budget = Budget.of(settings, stream)
-    training = Training(model, settings, stream, folder)
+    if state is None:
+        model.initialise(data.train_stream(INITIAL_EXAMPLES, seed).next())
+    training = Training(model, settings, stream, folder, validate)
     if state is not None:
         training.restore(state)
     position, window, optimizer = training.position, training.window, training.optimizer
@@ -113,8 +121,10 @@ def heldout_batch(data: Dataset, settings: TrainerSettings, seed: int) -> Batch:
 class Training:
     """Everything a training depends on from one step to the next, and how it is saved, restored and judged."""
 
-    def __init__(self, model: GenerativeModel, settings: TrainerSettings, stream: Stream, folder: RunFolder) -> None:
-        self.model, self.settings, self.stream, self.folder = model, settings, stream, folder
+    def __init__(
+        self, model: GenerativeModel, settings: TrainerSettings, stream: Stream, folder: RunFolder, validate: Validate
+    ) -> None:
+        self.model, self.settings, self.stream, self.folder, self.validate = model, settings, stream, folder, validate
         self.optimizer = make_optimizer(model, settings)
         self.average = Average(model, settings.ema)
         self.position = Position()
@@ -157,18 +167,21 @@ class Training:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(VALIDATION_SEED)
             with autocast(device, self.settings.precision):
-                terms = {f"heldout/{name}": float(value) for name, value in model.validate(heldout).items()}
+                terms = {f"heldout/{name}": float(value) for name, value in self.validate(model, heldout).items()}
         self.model.train()
         self.evaluated_at = position.step
-        loss = terms["heldout/loss"]
-        if not math.isfinite(loss):
-            raise self._diverged(position.step, f"the held-out loss is {loss},")
+        monitored = f"heldout/{self.settings.monitor}"
+        if monitored not in terms:
+            raise unknown("trainer.monitor", self.settings.monitor, [name.removeprefix("heldout/") for name in terms])
+        value = terms[monitored]
+        if not math.isfinite(value):
+            raise self._diverged(position.step, f"the held-out {self.settings.monitor} is {value},")
         self.folder.log_history({"step": position.step, "seconds": seconds, **terms})
         best = self.folder.checkpoints / "best.pt"
-        if loss < position.best or not best.exists():
-            position.best, position.best_step = loss, position.step
+        if value < position.best or not best.exists():
+            position.best, position.best_step, position.best_loss = value, position.step, terms["heldout/loss"]
             checkpoint.save(best, {"step": position.step, "model": model.state_dict(), **terms})
-        return loss
+        return terms["heldout/loss"]
 
     def losses(self) -> dict[str, float]:
         """The mean of every loss term since the last call."""

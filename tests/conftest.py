@@ -15,6 +15,7 @@ TINY = [
     "trainer.log_every=1",
     "evaluation.num_samples=400",
     "evaluation.num_points=128",
+    "evaluation.ode_points=16",
     "figures.gif_points=50",
     "figures.gif_frames=3",
 ]

@@ -1,6 +1,6 @@
 """Pictures of points in the plane."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,12 @@ from PIL import Image, ImageDraw, ImageFont
 from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, panels, plane
 
 
-def target_and_samples(target: np.ndarray, samples: np.ndarray, title: str) -> Figure:
-    """True points beside generated ones, both (n, 2), as dots on equal axes (Figure 6 of the article)."""
-    figure, [[left, right]] = panels(1, 2, 4.2, 4.3)
-    for axes, points, name in ((left, target, "target"), (right, samples, title)):
-        axes.plot(points[:, 0], points[:, 1], ",", color=INK, alpha=0.6, rasterized=True)
-        plane(axes, f"{name}: {len(points):,} points")
+def clouds(named: Mapping[str, np.ndarray], limit: float = 1.0) -> Figure:
+    """Clouds of points (n, 2) side by side as dots on equal axes (Figures 5 and 6 of the article)."""
+    figure, [axes] = panels(1, len(named), 4.2, 4.3)
+    for cell, (name, points) in zip(axes, named.items(), strict=True):
+        cell.plot(points[:, 0], points[:, 1], ",", color=INK, alpha=0.6, rasterized=True)
+        plane(cell, f"{name}: {len(points):,} points", limit)
     return figure
 
 
@@ -67,24 +67,30 @@ def velocity_fields(views: Sequence[FieldView], black: np.ndarray) -> Figure:
 
 
 def loss_curve(history: list[dict[str, float]], floor: float | None) -> Figure:
-    """The training objective, the held-out loss with its floor drawn in, and what of it is above the floor."""
-    train = np.array([(line["step"], line["loss"]) for line in history if "loss" in line]).reshape(-1, 2)
-    heldout = np.array([(line["step"], line["heldout/loss"]) for line in history if "heldout/loss" in line]).reshape(-1, 2)
+    """The training objective, the held-out loss with its floor drawn in, and what it exceeds its floor by."""
+    excess = "heldout/excess_loss" if any("heldout/excess_loss" in line for line in history) else None
     figure, [axes] = panels(1, 2 if floor is None else 3, 3.6, 3.0)
-    axes[0].plot(*train.T, color=INK, lw=0.7)
+    axes[0].plot(*_series(history, "loss"), color=INK, lw=0.7)
     axes[0].set(title="training objective", xlabel="step", ylabel="loss")
-    axes[1].plot(*heldout.T, color=ORANGE, marker=".")
+    steps, heldout = _series(history, "heldout/loss")
+    axes[1].plot(steps, heldout, color=ORANGE, marker=".")
     axes[1].set(title="held-out loss", xlabel="step")
     if floor is not None:
         axes[1].axhline(floor, color=INK, ls="--", lw=1, label=f"floor {floor:.4f}")
         axes[1].legend()
-        above = heldout[heldout[:, 1] > floor]
-        axes[2].plot(above[:, 0], above[:, 1] - floor, color=ORANGE, marker=".")
-        axes[2].set(title="held-out loss above its floor", xlabel="step", yscale="log" if len(above) else "linear")
+        steps, above = _series(history, excess) if excess else (steps, heldout - floor)
+        axes[2].plot(steps[above > 0], above[above > 0], color=ORANGE, marker=".")
+        axes[2].set(title="excess over the floor", xlabel="step", yscale="log" if (above > 0).any() else "linear")
     return figure
 
 
-def flow_frames(trajectory: np.ndarray, size: int, limit: float = 1.25) -> list[Image.Image]:
+def _series(history: list[dict[str, float]], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and values of one name in the history."""
+    pairs = np.array([(line["step"], line[name]) for line in history if name in line]).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def flow_frames(trajectory: np.ndarray, size: int, limit: float = 1.15) -> list[Image.Image]:
     """One square picture of `size` pixels per frame of points moving, trajectory (frames, n, 2), time 0 to 1 written in."""
     palette = [round(255 + (ink - 255) * level / 15) for level in range(16) for ink in bytes.fromhex(INK[1:])]
     font = ImageFont.load_default(max(11, size // 30))
@@ -92,7 +98,8 @@ def flow_frames(trajectory: np.ndarray, size: int, limit: float = 1.25) -> list[
     for index, points in enumerate(trajectory):
         edges = np.linspace(-limit, limit, size + 1)
         counts, _, _ = np.histogram2d(-points[:, 1], points[:, 0], bins=(edges, edges))
-        levels = np.minimum(15, counts * 9).astype(np.uint8)
+        dots = counts + np.roll(counts, 1, 0) + np.roll(counts, 1, 1) + np.roll(counts, (1, 1), (0, 1))  # two pixels wide
+        levels = np.minimum(15, dots * 9).astype(np.uint8)
         frame = Image.fromarray(levels, "P")
         frame.putpalette(palette)
         if len(trajectory) > 1:

@@ -15,6 +15,9 @@ class GenerativeModel(nn.Module):
     Where they exist, a model also offers `log_prob(x)`, `encode(x)` and `decode(z)`.
     """
 
+    def initialise(self, batch: Batch) -> None:
+        """Look at some training data once, before the first step. Most models need not."""
+
     def loss(self, batch: Batch) -> Terms:
         """The training objective under "loss", and any terms of it worth logging. Scalars."""
         raise NotImplementedError
@@ -33,6 +36,19 @@ class HasLogProb(Protocol):
     """A model with an exact likelihood: ln p(x) in nats, shape (n,)."""
 
     def log_prob(self, x: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class HasLayers(Protocol):
+    """A bijection in layers: noise (n, dim) and where every layer takes it, (layers, n, dim); and both directions."""
+
+    def sample_base(self, n: int) -> Tensor: ...
+
+    def layers(self, z: Tensor) -> Tensor: ...
+
+    def transform(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
 @runtime_checkable

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from genexp.artifacts import RunFolder
-from genexp.models.base import GenerativeModel
+from genexp.data.base import Batch
+from genexp.models.base import GenerativeModel, Terms
 from genexp.settings import RunSettings
 
 Metric = float | int | str | None
@@ -34,12 +36,24 @@ class Evaluation:
     picture: np.ndarray | None = None
 
 
-class Study(Protocol):
-    """Measures first; draws afterwards, from what was measured and from the model."""
+class Study:
+    """Watches a training, measures what came out, and draws it."""
 
-    def evaluate(self, subject: Subject) -> Evaluation: ...
+    def validate(self, subject: Subject, model: GenerativeModel, batch: Batch) -> Terms:
+        """The held-out terms during training; "loss" is always among them."""
+        return model.validate(batch)
 
-    def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None: ...
+    def evaluate(self, subject: Subject) -> Evaluation:
+        """Every number there is, and the samples."""
+        raise NotImplementedError
+
+    def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
+        """Every picture there is, into the run's folder."""
+        raise NotImplementedError
+
+    def picture(self, evaluation: Evaluation) -> Image.Image:
+        """The samples as one picture."""
+        raise NotImplementedError
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Studies of points in the plane whose density need not be known."""
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -9,13 +8,13 @@ from genexp.figures import points
 from genexp.metrics.points import sliced_wasserstein
 from genexp.models.base import HasLogProb, HasVelocity
 from genexp.registry import studies
-from genexp.studies.base import Evaluation, Metric, Subject, draw_samples, seeded
+from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples, seeded
 
 SHOWN_POINTS = 60_000
 
 
 @studies.register("points")
-class PointsStudy:
+class PointsStudy(Study):
     """Numbers: sliced_wasserstein between samples and held-out data and, where the model has log_prob, nll."""
 
     def evaluate(self, subject: Subject) -> Evaluation:
@@ -28,12 +27,12 @@ class PointsStudy:
             "floor/sliced_wasserstein": sliced_wasserstein(more, true),
         }
         if isinstance(subject.model, HasLogProb):
-            metrics["nll"] = mean_nll(subject, true[: settings.num_points])
+            metrics["nll"] = mean_nll(subject, true)
         return Evaluation(metrics, {"samples": samples.numpy(), "target": true.numpy()})
 
     def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
         samples, target = evaluation.samples["samples"][:SHOWN_POINTS], evaluation.samples["target"][:SHOWN_POINTS]
-        folder.save_figure("samples", points.target_and_samples(target, samples, "generated"))
+        folder.save_figure("samples", points.clouds({"target": target, "generated": samples}))
         folder.save_figure("loss", points.loss_curve(folder.history(), None))
         draw_flow(subject, folder)
 
@@ -44,9 +43,11 @@ class PointsStudy:
 
 @torch.no_grad()
 def mean_nll(subject: Subject, x: torch.Tensor) -> float:
-    """−E[ln p(x)] in nats."""
-    parts = x.to(subject.device).split(subject.settings.evaluation.batch_size)
-    return float(-np.mean(np.concatenate([subject.model.log_prob(part).double().cpu().numpy() for part in parts])))
+    """−E[ln p(x)] in nats over held-out points x (n, 2): the first few thousand where each likelihood is an ODE of its own."""
+    settings = subject.settings.evaluation
+    used = x[: settings.ode_points if isinstance(subject.model, HasVelocity) else settings.num_points].to(subject.device)
+    with torch.autocast(subject.device.type, enabled=False):
+        return -float(torch.cat([subject.model.log_prob(part).double() for part in used.split(settings.batch_size)]).mean())
 
 
 def draw_flow(subject: Subject, folder: RunFolder) -> None:

@@ -5,25 +5,33 @@ import torch
 from PIL import Image
 
 from genexp.artifacts import RunFolder
+from genexp.data.base import Batch
 from genexp.data.qr import QR
 from genexp.errors import UserError
 from genexp.figures import points
 from genexp.metrics.barcode import decode, decode_opencv, draw_cells, draw_points
 from genexp.metrics.cells import leak, module_tv
 from genexp.metrics.flow import excess_loss
-from genexp.models.base import HasVelocity
+from genexp.models.base import GenerativeModel, HasLogProb, HasVelocity, Terms
 from genexp.models.flow_matching import flow_matching_loss
 from genexp.registry import studies
-from genexp.studies.base import Evaluation, Metric, Subject, draw_samples, seeded
-from genexp.studies.points import SHOWN_POINTS, draw_flow
+from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples, seeded
+from genexp.studies.points import SHOWN_POINTS, draw_flow, mean_nll
 from genexp.trainer import VALIDATION_SEED, heldout_batch
 
 FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share of the width shown
 
 
 @studies.register("qr")
-class QRStudy:
+class QRStudy(Study):
     """Numbers: leak, module_tv, decoded, scannable, decoded_opencv and, for flow matching, excess_loss."""
+
+    def validate(self, subject: Subject, model: GenerativeModel, batch: Batch) -> Terms:
+        """For flow matching also the excess loss, which is free of the loss's own noise."""
+        terms = model.validate(batch)
+        if isinstance(model, HasVelocity):
+            terms["excess_loss"] = torch.tensor(excess_loss(model, subject.data.density, len(batch.x), seed=1))
+        return terms
 
     def evaluate(self, subject: Subject) -> Evaluation:
         data: QR = subject.data
@@ -43,6 +51,9 @@ class QRStudy:
             "scannable": None if payload is None else int(decoded == payload),
             "decoded_opencv": _decoded_opencv(picture),
         }
+        if isinstance(subject.model, HasLogProb):
+            metrics["nll"] = mean_nll(subject, true)
+            metrics["floor/nll"] = density.entropy
         if isinstance(subject.model, HasVelocity):
             metrics["excess_loss"] = excess_loss(subject.model, data.density, settings.num_points)
             metrics["floor/excess_loss"] = 0.0
@@ -54,7 +65,7 @@ class QRStudy:
         data = subject.data
         samples, true = evaluation.samples["samples"], evaluation.samples["target"]
         title = "generated" + (", and it scans" if evaluation.metrics["scannable"] else "")
-        folder.save_figure("samples", points.target_and_samples(true[:SHOWN_POINTS], samples[:SHOWN_POINTS], title))
+        folder.save_figure("samples", points.clouds({"target": true[:SHOWN_POINTS], title: samples[:SHOWN_POINTS]}))
         folder.save_figure("density", points.density(samples, 1 / data.density.area))
         floor = evaluation.metrics.get("floor/heldout_loss")
         folder.save_figure("loss", points.loss_curve(folder.history(), floor if isinstance(floor, float) else None))

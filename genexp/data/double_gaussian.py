@@ -1,0 +1,62 @@
+"""`dataset=double_gaussian`: two Gaussian peaks in the plane, or any other mixture of Gaussians."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import Field, PositiveFloat
+
+from genexp.data.base import Batch, DataSpec, FreshStream
+from genexp.data.mixture import GaussianMixture
+from genexp.errors import UserError
+from genexp.registry import datasets
+
+Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
+PositivePair = Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
+
+
+@datasets.register("double_gaussian")
+class DoubleGaussian:
+    """A mixture of Gaussians with diagonal covariances; as many components as there are means.
+
+    Args:
+        data_dir: not used.
+        means: one [x, y] for each component.
+        stds: one [σ_x, σ_y] for each component.
+        weights: one positive number for each component; they need not sum to one.
+        bridge: the strip of x whose mass `bridge_mass` measures: what leaks between the peaks.
+    """
+
+    study = "density"
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        means: Annotated[list[Pair], Field(min_length=1)] = [[-2.0, 0.0], [2.0, 0.0]],  # noqa: B006 (never changed)
+        stds: Annotated[list[PositivePair], Field(min_length=1)] = [[0.5, 0.8], [0.5, 0.8]],  # noqa: B006
+        weights: Annotated[list[PositiveFloat], Field(min_length=1)] = [0.5, 0.5],  # noqa: B006
+        bridge: Pair = [-0.5, 0.5],  # noqa: B006
+    ) -> None:
+        if not len(means) == len(stds) == len(weights):
+            counts = f"{len(means)} means, {len(stds)} stds and {len(weights)} weights"
+            raise UserError(f"dataset=double_gaussian: {counts}; there must be one of each per component")
+        if bridge[0] >= bridge[1]:
+            raise UserError(f"dataset.bridge={bridge}: the first must be less than the second")
+        self.spec = DataSpec(shape=(2,))
+        self.bridge = (bridge[0], bridge[1])
+        self.density = GaussianMixture(torch.tensor(means), torch.tensor(stds), torch.tensor(weights))
+
+    def to(self, device: torch.device) -> "DoubleGaussian":
+        self.density = self.density.to(device)
+        return self
+
+    def describe(self) -> str:
+        return f"mixture of {len(self.density.weights)} Gaussians; entropy {self.density.entropy:.5f} nats"
+
+    def train_stream(self, batch_size: int, seed: int) -> FreshStream:
+        return FreshStream(self.density, batch_size, seed)
+
+    def heldout(self, size: int, seed: int) -> Batch:
+        generator = torch.Generator(self.density.device).manual_seed(seed)
+        return Batch(self.density.sample(size, generator))

@@ -1,0 +1,71 @@
+"""Pictures of densities in the plane, and of grids that a flow warps."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, panels, plane
+
+
+def side_by_side(truth: np.ndarray, model: np.ndarray, limit: float) -> Figure:
+    """True density, learnt density and their difference, all (side, side) with y upwards, on [−limit, limit]²."""
+    figure, [axes] = panels(1, 3, 4.2, 3.6)
+    extent, top = (-limit, limit, -limit, limit), float(truth.max())
+    largest = float(np.abs(model - truth).max()) or 1e-12
+    content: tuple[tuple[Axes, np.ndarray, str, dict[str, Any]], ...] = (
+        (axes[0], truth, "true density", {"cmap": DENSITY, "vmin": 0, "vmax": top}),
+        (axes[1], model, "learnt density", {"cmap": DENSITY, "vmin": 0, "vmax": top}),
+        (axes[2], model - truth, "learnt − true", {"cmap": "PuOr", "vmin": -largest, "vmax": largest}),
+    )
+    for cell, values, name, scale in content:
+        image = cell.imshow(values, origin="lower", extent=extent, **scale)
+        plane(cell, name, limit)
+        figure.colorbar(image, ax=cell, shrink=0.85)
+    return figure
+
+
+def grid_lines(reach: float, lines: int = 25, points: int = 200) -> np.ndarray:
+    """Horizontal and vertical lines over [−reach, reach]²: (2·lines, points, 2)."""
+    at, along = np.linspace(-reach, reach, lines), np.linspace(-reach, reach, points)
+    vertical = np.stack(np.broadcast_arrays(at[:, None], along[None, :]), axis=-1)
+    return np.concatenate([vertical, vertical[..., ::-1]])
+
+
+def warped_grids(grids: np.ndarray, dots: np.ndarray, limit: float) -> Figure:
+    """One panel for each layer: the base's grid (layers, lines, points, 2), and dots (layers, n, 2), after it."""
+    figure, [axes] = panels(1, len(grids), 2.8, 3.0)
+    for layer, (cell, grid, cloud) in enumerate(zip(axes, grids, dots, strict=True)):
+        half = len(grid) // 2
+        for color, lines in ((BLUE, grid[:half]), (ORANGE, grid[half:])):
+            cell.plot(lines[..., 0].T, lines[..., 1].T, color=color, lw=0.4, alpha=0.6)
+        cell.plot(cloud[:, 0], cloud[:, 1], ",", color=INK)
+        name = "base" if layer == 0 else "data" if layer == len(grids) - 1 else f"after coupling {layer}"
+        plane(cell, name, limit)
+    return figure
+
+
+def warping_frames(grids: np.ndarray, dots: np.ndarray, limit: float, size: int, frames: int) -> list[Image.Image]:
+    """The same as a film: between two layers everything moves along straight lines."""
+    font = ImageFont.load_default(max(11, size // 30))
+    film = []
+    for position in np.linspace(0, len(grids) - 1, frames):
+        layer = min(int(position), len(grids) - 2)
+        share = position - layer
+        frame = Image.new("RGB", (size, size), "white")
+        pen = ImageDraw.Draw(frame)
+
+        def pixels(points: np.ndarray) -> np.ndarray:
+            return (np.stack([points[..., 0], -points[..., 1]], axis=-1) / limit + 1) * size / 2
+
+        grid = pixels((1 - share) * grids[layer] + share * grids[layer + 1])
+        for number, line in enumerate(grid):
+            color = "#9cc4de" if number < len(grid) // 2 else "#ecb594"
+            pen.line([tuple(point) for point in line.tolist()], fill=color)
+        cloud = pixels((1 - share) * dots[layer] + share * dots[layer + 1])
+        pen.point([tuple(point) for point in cloud.tolist()], fill=INK)
+        pen.text((size // 40, size // 60), f"layer {position:.1f}", fill=INK, font=font)
+        film.append(frame.quantize(32, dither=Image.Dither.NONE))
+    return film

@@ -1,0 +1,120 @@
+"""Studies of a known density in the plane: how far is the model's from it, in nats?"""
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from genexp.artifacts import RunFolder
+from genexp.figures import densities, points
+from genexp.metrics.density import compare, on_grid, strip_mass
+from genexp.models.base import HasLayers, HasLogProb, HasVelocity
+from genexp.quadrature import midpoints
+from genexp.registry import studies
+from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples, seeded
+from genexp.studies.points import SHOWN_POINTS, draw_flow, mean_nll
+
+GRID_SIDE, STRIP_SIDE = 480, 240  # of the quadratures, where a likelihood is one pass through a network
+ODE_GRID_SIDE, ODE_STRIP_SIDE = 120, 40  # and where it is an ODE
+PICTURE_SIDE = 240
+
+
+@studies.register("density")
+class DensityStudy(Study):
+    """Numbers: nll, kl, mass, bridge_mass and, for bijections, invertibility_error."""
+
+    def evaluate(self, subject: Subject) -> Evaluation:
+        settings, seed = subject.settings.evaluation, subject.settings.seed
+        density = subject.data.density
+        with seeded(seed + 2, subject.device):
+            samples = draw_samples(subject.model, settings.num_samples, settings.batch_size)
+        true = subject.data.heldout(settings.num_samples, seed + 3).x.cpu()
+        metrics: dict[str, Metric] = {"bridge_share_of_samples": _share(samples, *subject.data.bridge)}
+        if isinstance(subject.model, HasLogProb):
+            with torch.autocast(subject.device.type, enabled=False):
+                metrics |= self.likelihoods(subject, true)
+        metrics["exact/bridge_mass"] = density.strip_mass(*subject.data.bridge)
+        if isinstance(subject.model, HasLayers):
+            metrics |= invertibility(subject, true[: settings.num_points])
+        return Evaluation(metrics, {"samples": samples.numpy(), "target": true.numpy()})
+
+    def likelihoods(self, subject: Subject, true: torch.Tensor) -> dict[str, Metric]:
+        """nll on fresh points, and the quadratures in float64: KL(truth ‖ model), the model's mass, its mass in the bridge."""
+        density, batch_size = subject.data.density, subject.settings.evaluation.batch_size
+        exact = copy.deepcopy(subject.model).double()
+        low, high = density.box()
+        by_ode = isinstance(subject.model, HasVelocity)
+        grid = midpoints(low, high, ODE_GRID_SIDE if by_ode else GRID_SIDE)
+        comparison = compare(on_grid(density.log_prob, grid, batch_size), on_grid(exact.log_prob, grid, batch_size), grid.area)
+        bridge = torch.tensor(subject.data.bridge, device=low.device)
+        strip = midpoints(
+            torch.stack([bridge[0], low[1]]), torch.stack([bridge[1], high[1]]), ODE_STRIP_SIDE if by_ode else STRIP_SIDE
+        )
+        return {
+            "nll": mean_nll(subject, true),
+            "floor/nll": density.entropy,
+            "kl": comparison.kl,
+            "floor/kl": 0.0,
+            "mass": comparison.mass,
+            "exact/mass": 1.0,
+            "bridge_mass": strip_mass(on_grid(exact.log_prob, strip, batch_size), strip, *subject.data.bridge),
+        }
+
+    def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
+        samples, target = (evaluation.samples[name][:SHOWN_POINTS] for name in ("samples", "target"))
+        low, high = subject.data.density.box(4.5)
+        limit = float(torch.maximum(-low, high).max())
+        base = np.random.default_rng(subject.settings.seed).standard_normal(target.shape)
+        clouds = {"base": base, "target": target, "generated": samples}
+        folder.save_figure("samples", points.clouds(clouds, limit))
+        entropy = subject.data.density.entropy if isinstance(subject.model, HasLogProb) else None
+        folder.save_figure("loss", points.loss_curve(folder.history(), entropy if isinstance(subject.model, HasLayers) else None))
+        if isinstance(subject.model, HasLogProb):
+            side = ODE_GRID_SIDE if isinstance(subject.model, HasVelocity) else PICTURE_SIDE
+            grid = midpoints(torch.full_like(low, -limit), torch.full_like(high, limit), side)
+            log_p, log_q = (on_grid(model.log_prob, grid, 16_384) for model in (subject.data.density, _double(subject.model)))
+            true, learnt = (log_density.exp().reshape(side, side).numpy() for log_density in (log_p, log_q))
+            folder.save_figure("density", densities.side_by_side(true, learnt, limit))
+        if isinstance(subject.model, HasLayers):
+            self.draw_layers(subject, folder, limit)
+        draw_flow(subject, folder)
+
+    def draw_layers(self, subject: Subject, folder: RunFolder, limit: float) -> None:
+        """A grid of the base, warped layer by layer into the data's space; still and moving."""
+        lines = torch.as_tensor(densities.grid_lines(3.0), dtype=torch.float32, device=subject.device)
+        with seeded(subject.settings.seed + 4, subject.device):
+            dots = subject.model.sample_base(3000)
+        warped = subject.model.layers(lines.flatten(0, 1)).unflatten(1, lines.shape[:2]).cpu().numpy()
+        moved = subject.model.layers(dots).cpu().numpy()
+        folder.save_figure("layers", densities.warped_grids(warped, moved, limit))
+        figures = subject.settings.figures
+        if figures.gif:
+            frames = densities.warping_frames(warped, moved, limit, figures.gif_size, figures.gif_frames)
+            folder.save_gif("layers", frames, figures.gif_fps)
+
+    def picture(self, evaluation: Evaluation) -> Image.Image:
+        """The samples as dots."""
+        samples = evaluation.samples["samples"][:SHOWN_POINTS]
+        return points.flow_frames(samples[None], 720, limit=1.1 * float(np.abs(samples).max()))[0].convert("L")
+
+
+@torch.no_grad()
+def invertibility(subject: Subject, x: torch.Tensor) -> dict[str, Metric]:
+    """Largest |f⁻¹(f(x)) − x| over points of the data, in float32 and in float64."""
+    errors: dict[str, Metric] = {}
+    for name, model, points_ in (
+        ("invertibility_error", subject.model, x.to(subject.device)),
+        ("invertibility_error_float64", _double(subject.model), x.double().to(subject.device)),
+    ):
+        errors[name] = float((model.inverse(model.transform(points_)[0])[0] - points_).abs().max())
+    return errors
+
+
+def _double(model: Any) -> Any:
+    return copy.deepcopy(model).double()
+
+
+def _share(x: torch.Tensor, low: float, high: float) -> float:
+    return float(((x[:, 0] > low) & (x[:, 0] < high)).double().mean())
