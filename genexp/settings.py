@@ -72,9 +72,9 @@ class TrainerSettings(Strict):
 class EvaluationSettings(Strict):
     """How much is drawn and measured after training."""
 
-    num_samples: PositiveInt = 200_000
+    num_samples: PositiveInt = 100_000
     num_points: PositiveInt = 32_768
-    ode_points: PositiveInt = 4_096
+    ode_points: PositiveInt = 2_048
     batch_size: PositiveInt = 2_048
 
 
