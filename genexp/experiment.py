@@ -16,7 +16,7 @@ import torch
 from genexp import checkpoint, trainer
 from genexp.artifacts import RunFolder
 from genexp.config import Composed, compose_stored
-from genexp.errors import UserError
+from genexp.device import autocast, choose_device, choose_precision
 from genexp.progress import Interrupted
 from genexp.registry import datasets, models, studies
 from genexp.settings import RunSettings
@@ -56,16 +56,6 @@ def build(settings: RunSettings) -> Subject:
     return Subject(model, data, settings, device)
 
 
-def choose_device(name: str) -> torch.device:
-    """The device to run on; `auto` takes CUDA, then Apple's MPS, then the CPU."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, found in there.items() if found))
-    if not there[name]:
-        raise UserError(f"device={name}: this machine has none", hint="device=cpu, or device=auto")
-    return torch.device(name)
-
-
 def _carry_out(subject: Subject, folder: RunFolder, state: dict[str, Any] | None) -> RunFolder:
     """Fit, evaluate and draw inside `folder`, whose run.json says at any time how it stands."""
     started = time.perf_counter()
@@ -94,7 +84,7 @@ def _fit_and_evaluate(subject: Subject, folder: RunFolder, state: dict[str, Any]
     position = trainer.fit(model, subject.data, settings.trainer, folder, settings.seed, state, partial(study.validate, subject))
     folder.update(steps=position.step)
     folder.say(f"trained {position.step} steps in {position.seconds:.1f} s; evaluating")
-    with trainer.autocast(subject.device, settings.trainer.precision):
+    with autocast(subject.device, choose_precision(settings.trainer.precision, subject.device)):
         evaluation = study.evaluate(subject)
         training = {
             "steps": position.step,
@@ -119,6 +109,7 @@ def _circumstances(subject: Subject) -> dict[str, Any]:
         "experiment": subject.settings.experiment,
         "seed": subject.settings.seed,
         "device": str(subject.device),
+        "precision": choose_precision(subject.settings.trainer.precision, subject.device),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in LIBRARIES} | {"genexp": version("genexp")},

@@ -19,7 +19,7 @@ from pydantic import (
 from genexp.errors import UserError, nearest, unknown
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Precision = Literal["float32", "bf16"]
+Precision = Literal["auto", "float32", "bf16"]
 
 
 class Strict(BaseModel):

@@ -1,6 +1,7 @@
 """`genexp run -m`: many runs, by Hydra's own sweeper and launchers."""
 
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,19 @@ def sweep(overrides: Sequence[str], config_dirs: Sequence[Path]) -> int:
 def _one_job(config_dirs: Sequence[Path]) -> int:
     """One job of a sweep, in its own folder; its failure is shown at once and does not stop the others."""
     from genexp.experiment import run
+    from genexp.progress import Interrupted
 
     job: Any = HydraConfig.get()
     overrides, run_dir = list(job.overrides.task), job.runtime.output_dir
     print(f"\n== job {job.job.num}: {' '.join(overrides)}", flush=True)
     try:
         run(compose(overrides, config_dirs), run_dir=run_dir)
+    except Interrupted as stop:
+        raise SystemExit(stop.exit_code) from None  # whoever stops a job stops the sweep
     except UserError as mistake:
         print(f"error: {mistake.message}", file=sys.stderr, flush=True)
         return 2
+    except Exception:
+        traceback.print_exc()
+        return 1
     return 0

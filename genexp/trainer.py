@@ -13,6 +13,7 @@ from genexp.artifacts import RunFolder
 from genexp.average import Average
 from genexp.budget import Budget, Stopwatch
 from genexp.data.base import Batch, Dataset, Stream
+from genexp.device import autocast, choose_precision
 from genexp.errors import UserError, unknown
 from genexp.models.base import GenerativeModel, Terms
 from genexp.progress import Interrupts, Reporter
@@ -55,6 +56,7 @@ def fit(
         Interrupted: Ctrl-C or TERM; the checkpoint is written.
     """
     device = next(model.parameters()).device
+    precision = choose_precision(settings.precision, device)
     stream = data.train_stream(settings.batch_size, seed)
     heldout = heldout_batch(data, settings, seed)
     budget = Budget.of(settings, stream)
@@ -76,7 +78,7 @@ def fit(
                 group["betas"] = (rate.beta1 or settings.betas[0], settings.betas[1])
 
             batch = stream.next()
-            with autocast(device, settings.precision):
+            with autocast(device, precision):
                 terms = compute_loss(batch)
             optimizer.zero_grad(set_to_none=True)
             terms["loss"].backward()
@@ -166,7 +168,7 @@ class Training:
         model.eval()
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(VALIDATION_SEED)
-            with autocast(device, self.settings.precision):
+            with autocast(device, choose_precision(self.settings.precision, device)):
                 terms = {f"heldout/{name}": float(value) for name, value in self.validate(model, heldout).items()}
         self.model.train()
         self.evaluated_at = position.step
@@ -222,11 +224,6 @@ class LossWindow:
         means = {name: float(torch.stack([terms[name] for terms in self.terms]).mean()) for name in self.terms[0]}
         self.terms = []
         return means
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Matrix products in bfloat16 for `bf16`; weights, losses and everything delicate stay float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def make_optimizer(model: nn.Module, settings: TrainerSettings) -> torch.optim.Optimizer:

@@ -16,7 +16,7 @@ from PIL import Image
 from genexp import checkpoint
 from genexp.catalogue import entries
 
-PICTURES = {"samples.png", "density.png", "loss.png", "velocity.png", "flow.gif"}
+PICTURES = {"samples.png", "density.png", "log_density.png", "loss.png", "velocity.png", "flow.gif"}
 
 
 def only_run(root: Path) -> Path:

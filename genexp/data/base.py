@@ -1,7 +1,7 @@
 """What a data set is to the rest of genexp, and the two ways of drawing batches from one."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -58,18 +58,40 @@ class Density(Protocol):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor: ...
 
 
+class FreshData:
+    """Base of data sets that draw every example anew: what is left to say is `spec`, `study`, `describe` and `sample`."""
+
+    spec: DataSpec
+    study = "points"
+    device = torch.device("cpu")
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n examples, shape (n, *shape), on `self.device`; `generator` is a generator of that device."""
+        raise NotImplementedError
+
+    def to(self, device: torch.device) -> Self:
+        self.device = device
+        return self
+
+    def train_stream(self, batch_size: int, seed: int) -> "FreshStream":
+        return FreshStream(self, batch_size, seed)
+
+    def heldout(self, size: int, seed: int) -> Batch:
+        return Batch(self.sample(size, torch.Generator(self.device).manual_seed(seed)))
+
+
 class FreshStream:
     """Batches drawn anew from a density each time: nothing is ever seen twice, and there are no epochs."""
 
     steps_per_epoch = None
 
-    def __init__(self, density: Density, batch_size: int, seed: int) -> None:
-        self.density = density
+    def __init__(self, source: Density, batch_size: int, seed: int) -> None:
+        self.source = source
         self.batch_size = batch_size
-        self.generator = torch.Generator(density.device).manual_seed(seed)
+        self.generator = torch.Generator(source.device).manual_seed(seed)
 
     def next(self) -> Batch:
-        return Batch(self.density.sample(self.batch_size, self.generator))
+        return Batch(self.source.sample(self.batch_size, self.generator))
 
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self.generator.get_state()}

@@ -125,8 +125,12 @@ class UniformCells:
         return Posterior(mean, (square - mean.square().sum(1)).clamp(min=0))
 
     def optimal_velocity(self, x: Tensor, t: Tensor) -> Tensor:
-        """v*(x, t) = (E[y | x_t = x] − x) / (1 − t), shape (n, 2): the field that flow matching converges to."""
-        return ((self.posterior(x, t).mean - x.double()) / (1 - t.double())[:, None]).to(x.dtype)
+        """v*(x, t) = (E[y | x_t = x] − x) / (1 − t), shape (n, 2): the field that flow matching converges to.
+
+        Computed where the cells are, whatever the device of x: not every one has float64.
+        """
+        here, now = x.to(self.device).double(), t.to(self.device).double()
+        return ((self.posterior(here, now).mean - here) / (1 - now)[:, None]).to(x)
 
     def irreducible_loss(self, n: int = 65_536, seed: int = 0) -> float:
         """E[tr Cov(y | x_t)] / (1−t)² / 2, t ~ U(0, 1): the mean squared error per element of v* itself.

@@ -1,12 +1,12 @@
 """`dataset=double_gaussian`: two Gaussian peaks in the plane, or any other mixture of Gaussians."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import torch
 from pydantic import Field, PositiveFloat
 
-from genexp.data.base import Batch, DataSpec, FreshStream
+from genexp.data.base import DataSpec, FreshData
 from genexp.data.mixture import GaussianMixture
 from genexp.errors import UserError
 from genexp.registry import datasets
@@ -16,7 +16,7 @@ PositivePair = Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
 
 
 @datasets.register("double_gaussian")
-class DoubleGaussian:
+class DoubleGaussian(FreshData):
     """A mixture of Gaussians with diagonal covariances; as many components as there are means.
 
     Args:
@@ -45,18 +45,14 @@ class DoubleGaussian:
             raise UserError(f"dataset.bridge={bridge}: the first must be less than the second")
         self.spec = DataSpec(shape=(2,))
         self.bridge = (bridge[0], bridge[1])
-        self.density = GaussianMixture(torch.tensor(means), torch.tensor(stds), torch.tensor(weights))
+        self.density = GaussianMixture(*(torch.tensor(numbers, dtype=torch.float32) for numbers in (means, stds, weights)))
 
-    def to(self, device: torch.device) -> "DoubleGaussian":
+    def to(self, device: torch.device) -> Self:
         self.density = self.density.to(device)
-        return self
+        return super().to(device)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        return self.density.sample(n, generator)
 
     def describe(self) -> str:
         return f"mixture of {len(self.density.weights)} Gaussians; entropy {self.density.entropy:.5f} nats"
-
-    def train_stream(self, batch_size: int, seed: int) -> FreshStream:
-        return FreshStream(self.density, batch_size, seed)
-
-    def heldout(self, size: int, seed: int) -> Batch:
-        generator = torch.Generator(self.density.device).manual_seed(seed)
-        return Batch(self.density.sample(size, generator))

@@ -1,7 +1,7 @@
 """`dataset=qr`: the uniform density over the black area of a QR code, or of any picture black on white."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import qrcode
@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from qrcode.exceptions import DataOverflowError
 
-from genexp.data.base import Batch, DataSpec, FreshStream
+from genexp.data.base import DataSpec, FreshData
 from genexp.data.cells import UniformCells
 from genexp.data.picture import Grid, read_grid
 from genexp.errors import UserError
@@ -24,7 +24,7 @@ _LEVELS = {
 
 
 @datasets.register("qr")
-class QR:
+class QR(FreshData):
     """Points spread evenly over the black modules, in [−1, 1]² with y up; the quiet zone is part of the square.
 
     Args:
@@ -63,22 +63,18 @@ class QR:
         self.is_code = grid.is_code
         self.density = UniformCells(torch.from_numpy(grid.black.copy()), grid.left, grid.top, grid.cell)
 
-    def to(self, device: torch.device) -> "QR":
+    def to(self, device: torch.device) -> Self:
         self.density = self.density.to(device)
-        return self
+        return super().to(device)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        return self.density.sample(n, generator)
 
     def describe(self) -> str:
         rows, columns = self.density.mask.shape
         what = "QR code" if self.is_code else "picture"
         black = int(self.density.mask.sum())
         return f"{what} of {rows}×{columns} cells, {black} of them black; entropy {self.density.entropy:.4f} nats"
-
-    def train_stream(self, batch_size: int, seed: int) -> FreshStream:
-        return FreshStream(self.density, batch_size, seed)
-
-    def heldout(self, size: int, seed: int) -> Batch:
-        generator = torch.Generator(self.density.device).manual_seed(seed)
-        return Batch(self.density.sample(size, generator))
 
 
 def encode(text: str, error_correction: str, version: int | None, quiet_zone: int) -> Grid:

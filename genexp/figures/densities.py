@@ -27,6 +27,17 @@ def side_by_side(truth: np.ndarray, model: np.ndarray, limit: float) -> Figure:
     return figure
 
 
+def log_density(log_p: np.ndarray, truth: float, limit: float = 1.0, depth: float = 8.0) -> Figure:
+    """A learnt ln p in nats, (side, side) with y upwards, shown down to `depth` nats below its true value on the support."""
+    figure, [[axes]] = panels(1, 1, 5.2, 4.4)
+    image = axes.imshow(
+        log_p, origin="lower", extent=(-limit, limit, -limit, limit), cmap=DENSITY, vmin=truth - depth, vmax=truth + 1
+    )
+    plane(axes, "learnt log density", limit)
+    figure.colorbar(image, ax=axes, label=f"ln p in nats; true on black: {truth:.2f}", extend="both")
+    return figure
+
+
 def grid_lines(reach: float, lines: int = 25, points: int = 200) -> np.ndarray:
     """Horizontal and vertical lines over [−reach, reach]²: (2·lines, points, 2)."""
     at, along = np.linspace(-reach, reach, lines), np.linspace(-reach, reach, points)

@@ -20,14 +20,14 @@ from torchdiffeq import odeint
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
-from genexp.nn.fourier import FourierFeatures, HatFunctions, NoiseAwareFourierFeatures, Spread, random_frequencies
-from genexp.nn.mlp import Activation, ModulatedMLP, mlp
+from genexp.nn.fields import NoiseAwareField, PlainField, RandomFourierField
+from genexp.nn.fourier import Spread, random_frequencies
+from genexp.nn.mlp import Activation
 from genexp.registry import models
 
 EVALUATIONS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4, "dopri5": 6}
 EXACT_DIVERGENCE = 4  # dimensions up to which the divergence costs one backward pass each
 LIKELIHOOD_STEPS = 64
-KNOT_RANGE = 1e-3, 3.0  # of τ: where the hat functions of the noise level have their knots
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class FlowMatching(GenerativeModel):
                 return velocity.detach(), divergence(velocity, position, probe)
 
         times = self.likelihood_times(x.device).to(x.dtype)
-        with torch.autocast(x.device.type, enabled=False), torch.no_grad():
+        with torch.no_grad():
             start = (x, torch.zeros_like(x[:, 0]))
             if self.solver == "dopri5":
                 path, gained = odeint(motion, start, times[[0, -1]], method="dopri5", rtol=1e-5, atol=1e-6)
@@ -244,53 +244,6 @@ def divergence(velocity: Tensor, x: Tensor, probe: Tensor | None) -> Tensor:
         return (product * probe).sum(1)
     rows = [torch.autograd.grad(velocity[:, i].sum(), x, retain_graph=True)[0][:, i] for i in range(x.shape[1])]
     return torch.stack(rows).sum(0)
-
-
-class PlainField(nn.Module):
-    """An MLP on (x, t)."""
-
-    def __init__(self, dim: int, hidden: list[int], activation: Activation, layer_norm: bool) -> None:
-        super().__init__()
-        self.trunk = mlp([dim + 1, *hidden, dim], activation, layer_norm)
-
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        return self.trunk(torch.cat([x, t[:, None]], dim=1))
-
-
-class RandomFourierField(nn.Module):
-    """The article's network: Fourier features of x beside an embedding of t, through one trunk."""
-
-    def __init__(self, waves: Tensor, hidden: list[int], activation: Activation, layer_norm: bool, time_width: int) -> None:
-        super().__init__()
-        dim, num = waves.shape
-        self.features = FourierFeatures(waves)
-        self.time = nn.Sequential(*mlp([1, time_width, time_width]), nn.SiLU())
-        self.trunk = mlp([2 * num + time_width, *hidden, dim], activation, layer_norm)
-
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        return self.trunk(torch.cat([self.features(x), self.time(t[:, None])], dim=1))
-
-
-class NoiseAwareField(nn.Module):
-    """Noise-aware Fourier features of m = x/t, through layers modulated by hat functions of ln τ."""
-
-    def __init__(
-        self, waves: Tensor, damping: float, hidden: list[int], activation: Activation, knots: int, data_scale: float
-    ) -> None:
-        super().__init__()
-        dim, num = waves.shape
-        self.features = NoiseAwareFourierFeatures(waves, damping)
-        self.noise_level = HatFunctions(knots, *map(math.log, KNOT_RANGE))
-        self.trunk = ModulatedMLP([2 * num + dim + knots, *hidden, dim], knots, activation)
-        self.data_scale = data_scale
-
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        t = t.clamp(1e-6, 1 - 1e-6)
-        tau = (1 - t) / t
-        features = self.features(x / t[:, None], tau)
-        level = 2 * self.noise_level(tau.log())
-        unit = x / ((self.data_scale * t) ** 2 + (1 - t) ** 2).sqrt()[:, None]
-        return self.trunk(torch.cat([features, unit, level], dim=1), level)
 
 
 def stratified(n: int, device: torch.device) -> Tensor:

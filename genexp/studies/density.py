@@ -42,8 +42,8 @@ class DensityStudy(Study):
 
     def likelihoods(self, subject: Subject, true: torch.Tensor) -> dict[str, Metric]:
         """nll on fresh points, and the quadratures in float64: KL(truth ‖ model), the model's mass, its mass in the bridge."""
-        density, batch_size = subject.data.density, subject.settings.evaluation.batch_size
-        exact = copy.deepcopy(subject.model).double()
+        density, batch_size = subject.data.density.to(torch.device("cpu")), subject.settings.evaluation.batch_size
+        exact = _double(subject.model)
         low, high = density.box()
         by_ode = isinstance(subject.model, HasVelocity)
         grid = midpoints(low, high, ODE_GRID_SIDE if by_ode else GRID_SIDE)
@@ -64,17 +64,18 @@ class DensityStudy(Study):
 
     def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
         samples, target = (evaluation.samples[name][:SHOWN_POINTS] for name in ("samples", "target"))
-        low, high = subject.data.density.box(4.5)
+        density = subject.data.density.to(torch.device("cpu"))
+        low, high = density.box(4.5)
         limit = float(torch.maximum(-low, high).max())
         base = np.random.default_rng(subject.settings.seed).standard_normal(target.shape)
         clouds = {"base": base, "target": target, "generated": samples}
         folder.save_figure("samples", points.clouds(clouds, limit))
-        entropy = subject.data.density.entropy if isinstance(subject.model, HasLogProb) else None
-        folder.save_figure("loss", points.loss_curve(folder.history(), entropy if isinstance(subject.model, HasLayers) else None))
+        floor = density.entropy if isinstance(subject.model, HasLayers) else None  # where the loss is −E[ln p]
+        folder.save_figure("loss", points.loss_curve(folder.history(), floor))
         if isinstance(subject.model, HasLogProb):
             side = ODE_GRID_SIDE if isinstance(subject.model, HasVelocity) else PICTURE_SIDE
             grid = midpoints(torch.full_like(low, -limit), torch.full_like(high, limit), side)
-            log_p, log_q = (on_grid(model.log_prob, grid, 16_384) for model in (subject.data.density, _double(subject.model)))
+            log_p, log_q = (on_grid(known.log_prob, grid, 16_384) for known in (density, _double(subject.model)))
             true, learnt = (log_density.exp().reshape(side, side).numpy() for log_density in (log_p, log_q))
             folder.save_figure("density", densities.side_by_side(true, learnt, limit))
         if isinstance(subject.model, HasLayers):
@@ -106,14 +107,14 @@ def invertibility(subject: Subject, x: torch.Tensor) -> dict[str, Metric]:
     errors: dict[str, Metric] = {}
     for name, model, points_ in (
         ("invertibility_error", subject.model, x.to(subject.device)),
-        ("invertibility_error_float64", _double(subject.model), x.double().to(subject.device)),
+        ("invertibility_error_float64", _double(subject.model), x.double()),
     ):
         errors[name] = float((model.inverse(model.transform(points_)[0])[0] - points_).abs().max())
     return errors
 
 
 def _double(model: Any) -> Any:
-    return copy.deepcopy(model).double()
+    return copy.deepcopy(model).cpu().double()
 
 
 def _share(x: torch.Tensor, low: float, high: float) -> float:

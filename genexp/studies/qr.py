@@ -6,14 +6,16 @@ from PIL import Image
 
 from genexp.artifacts import RunFolder
 from genexp.data.base import Batch
+from genexp.data.cells import UniformCells
 from genexp.data.qr import QR
 from genexp.errors import UserError
-from genexp.figures import points
+from genexp.figures import densities, points
 from genexp.metrics.barcode import decode, decode_opencv, draw_cells, draw_points
 from genexp.metrics.cells import leak, module_tv
 from genexp.metrics.flow import excess_loss
 from genexp.models.base import GenerativeModel, HasLogProb, HasVelocity, Terms
 from genexp.models.flow_matching import flow_matching_loss
+from genexp.quadrature import midpoints
 from genexp.registry import studies
 from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples, seeded
 from genexp.studies.points import SHOWN_POINTS, draw_flow, mean_nll
@@ -30,12 +32,12 @@ class QRStudy(Study):
         """For flow matching also the excess loss, which is free of the loss's own noise."""
         terms = model.validate(batch)
         if isinstance(model, HasVelocity):
-            terms["excess_loss"] = torch.tensor(excess_loss(model, subject.data.density, len(batch.x), seed=1))
+            terms["excess_loss"] = torch.tensor(excess_loss(model, _exact(subject), len(batch.x), subject.device, seed=1))
         return terms
 
     def evaluate(self, subject: Subject) -> Evaluation:
         data: QR = subject.data
-        density, settings = data.density.to(torch.device("cpu")), subject.settings.evaluation
+        density, settings = _exact(subject), subject.settings.evaluation
         with seeded(subject.settings.seed + 2, subject.device):
             samples = draw_samples(subject.model, settings.num_samples, settings.batch_size)
         true = density.sample(settings.num_samples, torch.Generator().manual_seed(subject.settings.seed + 3))
@@ -55,7 +57,7 @@ class QRStudy(Study):
             metrics["nll"] = mean_nll(subject, true)
             metrics["floor/nll"] = density.entropy
         if isinstance(subject.model, HasVelocity):
-            metrics["excess_loss"] = excess_loss(subject.model, data.density, settings.num_points)
+            metrics["excess_loss"] = excess_loss(subject.model, density, settings.num_points, subject.device)
             metrics["floor/excess_loss"] = 0.0
             metrics["irreducible_loss"] = density.irreducible_loss()
             metrics["floor/heldout_loss"] = heldout_floor(subject)
@@ -69,6 +71,8 @@ class QRStudy(Study):
         folder.save_figure("density", points.density(samples, 1 / data.density.area))
         floor = evaluation.metrics.get("floor/heldout_loss")
         folder.save_figure("loss", points.loss_curve(folder.history(), floor if isinstance(floor, float) else None))
+        if isinstance(subject.model, HasLogProb):
+            folder.save_figure("log_density", densities.log_density(log_density_on_grid(subject), -data.density.entropy))
         if isinstance(subject.model, HasVelocity):
             folder.save_figure("velocity", points.velocity_fields(field_views(subject), data.density.squares().cpu().numpy()))
             draw_flow(subject, folder)
@@ -80,18 +84,26 @@ class QRStudy(Study):
         return image.resize((image.width * 3, image.height * 3), Image.Resampling.NEAREST)
 
 
+@torch.no_grad()
+def log_density_on_grid(subject: Subject, side: int = 100) -> np.ndarray:
+    """The learnt ln p on side × side points of [−1, 1]², y upwards."""
+    corner = torch.ones(2)
+    parts = midpoints(-corner, corner, side).points.float().to(subject.device).split(subject.settings.evaluation.batch_size)
+    return torch.cat([subject.model.log_prob(part).float().cpu() for part in parts]).reshape(side, side).numpy()
+
+
 def heldout_floor(subject: Subject) -> float:
     """The held-out loss that the optimal velocity gets, on the very points and noise that the run was measured on."""
     settings = subject.settings
     batch = heldout_batch(subject.data, settings.trainer, settings.seed)
     with seeded(VALIDATION_SEED, subject.device):
-        return float(flow_matching_loss(subject.data.density.optimal_velocity, batch.x))
+        return float(flow_matching_loss(_exact(subject).optimal_velocity, batch.x))
 
 
 @torch.no_grad()
 def field_views(subject: Subject, side: int = 24) -> list[points.FieldView]:
     """The learnt and the optimal field, on a side × side grid: the whole code early, its upper left corner late."""
-    density, device, views = subject.data.density, subject.device, []
+    density, device, views = _exact(subject), subject.device, []
     reach = density.top + density.cell
     for t, window in FIELD_TIMES:
         across = torch.linspace(-reach, -reach + 2 * reach * window, side, device=device)
@@ -100,6 +112,11 @@ def field_views(subject: Subject, side: int = 24) -> list[points.FieldView]:
         fields = {"learnt": subject.model.velocity(grid, times), "optimal": density.optimal_velocity(grid, times)}
         views.append(points.FieldView(t, grid.cpu().numpy(), {name: field.cpu().numpy() for name, field in fields.items()}))
     return views
+
+
+def _exact(subject: Subject) -> UniformCells:
+    """The density on the CPU, where there is float64 for its closed forms."""
+    return subject.data.density.to(torch.device("cpu"))
 
 
 def _decoded_opencv(picture: np.ndarray) -> str | None:

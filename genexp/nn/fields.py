@@ -1,0 +1,58 @@
+"""Networks that map a point x, (n, dim), and a time t in [0, 1], (n,), to a vector, (n, dim)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from genexp.nn.fourier import FourierFeatures, HatFunctions, NoiseAwareFourierFeatures
+from genexp.nn.mlp import Activation, ModulatedMLP, mlp
+
+KNOT_RANGE = 1e-3, 3.0  # of τ: where the hat functions of the noise level have their knots
+
+
+class PlainField(nn.Module):
+    """An MLP on (x, t)."""
+
+    def __init__(self, dim: int, hidden: list[int], activation: Activation, layer_norm: bool) -> None:
+        super().__init__()
+        self.trunk = mlp([dim + 1, *hidden, dim], activation, layer_norm)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.trunk(torch.cat([x, t[:, None]], dim=1))
+
+
+class RandomFourierField(nn.Module):
+    """The article's network: Fourier features of x beside an embedding of t, through one trunk."""
+
+    def __init__(self, waves: Tensor, hidden: list[int], activation: Activation, layer_norm: bool, time_width: int) -> None:
+        super().__init__()
+        dim, num = waves.shape
+        self.features = FourierFeatures(waves)
+        self.time = nn.Sequential(*mlp([1, time_width, time_width]), nn.SiLU())
+        self.trunk = mlp([2 * num + time_width, *hidden, dim], activation, layer_norm)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.trunk(torch.cat([self.features(x), self.time(t[:, None])], dim=1))
+
+
+class NoiseAwareField(nn.Module):
+    """Noise-aware Fourier features of m = x/t, through layers modulated by hat functions of ln τ."""
+
+    def __init__(
+        self, waves: Tensor, damping: float, hidden: list[int], activation: Activation, knots: int, data_scale: float
+    ) -> None:
+        super().__init__()
+        dim, num = waves.shape
+        self.features = NoiseAwareFourierFeatures(waves, damping)
+        self.noise_level = HatFunctions(knots, *map(math.log, KNOT_RANGE))
+        self.trunk = ModulatedMLP([2 * num + dim + knots, *hidden, dim], knots, activation)
+        self.data_scale = data_scale
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        t = t.clamp(1e-6, 1 - 1e-6)
+        tau = (1 - t) / t
+        features = self.features(x / t[:, None], tau)
+        level = 2 * self.noise_level(tau.log())
+        unit = x / ((self.data_scale * t) ** 2 + (1 - t) ** 2).sqrt()[:, None]
+        return self.trunk(torch.cat([features, unit, level], dim=1), level)
