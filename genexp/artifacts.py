@@ -7,10 +7,12 @@ and log.txt are appended to, whole lines at a time.
 """
 
 import json
+import math
 import os
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,11 @@ import yaml
 from tqdm import tqdm
 
 from genexp.errors import UserError
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +56,21 @@ class RunFolder:
             raise UserError(f"cannot make the run folder {path}: {failure.strerror}") from None
         return cls(path)
 
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Only one process at a time works in a run folder; UserError when another one does."""
+        if fcntl is None:  # Windows
+            yield
+            return
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise UserError(f"{self.path}: another process is working on this run") from None
+        finally:
+            os.close(handle)
+
     # --- what a run is ---------------------------------------------------------------------------------------
 
     def write_config(self, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
@@ -63,8 +85,11 @@ class RunFolder:
         self._replace("run.json", _json({**known, **fields}, indent=2))
 
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
-        """metrics.json: flat {name: number | string | null}."""
-        self._replace("metrics.json", _json(dict(metrics), indent=2))
+        """metrics.json: flat {name: number | string | null}. A number that is not finite becomes null, and is said."""
+        for name, value in metrics.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                self.say(f"warning: {name} is {value}; metrics.json says null")
+        self._replace("metrics.json", _json(_finite(metrics), indent=2))
 
     # --- what a run says as it goes --------------------------------------------------------------------------
 
@@ -75,8 +100,9 @@ class RunFolder:
         self._append("log.txt", text + "\n")
 
     def log_history(self, line: Mapping[str, float | int]) -> None:
-        """Append one line to history.jsonl."""
-        self._append("history.jsonl", _json(dict(line)).decode())
+        """Append one line to history.jsonl; numbers that are not finite are left out."""
+        kept = {name: value for name, value in _finite(line).items() if value is not None}
+        self._append("history.jsonl", _json(kept).decode())
 
     def history(self) -> list[dict[str, float]]:
         """The whole lines of history.jsonl; a torn last line is left out."""
@@ -173,6 +199,10 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in numbers.items()}
 
 
 def _json(value: Any, indent: int | None = None) -> bytes:

@@ -66,10 +66,12 @@ def make_parser() -> argparse.ArgumentParser:
     resume.add_argument("run", metavar="RUN", help="path of a run folder, a run's id, or latest")
     listing = commands.add_parser("list", help="what there is, one line each")
     listing.add_argument("kind", nargs="?", choices=[*catalogue.KINDS], help="only these")
-    for command in (run, resume, listing):
-        own, plugin = "your own YAML folder, beside genexp's conf/", "a Python file that registers your data sets or models"
+    own, plugin = "your own YAML folder, beside genexp's conf/", "a Python file that registers your data sets or models"
+    for command in (run, listing):
         command.add_argument("--config-dir", action="append", default=[], type=Path, metavar="DIR", help=own)
+    for command in (run, resume):
         command.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE", help=plugin)
+    for command in (run, resume, listing):
         command.add_argument("--traceback", action="store_true", help="with an error, show where it came from")
     return parser
 
@@ -92,8 +94,8 @@ def _call(options: argparse.Namespace, rest: list[str], parser: argparse.Argumen
         _list(options.kind, options.config_dir)
         return 0
 
+    from genexp.interrupts import Interrupted
     from genexp.plugins import load_plugin
-    from genexp.progress import Interrupted
 
     for path in options.plugin:
         load_plugin(path)
@@ -106,19 +108,22 @@ def _call(options: argparse.Namespace, rest: list[str], parser: argparse.Argumen
 def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     from genexp.config import compose
 
-    if options.multirun:
+    if options.multirun and not options.cfg:
         from genexp.sweep import sweep
 
-        return sweep(overrides, options.config_dir)
-    composed = compose(overrides, options.config_dir)
+        return sweep(overrides, options.config_dir, options.plugin)
     if options.cfg:
         import yaml
 
-        print(yaml.safe_dump(composed.settings.model_dump(), sort_keys=False, allow_unicode=True), end="")
+        from genexp.sweep import check_jobs
+
+        jobs = check_jobs(overrides, options.config_dir) if options.multirun else [compose(overrides, options.config_dir)]
+        print(yaml.safe_dump_all([job.settings.model_dump() for job in jobs], sort_keys=False, allow_unicode=True), end="")
         return 0
+    composed = compose(overrides, options.config_dir)
     from genexp.experiment import run
 
-    run(composed)
+    run(composed, plugins=options.plugin)
     return 0
 
 
@@ -126,7 +131,7 @@ def _resume(options: argparse.Namespace, overrides: list[str]) -> int:
     from genexp.experiment import resume
     from genexp.runs import find_run
 
-    resume(find_run(options.run), overrides)
+    resume(find_run(options.run), overrides, options.plugin)
     return 0
 
 

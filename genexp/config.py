@@ -23,6 +23,8 @@ from genexp.catalogue import CONF, options
 from genexp.errors import UserError, nearest, unknown
 from genexp.settings import RunSettings, validate
 
+CHANGEABLE = tuple(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every"))
+
 
 @dataclass(frozen=True)
 class Composed:
@@ -63,8 +65,9 @@ def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
         item = parse_override(text)
         _check_key(item, values)
         *path, key = item.key_or_group.split(".")
-        if path not in (["trainer"], ["evaluation"], ["figures"]) or key in ("batch_size", "optimizer", "ema"):
-            raise UserError(f"{item.key_or_group} cannot be changed when a run goes on", hint="start a new one with genexp run")
+        if path not in (["evaluation"], ["figures"]) and item.key_or_group not in CHANGEABLE:
+            allowed = f"{', '.join(CHANGEABLE)}, evaluation.* and figures.*"
+            raise UserError(f"{item.key_or_group} cannot be changed when a run goes on", hint=f"what can: {allowed}")
         values[path[0]][key] = item.value()
     return Composed(settings=check(values), overrides=(*typed, *overrides))
 
@@ -126,7 +129,9 @@ def _plain(config: Any) -> dict[str, Any]:
 
 def _check_choice(item: Override, allowed: list[str]) -> None:
     """The value of a group override must be one of its options."""
-    group, choice = item.key_or_group, item.value()
+    group = item.key_or_group
+    _refuse_sweep(item)
+    choice = item.value()
     if item.is_delete() or choice is None:
         raise UserError(f"'{item.input_line}': a run needs a value of {group}", hint=f"there are: {', '.join(sorted(allowed))}")
     if str(choice) not in allowed:
@@ -137,6 +142,7 @@ def _check_key(item: Override, known: Any) -> None:
     """The key of a value override must exist, with or without `+`; keys cannot be deleted."""
     if item.is_hydra_override():
         return
+    _refuse_sweep(item)
     path: list[str] = []
     for part in item.key_or_group.split("."):
         if not isinstance(known, dict) or part not in known:
@@ -152,10 +158,14 @@ def _check_key(item: Override, known: Any) -> None:
         raise UserError(f"'{item.input_line}': a key cannot be deleted", hint=f"set it instead: {item.key_or_group}=…")
 
 
+def _refuse_sweep(item: Override) -> None:
+    if item.is_sweep_override():
+        raise UserError(f"'{item.input_line}' is several values, for a sweep", hint="genexp run -m …, or quote a comma")
+
+
 def _anywhere(name: str) -> str | None:
     """The trainer or run key called nearly `name`, wherever it lives: `lr` is found as `trainer.lr`."""
-    nested = {"trainer": None, "evaluation": None, "figures": None}
-    for section in nested:
+    for section in ("trainer", "evaluation", "figures"):
         fields = RunSettings.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
         if name in fields:
             return f"{section}.{name}"

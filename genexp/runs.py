@@ -15,9 +15,11 @@ def find_run(name: str, root: Path = Path("outputs")) -> Path:
         if not runs:
             raise UserError(f"there is no run under {root}/ yet", hint="genexp run")
         return runs[-1]
-    for run in runs:
-        if run.name == name:
-            return run
+    named = [run for run in runs if run.name == name]
+    if len(named) > 1:
+        raise UserError(f"'{name}' could be any of {len(named)} runs", hint=f"name its path, for example {named[-1]}")
+    if named:
+        return named[0]
     guess = nearest(name, [run.name for run in runs])
     asked = f"; did you mean '{guess}'?" if guess else ""
     raise UserError(f"no run '{name}' here{asked}", hint="a path, a run's id, or latest")

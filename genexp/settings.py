@@ -59,7 +59,7 @@ class TrainerSettings(Strict):
     log_every: PositiveInt = 50
     eval_every: PositiveInt = 500
     eval_size: PositiveInt = 8192
-    monitor: str = "loss"
+    monitor: str | None = None
     checkpoint_every: PositiveInt = 1000
 
     @model_validator(mode="after")
@@ -82,6 +82,7 @@ class FigureSettings(Strict):
     """Which pictures are drawn. `gif=false` leaves the animations out, `enabled=false` every picture."""
 
     enabled: bool = True
+    log_density_side: Annotated[int, Field(ge=2, le=1000)] = 80
     gif: bool = True
     gif_points: PositiveInt = 10_000
     gif_frames: Annotated[int, Field(ge=2, le=1000)] = 51
@@ -93,7 +94,7 @@ class RunSettings(Strict):
     """One whole run. `dataset` and `model` are checked against the component they name."""
 
     experiment: str
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     data_dir: str = "data"
     run_dir: str | None = None

@@ -16,6 +16,7 @@ TINY = [
     "evaluation.num_samples=400",
     "evaluation.num_points=128",
     "evaluation.ode_points=16",
+    "figures.log_density_side=4",
     "figures.gif_points=50",
     "figures.gif_frames=3",
 ]

@@ -127,6 +127,38 @@ def test_resume_ends_where_an_uninterrupted_run_ends(genexp, tiny: list[str], tm
     assert "model.width cannot be changed" in err
 
 
+def test_a_signal_while_measuring_ends_the_run_and_resume_finishes_it(genexp, tiny, tmp_path, monkeypatch) -> None:
+    from genexp.studies.qr import QRStudy
+
+    evaluate = QRStudy.evaluate
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(QRStudy, "evaluate", interrupted)
+    code, out, _ = genexp("run", "run_dir=my run", *tiny)
+    assert code == 143
+    assert "go on with: genexp resume 'my run'" in out
+    assert read(tmp_path / "my run", "run.json")["status"] == "interrupted"
+    monkeypatch.setattr(QRStudy, "evaluate", evaluate)
+    assert genexp("resume", "my run")[0] == 0
+    assert read(tmp_path / "my run", "run.json")["status"] == "finished"
+    assert read(tmp_path / "my run", "metrics.json")["steps"] == 2
+
+
+def test_two_processes_do_not_work_in_one_folder(genexp, tiny: list[str], tmp_path: Path) -> None:
+    from genexp.artifacts import RunFolder
+
+    assert genexp("run", "run_dir=here", "figures.enabled=false", *tiny)[0] == 0
+    before = (tmp_path / "here" / "history.jsonl").read_bytes()
+    with RunFolder(tmp_path / "here").lock():
+        code, _, err = genexp("resume", "here")
+    assert code == 2
+    assert "another process is working on this run" in err
+    assert (tmp_path / "here" / "history.jsonl").read_bytes() == before
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, tiny: list[str], number: int, code: int) -> None:
     command = [sys.executable, "-m", "genexp", "run", "run_dir=here", *tiny, "trainer.max_steps=100000000"]

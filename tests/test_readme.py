@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -35,7 +36,7 @@ def test_the_readmes_data_set_and_model_run_as_printed(genexp, tiny: list[str], 
         assert "two rings of radius 0.8" in out
         metrics = json.loads((own_files / f"run{number}" / "metrics.json").read_text())
         assert metrics["sliced_wasserstein"] > metrics["floor/sliced_wasserstein"] > 0
-        assert ("nll" in metrics) == ("gaussian" in line)
+        assert np.isfinite(metrics["nll"])
     code, out, _ = genexp("list", "--config-dir", "my_conf")
     assert code == 0
     assert "two concentric rings" in out

@@ -15,11 +15,11 @@ from genexp.artifacts import RunFolder
 from genexp.average import Average
 from genexp.data.base import Batch, DataSpec, EpochStream, FreshStream
 from genexp.errors import UserError
+from genexp.interrupts import Interrupted, Interrupts
 from genexp.models.base import GenerativeModel
-from genexp.progress import Interrupted
 from genexp.schedule import schedule
 from genexp.settings import TrainerSettings
-from genexp.trainer import fit
+from genexp.trainer import fit as fit_
 
 STEPS = 30
 
@@ -65,6 +65,11 @@ class Noisy(GenerativeModel):
         return {"loss": loss, "noise": noise.square().mean()}
 
 
+def fit(model: GenerativeModel, data: Any, settings: TrainerSettings, run: RunFolder, seed: int, state: Any = None) -> Any:
+    with Interrupts() as interrupts:
+        return fit_(model, data, settings, run, seed, interrupts, state)
+
+
 def settings(**keys: Any) -> TrainerSettings:
     basis = {"max_steps": STEPS, "batch_size": 8, "lr": 0.01, "ema": 0.9, "eval_every": 10, "eval_size": 64}
     return TrainerSettings(**{**basis, "log_every": 4, "checkpoint_every": 7, "schedule": "cosine"} | keys)
@@ -95,7 +100,7 @@ def assert_same_state(one: Any, other: Any, path: str = "") -> None:
 
 
 @pytest.mark.parametrize("fresh", [True, False])
-@pytest.mark.parametrize("stop", [7, 10, 13])
+@pytest.mark.parametrize("stop", [7, 10, 13, STEPS])
 def test_going_on_equals_never_having_stopped(tmp_path: Path, fresh: bool, stop: int) -> None:
     """Bit for bit: weights, averages, moments, random states, data position, and the history."""
     whole = folder(tmp_path, "whole")
@@ -155,6 +160,75 @@ def test_looking_does_not_touch(tmp_path: Path) -> None:
         states.append(weights(run))
     for part in ("model", "average", "optimizer", "random", "stream"):
         assert_same_state(states[0][part], states[1][part])
+
+
+def test_what_is_judged_is_the_average_of_the_weights_along_the_way(tmp_path: Path) -> None:
+    """The EMA that a run leaves behind, recomputed from the weights at every step."""
+    model, seen = Noisy(), []
+    start = model.net[0].weight.detach().clone()
+
+    def remember(layer: nn.Linear, _: Any) -> None:
+        if layer.training:  # not the average, which is a copy with the same hook
+            seen.append(layer.weight.detach().clone())
+
+    model.net[0].register_forward_pre_hook(remember)
+    run = folder(tmp_path, "run")
+    fit(model, Normal(), settings(), run, seed=0)
+    after = [*seen[1:], weights(run)["model"]["net.0.weight"]]  # the weights after steps 1 to 30
+    assert len(after) == STEPS
+    expected = start
+    for step, current in enumerate(after, start=1):
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * current
+    assert torch.allclose(weights(run)["average"]["net.0.weight"], expected, atol=1e-6)
+    assert not torch.allclose(expected, after[-1], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["cosine", "one_cycle", "linear"])
+def test_the_schedule_reaches_the_optimizer(tmp_path: Path, name: str) -> None:
+    run = folder(tmp_path, "run")
+    fit(Noisy(), Normal(), settings(schedule=name, warmup=0.3, lr=0.02, log_every=1), run, seed=0)
+    (group,) = weights(run)["optimizer"]["param_groups"]
+    last = schedule(name, (STEPS - 1) / STEPS, warmup=0.3)
+    assert group["lr"] == pytest.approx(0.02 * last.factor)
+    assert group["betas"][0] == pytest.approx(last.beta1 or 0.9)
+    logged = [line["lr"] for line in run.history() if "lr" in line]
+    assert logged == pytest.approx([0.02 * schedule(name, step / STEPS, warmup=0.3).factor for step in range(STEPS)])
+
+
+def test_adam_steps_by_the_learning_rate_it_is_given(tmp_path: Path) -> None:
+    """Adam's first step moves every weight by the learning rate, whatever the gradient; AdamW also decays it."""
+    for optimizer, decay in (("adam", 0.0), ("adamw", 0.5)):
+        model = Noisy()
+        before = model.net[3].weight.detach().clone()
+        run = folder(tmp_path, optimizer)
+        fit(model, Normal(), settings(max_steps=1, optimizer=optimizer, weight_decay=decay, schedule="constant", lr=0.03), run, 0)
+        moved = weights(run)["model"]["net.3.weight"] - before * (1 - 0.03 * decay)
+        assert torch.allclose(moved.abs(), torch.full_like(moved, 0.03), rtol=1e-3)
+
+
+def test_a_monitor_that_does_not_exist_is_refused_at_once(tmp_path: Path) -> None:
+    run, model = folder(tmp_path, "run"), Noisy()
+    with pytest.raises(UserError, match=r"did you mean 'loss'"):
+        fit(model, Normal(), settings(monitor="lost"), run, seed=0)
+    assert not run.history()
+    assert fit(Noisy(), Normal(), settings(monitor="noise"), folder(tmp_path, "noise"), seed=0).best > 0
+
+
+def test_a_best_of_a_forgotten_future_is_forgotten(tmp_path: Path) -> None:
+    """A checkpoint of step 14 beside a best.pt of step 20, as after a kill: going on ends as if nothing had happened."""
+    whole, parts = folder(tmp_path, "whole"), folder(tmp_path, "parts")
+    for run in (whole, parts):
+        torch.manual_seed(1)
+        fit(Noisy(), Normal(), settings(), run, seed=3)
+    torch.manual_seed(1)
+    early = folder(tmp_path, "early")
+    with pytest.raises(Interrupted):
+        fit(InterruptedNoisy(14), Normal(), settings(), early, seed=3)
+    position = fit(Noisy(), Normal(), settings(), parts, seed=3, state=weights(early))
+    kept = checkpoint.load(parts.checkpoints / "best.pt")
+    assert kept["step"] == position.best_step == checkpoint.load(whole.checkpoints / "best.pt")["step"]
+    assert_same_state(kept["model"], checkpoint.load(whole.checkpoints / "best.pt")["model"])
 
 
 def test_the_average_is_an_exponential_moving_average() -> None:

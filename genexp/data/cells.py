@@ -60,13 +60,6 @@ class UniformCells:
         """−E[ln p] = ln A, in nats: no model has a lower expected negative log-likelihood."""
         return math.log(self.area)
 
-    @property
-    def scale(self) -> float:
-        """Root mean square of the coordinates about their means: the one number a network needs for its units."""
-        rows, columns = self.mask.nonzero(as_tuple=True)
-        spread = rows.double().var(correction=0) + columns.double().var(correction=0) + 2 / 12
-        return self.cell * math.sqrt(float(spread) / 2)
-
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n points, shape (n, 2)."""
         which = torch.randint(len(self._black), (n,), generator=generator, device=self.device)

@@ -1,5 +1,6 @@
 """A picture of a code, or of anything dark on light, as a grid of black and white cells in [−1, 1]²."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ CODE_SIDES = range(21, 178, 4)  # modules a side of QR versions 1 to 40
 
 
 @dataclass(frozen=True)
-class Grid:
+class CellGrid:
     """Black cells (rows, columns; row 0 on top) of side `cell`, the upper left corner at (left, top), y up."""
 
     black: np.ndarray
@@ -23,7 +24,7 @@ class Grid:
     is_code: bool
 
 
-def read_grid(path: Path, raster: int) -> Grid:
+def read_grid(path: Path, raster: int) -> CellGrid:
     """The module grid of a square code where one is found, else the picture's dark area on `raster` cells a side."""
     black = _black_pixels(path)
     height, width = black.shape
@@ -33,14 +34,14 @@ def read_grid(path: Path, raster: int) -> Grid:
     modules = find_modules(black[top:bottom, left:right])
     if modules is not None:
         cell = (bottom - top + right - left) / 2 / len(modules) * unit
-        return Grid(modules, (left - width / 2) * unit, (height / 2 - top) * unit, cell, True)
+        return CellGrid(modules, (left - width / 2) * unit, (height / 2 - top) * unit, cell, True)
     scale = min(1.0, raster / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     area = np.asarray(Image.fromarray(black.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)) >= 128
     if not area.any():
         raise UserError(f"{path}: its black parts are too thin for dataset.raster={raster}", hint="try a larger dataset.raster")
     cell = 2 / max(area.shape)
-    return Grid(area, -area.shape[1] * cell / 2, area.shape[0] * cell / 2, cell, False)
+    return CellGrid(area, -area.shape[1] * cell / 2, area.shape[0] * cell / 2, cell, False)
 
 
 def find_modules(black: np.ndarray, agreement: float = 0.97, drop: float = 0.03) -> np.ndarray | None:
@@ -75,13 +76,16 @@ def _black_pixels(path: Path) -> np.ndarray:
     """(height, width) booleans: darker than half way between the picture's darkest and lightest grey."""
     if not path.is_file():
         raise UserError(f"dataset.image={path}: no such file")
+    limit = f"at most {MAX_PIXELS // 10**6} million pixels are read"
     try:
-        with Image.open(path) as picture:
+        with warnings.catch_warnings(), Image.open(path) as picture:
+            warnings.simplefilter("ignore")
             if picture.width * picture.height > MAX_PIXELS:
-                size = f"{picture.width}×{picture.height} pixels"
-                raise UserError(f"{path}: {size}; at most {MAX_PIXELS // 10**6} million are read")
+                raise UserError(f"{path}: {picture.width}×{picture.height}; {limit}")
             rgba = picture.convert("RGBA")
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as failure:
+    except Image.DecompressionBombError:
+        raise UserError(f"{path}: far too large; {limit}") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as failure:
         raise UserError(f"{path}: not a readable picture ({type(failure).__name__})") from None
     paper = Image.new("RGBA", rgba.size, "white")
     grey = np.asarray(Image.alpha_composite(paper, rgba).convert("L"))

@@ -11,7 +11,7 @@ from qrcode.exceptions import DataOverflowError
 
 from genexp.data.base import DataSpec, FreshData
 from genexp.data.cells import UniformCells
-from genexp.data.picture import Grid, read_grid
+from genexp.data.picture import CellGrid, read_grid
 from genexp.errors import UserError
 from genexp.registry import datasets
 
@@ -77,7 +77,7 @@ class QR(FreshData):
         return f"{what} of {rows}×{columns} cells, {black} of them black; entropy {self.density.entropy:.4f} nats"
 
 
-def encode(text: str, error_correction: str, version: int | None, quiet_zone: int) -> Grid:
+def encode(text: str, error_correction: str, version: int | None, quiet_zone: int) -> CellGrid:
     """The module grid of a QR code that says `text`, quiet zone left out of the grid but not of the square."""
     if not text.strip():
         raise UserError("dataset.text is empty: there is nothing to encode", hint="for example: dataset.text='hello world'")
@@ -95,4 +95,4 @@ def encode(text: str, error_correction: str, version: int | None, quiet_zone: in
         ) from None
     cell = 2 / (len(black) + 2 * quiet_zone)
     side = len(black) * cell / 2
-    return Grid(black, -side, side, cell, True)
+    return CellGrid(black, -side, side, cell, True)

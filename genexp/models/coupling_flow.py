@@ -36,7 +36,7 @@ class CouplingFlow(GenerativeModel):
         mask: which features move: `alternating` even and odd ones, or a `random` half and then the other.
         harmonics: sin and cos of that many harmonics of each feature that the conditioner also sees; 0 is none.
         base: `normal`, N(0, I); or `uniform` on [−tail_bound, tail_bound]^dim.
-        normalise: before training, centre the data and scale it so that its tails lie where the base's do.
+        normalise: before training, centre the data and scale it so that its tails lie where those of N(0, 1) do.
     """
 
     centre: Tensor
@@ -63,6 +63,10 @@ class CouplingFlow(GenerativeModel):
         (self.dim,) = spec.shape
         if self.dim < 2:
             raise UserError("model=coupling_flow: a coupling needs data of at least two dimensions")
+        if base == "uniform" and normalise:
+            raise UserError("model.base=uniform: data beyond the base would have no likelihood", hint="model.normalise=false")
+        if harmonics and coupling.startswith("nflows"):
+            raise UserError(f"model.harmonics={harmonics}: nflows' couplings have none", hint="model.coupling=spline")
         self.base, self.tail_bound, self.normalise = base, tail_bound, normalise
         self.register_buffer("centre", torch.zeros(self.dim))
         self.register_buffer("spread", torch.ones(self.dim))

@@ -30,6 +30,9 @@ EXACT_DIVERGENCE = 4  # dimensions up to which the divergence costs one backward
 LIKELIHOOD_STEPS = 64
 
 
+NoiseLevel = Annotated[float, Field(ge=1e-5, le=1e5)]
+
+
 @dataclass(frozen=True)
 class PathSample:
     """Points x_t, shape (n, dim), of straight paths at times t, shape (n,), and their velocities y − x₀."""
@@ -66,7 +69,7 @@ class FlowMatching(GenerativeModel):
         parametrisation: `velocity`: the network is v. `denoiser`: the network is the correction, of unit size at every t,
             to the field of N(0, data_scale²) data; the same as a denoised point E[y|x_t] with the preconditioning of
             Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models (2022).
-        data_scale: root mean square of the data's coordinates; used by `denoiser`.
+        data_scale: standard deviation of the data's coordinates, used by `denoiser`; null measures it before training.
         time_sampling, uniform_share, noise_range: of t in training. `uniform`; or `log_noise`: τ = (1−t)/t log-uniform in
             `noise_range` for all but `uniform_share` of the batch, so that every scale of detail gets the same attention.
         solver, evaluations: of the sampling ODE; fixed steps with that many evaluations of v, or adaptive `dopri5`.
@@ -74,6 +77,8 @@ class FlowMatching(GenerativeModel):
             τ equidistant in its logarithm within `grid_range`, and from its end one Euler step to t = 1, which is the
             denoised point itself.
     """
+
+    data_scale: Tensor
 
     def __init__(
         self,
@@ -90,36 +95,41 @@ class FlowMatching(GenerativeModel):
         layer_norm: bool = False,
         time_width: Annotated[int, Field(ge=2)] = 16,
         parametrisation: Literal["velocity", "denoiser"] = "denoiser",
-        data_scale: PositiveFloat = 0.46,
+        data_scale: PositiveFloat | None = None,
         time_sampling: Literal["uniform", "log_noise"] = "log_noise",
         uniform_share: Annotated[float, Field(ge=0, le=1)] = 0.1,
-        noise_range: tuple[PositiveFloat, PositiveFloat] = (3e-3, 1.0),
+        noise_range: tuple[NoiseLevel, NoiseLevel] = (3e-3, 1.0),
         solver: Literal["euler", "midpoint", "heun", "rk4", "dopri5"] = "heun",
         evaluations: PositiveInt = 40,
         time_grid: Literal["uniform", "power", "log_noise"] = "log_noise",
         grid_power: Annotated[float, Field(ge=1)] = 2.0,
-        grid_range: tuple[PositiveFloat, PositiveFloat] = (5e-3, 8.0),
+        grid_range: tuple[NoiseLevel, NoiseLevel] = (5e-3, 8.0),
     ) -> None:
         super().__init__()
         for name, (low, high) in (("noise_range", noise_range), ("grid_range", grid_range)):
             if low >= high:
                 raise UserError(f"model.{name}=[{low:g}, {high:g}]: the first must be less than the second")
         self.dim = spec.shape[0]
-        self.parametrisation, self.data_scale = parametrisation, data_scale
+        self.parametrisation, self.measures_scale = parametrisation, data_scale is None
+        self.register_buffer("data_scale", torch.tensor(data_scale or 1.0))
         self.time_sampling, self.uniform_share, self.noise_range = time_sampling, uniform_share, noise_range
         self.solver, self.evaluations = solver, evaluations
         self.time_grid, self.grid_power, self.grid_range = time_grid, grid_power, grid_range
         waves = random_frequencies(self.dim, num_frequencies, frequency_scale, frequency_spread)
         hidden = [width] * depth
-        self.field: nn.Module
-        if features == "none":
-            self.field = PlainField(self.dim, hidden, activation, layer_norm)
-        elif features == "random":
-            self.field = RandomFourierField(waves, hidden, activation, layer_norm, time_width)
-        else:
-            self.field = NoiseAwareField(waves, damping, hidden, activation, time_width, data_scale)
+        self.field: nn.Module = {
+            "none": lambda: PlainField(self.dim, hidden, activation, layer_norm),
+            "random": lambda: RandomFourierField(waves, hidden, activation, layer_norm, time_width),
+            "noise_aware": lambda: NoiseAwareField(waves, damping, hidden, activation, time_width),
+        }[features]()
 
     # --- the objective ---------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def initialise(self, batch: Batch) -> None:
+        """Measure the scale of the data, where it was not given."""
+        if self.measures_scale:
+            self.data_scale.copy_(batch.x.std(0).square().mean().sqrt())
 
     def loss(self, batch: Batch) -> Terms:
         """Mean squared error per element of the network, in the units of the network's own output."""

@@ -58,7 +58,8 @@ class Coupling(nn.Module):
     def forward(self, x: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         kept, moved = x.index_select(1, self.kept), x.index_select(1, self.moved)
         raw = self.conditioner(kept).view(*moved.shape, self.per_feature)
-        image, log_slope = self.elementwise(moved, raw, inverse)
+        with torch.autocast(x.device.type, enabled=False):  # the conditioner may be bfloat16, the bijection not
+            image, log_slope = self.elementwise(moved, raw.to(x.dtype), inverse)
         return torch.cat([kept, image], dim=1).index_select(1, self.order), log_slope.sum(1)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -39,20 +39,17 @@ class RandomFourierField(nn.Module):
 class NoiseAwareField(nn.Module):
     """Noise-aware Fourier features of m = x/t, through layers modulated by hat functions of ln τ."""
 
-    def __init__(
-        self, waves: Tensor, damping: float, hidden: list[int], activation: Activation, knots: int, data_scale: float
-    ) -> None:
+    def __init__(self, waves: Tensor, damping: float, hidden: list[int], activation: Activation, knots: int) -> None:
         super().__init__()
         dim, num = waves.shape
         self.features = NoiseAwareFourierFeatures(waves, damping)
         self.noise_level = HatFunctions(knots, *map(math.log, KNOT_RANGE))
         self.trunk = ModulatedMLP([2 * num + dim + knots, *hidden, dim], knots, activation)
-        self.data_scale = data_scale
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         t = t.clamp(1e-6, 1 - 1e-6)
         tau = (1 - t) / t
         features = self.features(x / t[:, None], tau)
         level = 2 * self.noise_level(tau.log())
-        unit = x / ((self.data_scale * t) ** 2 + (1 - t) ** 2).sqrt()[:, None]
+        unit = x / (t**2 + (1 - t) ** 2).sqrt()[:, None]
         return self.trunk(torch.cat([features, unit, level], dim=1), level)

@@ -1,7 +1,5 @@
 """A study turns a trained model and its data into numbers and pictures."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +38,7 @@ class Study:
     """Watches a training, measures what came out, and draws it."""
 
     def validate(self, subject: Subject, model: GenerativeModel, batch: Batch) -> Terms:
-        """The held-out terms during training; "loss" is always among them."""
+        """The held-out terms during training: the one that marks the best weights first, and "loss" among them."""
         return model.validate(batch)
 
     def evaluate(self, subject: Subject) -> Evaluation:
@@ -54,14 +52,6 @@ class Study:
     def picture(self, evaluation: Evaluation) -> Image.Image:
         """The samples as one picture."""
         raise NotImplementedError
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers from `seed` inside, as if nothing had been drawn outside."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
 
 
 def draw_samples(model: GenerativeModel, n: int, batch_size: int) -> torch.Tensor:

@@ -13,7 +13,8 @@ from genexp.metrics.density import compare, on_grid, strip_mass
 from genexp.models.base import HasLayers, HasLogProb, HasVelocity
 from genexp.quadrature import midpoints
 from genexp.registry import studies
-from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples, seeded
+from genexp.seeds import seed_for, seeded
+from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples
 from genexp.studies.points import SHOWN_POINTS, draw_flow, mean_nll
 
 GRID_SIDE, STRIP_SIDE = 480, 240  # of the quadratures, where a likelihood is one pass through a network
@@ -28,16 +29,17 @@ class DensityStudy(Study):
     def evaluate(self, subject: Subject) -> Evaluation:
         settings, seed = subject.settings.evaluation, subject.settings.seed
         density = subject.data.density
-        with seeded(seed + 2, subject.device):
+        with seeded(seed_for(seed, "samples"), subject.device):
             samples = draw_samples(subject.model, settings.num_samples, settings.batch_size)
-        true = subject.data.heldout(settings.num_samples, seed + 3).x.cpu()
+        true = subject.data.heldout(settings.num_samples, seed_for(seed, "test")).x.cpu()
         metrics: dict[str, Metric] = {"bridge_share_of_samples": _share(samples, *subject.data.bridge)}
         if isinstance(subject.model, HasLogProb):
             with torch.autocast(subject.device.type, enabled=False):
                 metrics |= self.likelihoods(subject, true)
         metrics["exact/bridge_mass"] = density.strip_mass(*subject.data.bridge)
         if isinstance(subject.model, HasLayers):
-            metrics |= invertibility(subject, true[: settings.num_points])
+            with torch.autocast(subject.device.type, enabled=False):
+                metrics |= invertibility(subject, true[: settings.num_points])
         return Evaluation(metrics, {"samples": samples.numpy(), "target": true.numpy()})
 
     def likelihoods(self, subject: Subject, true: torch.Tensor) -> dict[str, Metric]:
@@ -67,8 +69,10 @@ class DensityStudy(Study):
         density = subject.data.density.to(torch.device("cpu"))
         low, high = density.box(4.5)
         limit = float(torch.maximum(-low, high).max())
-        base = np.random.default_rng(subject.settings.seed).standard_normal(target.shape)
-        clouds = {"base": base, "target": target, "generated": samples}
+        with seeded(seed_for(subject.settings.seed, "base"), subject.device):
+            has_base = isinstance(subject.model, HasLayers)
+            base = subject.model.sample_base(len(target)) if has_base else torch.randn(len(target), 2)
+        clouds = {"base": base.cpu().numpy(), "target": target, "generated": samples}
         folder.save_figure("samples", points.clouds(clouds, limit))
         floor = density.entropy if isinstance(subject.model, HasLayers) else None  # where the loss is −E[ln p]
         folder.save_figure("loss", points.loss_curve(folder.history(), floor))
@@ -85,7 +89,7 @@ class DensityStudy(Study):
     def draw_layers(self, subject: Subject, folder: RunFolder, limit: float) -> None:
         """A grid of the base, warped layer by layer into the data's space; still and moving."""
         lines = torch.as_tensor(densities.grid_lines(3.0), dtype=torch.float32, device=subject.device)
-        with seeded(subject.settings.seed + 4, subject.device):
+        with seeded(seed_for(subject.settings.seed, "animation"), subject.device):
             dots = subject.model.sample_base(3000)
         warped = subject.model.layers(lines.flatten(0, 1)).unflatten(1, lines.shape[:2]).cpu().numpy()
         moved = subject.model.layers(dots).cpu().numpy()

@@ -8,7 +8,8 @@ from genexp.figures import points
 from genexp.metrics.points import sliced_wasserstein
 from genexp.models.base import HasLogProb, HasVelocity
 from genexp.registry import studies
-from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples, seeded
+from genexp.seeds import seed_for, seeded
+from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples
 
 SHOWN_POINTS = 60_000
 
@@ -19,9 +20,9 @@ class PointsStudy(Study):
 
     def evaluate(self, subject: Subject) -> Evaluation:
         settings, seed = subject.settings.evaluation, subject.settings.seed
-        with seeded(seed + 2, subject.device):
+        with seeded(seed_for(seed, "samples"), subject.device):
             samples = draw_samples(subject.model, settings.num_samples, settings.batch_size)
-        true, more = (subject.data.heldout(settings.num_samples, seed + offset).x.cpu() for offset in (3, 4))
+        true, more = (subject.data.heldout(settings.num_samples, seed_for(seed, role)).x.cpu() for role in ("test", "floor"))
         metrics: dict[str, Metric] = {
             "sliced_wasserstein": sliced_wasserstein(samples, true),
             "floor/sliced_wasserstein": sliced_wasserstein(more, true),
@@ -55,7 +56,7 @@ def draw_flow(subject: Subject, folder: RunFolder) -> None:
     figures = subject.settings.figures
     if not figures.gif or not isinstance(subject.model, HasVelocity):
         return
-    with seeded(subject.settings.seed + 4, subject.device):
+    with seeded(seed_for(subject.settings.seed, "animation"), subject.device):
         start = torch.randn(figures.gif_points, 2, device=subject.device)
         trajectory = subject.model.trajectory(start, figures.gif_frames).cpu().numpy()
     folder.save_gif("flow", points.flow_frames(trajectory, figures.gif_size), figures.gif_fps)

@@ -17,9 +17,10 @@ from genexp.models.base import GenerativeModel, HasLogProb, HasVelocity, Terms
 from genexp.models.flow_matching import flow_matching_loss
 from genexp.quadrature import midpoints
 from genexp.registry import studies
-from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples, seeded
+from genexp.seeds import seed_for, seeded
+from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples
 from genexp.studies.points import SHOWN_POINTS, draw_flow, mean_nll
-from genexp.trainer import VALIDATION_SEED, heldout_batch
+from genexp.validation import heldout_batch, same_noise
 
 FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share of the width shown
 
@@ -31,16 +32,16 @@ class QRStudy(Study):
     def validate(self, subject: Subject, model: GenerativeModel, batch: Batch) -> Terms:
         """For flow matching also the excess loss, which is free of the loss's own noise."""
         terms = model.validate(batch)
-        if isinstance(model, HasVelocity):
-            terms["excess_loss"] = torch.tensor(excess_loss(model, _exact(subject), len(batch.x), subject.device, seed=1))
-        return terms
+        if not isinstance(model, HasVelocity):
+            return terms
+        return {"excess_loss": torch.tensor(excess_loss(model, _exact(subject), len(batch.x), subject.device, seed=1)), **terms}
 
     def evaluate(self, subject: Subject) -> Evaluation:
         data: QR = subject.data
         density, settings = _exact(subject), subject.settings.evaluation
-        with seeded(subject.settings.seed + 2, subject.device):
+        with seeded(seed_for(subject.settings.seed, "samples"), subject.device):
             samples = draw_samples(subject.model, settings.num_samples, settings.batch_size)
-        true = density.sample(settings.num_samples, torch.Generator().manual_seed(subject.settings.seed + 3))
+        true = density.sample(settings.num_samples, torch.Generator().manual_seed(seed_for(subject.settings.seed, "test")))
         picture = draw_points(samples.numpy())
         payload = data.payload or decode(draw_cells(density.mask.numpy()))
         decoded = decode(picture)
@@ -85,8 +86,9 @@ class QRStudy(Study):
 
 
 @torch.no_grad()
-def log_density_on_grid(subject: Subject, side: int = 100) -> np.ndarray:
-    """The learnt ln p on side × side points of [−1, 1]², y upwards."""
+def log_density_on_grid(subject: Subject) -> np.ndarray:
+    """The learnt ln p on a grid over [−1, 1]², (side, side), y upwards."""
+    side = subject.settings.figures.log_density_side
     corner = torch.ones(2)
     parts = midpoints(-corner, corner, side).points.float().to(subject.device).split(subject.settings.evaluation.batch_size)
     return torch.cat([subject.model.log_prob(part).float().cpu() for part in parts]).reshape(side, side).numpy()
@@ -95,8 +97,8 @@ def log_density_on_grid(subject: Subject, side: int = 100) -> np.ndarray:
 def heldout_floor(subject: Subject) -> float:
     """The held-out loss that the optimal velocity gets, on the very points and noise that the run was measured on."""
     settings = subject.settings
-    batch = heldout_batch(subject.data, settings.trainer, settings.seed)
-    with seeded(VALIDATION_SEED, subject.device):
+    batch = heldout_batch(subject.data, settings.trainer.eval_size, settings.seed)
+    with same_noise(subject.device):
         return float(flow_matching_loss(_exact(subject).optimal_velocity, batch.x))
 
 

@@ -1,0 +1,46 @@
+"""What a result may depend on besides its configuration: the machine, the libraries, the code."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genexp.device import choose_precision
+from genexp.studies.base import Subject
+
+LIBRARIES = ("genexp", "torch", "numpy", "hydra-core", "omegaconf", "torchdiffeq", "nflows", "pillow")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def circumstances(subject: Subject) -> dict[str, Any]:
+    """For run.json."""
+    return {
+        "experiment": subject.settings.experiment,
+        "seed": subject.settings.seed,
+        "device": str(subject.device),
+        "precision": choose_precision(subject.settings.trainer.precision, subject.device),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in LIBRARIES},
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "git_commit": git_commit(),
+        "command": shlex.join(sys.argv),
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of genexp's code, with -dirty where it is changed; None when it does not run from a checkout of its own."""
+    if not (ROOT / ".git").exists() or not (ROOT / "conf").is_dir():
+        return None
+    question = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(question, cwd=ROOT, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None

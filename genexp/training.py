@@ -1,0 +1,159 @@
+"""The state of a training: how it is saved, restored and judged."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genexp import checkpoint
+from genexp.artifacts import RunFolder
+from genexp.average import Average
+from genexp.data.base import Batch, Stream
+from genexp.device import autocast, choose_precision
+from genexp.errors import UserError, unknown
+from genexp.models.base import GenerativeModel, Terms
+from genexp.settings import TrainerSettings
+from genexp.validation import same_noise
+
+
+@dataclass
+class Position:
+    """Where training stands. `seconds` is training time; `best` the lowest monitored value, and where it was seen."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float = math.inf
+    best_step: int = 0
+    best_loss: float = math.inf
+    evaluated_at: int = -1
+
+
+class Training:
+    """Everything a training depends on from one step to the next."""
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        settings: TrainerSettings,
+        stream: Stream,
+        folder: RunFolder,
+        validate: Callable[[GenerativeModel, Batch], Terms],
+    ) -> None:
+        self.model, self.settings, self.stream, self.folder, self.validate = model, settings, stream, folder, validate
+        self.device = next(model.parameters()).device
+        self.optimizer = make_optimizer(model, settings)
+        self.average = Average(model, settings.ema)
+        self.position = Position()
+        self.window = LossWindow()
+
+    def save(self) -> None:
+        """checkpoints/last.pt; refused when something in it is not finite, so that the last one stays good."""
+        self.check_finite()
+        for name, weights in self.model.named_parameters():
+            if not torch.isfinite(weights).all():
+                raise self._diverged(self.position.step, f"the weights {name} are")
+        state = {
+            "position": vars(self.position),
+            "model": self.model.state_dict(),
+            "average": self.average.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "stream": self.stream.state_dict(),
+            "window": self.window.terms,
+            "random": checkpoint.random_state(),
+        }
+        checkpoint.save(self.folder.checkpoints / "last.pt", state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put everything back as `save` found it. A best.pt of a later step belongs to a future that is forgotten."""
+        self.position = Position(**state["position"])
+        self.model.load_state_dict(state["model"])
+        self.average.model.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.stream.load_state_dict(state["stream"])
+        self.window.terms = [{name: value.to(self.device) for name, value in terms.items()} for terms in state["window"]]
+        checkpoint.set_random_state(state["random"])
+        best = self.folder.checkpoints / "best.pt"
+        if not best.exists() or checkpoint.load(best)["step"] != self.position.best_step:
+            self.position.best = math.inf
+
+    @torch.no_grad()
+    def evaluate(self, heldout: Batch, seconds: float) -> float:
+        """The held-out loss, always with the same random numbers; checkpoints/best.pt when what is monitored is lowest yet."""
+        self.check_finite()
+        position, terms = self.position, self._validate(heldout)
+        position.evaluated_at = position.step
+        value = terms[self.settings.monitor or next(iter(terms))]
+        if not math.isfinite(value):
+            raise self._diverged(position.step, f"the held-out {self.settings.monitor or 'loss'} is {value},")
+        named = {f"heldout/{name}": value for name, value in terms.items()}
+        self.folder.log_history({"step": position.step, "seconds": seconds, **named})
+        if value < position.best:
+            position.best, position.best_step, position.best_loss = value, position.step, terms["loss"]
+            weights = self.average.model.state_dict()
+            checkpoint.save(self.folder.checkpoints / "best.pt", {"step": position.step, "model": weights, **named})
+        return terms["loss"]
+
+    def check_monitor(self, heldout: Batch) -> None:
+        """UserError when validation has no term called `trainer.monitor`."""
+        few = Batch(heldout.x[:8], None if heldout.label is None else heldout.label[:8])
+        terms, monitor = self._validate(few), self.settings.monitor
+        if monitor is not None and monitor not in terms:
+            raise unknown("trainer.monitor", monitor, terms)
+
+    def losses(self) -> dict[str, float]:
+        """The mean of every loss term since the last call."""
+        self.check_finite()
+        return self.window.empty()
+
+    def check_finite(self) -> None:
+        """UserError that names the first step whose loss is not finite."""
+        bad = self.window.first_not_finite()
+        if bad is not None:
+            step = self.position.step - len(self.window.terms) + 1 + bad
+            raise self._diverged(step, f"the loss is {float(self.window.terms[bad]['loss'])},")
+
+    @torch.no_grad()
+    def _validate(self, batch: Batch) -> dict[str, float]:
+        model = self.average.model
+        model.eval()
+        with same_noise(self.device), autocast(self.device, choose_precision(self.settings.precision, self.device)):
+            terms = {name: float(value) for name, value in self.validate(model, batch).items()}
+        self.model.train()
+        return terms
+
+    def _diverged(self, step: int, what: str) -> UserError:
+        last, kept = self.folder.checkpoints / "last.pt", "no checkpoint had been written yet"
+        if last.exists():
+            kept = f"the last good checkpoint is of step {checkpoint.load(last)['position']['step']}: {last}"
+        return UserError(f"step {step}: {what} not finite; {kept}", hint="try a smaller trainer.lr, or trainer.clip_norm=1")
+
+
+class LossWindow:
+    """The loss terms of the latest steps, left on the device until somebody asks."""
+
+    def __init__(self) -> None:
+        self.terms: list[dict[str, Tensor]] = []
+
+    def add(self, terms: dict[str, Tensor]) -> None:
+        self.terms.append({name: value.detach() for name, value in terms.items()})
+
+    def first_not_finite(self) -> int | None:
+        if not self.terms:
+            return None
+        finite = torch.isfinite(torch.stack([terms["loss"] for terms in self.terms]))
+        return None if bool(finite.all()) else int((~finite).nonzero()[0])
+
+    def empty(self) -> dict[str, float]:
+        """The mean of each term; forgets them."""
+        means = {name: float(torch.stack([terms[name] for terms in self.terms]).mean()) for name in self.terms[0]}
+        self.terms = []
+        return means
+
+
+def make_optimizer(model: nn.Module, settings: TrainerSettings) -> torch.optim.Optimizer:
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
+    trained = [weights for weights in model.parameters() if weights.requires_grad]
+    return kind(trained, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True)
