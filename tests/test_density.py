@@ -7,13 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from genexp.data.base import DataSpec
+from genexp.data.base import Batch, DataSpec
 from genexp.data.double_gaussian import DoubleGaussian
 from genexp.data.mixture import GaussianMixture
 from genexp.errors import UserError
 from genexp.metrics.density import compare, on_grid, strip_mass
 from genexp.models.flow_matching import FlowMatching, divergence
 from genexp.quadrature import midpoints
+from genexp.studies.base import Subject
+from genexp.studies.density import DensityStudy
 
 
 @pytest.fixture
@@ -127,3 +129,27 @@ def test_the_ode_density_of_a_random_network_integrates_to_one() -> None:
     grid = midpoints(torch.tensor([-6.0, -6.0]), torch.tensor([6.0, 6.0]), 90)
     mass = float(model.log_prob(grid.points).exp().sum() * grid.area)
     assert mass == pytest.approx(1, abs=2e-3)
+
+
+class Shifted(torch.nn.Module):
+    """A bijection's interface around a known density, off by a constant factor."""
+
+    def __init__(self, density: GaussianMixture, by: float) -> None:
+        super().__init__()
+        self.density, self.by = density, by
+
+    def validate(self, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": -(self.density.log_prob(batch.x) + self.by).mean()}
+
+    def unused(self) -> None:
+        raise NotImplementedError
+
+    sample_base = layers = transform = inverse = unused
+
+
+@pytest.mark.parametrize("by", [0.0, -0.2])
+def test_the_watched_excess_is_the_divergence_without_the_noise_of_the_points(double: DoubleGaussian, by: float) -> None:
+    subject = Subject(None, double, None, torch.device("cpu"))  # type: ignore[arg-type]
+    terms = DensityStudy().validate(subject, Shifted(double.density, by), double.heldout(300, 0))  # type: ignore[arg-type]
+    assert float(terms["excess_loss"]) == pytest.approx(-by, abs=1e-5)
+    assert next(iter(terms)) == "excess_loss"  # what marks the best weights

@@ -76,7 +76,7 @@ def loss_curve(history: list[dict[str, float]], floor: float | None) -> Figure:
     axes[1].plot(steps, heldout, color=ORANGE, marker=".")
     axes[1].set(title="held-out loss", xlabel="step")
     if floor is not None:
-        axes[1].axhline(floor, color=INK, ls="--", lw=1, label=f"floor {floor:.4f}")
+        axes[1].axhline(floor, color=INK, ls="--", lw=1, label=f"floor on the same points {floor:.4f}")
         axes[1].legend()
         steps, above = _series(history, excess) if excess else (steps, heldout - floor)
         axes[2].plot(steps[above > 0], above[above > 0], color=ORANGE, marker=".")

@@ -13,7 +13,7 @@ from genexp.figures import densities, points
 from genexp.metrics.barcode import decode, decode_opencv, draw_cells, draw_points
 from genexp.metrics.cells import leak, module_tv
 from genexp.metrics.flow import excess_loss
-from genexp.models.base import GenerativeModel, HasLogProb, HasVelocity, Terms
+from genexp.models.base import GenerativeModel, HasLayers, HasLogProb, HasVelocity, Terms
 from genexp.models.flow_matching import flow_matching_loss
 from genexp.quadrature import midpoints
 from genexp.registry import studies
@@ -54,6 +54,8 @@ class QRStudy(Study):
             "scannable": None if payload is None else int(decoded == payload),
             "decoded_opencv": _decoded_opencv(picture),
         }
+        if isinstance(subject.model, HasLayers):
+            metrics["floor/heldout_loss"] = density.entropy
         if isinstance(subject.model, HasLogProb):
             metrics["nll"] = mean_nll(subject, true)
             metrics["floor/nll"] = density.entropy
