@@ -1,24 +1,24 @@
 """From points to a picture, and from a picture to what a scanner reads in it."""
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from genexp.errors import UserError
 
 
-def draw_points(points: np.ndarray, pixels: int | None = None) -> np.ndarray:
+def draw_points(points: np.ndarray, pixels: int | None = None, blur: float = 1.2) -> np.ndarray:
     """A black-on-white picture, uint8 (side, side), of points (n, 2) in [−1, 1]² — from the points alone.
 
-    Points are counted per pixel, the counts averaged over 3×3 pixels, and a pixel is black where that is at least half of
-    what black pixels hold. `pixels` a side default to about eight points in each pixel of a half-black square.
+    Points are counted per pixel and the counts blurred by a Gaussian of `blur` pixels; a pixel is black where that is at
+    least half of what the average point sees around it. By default `pixels` a side leave four or five points to a pixel of
+    a code that covers a third of the square.
     """
-    pixels = pixels or int(np.clip(np.sqrt(len(points) / 4), 64, 1024))
+    pixels = pixels or int(np.clip(np.sqrt(len(points) / 1.5), 64, 1024))
     edges = np.linspace(-1, 1, pixels + 1)
     counts, _, _ = np.histogram2d(-points[:, 1], points[:, 0], bins=(edges, edges))
-    padded = np.pad(counts, 1)
-    smooth = np.mean([padded[i : i + pixels, j : j + pixels] for i in range(3) for j in range(3)], axis=0)
-    dark = smooth[smooth > smooth.mean()]
-    black = smooth >= (np.median(dark) / 2 if len(dark) else np.inf)
-    return np.where(black, 0, 255).astype(np.uint8)
+    ink = gaussian_filter(counts, blur)
+    level = (ink**2).sum() / ink.sum() if ink.any() else np.inf
+    return np.where(ink >= level / 2, 0, 255).astype(np.uint8)
 
 
 def draw_cells(black: np.ndarray, border: int = 4) -> np.ndarray:
@@ -40,6 +40,7 @@ def decode_opencv(picture: np.ndarray) -> str | None:
         import cv2
     except ImportError:
         raise UserError("decoded_opencv needs OpenCV", hint="pip install 'genexp[opencv]'") from None
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     text, *_ = cv2.QRCodeDetector().detectAndDecode(_ready(picture))
     return text or None
 
