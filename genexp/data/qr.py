@@ -56,7 +56,7 @@ class QR(FreshData):
         self.spec = DataSpec(shape=(2,))
         if image is not None:
             path = Path(image).expanduser()
-            grid = read_grid(path if path.exists() or path.is_absolute() else Path(data_dir) / path, raster)
+            grid = read_grid(next((there for there in (path, Path(data_dir) / path) if there.exists()), path), raster)
         else:
             grid = encode(text or "", error_correction, version, quiet_zone)
         self.payload = None if image is not None else text
