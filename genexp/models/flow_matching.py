@@ -29,7 +29,6 @@ EVALUATIONS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4, "dopri5"
 EXACT_DIVERGENCE = 4  # dimensions up to which the divergence costs one backward pass each
 LIKELIHOOD_STEPS = 64
 
-
 NoiseLevel = Annotated[float, Field(ge=1e-5, le=1e5)]
 
 

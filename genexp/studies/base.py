@@ -10,6 +10,7 @@ from PIL import Image
 from genexp.artifacts import RunFolder
 from genexp.data.base import Batch
 from genexp.models.base import GenerativeModel, Terms
+from genexp.seeds import seed_for, seeded
 from genexp.settings import RunSettings
 
 Metric = float | int | str | None
@@ -54,7 +55,9 @@ class Study:
         raise NotImplementedError
 
 
-def draw_samples(model: GenerativeModel, n: int, batch_size: int) -> torch.Tensor:
-    """n samples, `batch_size` at a time, on the CPU."""
+def draw_samples(subject: Subject) -> torch.Tensor:
+    """The run's samples from its model, `evaluation.batch_size` at a time, on the CPU: the same ones every time."""
+    n, batch_size = subject.settings.evaluation.num_samples, subject.settings.evaluation.batch_size
     sizes = [batch_size] * (n // batch_size) + ([n % batch_size] if n % batch_size else [])
-    return torch.cat([model.sample(size).float().cpu() for size in sizes])
+    with seeded(seed_for(subject.settings.seed, "samples"), subject.device):
+        return torch.cat([subject.model.sample(size).float().cpu() for size in sizes])

@@ -16,7 +16,7 @@ from genexp.quadrature import midpoints
 from genexp.registry import studies
 from genexp.seeds import seed_for, seeded
 from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples
-from genexp.studies.points import SHOWN_POINTS, draw_flow, mean_nll
+from genexp.studies.points import SHOWN_POINTS, draw_flow, draw_loss, mean_nll
 from genexp.validation import heldout_batch
 
 GRID_SIDE, STRIP_SIDE = 480, 240  # of the quadratures, where a likelihood is one pass through a network
@@ -38,8 +38,7 @@ class DensityStudy(Study):
     def evaluate(self, subject: Subject) -> Evaluation:
         settings, seed = subject.settings.evaluation, subject.settings.seed
         density = subject.data.density
-        with seeded(seed_for(seed, "samples"), subject.device):
-            samples = draw_samples(subject.model, settings.num_samples, settings.batch_size)
+        samples = draw_samples(subject)
         true = subject.data.heldout(settings.num_samples, seed_for(seed, "test")).x.cpu()
         metrics: dict[str, Metric] = {"bridge_share_of_samples": _share(samples, *subject.data.bridge)}
         if isinstance(subject.model, HasLogProb):
@@ -85,8 +84,7 @@ class DensityStudy(Study):
             base = subject.model.sample_base(len(target)) if has_base else torch.randn(len(target), 2)
         clouds = {"base": base.cpu().numpy(), "target": target, "generated": samples}
         folder.save_figure("samples", points.clouds(clouds, limit))
-        floor = evaluation.metrics.get("floor/heldout_loss")
-        folder.save_figure("loss", points.loss_curve(folder.history(), floor if isinstance(floor, float) else None))
+        draw_loss(evaluation, folder)
         if isinstance(subject.model, HasLogProb):
             side = ODE_GRID_SIDE if isinstance(subject.model, HasVelocity) else PICTURE_SIDE
             grid = midpoints(torch.full_like(low, -limit), torch.full_like(high, limit), side)

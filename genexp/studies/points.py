@@ -20,8 +20,7 @@ class PointsStudy(Study):
 
     def evaluate(self, subject: Subject) -> Evaluation:
         settings, seed = subject.settings.evaluation, subject.settings.seed
-        with seeded(seed_for(seed, "samples"), subject.device):
-            samples = draw_samples(subject.model, settings.num_samples, settings.batch_size)
+        samples = draw_samples(subject)
         true, more = (subject.data.heldout(settings.num_samples, seed_for(seed, role)).x.cpu() for role in ("test", "floor"))
         metrics: dict[str, Metric] = {
             "sliced_wasserstein": sliced_wasserstein(samples, true),
@@ -34,7 +33,7 @@ class PointsStudy(Study):
     def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
         samples, target = evaluation.samples["samples"][:SHOWN_POINTS], evaluation.samples["target"][:SHOWN_POINTS]
         folder.save_figure("samples", points.clouds({"target": target, "generated": samples}))
-        folder.save_figure("loss", points.loss_curve(folder.history(), None))
+        draw_loss(evaluation, folder)
         draw_flow(subject, folder)
 
     def picture(self, evaluation: Evaluation) -> Image.Image:
@@ -49,6 +48,12 @@ def mean_nll(subject: Subject, x: torch.Tensor) -> float:
     used = x[: settings.ode_points if isinstance(subject.model, HasVelocity) else settings.num_points].to(subject.device)
     with torch.autocast(subject.device.type, enabled=False):
         return -float(torch.cat([subject.model.log_prob(part).double() for part in used.split(settings.batch_size)]).mean())
+
+
+def draw_loss(evaluation: Evaluation, folder: RunFolder) -> None:
+    """The loss curve, with the floor of the held-out loss where it is known."""
+    floor = evaluation.metrics.get("floor/heldout_loss")
+    folder.save_figure("loss", points.loss_curve(folder.history(), floor if isinstance(floor, float) else None))
 
 
 def draw_flow(subject: Subject, folder: RunFolder) -> None:

@@ -17,9 +17,9 @@ from genexp.models.base import GenerativeModel, HasLayers, HasLogProb, HasVeloci
 from genexp.models.flow_matching import flow_matching_loss
 from genexp.quadrature import midpoints
 from genexp.registry import studies
-from genexp.seeds import seed_for, seeded
+from genexp.seeds import seed_for
 from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples
-from genexp.studies.points import SHOWN_POINTS, draw_flow, mean_nll
+from genexp.studies.points import SHOWN_POINTS, draw_flow, draw_loss, mean_nll
 from genexp.validation import heldout_batch, same_noise
 
 FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share of the width shown
@@ -39,8 +39,7 @@ class QRStudy(Study):
     def evaluate(self, subject: Subject) -> Evaluation:
         data: QR = subject.data
         density, settings = _exact(subject), subject.settings.evaluation
-        with seeded(seed_for(subject.settings.seed, "samples"), subject.device):
-            samples = draw_samples(subject.model, settings.num_samples, settings.batch_size)
+        samples = draw_samples(subject)
         true = density.sample(settings.num_samples, torch.Generator().manual_seed(seed_for(subject.settings.seed, "test")))
         picture = draw_points(samples.numpy())
         payload = data.payload or decode(draw_cells(density.mask.numpy()))
@@ -72,8 +71,7 @@ class QRStudy(Study):
         title = "generated" + (", and it scans" if evaluation.metrics["scannable"] else "")
         folder.save_figure("samples", points.clouds({"target": true[:SHOWN_POINTS], title: samples[:SHOWN_POINTS]}))
         folder.save_figure("density", points.density(samples, 1 / data.density.area))
-        floor = evaluation.metrics.get("floor/heldout_loss")
-        folder.save_figure("loss", points.loss_curve(folder.history(), floor if isinstance(floor, float) else None))
+        draw_loss(evaluation, folder)
         if isinstance(subject.model, HasLogProb):
             folder.save_figure("log_density", densities.log_density(log_density_on_grid(subject), -data.density.entropy))
         if isinstance(subject.model, HasVelocity):
