@@ -20,7 +20,7 @@ from genexp.studies.points import SHOWN_POINTS, draw_flow, draw_loss, mean_nll
 from genexp.validation import heldout_batch
 
 GRID_SIDE, STRIP_SIDE = 480, 240  # of the quadratures, where a likelihood is one pass through a network
-ODE_GRID_SIDE, ODE_STRIP_SIDE = 120, 40  # and where it is an ODE
+ODE_GRID_SIDE, ODE_STRIP_SIDE = 64, 24  # and where it is an ODE
 PICTURE_SIDE = 240
 
 
