@@ -3,7 +3,6 @@
 import shlex
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,7 @@ def build(settings: RunSettings) -> Subject:
 def _carry_out(subject: Subject, folder: RunFolder, state: dict[str, Any] | None, plugins: Sequence[Path]) -> None:
     """Fit, evaluate and draw inside `folder`, whose run.json says at any time how it stands."""
     started = time.perf_counter()
-    study = studies[subject.data.study]()
+    study = studies[subject.data.study](subject)
     folder.update(status="running", error=None, plugins=[str(path.resolve()) for path in plugins], **circumstances(subject))
     try:
         with Interrupts() as interrupts:
@@ -87,8 +86,7 @@ def _fit(subject: Subject, study: Study, folder: RunFolder, interrupts: Interrup
     folder.say(f"{settings.experiment}   {subject.data.describe()}")
     model = f"{settings.model['name']}, {_parameters(subject):,} parameters"
     folder.say(f"{model}, on {subject.device}, seed {settings.seed} → {folder.path}")
-    validate = partial(study.validate, subject)
-    position = trainer.fit(subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, validate)
+    position = trainer.fit(subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, study)
     folder.update(steps=position.step)
     folder.say(f"trained {position.step} steps in {position.seconds:.1f} s")
     return position
@@ -98,7 +96,7 @@ def _evaluate(subject: Subject, study: Study, folder: RunFolder, position: Posit
     settings = subject.settings
     with autocast(subject.device, choose_precision(settings.trainer.precision, subject.device)):
         folder.say("measuring")
-        evaluation = study.evaluate(subject)
+        evaluation = study.evaluate()
         evaluation.metrics |= {
             "heldout_loss": position.best_loss,
             "steps": position.step,
@@ -111,7 +109,7 @@ def _evaluate(subject: Subject, study: Study, folder: RunFolder, position: Posit
         folder.write_metrics(evaluation.metrics)
         if settings.figures.enabled:
             folder.say("drawing")
-            study.draw(subject, evaluation, folder)
+            study.draw(evaluation, folder)
     return evaluation
 
 

@@ -76,6 +76,10 @@ class EvaluationSettings(Strict):
     num_points: PositiveInt = 32_768
     ode_points: PositiveInt = 2_048
     batch_size: PositiveInt = 2_048
+    importance_samples: PositiveInt = 500
+    quadrature_side: Annotated[int, Field(ge=4, le=2048)] = 200
+    amortization_images: NonNegativeInt = 0
+    anomalies: tuple[str, ...] = ()
 
 
 class FigureSettings(Strict):
@@ -83,6 +87,8 @@ class FigureSettings(Strict):
 
     enabled: bool = True
     log_density_side: Annotated[int, Field(ge=2, le=1000)] = 80
+    manifold_side: Annotated[int, Field(ge=2, le=100)] = 20
+    pair: tuple[NonNegativeInt, NonNegativeInt] | None = None
     gif: bool = True
     gif_points: PositiveInt = 10_000
     gif_frames: Annotated[int, Field(ge=2, le=1000)] = 51

@@ -10,9 +10,9 @@ def results_table(metrics: Mapping[str, float | int | str | None]) -> str:
     lines = [""]
     for name, value in metrics.items():
         kind, _, of = name.partition("/")
-        if kind in ("floor", "exact") and of in metrics:
+        if kind in ("floor", "exact", "baseline") and of in metrics:
             continue
-        known = {kind: metrics.get(f"{kind}/{name}") for kind in ("floor", "exact")}
+        known = {kind: metrics.get(f"{kind}/{name}") for kind in ("floor", "exact", "baseline")}
         beside = "".join(f"   {kind} {_number(number)}" for kind, number in known.items() if number is not None)
         lines.append(f"  {name:<20} {_number(value):>12}{beside}")
     return "\n".join(lines)

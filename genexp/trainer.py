@@ -1,6 +1,5 @@
 """The step loop. It knows a model only by `loss(batch)`, `validate(batch)` and its weights."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,16 +8,16 @@ from torch import nn
 from genexp import checkpoint
 from genexp.artifacts import RunFolder
 from genexp.budget import Budget, Stopwatch
-from genexp.data.base import Batch, Dataset
+from genexp.data.base import Dataset
 from genexp.device import autocast, choose_precision
 from genexp.interrupts import Interrupts
-from genexp.models.base import GenerativeModel, Terms
+from genexp.models.base import GenerativeModel
 from genexp.progress import Reporter
 from genexp.schedule import schedule
 from genexp.seeds import seed_for
 from genexp.settings import TrainerSettings
 from genexp.training import Position, Training
-from genexp.validation import heldout_batch
+from genexp.validation import Watch, heldout_batch
 
 INITIAL_EXAMPLES = 16_384  # what a model may look at before its first step
 
@@ -31,14 +30,14 @@ def fit(
     seed: int,
     interrupts: Interrupts,
     state: dict[str, Any] | None = None,
-    validate: Callable[[GenerativeModel, Batch], Terms] = GenerativeModel.validate,
+    watch: Watch | None = None,
 ) -> Position:
     """Train `model` in place until a budget is spent; afterwards it holds the best weights by what is monitored.
 
     Args:
         interrupts: how a signal asks for an end after the current step.
         state: a checkpoint of the same run to go on from, exactly; None begins anew.
-        validate: the held-out terms of a model on a batch; the one called `settings.monitor` says which weights are best.
+        watch: follows the held-out terms, of which the one called `settings.monitor` says which weights are best.
 
     Raises:
         UserError: the loss is no longer finite; there is no held-out term of the monitored name.
@@ -51,7 +50,7 @@ def fit(
     budget = Budget.of(settings, stream)
     if state is None:
         model.initialise(data.train_stream(INITIAL_EXAMPLES, seed_for(seed, "first look")).next())
-    training = Training(model, settings, stream, folder, validate)
+    training = Training(model, settings, stream, folder, watch or Watch())
     if state is not None:
         training.restore(state)
     training.check_monitor(heldout)

@@ -1,7 +1,6 @@
 """The state of a training: how it is saved, restored and judged."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +13,9 @@ from genexp.average import Average
 from genexp.data.base import Batch, Stream
 from genexp.device import autocast, choose_precision
 from genexp.errors import UserError, unknown
-from genexp.models.base import GenerativeModel, Terms
+from genexp.models.base import GenerativeModel
 from genexp.settings import TrainerSettings
-from genexp.validation import same_noise
+from genexp.validation import Watch, same_noise
 
 
 @dataclass
@@ -40,9 +39,9 @@ class Training:
         settings: TrainerSettings,
         stream: Stream,
         folder: RunFolder,
-        validate: Callable[[GenerativeModel, Batch], Terms],
+        watch: Watch,
     ) -> None:
-        self.model, self.settings, self.stream, self.folder, self.validate = model, settings, stream, folder, validate
+        self.model, self.settings, self.stream, self.folder, self.watch = model, settings, stream, folder, watch
         self.device = next(model.parameters()).device
         self.optimizer = make_optimizer(model, settings)
         self.average = Average(model, settings.ema)
@@ -62,6 +61,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "stream": self.stream.state_dict(),
             "window": self.window.terms,
+            "watch": self.watch.state_dict(),
             "random": checkpoint.random_state(),
         }
         checkpoint.save(self.folder.checkpoints / "last.pt", state)
@@ -74,6 +74,7 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.stream.load_state_dict(state["stream"])
         self.window.terms = [{name: value.to(self.device) for name, value in terms.items()} for terms in state["window"]]
+        self.watch.load_state_dict(state["watch"])
         checkpoint.set_random_state(state["random"])
         best = self.folder.checkpoints / "best.pt"
         if not best.exists() or checkpoint.load(best)["step"] != self.position.best_step:
@@ -85,6 +86,8 @@ class Training:
         self.check_finite()
         position, terms = self.position, self._validate(heldout)
         position.evaluated_at = position.step
+        with same_noise(self.device):
+            self.watch.observe(self.average.model, heldout, position.step)
         value = terms[self.settings.monitor or next(iter(terms))]
         if not math.isfinite(value):
             raise self._diverged(position.step, f"the held-out {self.settings.monitor or 'loss'} is {value},")
@@ -120,7 +123,7 @@ class Training:
         model = self.average.model
         model.eval()
         with same_noise(self.device), autocast(self.device, choose_precision(self.settings.precision, self.device)):
-            terms = {name: float(value) for name, value in self.validate(model, batch).items()}
+            terms = {name: float(value) for name, value in self.watch.validate(model, batch).items()}
         self.model.train()
         return terms
 

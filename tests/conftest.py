@@ -3,10 +3,12 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from genexp.data.cells import UniformCells
+from genexp.data.glyphs import draw_glyphs
 
 TINY = [
     "trainer.max_steps=2",
@@ -16,10 +18,37 @@ TINY = [
     "evaluation.num_samples=400",
     "evaluation.num_points=128",
     "evaluation.ode_points=16",
+    "evaluation.importance_samples=4",
+    "evaluation.quadrature_side=8",
     "figures.log_density_side=4",
+    "figures.manifold_side=3",
     "figures.gif_points=50",
     "figures.gif_frames=3",
 ]
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small data sets in the formats of the real ones."""
+    root = tmp_path_factory.mktemp("data")
+    for name, seed in (("MNIST", 0), ("FashionMNIST", 1)):
+        glyphs = draw_glyphs(300, 28, 1.0, (seed,))
+        for part, repeats in (("train", 18), ("t10k", 1)):
+            write_idx(root / name / "raw" / f"{part}-images-idx3-ubyte", glyphs.x[:, 0].repeat(repeats, 1, 1).numpy())
+            write_idx(root / name / "raw" / f"{part}-labels-idx1-ubyte", glyphs.label.repeat(repeats).numpy().astype(np.uint8))
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _small_data(monkeypatch: pytest.MonkeyPatch, data_folder: Path) -> None:
+    monkeypatch.setenv("GENEXP_DATA", str(data_folder))
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """An array of bytes as an IDX file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = (0x0800 + array.ndim).to_bytes(4, "big") + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    path.write_bytes(header + array.astype(np.uint8).tobytes())
 
 
 @pytest.fixture

@@ -150,6 +150,6 @@ class Shifted(torch.nn.Module):
 @pytest.mark.parametrize("by", [0.0, -0.2])
 def test_the_watched_excess_is_the_divergence_without_the_noise_of_the_points(double: DoubleGaussian, by: float) -> None:
     subject = Subject(None, double, None, torch.device("cpu"))  # type: ignore[arg-type]
-    terms = DensityStudy().validate(subject, Shifted(double.density, by), double.heldout(300, 0))  # type: ignore[arg-type]
+    terms = DensityStudy(subject).validate(Shifted(double.density, by), double.heldout(300, 0))  # type: ignore[arg-type]
     assert float(terms["excess_loss"]) == pytest.approx(-by, abs=1e-5)
     assert next(iter(terms)) == "excess_loss"  # what marks the best weights

@@ -100,8 +100,15 @@ class FreshStream:
         self.generator.set_state(state["generator"].cpu())
 
 
+def unit_interval(x: Tensor) -> Tensor:
+    """Bytes as numbers in [0, 1]; other tensors as they are."""
+    return x.float() / 255 if x.dtype == torch.uint8 else x
+
+
 class EpochStream:
     """Batches of a finite set in device memory, in a new random order each epoch; a short last batch is dropped.
+
+    Bytes come out as numbers in [0, 1].
 
     The order of epoch e depends on (seed, e) alone, so (epoch, position) is all there is to save.
     """
@@ -121,7 +128,7 @@ class EpochStream:
             self._order = self._permutation(epoch)
         index = self._order[position * self.batch_size : (position + 1) * self.batch_size]
         self.step += 1
-        return Batch(self.x[index], None if self.label is None else self.label[index])
+        return Batch(unit_interval(self.x[index]), None if self.label is None else self.label[index])
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step}

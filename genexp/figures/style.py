@@ -25,3 +25,9 @@ def panels(rows: int, columns: int, width: float = 3.4, height: float = 3.4) -> 
 def plane(axes: Axes, title: str, limit: float = 1.0) -> None:
     """Axes of the (x, y) plane, equal scales, [−limit, limit]²."""
     axes.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="x", ylabel="y")
+
+
+def classes(number: int) -> list[str]:
+    """A colour for each of `number` classes: Okabe & Ito's eight and two greys, then again from the start."""
+    palette = [BLUE, "#E69F00", GREEN, ORANGE, SKY, "#CC79A7", "#F0E442", "#000000", GREY, "#7a4a1d"]
+    return [palette[index % len(palette)] for index in range(number)]

@@ -36,7 +36,7 @@ class FourierFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):  # a phase needs all its digits
-            phase = 2 * math.pi * (x @ self.frequencies)
+            phase = 2 * math.pi * (x.to(self.frequencies.dtype) @ self.frequencies)
         return torch.cat([phase.cos(), phase.sin()], dim=1)
 
 

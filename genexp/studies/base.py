@@ -8,10 +8,9 @@ import torch
 from PIL import Image
 
 from genexp.artifacts import RunFolder
-from genexp.data.base import Batch
-from genexp.models.base import GenerativeModel, Terms
 from genexp.seeds import seed_for, seeded
 from genexp.settings import RunSettings
+from genexp.validation import Watch
 
 Metric = float | int | str | None
 
@@ -28,25 +27,28 @@ class Subject:
 
 @dataclass
 class Evaluation:
-    """What a study found: metrics by name (with `floor/<name>` where a floor is known) and arrays worth keeping."""
+    """What a study found: metrics by name (with `floor/<name>` where a floor is known) and arrays worth keeping.
+
+    `picture` is what a reader of barcodes was given; `scores` is −ln p(x), or its bound, of each example, by data set.
+    """
 
     metrics: dict[str, Metric] = field(default_factory=dict)
     samples: dict[str, np.ndarray] = field(default_factory=dict)
     picture: np.ndarray | None = None
+    scores: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-class Study:
+class Study(Watch):
     """Watches a training, measures what came out, and draws it."""
 
-    def validate(self, subject: Subject, model: GenerativeModel, batch: Batch) -> Terms:
-        """The held-out terms during training: the one that marks the best weights first, and "loss" among them."""
-        return model.validate(batch)
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
 
-    def evaluate(self, subject: Subject) -> Evaluation:
+    def evaluate(self) -> Evaluation:
         """Every number there is, and the samples."""
         raise NotImplementedError
 
-    def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
+    def draw(self, evaluation: Evaluation, folder: RunFolder) -> None:
         """Every picture there is, into the run's folder."""
         raise NotImplementedError
 

@@ -28,14 +28,15 @@ PICTURE_SIDE = 240
 class DensityStudy(Study):
     """Numbers: nll, kl, mass, bridge_mass and, for bijections, invertibility_error."""
 
-    def validate(self, subject: Subject, model: GenerativeModel, batch: Batch) -> Terms:
+    def validate(self, model: GenerativeModel, batch: Batch) -> Terms:
         """Where the loss is −E[ln q], also E[ln p − ln q] on the same points: the excess, nearly without noise."""
         terms = model.validate(batch)
         if not isinstance(model, HasLayers):
             return terms
-        return {"excess_loss": terms["loss"] + subject.data.density.log_prob(batch.x).mean(), **terms}
+        return {"excess_loss": terms["loss"] + self.subject.data.density.log_prob(batch.x).mean(), **terms}
 
-    def evaluate(self, subject: Subject) -> Evaluation:
+    def evaluate(self) -> Evaluation:
+        subject = self.subject
         settings, seed = subject.settings.evaluation, subject.settings.seed
         density = subject.data.density
         samples = draw_samples(subject)
@@ -43,7 +44,7 @@ class DensityStudy(Study):
         metrics: dict[str, Metric] = {"bridge_share_of_samples": _share(samples, *subject.data.bridge)}
         if isinstance(subject.model, HasLogProb):
             with torch.autocast(subject.device.type, enabled=False):
-                metrics |= self.likelihoods(subject, true)
+                metrics |= self.likelihoods(true)
         metrics["exact/bridge_mass"] = density.strip_mass(*subject.data.bridge)
         if isinstance(subject.model, HasLayers):
             with torch.autocast(subject.device.type, enabled=False):
@@ -52,8 +53,9 @@ class DensityStudy(Study):
             metrics["floor/heldout_loss"] = -float(density.log_prob(heldout.x).mean())
         return Evaluation(metrics, {"samples": samples.numpy(), "target": true.numpy()})
 
-    def likelihoods(self, subject: Subject, true: torch.Tensor) -> dict[str, Metric]:
+    def likelihoods(self, true: torch.Tensor) -> dict[str, Metric]:
         """nll on fresh points, and the quadratures in float64: KL(truth ‖ model), the model's mass, its mass in the bridge."""
+        subject = self.subject
         density, batch_size = subject.data.density.to(torch.device("cpu")), subject.settings.evaluation.batch_size
         exact = _double(subject.model)
         low, high = density.box()
@@ -74,7 +76,8 @@ class DensityStudy(Study):
             "bridge_mass": strip_mass(on_grid(exact.log_prob, strip, batch_size), strip, *subject.data.bridge),
         }
 
-    def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
+    def draw(self, evaluation: Evaluation, folder: RunFolder) -> None:
+        subject = self.subject
         samples, target = (evaluation.samples[name][:SHOWN_POINTS] for name in ("samples", "target"))
         density = subject.data.density.to(torch.device("cpu"))
         low, high = density.box(4.5)
@@ -92,11 +95,12 @@ class DensityStudy(Study):
             true, learnt = (log_density.exp().reshape(side, side).numpy() for log_density in (log_p, log_q))
             folder.save_figure("density", densities.side_by_side(true, learnt, limit))
         if isinstance(subject.model, HasLayers):
-            self.draw_layers(subject, folder, limit)
+            self.draw_layers(folder, limit)
         draw_flow(subject, folder)
 
-    def draw_layers(self, subject: Subject, folder: RunFolder, limit: float) -> None:
+    def draw_layers(self, folder: RunFolder, limit: float) -> None:
         """A grid of the base, warped layer by layer into the data's space; still and moving."""
+        subject = self.subject
         lines = torch.as_tensor(densities.grid_lines(3.0), dtype=torch.float32, device=subject.device)
         with seeded(seed_for(subject.settings.seed, "animation"), subject.device):
             dots = subject.model.sample_base(3000)

@@ -18,7 +18,8 @@ SHOWN_POINTS = 60_000
 class PointsStudy(Study):
     """Numbers: sliced_wasserstein between samples and held-out data and, where the model has log_prob, nll."""
 
-    def evaluate(self, subject: Subject) -> Evaluation:
+    def evaluate(self) -> Evaluation:
+        subject = self.subject
         settings, seed = subject.settings.evaluation, subject.settings.seed
         samples = draw_samples(subject)
         true, more = (subject.data.heldout(settings.num_samples, seed_for(seed, role)).x.cpu() for role in ("test", "floor"))
@@ -30,7 +31,8 @@ class PointsStudy(Study):
             metrics["nll"] = mean_nll(subject, true)
         return Evaluation(metrics, {"samples": samples.numpy(), "target": true.numpy()})
 
-    def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
+    def draw(self, evaluation: Evaluation, folder: RunFolder) -> None:
+        subject = self.subject
         samples, target = evaluation.samples["samples"][:SHOWN_POINTS], evaluation.samples["target"][:SHOWN_POINTS]
         folder.save_figure("samples", points.clouds({"target": target, "generated": samples}))
         draw_loss(evaluation, folder)

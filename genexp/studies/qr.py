@@ -29,14 +29,18 @@ FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share 
 class QRStudy(Study):
     """Numbers: leak, module_tv, decoded, scannable, decoded_opencv and, for flow matching, excess_loss."""
 
-    def validate(self, subject: Subject, model: GenerativeModel, batch: Batch) -> Terms:
+    def validate(self, model: GenerativeModel, batch: Batch) -> Terms:
         """For flow matching also the excess loss, which is free of the loss's own noise."""
         terms = model.validate(batch)
         if not isinstance(model, HasVelocity):
             return terms
-        return {"excess_loss": torch.tensor(excess_loss(model, _exact(subject), len(batch.x), subject.device, seed=1)), **terms}
+        return {
+            "excess_loss": torch.tensor(excess_loss(model, _exact(self.subject), len(batch.x), self.subject.device, seed=1)),
+            **terms,
+        }
 
-    def evaluate(self, subject: Subject) -> Evaluation:
+    def evaluate(self) -> Evaluation:
+        subject = self.subject
         data: QR = subject.data
         density, settings = _exact(subject), subject.settings.evaluation
         samples = draw_samples(subject)
@@ -65,7 +69,8 @@ class QRStudy(Study):
             metrics["floor/heldout_loss"] = heldout_floor(subject)
         return Evaluation(metrics, {"samples": samples.numpy(), "target": true.numpy()}, picture)
 
-    def draw(self, subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
+    def draw(self, evaluation: Evaluation, folder: RunFolder) -> None:
+        subject = self.subject
         data = subject.data
         samples, true = evaluation.samples["samples"], evaluation.samples["target"]
         title = "generated" + (", and it scans" if evaluation.metrics["scannable"] else "")

@@ -1,0 +1,74 @@
+"""What every data set of pictures is: bytes on the device, in three parts."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from genexp.data.base import Batch, DataSpec, EpochStream, unit_interval
+from genexp.errors import UserError
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Pictures (n, channels, height, width) as bytes and, where there are classes, labels (n,)."""
+
+    x: Tensor
+    label: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: slice | Tensor) -> "ImageSet":
+        return ImageSet(self.x[index], None if self.label is None else self.label[index])
+
+    def to(self, device: torch.device) -> "ImageSet":
+        return ImageSet(self.x.to(device), None if self.label is None else self.label.to(device))
+
+    def batch(self) -> Batch:
+        """The same with grey values in [0, 1]."""
+        return Batch(unit_interval(self.x), self.label)
+
+
+class ImageData:
+    """Base of data sets of pictures: `train` to learn from, `validation` to choose by, `test` to report on once."""
+
+    study = "images"
+    spec: DataSpec
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+
+    def parts(self, train: ImageSet, validation: ImageSet, test: ImageSet, classes: tuple[str, ...] = ()) -> None:
+        """Set the three parts, and what a model may know about them."""
+        for name, part in (("training", train), ("validation", validation), ("test", test)):
+            if not len(part):
+                raise UserError(f"no pictures are left for the {name} part")
+        self.train, self.validation, self.test = train, validation, test
+        self.spec = DataSpec(tuple(train.x.shape[1:]), classes)
+
+    def to(self, device: torch.device) -> Self:
+        self.train, self.validation, self.test = (part.to(device) for part in (self.train, self.validation, self.test))
+        return self
+
+    def train_stream(self, batch_size: int, seed: int) -> EpochStream:
+        return EpochStream(self.train.x, self.train.label, batch_size, seed)
+
+    def heldout(self, size: int, seed: int) -> Batch:
+        """The first `size` pictures of the validation part."""
+        return self.validation[:size].batch()
+
+    def describe(self) -> str:
+        channels, height, width = self.spec.shape
+        kind = "grey" if channels == 1 else "colour"
+        counts = f"{len(self.train):,} to train, {len(self.validation):,} to choose by, {len(self.test):,} to test"
+        classes = f", {len(self.spec.classes)} classes" if self.spec.classes else ""
+        return f"{kind} pictures of {height}×{width}{classes}: {counts}"
+
+
+def hold_out(pictures: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """A random `share` of the pictures (at least one), and the others: held out, kept."""
+    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed))
+    count = max(1, round(share * len(pictures)))
+    return pictures[order[:count].sort().values], pictures[order[count:].sort().values]

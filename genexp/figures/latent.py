@@ -1,0 +1,93 @@
+"""Pictures of latent spaces."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from genexp.figures.images import mosaic
+from genexp.figures.style import DENSITY, INK, ORANGE, classes, panels
+
+
+def scatter(z: np.ndarray, label: np.ndarray | None, names: Sequence[str], title: str, axis: str = "z") -> Figure:
+    """Points (n, 2) of the latent plane, coloured by class (Figure 1 of the article)."""
+    figure, [[axes]] = panels(1, 1, 6.6, 5.6)
+    _dots(axes, z, label, names)
+    reach = 1.05 * float(np.quantile(np.abs(z), 0.999))
+    axes.set(title=title, xlabel=f"{axis}₁", ylabel=f"{axis}₂", xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    if label is not None:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=4 if len(z) > 1000 else 1.5)
+    return figure
+
+
+def _dots(axes: Axes, z: np.ndarray, label: np.ndarray | None, names: Sequence[str]) -> None:
+    size = min(30.0, 20_000 / len(z))
+    if label is None:
+        axes.scatter(z[:, 0], z[:, 1], s=size, color=INK, lw=0, alpha=0.6, rasterized=True)
+        return
+    for index, (name, color) in enumerate(zip(names, classes(len(names)), strict=True)):
+        mine = z[label == index]
+        axes.scatter(mine[:, 0], mine[:, 1], s=size, color=color, lw=0, alpha=0.7, label=name, rasterized=True)
+
+
+def training_film(
+    snapshots: Sequence[tuple[int, np.ndarray]], label: np.ndarray | None, names: Sequence[str], size: int
+) -> list[Image.Image]:
+    """The scatter over the steps of a training, on the axes of its end."""
+    reach = 1.1 * float(np.quantile(np.abs(snapshots[-1][1]), 0.999))
+    frames = []
+    for step, z in snapshots:
+        figure, [[axes]] = panels(1, 1, size / 100, size / 100)
+        _dots(axes, z, label, names)
+        axes.set(title=f"step {step:,}", xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[])
+        with BytesIO() as file:
+            figure.savefig(file, format="png", dpi=100)
+            frames.append(Image.open(file).convert("RGB").quantize(64, dither=Image.Dither.NONE))
+    return frames
+
+
+def manifold(images: np.ndarray, quantiles: np.ndarray) -> Figure:
+    """Decoded pictures (side, side, channels, height, width) at Gaussian quantiles of both latent axes; z₂ grows upwards."""
+    canvas = mosaic(images[::-1], gap=0)
+    figure, [[axes]] = panels(1, 1, 8, 8)
+    axes.imshow(canvas, interpolation="nearest")
+    at = np.linspace(0, len(quantiles) - 1, min(7, len(quantiles))).round().astype(int)
+    tile = canvas.shape[0] / len(quantiles)
+    axes.set_xticks((at + 0.5) * tile, [f"{quantiles[index]:.2f}" for index in at])
+    axes.set_yticks(canvas.shape[0] - (at + 0.5) * tile, [f"{quantiles[index]:.2f}" for index in at])
+    axes.set(title="the decoded latent plane, at quantiles of the prior", xlabel="z₁", ylabel="z₂")
+    return figure
+
+
+def aggregate(z: np.ndarray, prior: np.ndarray, reach: float = 3.5, bins: int = 90) -> Figure:
+    """The aggregate posterior, samples (n, 2), beside samples of the prior (n, 2), and the marginals of both."""
+    figure, axes = panels(1, 3, 4.2, 3.8)
+    edges = np.linspace(-reach, reach, bins + 1)
+    heights = [np.histogram2d(points[:, 0], points[:, 1], bins=(edges, edges), density=True)[0].T for points in (z, prior)]
+    top = 2 * float(heights[1].max())
+    for cell, height, name in zip(axes[0], heights, ("aggregate posterior", "prior"), strict=False):
+        image = cell.imshow(height, origin="lower", extent=(-reach, reach, -reach, reach), cmap=DENSITY, vmin=0, vmax=top)
+        cell.set(title=name, xlabel="z₁", ylabel="z₂")
+    figure.colorbar(image, ax=axes[0][:2], label="density", extend="max", shrink=0.8)
+    for axis, style in ((0, "-"), (1, "--")):
+        for points, color, name in ((z, ORANGE, "aggregate"), (prior, INK, "prior")):
+            height, _ = np.histogram(points[:, axis], bins=edges, density=True)
+            axes[0][2].plot((edges[1:] + edges[:-1]) / 2, height, style, color=color, label=f"{name}, z{'₁₂'[axis]}")
+    axes[0][2].set(title="marginals", xlabel="z", ylabel="density")
+    axes[0][2].legend(fontsize=7)
+    return figure
+
+
+def histogram(scores: Mapping[str, np.ndarray], title: str, xlabel: str) -> Figure:
+    """Histograms of a score on several data sets, over one another."""
+    figure, [[axes]] = panels(1, 1, 6.5, 3.8)
+    every = np.concatenate(list(scores.values()))
+    edges = np.linspace(every.min(), np.quantile(every, 0.998), 80)
+    for (name, values), color in zip(scores.items(), classes(len(scores)), strict=True):
+        axes.hist(np.clip(values, None, edges[-1]), bins=edges.tolist(), density=True, alpha=0.6, color=color, label=name)
+    axes.set(title=title, xlabel=xlabel, ylabel="density")
+    axes.legend()
+    return figure

@@ -1,0 +1,99 @@
+"""Likelihoods p(x|z) of an example given what the decoder says of it. All in nats, summed over the example.
+
+Shapes: examples x (n, *shape); decoder outputs `raw` (…, n, *shape), with any number of leading axes.
+"""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LikelihoodName = Literal["bernoulli", "gaussian"]
+
+
+class Likelihood(nn.Module):
+    """p(x|z) with independent pixels."""
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """E[x|z], of the shape of `raw`."""
+        raise NotImplementedError
+
+    def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
+        """ln p(x|z), (…, n)."""
+        raise NotImplementedError
+
+    def pairs(self, x: Tensor, raw: Tensor) -> Tensor:
+        """ln p(x_i|z_j) of every example with every decoder output: x (n, *shape), raw (m, *shape) → (n, m). One product."""
+        raise NotImplementedError
+
+    def floor(self, x: Tensor) -> float | None:
+        """What −ln p(x|z) cannot fall below, whatever z: the mean over examples, or None where there is no such bound."""
+        return None
+
+    def from_mean(self, mean: Tensor) -> Tensor:
+        """The decoder output whose mean is `mean`."""
+        raise NotImplementedError
+
+
+class Bernoulli(Likelihood):
+    """x in [0, 1] under logits l: ln p = x·l − ln(1 + e^l), the negative cross-entropy. `raw` are the logits.
+
+    On grey values this is no normalised density but the usual objective; its floor is the pixels' own entropy.
+    """
+
+    def mean(self, raw: Tensor) -> Tensor:
+        return torch.sigmoid(raw.float())
+
+    def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
+        raw = raw.float()
+        losses = F.binary_cross_entropy_with_logits(raw, x.expand_as(raw), reduction="none")
+        return -losses.flatten(raw.dim() - x.dim() + 1).sum(-1)
+
+    def pairs(self, x: Tensor, raw: Tensor) -> Tensor:
+        logits = raw.float().flatten(1)
+        with torch.autocast(x.device.type, enabled=False):  # a likelihood needs all its digits
+            return torch.addmm(-F.softplus(logits).sum(1), x.flatten(1), logits.T)
+
+    def floor(self, x: Tensor) -> float:
+        x = x.double()
+        return -float((torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x)).flatten(1).sum(1).mean())
+
+    def from_mean(self, mean: Tensor) -> Tensor:
+        return torch.logit(mean, eps=1e-3)
+
+
+class Gaussian(Likelihood):
+    """x under N(raw, σ²) with one σ for all pixels: ln p = −|x − raw|²/2σ² − D ln σ − ½ D ln 2π.
+
+    Args:
+        size: D, the number of values in an example.
+        sigma: the standard deviation; with `learnt`, where it begins.
+        learnt: whether it is learnt, by its logarithm.
+    """
+
+    def __init__(self, size: int, sigma: float, learnt: bool) -> None:
+        super().__init__()
+        self.size = size
+        self.log_sigma = nn.Parameter(torch.tensor(math.log(sigma)), requires_grad=learnt)
+
+    def mean(self, raw: Tensor) -> Tensor:
+        return raw.float()
+
+    def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
+        return self._from_squares((x - raw.float()).square().flatten(raw.dim() - x.dim() + 1).sum(-1))
+
+    def pairs(self, x: Tensor, raw: Tensor) -> Tensor:
+        return self._from_squares(torch.cdist(x.flatten(1), raw.float().flatten(1)).square())
+
+    def from_mean(self, mean: Tensor) -> Tensor:
+        return mean
+
+    def _from_squares(self, squares: Tensor) -> Tensor:
+        return -0.5 * squares * torch.exp(-2 * self.log_sigma) - self.size * (self.log_sigma + 0.5 * math.log(2 * math.pi))
+
+
+def make_likelihood(name: LikelihoodName, size: int, sigma: float, learn_sigma: bool) -> Likelihood:
+    """The likelihood called `name`, of examples of `size` values."""
+    return Bernoulli() if name == "bernoulli" else Gaussian(size, sigma, learn_sigma)

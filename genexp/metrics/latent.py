@@ -1,0 +1,96 @@
+"""Numbers of latent-variable models, p(x) = ∫ p(x|z) p(z) dz. Likelihoods in nats per example."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genexp.data.base import Batch
+from genexp.models.base import HasLatent, HasPosterior
+
+_ROWS = 16_384  # decoded at a time
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What k posterior samples say of each of n examples, all (n,).
+
+    `neg_elbo` = `reconstruction` + `kl`; `iwae_nll` is −ln 1/k Σ w with w = p(x, z)/q(z|x); `effective_samples` is
+    (Σ w)² / Σ w², between 1 and k: how many of the k the bound really rests on.
+    """
+
+    reconstruction: Tensor
+    kl: Tensor
+    iwae_nll: Tensor
+    effective_samples: Tensor
+
+    @property
+    def neg_elbo(self) -> Tensor:
+        return self.reconstruction + self.kl
+
+
+@torch.no_grad()
+def bounds(model: HasPosterior, batch: Batch, k: int, parameters: Tensor | None = None) -> Bounds:
+    """The bounds of each example from k samples of its posterior, or of that with other `parameters` (n, …)."""
+    parts = []
+    size = max(1, _ROWS // k)
+    for start in range(0, len(batch.x), size):
+        here = slice(start, start + size)
+        label = None if batch.label is None else batch.label[here]
+        drawn = model.importance(batch.x[here], label, k, None if parameters is None else parameters[here])
+        log_weights = drawn.log_weights()
+        effective = torch.exp(2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0))
+        kl = (drawn.log_posterior - drawn.log_prior).mean(0)
+        parts.append((-drawn.log_likelihood.mean(0), kl, -drawn.log_evidence(), effective))
+    return Bounds(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+@torch.no_grad()
+def quadrature_nll(model: HasLatent, x: Tensor, side: int, spread: float = 1.5) -> Tensor:
+    """−ln p(x), (n,), under the prior N(0, I) of a plane, by the midpoint rule with side² points.
+
+    The points are even in the quantiles of N(0, spread²): dense where the prior is, and reaching beyond its tails.
+    """
+    z, log_weight = lattice(side, spread, x.device)
+    total = torch.full((len(x),), -torch.inf, device=x.device)
+    for points, weights in zip(z.split(2048), log_weight.split(2048), strict=True):
+        total = torch.logaddexp(total, (model.log_likelihoods(x, points).float() + weights).logsumexp(1))
+    return -total
+
+
+def lattice(side: int, spread: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Points z (side², 2) and ln of the quadrature weights (side²,) whose sum over f approximates ∫ f(z) N(z; 0, I) dz."""
+    u = (torch.arange(side, dtype=torch.float64) + 0.5) / side
+    z = torch.cartesian_prod(*[spread * torch.special.ndtri(u)] * 2)
+    log_weight = -0.5 * z.square().sum(1) * (1 - spread**-2)
+    return z.float().to(device), (log_weight - log_weight.logsumexp(0)).float().to(device)
+
+
+@torch.no_grad()
+def encode_all(model: HasLatent, batch: Batch) -> Tensor:
+    """The latent points of many examples, (n, latent), on the CPU."""
+    labels = [None] * len(batch.x) if batch.label is None else batch.label.split(4096)
+    return torch.cat([model.encode(x, label).float().cpu() for x, label in zip(batch.x.split(4096), labels, strict=False)])
+
+
+def active_units(z: Tensor, threshold: float = 0.01) -> int:
+    """Latent dimensions whose posterior mean, z (n, latent), varies over the data: variance above 0.01.
+
+    Source: Burda et al., Importance Weighted Autoencoders (2016).
+    """
+    return int((z.var(0) > threshold).sum())
+
+
+def fitted_posteriors(model: HasPosterior, batch: Batch, steps: int = 400, k: int = 16) -> Tensor:
+    """Posterior parameters optimised for each example alone, from the encoder's: what they gain is the amortization gap.
+
+    Source: Cremer, Li & Duvenaud, Inference Suboptimality in Variational Autoencoders (2018).
+    """
+    parameters = model.infer(batch.x, batch.label).detach().requires_grad_()
+    optimizer = torch.optim.Adam([parameters], lr=0.05)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / steps)
+        loss = -model.importance(batch.x, batch.label, k, parameters).log_weights().mean(0).sum()
+        (parameters.grad,) = torch.autograd.grad(loss, [parameters])
+        optimizer.step()
+    return parameters.detach()

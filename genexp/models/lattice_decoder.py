@@ -1,0 +1,126 @@
+"""`model=lattice_decoder`: a decoder of a latent plane, trained by maximum likelihood itself, without an encoder.
+
+    p(x) = ∫ p(x|z) N(z; 0, I) dz ≈ 1/K Σ_k p(x|z_k),   z_k = Φ⁻¹(u_k),   u_k a lattice in the unit square, K points.
+
+Where a VAE bounds the integral, two dimensions are few enough to do it: p(x_i|z_k) of all pairs is one matrix product. The
+lattice is moved as a whole by a random shift at every step, so the sum is unbiased and the decoder cannot hide between points.
+
+Sources: Bishop, Svensén & Williams, GTM: The Generative Topographic Mapping (1998); MacKay, Bayesian neural networks and
+density networks (1995); Cranley & Patterson, Randomization of number theoretic methods (1976), for the shift.
+"""
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveFloat
+from torch import Tensor
+
+from genexp.data.base import Batch, DataSpec
+from genexp.latent.likelihoods import Likelihood, LikelihoodName, make_likelihood
+from genexp.models.base import GenerativeModel, Terms
+from genexp.nn.mlp import Activation
+from genexp.nn.perceptrons import MLPDecoder, Widths
+from genexp.registry import models
+
+_NEIGHBOURHOOD = 2  # lattice spacings about the mode
+
+
+@models.register("lattice_decoder")
+class LatticeDecoder(GenerativeModel):
+    """A latent plane with the prior N(0, I), and a decoder that sees the plane through Φ, as the unit square.
+
+    Args:
+        side: lattice points a side in training, K = side².
+        inference_side: the same where posteriors are wanted.
+        decoder_widths, activation: hidden layers of the decoder.
+        frequencies, frequency_scale: waves over the square that the decoder also sees: number, and standard deviation of their
+            frequency in cycles per side of the square; 0 is none.
+        likelihood: `bernoulli` on grey values in [0, 1]; `gaussian`.
+        sigma, learn_sigma: of `gaussian`: the standard deviation of a pixel, and whether it is learnt from there.
+    """
+
+    latent = 2
+    standard_prior = True
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        side: Annotated[int, Field(ge=2, le=512)] = 24,
+        inference_side: Annotated[int, Field(ge=2, le=512)] = 96,
+        decoder_widths: Widths = (512, 512, 512),
+        activation: Activation = "silu",
+        frequencies: NonNegativeInt = 64,
+        frequency_scale: PositiveFloat = 2.0,
+        likelihood: LikelihoodName = "bernoulli",
+        sigma: PositiveFloat = 0.1,
+        learn_sigma: bool = True,
+    ) -> None:
+        super().__init__()
+        self.side, self.inference_side = side, inference_side
+        self.decoder = MLPDecoder(spec.shape, 2, decoder_widths, 0, activation, frequencies, frequency_scale / math.sqrt(12))
+        self.likelihood: Likelihood = make_likelihood(likelihood, math.prod(spec.shape), sigma, learn_sigma)
+
+    # --- the objective ---------------------------------------------------------------------------------------
+
+    def initialise(self, batch: Batch) -> None:
+        """Let decoding begin at the mean of the data."""
+        self.decoder.start_from(self.likelihood.from_mean(batch.x.mean(0)))
+
+    def loss(self, batch: Batch) -> Terms:
+        """−ln 1/K Σ p(x|z_k) on a lattice shifted at random: on average an upper bound of −ln p(x), and a tight one."""
+        return self._objective(batch, self.side, torch.rand(2).clamp(0.01, 0.99))
+
+    def validate(self, batch: Batch) -> Terms:
+        """The same on a finer lattice of midpoints: the likelihood itself."""
+        return self._objective(batch, self.inference_side, torch.tensor([0.5, 0.5]))
+
+    def _objective(self, batch: Batch, side: int, shift: Tensor) -> Terms:
+        pairs = self.log_likelihoods(batch.x, self._lattice(side, shift))
+        return {"loss": math.log(side * side) - pairs.logsumexp(1).mean()}
+
+    # --- the model -------------------------------------------------------------------------------------------
+
+    def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """E[x|z], (n, *shape)."""
+        return self.likelihood.mean(self._raw(z))
+
+    def log_likelihoods(self, x: Tensor, z: Tensor) -> Tensor:
+        """ln p(x_i|z_j), x (n, *shape), z (m, 2) → (n, m)."""
+        return self.likelihood.pairs(x, self._raw(z))
+
+    def encode(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """The latent point that stands for each example, (n, 2): the posterior's mean about its highest mode.
+
+        (The mean of all of it would lie between the modes, where there may be something else.)
+        """
+        z = self._lattice(self.inference_side, torch.tensor([0.5, 0.5], device=x.device))
+        log_likelihood = self.log_likelihoods(x, z)
+        mode = (log_likelihood - 0.5 * z.square().sum(1)).argmax(1)
+        place = torch.cartesian_prod(*[torch.arange(self.inference_side, device=x.device)] * 2)
+        near = (place[mode][:, None] - place[None]).abs().amax(-1) <= _NEIGHBOURHOOD
+        return log_likelihood.masked_fill(~near, -torch.inf).softmax(1) @ z
+
+    def draw_posterior(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """One z ~ p(z|x) for each example, (n, 2), from a lattice shifted at random."""
+        z = self._lattice(self.inference_side, torch.rand(2).clamp(0.01, 0.99))
+        return z[self.log_likelihoods(x, z).softmax(1).multinomial(1)[:, 0]]
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Tensor:
+        """Means of p(x|z) for z ~ N(0, I), (n, *shape)."""
+        return self.decode(torch.randn(n, 2, device=self._device))
+
+    def _raw(self, z: Tensor) -> Tensor:
+        uniform = math.sqrt(12) * (torch.special.ndtr(z) - 0.5)  # mean 0, variance 1
+        return self.decoder(uniform, z.new_empty(len(z), 0))
+
+    def _lattice(self, side: int, shift: Tensor) -> Tensor:
+        """side² points of the plane that are even in the square: Φ⁻¹((i + shift)/side)."""
+        u = (torch.arange(side)[:, None] + shift.cpu()) / side
+        return torch.cartesian_prod(*torch.special.ndtri(u.double()).T).float().to(self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device

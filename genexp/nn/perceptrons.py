@@ -1,0 +1,59 @@
+"""Fully connected encoders and decoders: examples of any shape ↔ features."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from genexp.nn.fourier import FourierFeatures, Spread, random_frequencies
+from genexp.nn.mlp import ACTIVATIONS, Activation, mlp
+
+Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=32)]
+
+
+class MLPEncoder(nn.Module):
+    """Examples x (n, *shape), with a condition c (n, condition) beside them, → features (n, widths[-1])."""
+
+    def __init__(self, shape: tuple[int, ...], widths: Sequence[int], condition: int, activation: Activation) -> None:
+        super().__init__()
+        self.features = widths[-1]
+        self.net = nn.Sequential(mlp([math.prod(shape) + condition, *widths], activation), ACTIVATIONS[activation]())
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        return self.net(torch.cat([x.flatten(1), c], dim=1))
+
+
+class MLPDecoder(nn.Module):
+    """Latents z (n, latent), with a condition c (n, condition) beside them, → (n, *shape).
+
+    With `frequencies`, the network also sees cos and sin of 2πBz for as many fixed frequencies B: from few coordinates
+    alone an MLP learns fine detail only slowly.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent: int,
+        widths: Sequence[int],
+        condition: int,
+        activation: Activation,
+        frequencies: int = 0,
+        scale: float = 1.0,
+        spread: Spread = "normal",
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        self.waves = FourierFeatures(random_frequencies(latent, frequencies, scale, spread)) if frequencies else None
+        self.net = mlp([latent + 2 * frequencies + condition, *widths, math.prod(shape)], activation)
+
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        waves = [] if self.waves is None else [self.waves(z)]
+        return self.net(torch.cat([z, *waves, c], dim=1)).unflatten(1, self.shape)
+
+    @torch.no_grad()
+    def start_from(self, raw: Tensor) -> None:
+        """Let the output begin as (small departures from) `raw`, (*shape)."""
+        self.net[-1].bias.copy_(raw.flatten())  # type: ignore[operator,union-attr]

@@ -1,0 +1,104 @@
+"""The numbers of a latent-variable model on the test pictures."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from genexp.data.base import Batch
+from genexp.data.images import ImageData, ImageSet
+from genexp.metrics.classify import auroc, knn_accuracy, linear_accuracy
+from genexp.metrics.latent import active_units, bounds, encode_all, fitted_posteriors, quadrature_nll
+from genexp.models.base import HasLatent, HasPosterior
+from genexp.seeds import seed_for, seeded
+from genexp.studies.base import Metric, Subject
+
+Scores = dict[str, np.ndarray]
+
+
+def scores(subject: Subject, batch: Batch) -> Scores:
+    """What the model says of each picture, in nats, (n,) each: all the bounds that it can give."""
+    model, settings = subject.model, subject.settings.evaluation
+    found: dict[str, torch.Tensor] = {}
+    with seeded(seed_for(subject.settings.seed, "test"), subject.device):
+        if isinstance(model, HasPosterior):
+            bound = bounds(model, batch, settings.importance_samples)
+            found |= {"neg_elbo": bound.neg_elbo, "reconstruction": bound.reconstruction, "kl": bound.kl}
+            found |= {"iwae_nll": bound.iwae_nll, "effective_samples": bound.effective_samples}
+        if isinstance(model, HasLatent) and model.latent == 2 and has_standard_prior(model):
+            with torch.autocast(subject.device.type, enabled=False):
+                found["quadrature_nll"] = quadrature_nll(model, batch.x, settings.quadrature_side)
+    return {name: values.double().cpu().numpy() for name, values in found.items()}
+
+
+def has_standard_prior(model: Any) -> bool:
+    """Whether p(z) = N(0, I), and p(x|z) depends on nothing else: what the quadrature takes for granted."""
+    return bool(getattr(model, "standard_prior", False))
+
+
+def likelihood_numbers(subject: Subject, batch: Batch, found: Scores) -> dict[str, Metric]:
+    """The means of the scores, with their floors; and how far the quadrature is from having converged."""
+    model, settings = subject.model, subject.settings.evaluation
+    metrics: dict[str, Metric] = {name: float(values.mean()) for name, values in found.items()}
+    if "iwae_nll" in found:
+        metrics["importance_samples"] = settings.importance_samples
+    if "quadrature_nll" in found:
+        with torch.autocast(subject.device.type, enabled=False):
+            coarse = quadrature_nll(model, batch.x, settings.quadrature_side // 2)
+        metrics["quadrature_error"] = abs(float(coarse.double().mean()) - float(found["quadrature_nll"].mean()))
+    floor = model.likelihood.floor(batch.x)
+    if floor is not None:
+        bounded = ("neg_elbo", "reconstruction", "iwae_nll", "quadrature_nll")
+        metrics |= {f"floor/{name}": floor for name in bounded if name in found}
+        mean = subject.data.train.x.float().mean(0) / 255
+        blind = model.likelihood.from_mean(mean).expand_as(batch.x)
+        baseline = -float(model.likelihood.log_prob(batch.x, blind).mean())
+        metrics |= {f"baseline/{name}": baseline for name in ("neg_elbo", "quadrature_nll") if name in found}
+    return metrics
+
+
+def representation_numbers(subject: Subject, train: torch.Tensor, test: torch.Tensor) -> dict[str, Metric]:
+    """How many latent dimensions are used, and how well the classes can be told from latent points."""
+    metrics: dict[str, Metric] = {"active_units": active_units(test)}
+    data: ImageData = subject.data
+    if data.spec.classes:
+        label = (data.train.label.cpu().numpy(), test_part(subject).label.cpu().numpy())  # type: ignore[union-attr]
+        points = train.numpy(), label[0], test.numpy(), label[1]
+        metrics |= {"knn_accuracy": knn_accuracy(*points), "linear_accuracy": linear_accuracy(*points)}
+    return metrics
+
+
+def amortization_gap(subject: Subject, batch: Batch) -> dict[str, Metric]:
+    """What the ELBO gains when each posterior is optimised for its own picture, over the first few test pictures."""
+    count, k = subject.settings.evaluation.amortization_images, subject.settings.evaluation.importance_samples
+    if not count or not isinstance(subject.model, HasPosterior):
+        return {}
+    few = Batch(batch.x[:count], None if batch.label is None else batch.label[:count])
+    with (
+        seeded(seed_for(subject.settings.seed, "amortization"), subject.device),
+        torch.autocast(subject.device.type, enabled=False),
+    ):
+        fitted = fitted_posteriors(subject.model, few)
+        gain = bounds(subject.model, few, k).neg_elbo.mean() - bounds(subject.model, few, k, fitted).neg_elbo.mean()
+    return {"amortization_gap": float(gain), "amortization_images": len(few.x)}
+
+
+def anomaly_numbers(usual: Scores, others: dict[str, Scores]) -> dict[str, Metric]:
+    """AUROC of telling other data sets from the test pictures by each score."""
+    return {
+        f"auroc_{score}/{name}": auroc(usual[score], found[score])
+        for name, found in others.items()
+        for score in ("neg_elbo", "iwae_nll", "quadrature_nll")
+        if score in usual
+    }
+
+
+def test_part(subject: Subject) -> ImageSet:
+    """The test pictures that are used: `evaluation.num_points` at most."""
+    return subject.data.test[: subject.settings.evaluation.num_points]
+
+
+def latent_points(subject: Subject, pictures: ImageSet) -> torch.Tensor:
+    """Where the model puts pictures, (n, latent), on the CPU; bytes become floats a part at a time."""
+    parts = range(0, len(pictures), 4096)
+    return torch.cat([encode_all(subject.model, pictures[start : start + 4096].batch()) for start in parts])
