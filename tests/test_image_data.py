@@ -79,7 +79,7 @@ def test_without_files_and_network_it_says_what_to_put_where(tmp_path: Path, mon
     from torchvision import datasets
 
     monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    with pytest.raises(UserError, match="MNIST is not in .*raw, and could not be downloaded") as failure:
+    with pytest.raises(UserError, match=r"MNIST is not in .*raw, and could not be downloaded") as failure:
         MNIST(tmp_path)
     assert "train-images-idx3-ubyte" in str(failure.value.hint)
     assert "dataset=glyphs" in str(failure.value.hint)
@@ -87,7 +87,7 @@ def test_without_files_and_network_it_says_what_to_put_where(tmp_path: Path, mon
 
 def test_more_validation_than_there_are_pictures_is_refused(tmp_path: Path) -> None:
     digits(tmp_path)
-    with pytest.raises(UserError, match="dataset.validation=40: there are only 40 training pictures"):
+    with pytest.raises(UserError, match=r"dataset\.validation=40: there are only 40 training pictures"):
         MNIST(tmp_path, validation=40)
 
 

@@ -78,14 +78,14 @@ def test_the_likelihoods_are_torchs() -> None:
     x, raw = torch.rand(5, 1, 2, 3), torch.randn(4, 5, 1, 2, 3)
     expected = TorchBernoulli(logits=raw, validate_args=False).log_prob(x).flatten(2).sum(2)
     assert torch.allclose(Bernoulli().log_prob(x, raw), expected, atol=1e-5)
-    gaussian = Gaussian(6, 0.3, learnt=True)
+    gaussian = Gaussian((1, 2, 3), 0.3, learnt=True)
     assert torch.allclose(gaussian.log_prob(x, raw), Normal(raw, 0.3).log_prob(x).flatten(2).sum(2), atol=1e-3)
     assert torch.allclose(Bernoulli().mean(raw), torch.sigmoid(raw))
     assert gaussian.log_sigma.requires_grad
-    assert not Gaussian(6, 0.3, learnt=False).log_sigma.requires_grad
+    assert not Gaussian((1, 2, 3), 0.3, learnt=False).log_sigma.requires_grad
 
 
-@pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian(6, 0.7, learnt=False)])
+@pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian((1, 2, 3), 0.7, learnt=False)])
 def test_all_pairs_are_the_likelihoods_one_by_one(likelihood) -> None:
     x, raw = torch.rand(5, 1, 2, 3), torch.randn(7, 1, 2, 3)
     pairs = likelihood.pairs(x, raw)
@@ -102,7 +102,7 @@ def test_the_floor_of_grey_values_is_their_entropy_and_is_reached_by_nothing_els
     assert -float(Bernoulli().log_prob(x, torch.logit(x)).mean()) == pytest.approx(floor, rel=1e-5)
     assert -float(Bernoulli().log_prob(x, torch.logit(x) + 0.1).mean()) > floor
     assert Bernoulli().floor((x > 0.5).float()) == 0
-    assert Gaussian(16, 1.0, learnt=False).floor(x) is None
+    assert Gaussian((1, 4, 4), 1.0, learnt=False).floor(x) is None
 
 
 def test_posterior_samples_and_kl_are_the_gaussians() -> None:
@@ -228,7 +228,7 @@ def test_decoding_begins_at_the_mean_of_the_data() -> None:
     model.initialise(Batch(x))
     z = torch.randn(300, 2) * 0.1
     assert torch.allclose(model.decode(z).mean(0), x.mean(0), atol=0.1)
-    unmoved = VAE(DataSpec((1, 6, 6)), decoder_widths=(16,), start_from_mean=False)
+    unmoved = VAE(DataSpec((1, 6, 6)), decoder_widths=(16,), informed_start=False)
     unmoved.initialise(Batch(x))
     assert not torch.allclose(unmoved.decode(z).mean(0), x.mean(0), atol=0.1)
 

@@ -28,6 +28,11 @@ class GaussianPosterior(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         return self.head(features).float()
 
+    @torch.no_grad()
+    def start_narrow(self, log_variance: float = -3.0) -> None:
+        """Let the posteriors begin with about this ln σ²: far narrower than the prior."""
+        self.head.bias[self.head.bias.numel() // 2 :] = log_variance
+
     def draw(self, parameters: Tensor, k: int) -> Draws:
         """z = μ + σε, k times."""
         mean, log_variance = parameters.chunk(2, dim=-1)

@@ -28,14 +28,14 @@ _NEIGHBOURHOOD = 2  # lattice spacings about the mode
 
 @models.register("lattice_decoder")
 class LatticeDecoder(GenerativeModel):
-    """A latent plane with the prior N(0, I), and a decoder that sees the plane through Φ, as the unit square.
+    """A latent plane with the prior N(0, I), and its decoder.
 
     Args:
         side: lattice points a side in training, K = side².
         inference_side: the same where posteriors are wanted.
         decoder_widths, activation: hidden layers of the decoder.
-        frequencies, frequency_scale: waves over the square that the decoder also sees: number, and standard deviation of their
-            frequency in cycles per side of the square; 0 is none.
+        frequencies, frequency_scale: of the waves of z that the decoder also sees, in cycles per unit: number, and standard
+            deviation; 0 is none.
         likelihood: `bernoulli` on grey values in [0, 1]; `gaussian`.
         sigma, learn_sigma: of `gaussian`: the standard deviation of a pixel, and whether it is learnt from there.
     """
@@ -47,20 +47,20 @@ class LatticeDecoder(GenerativeModel):
         self,
         spec: DataSpec,
         *,
-        side: Annotated[int, Field(ge=2, le=512)] = 24,
+        side: Annotated[int, Field(ge=2, le=512)] = 28,
         inference_side: Annotated[int, Field(ge=2, le=512)] = 96,
         decoder_widths: Widths = (512, 512, 512),
         activation: Activation = "silu",
         frequencies: NonNegativeInt = 64,
-        frequency_scale: PositiveFloat = 2.0,
+        frequency_scale: PositiveFloat = 0.8,
         likelihood: LikelihoodName = "bernoulli",
         sigma: PositiveFloat = 0.1,
         learn_sigma: bool = True,
     ) -> None:
         super().__init__()
         self.side, self.inference_side = side, inference_side
-        self.decoder = MLPDecoder(spec.shape, 2, decoder_widths, 0, activation, frequencies, frequency_scale / math.sqrt(12))
-        self.likelihood: Likelihood = make_likelihood(likelihood, math.prod(spec.shape), sigma, learn_sigma)
+        self.decoder = MLPDecoder(spec.shape, 2, decoder_widths, 0, activation, frequencies, frequency_scale)
+        self.likelihood: Likelihood = make_likelihood(likelihood, spec.shape, sigma, learn_sigma)
 
     # --- the objective ---------------------------------------------------------------------------------------
 
@@ -113,11 +113,10 @@ class LatticeDecoder(GenerativeModel):
         return self.decode(torch.randn(n, 2, device=self._device))
 
     def _raw(self, z: Tensor) -> Tensor:
-        uniform = math.sqrt(12) * (torch.special.ndtr(z) - 0.5)  # mean 0, variance 1
-        return self.decoder(uniform, z.new_empty(len(z), 0))
+        return self.decoder(z, z.new_empty(len(z), 0))
 
     def _lattice(self, side: int, shift: Tensor) -> Tensor:
-        """side² points of the plane that are even in the square: Φ⁻¹((i + shift)/side)."""
+        """side² points of the plane, even in the prior's quantiles: Φ⁻¹((i + shift)/side)."""
         u = (torch.arange(side)[:, None] + shift.cpu()) / side
         return torch.cartesian_prod(*torch.special.ndtri(u.double()).T).float().to(self._device)
 

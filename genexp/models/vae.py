@@ -6,13 +6,12 @@ Sources: Kingma & Welling, Auto-Encoding Variational Bayes (2014); Burda et al.,
 Higgins et al., β-VAE (2017); Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016).
 """
 
-import math
 from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
@@ -23,6 +22,7 @@ from genexp.models.base import GenerativeModel, Importance, Terms
 from genexp.nn.mlp import Activation
 from genexp.nn.perceptrons import MLPDecoder, MLPEncoder, Widths
 from genexp.registry import models
+from genexp.settings import Fraction
 
 
 @models.register("vae")
@@ -34,13 +34,16 @@ class VAE(GenerativeModel):
         encoder_widths, decoder_widths, activation: hidden layers of the networks.
         frequencies, frequency_scale: of the waves of z that the decoder also sees, in cycles per unit: number, and standard
             deviation; 0 is none.
+        input_dropout: share of the values of x that are hidden from the encoder in training: it is the encoder that overfits,
+            and this keeps it from knowing the training pictures by heart.
         likelihood: `bernoulli` on grey values in [0, 1]; `gaussian`.
         sigma, learn_sigma: of `gaussian`: the standard deviation of a pixel, and whether it is learnt from there.
         beta: weight of the KL term; 1 is the ELBO.
         kl_warmup: steps over which that weight rises from 0.
         free_bits: nats of KL in each latent dimension that cost nothing in training.
         importance_samples: k; 1 trains the ELBO, more the tighter bound ln 1/k Σ p(x, z_i)/q(z_i|x) of IWAE.
-        start_from_mean: whether decoding begins at the mean picture.
+        informed_start: whether the encoder begins as a function of departures from the mean picture, decoding begins at that
+            picture, and posteriors begin narrow.
         conditional: whether encoder, decoder and with them every density are given the class as well.
 
     Raises:
@@ -59,6 +62,7 @@ class VAE(GenerativeModel):
         activation: Activation = "silu",
         frequencies: NonNegativeInt = 0,
         frequency_scale: PositiveFloat = 1.0,
+        input_dropout: Fraction = 0.0,
         likelihood: LikelihoodName = "bernoulli",
         sigma: PositiveFloat = 0.1,
         learn_sigma: bool = True,
@@ -66,28 +70,31 @@ class VAE(GenerativeModel):
         kl_warmup: NonNegativeInt = 0,
         free_bits: NonNegativeFloat = 0.0,
         importance_samples: PositiveInt = 1,
-        start_from_mean: bool = True,
+        informed_start: bool = True,
         conditional: bool = False,
     ) -> None:
         super().__init__()
         self.latent, self.shape = latent, spec.shape
         self.beta, self.kl_warmup, self.free_bits, self.k = beta, kl_warmup, free_bits, importance_samples
-        self.start_from_mean = start_from_mean
+        self.informed_start = informed_start
         if conditional and not spec.classes:
             raise UserError("model.conditional=true: the data has no classes")
         self.classes = len(spec.classes) if conditional else 0
         self.encoder = MLPEncoder(spec.shape, encoder_widths, self.classes, activation)
         self.decoder = MLPDecoder(spec.shape, latent, decoder_widths, self.classes, activation, frequencies, frequency_scale)
+        self.dropout = nn.Dropout(input_dropout)
         self.posterior = GaussianPosterior(self.encoder.features, latent)
         self.prior = StandardNormal(latent)
-        self.likelihood: Likelihood = make_likelihood(likelihood, math.prod(spec.shape), sigma, learn_sigma)
+        self.likelihood: Likelihood = make_likelihood(likelihood, spec.shape, sigma, learn_sigma)
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
 
     # --- the objective ---------------------------------------------------------------------------------------
 
     def initialise(self, batch: Batch) -> None:
-        """Let decoding begin at the mean of the data, its best guess before anything is known."""
-        if self.start_from_mean:
+        """Begin near what is known of the data before any training."""
+        if self.informed_start:
+            self.encoder.start_from(batch.x.mean(0))
+            self.posterior.start_narrow()
             self.decoder.start_from(self.likelihood.from_mean(batch.x.mean(0)))
 
     def loss(self, batch: Batch) -> Terms:
@@ -126,7 +133,7 @@ class VAE(GenerativeModel):
 
     def infer(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """The parameters of q(z|x), (n, …)."""
-        return self.posterior(self.encoder(x, self._condition(label, len(x), x.device)))
+        return self.posterior(self.encoder(self.dropout(x), self._condition(label, len(x), x.device)))
 
     def importance(self, x: Tensor, label: Tensor | None, k: int, parameters: Tensor | None = None) -> Importance:
         """k samples from the posterior of each example (or from that with other `parameters`), with all three densities."""

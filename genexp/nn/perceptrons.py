@@ -20,10 +20,18 @@ class MLPEncoder(nn.Module):
     def __init__(self, shape: tuple[int, ...], widths: Sequence[int], condition: int, activation: Activation) -> None:
         super().__init__()
         self.features = widths[-1]
-        self.net = nn.Sequential(mlp([math.prod(shape) + condition, *widths], activation), ACTIVATIONS[activation]())
+        self.first = nn.Linear(math.prod(shape) + condition, widths[0])
+        self.rest = nn.Sequential(ACTIVATIONS[activation]())
+        if len(widths) > 1:
+            self.rest.extend([mlp(list(widths), activation), ACTIVATIONS[activation]()])
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        return self.net(torch.cat([x.flatten(1), c], dim=1))
+        return self.rest(self.first(torch.cat([x.flatten(1), c], dim=1)))
+
+    @torch.no_grad()
+    def start_from(self, mean: Tensor) -> None:
+        """Let the first layer begin as a function of x − mean, (*shape)."""
+        self.first.bias.sub_(self.first.weight[:, : mean.numel()] @ mean.flatten())
 
 
 class MLPDecoder(nn.Module):
