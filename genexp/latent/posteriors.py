@@ -26,7 +26,8 @@ class GaussianPosterior(nn.Module):
         self.head = nn.Linear(features, 2 * latent)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.head(features).float()
+        mean, log_variance = self.head(features).float().chunk(2, dim=-1)
+        return torch.cat([mean, bounded(log_variance)], dim=-1)
 
     @torch.no_grad()
     def start_narrow(self, log_variance: float = -3.0) -> None:
@@ -48,3 +49,13 @@ class GaussianPosterior(nn.Module):
         """KL(q ‖ N(0, I)) of each latent dimension, (n, latent): ½ (μ² + σ² − ln σ² − 1)."""
         mean, log_variance = parameters.chunk(2, dim=-1)
         return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1)
+
+
+def bounded(log_variance: Tensor, usual: float = 2.0) -> Tensor:
+    """ln σ² as it is up to `usual`, and from there growing like a logarithm only.
+
+    No posterior has a use for more than the prior's variance, ln σ² = 0; but one strange picture can make a network ask for
+    e⁶⁰, and every weight is lost.
+    """
+    excess = torch.clamp(log_variance - usual, min=0)
+    return torch.where(log_variance > usual, usual + torch.log1p(excess), log_variance)
