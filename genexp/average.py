@@ -10,13 +10,16 @@ from genexp.models.base import GenerativeModel
 class Average:
     """θ̄ ← d θ̄ + (1−d) θ after each step, with d = min(decay, (1+step)/(10+step)) so that early steps are soon forgotten.
 
-    `model` is what to evaluate: a second model that holds θ̄ (buffers are copied), or the trained one itself for decay 0.
+    Only what is trained is averaged; buffers, and weights that do not move, are taken over whenever `model` is asked for.
     """
 
     def __init__(self, trained: GenerativeModel, decay: float) -> None:
         self.trained = trained
         self.decay = decay
-        self.model = copy.deepcopy(trained).requires_grad_(False).eval() if decay > 0 else trained
+        self._averaged = copy.deepcopy(trained).requires_grad_(False).eval() if decay > 0 else trained
+        pairs = list(zip(self._averaged.parameters(), trained.parameters(), strict=True))
+        self._moving = [pair for pair in pairs if pair[1].requires_grad]
+        self._still = [pair for pair in pairs if not pair[1].requires_grad]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -24,6 +27,15 @@ class Average:
         if self.decay == 0:
             return
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.model.parameters()), list(self.trained.parameters()), 1 - decay)
-        for averaged, current in zip(self.model.buffers(), self.trained.buffers(), strict=True):
-            averaged.copy_(current)
+        averaged, current = zip(*self._moving, strict=True)
+        torch._foreach_lerp_(list(averaged), list(current), 1 - decay)
+
+    @property
+    @torch.no_grad()
+    def model(self) -> GenerativeModel:
+        """What to evaluate: a second model that holds θ̄, or the trained one itself for decay 0."""
+        if self.decay > 0:
+            buffers = zip(self._averaged.buffers(), self.trained.buffers(), strict=True)
+            for averaged, current in (*self._still, *buffers):
+                averaged.copy_(current)
+        return self._averaged

@@ -4,16 +4,18 @@ from collections.abc import Mapping
 
 from genexp.artifacts import RunFolder
 
+BESIDE = ("floor", "exact", "baseline", "real_vs_real")  # what is known of a number stands beside it
+
 
 def results_table(metrics: Mapping[str, float | int | str | None]) -> str:
     """The metrics, one a line, each with its floor where one is known."""
     lines = [""]
     for name, value in metrics.items():
         kind, _, of = name.partition("/")
-        if kind in ("floor", "exact", "baseline") and of in metrics:
+        if kind in BESIDE and of in metrics:
             continue
-        known = {kind: metrics.get(f"{kind}/{name}") for kind in ("floor", "exact", "baseline")}
-        beside = "".join(f"   {kind} {_number(number)}" for kind, number in known.items() if number is not None)
+        known = {kind: metrics.get(f"{kind}/{name}") for kind in BESIDE}
+        beside = "".join(f"   {kind.replace('_', ' ')} {_number(number)}" for kind, number in known.items() if number is not None)
         lines.append(f"  {name:<20} {_number(value):>12}{beside}")
     return "\n".join(lines)
 

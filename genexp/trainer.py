@@ -48,15 +48,16 @@ def fit(
     stream = data.train_stream(settings.batch_size, seed_for(seed, "data"))
     heldout = heldout_batch(data, settings.eval_size, seed)
     budget = Budget.of(settings, stream)
+    first_look = Stopwatch()
     if state is None:
-        model.initialise(data.train_stream(INITIAL_EXAMPLES, seed_for(seed, "first look")).next())
+        model.initialise(data.first_look(INITIAL_EXAMPLES, seed_for(seed, "first look")))
     training = Training(model, settings, stream, folder, watch or Watch())
     if state is not None:
         training.restore(state)
     training.check_monitor(heldout)
     position, optimizer = training.position, training.optimizer
     compute_loss = torch.compile(model.loss) if settings.compile else model.loss
-    clock = Stopwatch(position.seconds)
+    clock = Stopwatch(position.seconds or first_look.seconds)
     model.train()
 
     with interrupts.deferred(), Reporter(folder, budget) as report:

@@ -228,7 +228,7 @@ def test_decoding_begins_at_the_mean_of_the_data() -> None:
     model.initialise(Batch(x))
     z = torch.randn(300, 2) * 0.1
     assert torch.allclose(model.decode(z).mean(0), x.mean(0), atol=0.1)
-    unmoved = VAE(DataSpec((1, 6, 6)), decoder_widths=(16,), informed_start=False)
+    unmoved = VAE(DataSpec((1, 6, 6)), decoder_widths=(16,), start="random")
     unmoved.initialise(Batch(x))
     assert not torch.allclose(unmoved.decode(z).mean(0), x.mean(0), atol=0.1)
 

@@ -42,6 +42,9 @@ class Normal:
             return FreshStream(self, batch_size, seed)
         return EpochStream(self.sample(40, torch.Generator().manual_seed(9)), None, batch_size, seed)
 
+    def first_look(self, size: int, seed: int) -> Batch:
+        return self.train_stream(size, seed).next()
+
     def heldout(self, size: int, seed: int) -> Batch:
         return Batch(self.sample(size, torch.Generator().manual_seed(seed)))
 

@@ -47,6 +47,8 @@ class Dataset(Protocol):
 
     def train_stream(self, batch_size: int, seed: int) -> Stream: ...
 
+    def first_look(self, size: int, seed: int) -> Batch: ...
+
     def heldout(self, size: int, seed: int) -> Batch: ...
 
 
@@ -75,6 +77,9 @@ class FreshData:
 
     def train_stream(self, batch_size: int, seed: int) -> "FreshStream":
         return FreshStream(self, batch_size, seed)
+
+    def first_look(self, size: int, seed: int) -> Batch:
+        return self.train_stream(size, seed).next()
 
     def heldout(self, size: int, seed: int) -> Batch:
         return Batch(self.sample(size, torch.Generator(self.device).manual_seed(seed)))

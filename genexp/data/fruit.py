@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
+from genexp.data.augment import Augmentation
 from genexp.data.images import ImageData, ImageSet, hold_out
 from genexp.data.pictures import find_pictures, read_pictures
 from genexp.errors import UserError
@@ -29,8 +30,11 @@ class Fruit(ImageData):
     Args:
         data_dir: where the data sets of the user lie.
         size: pixels a side; resized once, and remembered in <data_dir>/fruit/.resized where that can be written.
-        split: `blocks`, six of them in each class to test and three to choose by. `seminar`: the article's 1,418 and 30, every
-            one of which has a near-identical neighbour among the 1,418; a twentieth of these is held out to choose by.
+        split: `blocks`, six of them in each class to test and three to choose by. `numbers`: the same by file number, which is
+            hardly more than holding frames out one by one. `seminar`: the article's 1,418 and 30, every one of which has a
+            near-identical neighbour among the 1,418; a twentieth of these is held out to choose by.
+        rotate, stretch, shift, augmented: the share `augmented` of the training pictures is warped each time it is seen, by a
+            random turn (standard deviation in degrees), stretch (share of the size) and shift (share of the width).
 
     Raises:
         UserError: pictures that are not there, or none that can be read.
@@ -41,15 +45,22 @@ class Fruit(ImageData):
         data_dir: Path,
         *,
         size: Annotated[int, Field(ge=8, le=256)] = 96,
-        split: Literal["blocks", "seminar"] = "blocks",
+        split: Literal["blocks", "numbers", "seminar"] = "blocks",
+        rotate: NonNegativeFloat = 0.0,
+        stretch: NonNegativeFloat = 0.0,
+        shift: NonNegativeFloat = 0.0,
+        augmented: Annotated[float, Field(ge=0, le=1)] = 0.7,
     ) -> None:
+        self.augmentation = Augmentation(rotate, stretch, shift, augmented)
         root = data_dir / "fruit"
         self.unreadable: list[str] = []
+        self.numbers: list[int] = []
         train, test = (self.read(root / part, size, root / ".resized") for part in ("train", "test"))
         if split == "seminar":
             validation, train = hold_out(train, 0.05, seed=0)
         else:
-            train, validation, test = hold_out_blocks(join(train, test))
+            numbers = torch.tensor(self.numbers) if split == "numbers" else None
+            train, validation, test = hold_out_blocks(join(train, test), numbers)
         self.parts(train, validation, test, CLASSES)
 
     def read(self, folder: Path, size: int, cache: Path) -> ImageSet:
@@ -67,6 +78,7 @@ class Fruit(ImageData):
             paths, counts = paths + found, [*counts, len(found)]
         pictures = read_pictures(paths, size, 3, cache)
         self.unreadable += pictures.unreadable
+        self.numbers += [int("".join(filter(str.isdigit, paths[at].stem)) or 0) for at in pictures.index]
         return ImageSet(pictures.x, torch.repeat_interleave(torch.arange(len(CLASSES)), torch.tensor(counts))[pictures.index])
 
     def describe(self) -> str:
@@ -80,14 +92,17 @@ def join(one: ImageSet, other: ImageSet) -> ImageSet:
     return ImageSet(torch.cat([one.x, other.x]), torch.cat([one.label, other.label]))
 
 
-def hold_out_blocks(pictures: ImageSet) -> tuple[ImageSet, ImageSet, ImageSet]:
-    """Train, validation and test: blocks of like frames held out in every class, their guards in none of the three."""
+def hold_out_blocks(pictures: ImageSet, numbers: Tensor | None = None) -> tuple[ImageSet, ImageSet, ImageSet]:
+    """Train, validation and test: blocks of like frames (or of near `numbers`) held out in every class, their guards dropped."""
     assert pictures.label is not None
-    small = F.avg_pool2d(pictures.x.float(), max(1, pictures.x.shape[-1] // 24)).flatten(1)
+    if numbers is None:
+        x = F.avg_pool2d(pictures.x.float(), max(1, pictures.x.shape[-1] // 24)).flatten(1)
+    else:
+        x = numbers.float()[:, None]
     train, validation, test = [], [], []
     for label in range(len(CLASSES)):
         mine = (pictures.label == label).nonzero()[:, 0]
-        blocks, rest = find_blocks(small[mine], TEST_BLOCKS + VALIDATION_BLOCKS)
+        blocks, rest = find_blocks(x[mine], TEST_BLOCKS + VALIDATION_BLOCKS)
         test += [mine[block] for block in blocks[:TEST_BLOCKS]]
         validation += [mine[block] for block in blocks[TEST_BLOCKS:]]
         train.append(mine[rest])

@@ -6,6 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from genexp.data.augment import Augmentation, AugmentedStream
 from genexp.data.base import Batch, DataSpec, EpochStream, unit_interval
 from genexp.errors import UserError
 
@@ -35,6 +36,7 @@ class ImageData:
     """Base of data sets of pictures: `train` to learn from, `validation` to choose by, `test` to report on once."""
 
     study = "images"
+    augmentation = Augmentation(0.0, 0.0, 0.0, 0.0)
     spec: DataSpec
     train: ImageSet
     validation: ImageSet
@@ -52,8 +54,18 @@ class ImageData:
         self.train, self.validation, self.test = (part.to(device) for part in (self.train, self.validation, self.test))
         return self
 
-    def train_stream(self, batch_size: int, seed: int) -> EpochStream:
-        return EpochStream(self.train.x, self.train.label, batch_size, seed)
+    def train_stream(self, batch_size: int, seed: int) -> EpochStream | AugmentedStream:
+        stream = EpochStream(self.train.x, self.train.label, batch_size, seed)
+        warps = self.augmentation
+        return AugmentedStream(stream, warps, seed) if warps.rotate or warps.stretch or warps.shift else stream
+
+    def first_look(self, size: int, seed: int) -> Batch:
+        """Training pictures as a model will see them, `size` at most and each three times at most."""
+        stream = self.train_stream(min(size, len(self.train)), seed)
+        passes = min(3, 1 + size // len(self.train)) if isinstance(stream, AugmentedStream) else 1
+        batches = [stream.next() for _ in range(passes)]
+        labels = [batch.label for batch in batches if batch.label is not None]
+        return Batch(torch.cat([batch.x for batch in batches])[:size], torch.cat(labels)[:size] if labels else None)
 
     def heldout(self, size: int, seed: int) -> Batch:
         """The first `size` pictures of the validation part."""

@@ -34,6 +34,17 @@ class GaussianPosterior(nn.Module):
         """Let the posteriors begin with about this ln σ²: far narrower than the prior."""
         self.head.bias[self.head.bias.numel() // 2 :] = log_variance
 
+    @torch.no_grad()
+    def start_linear(self, scale: Tensor, first: int, noise: float = 0.03) -> None:
+        """Let μ begin as the features from `first` on, whitened components of standard deviation `scale` (latent,), and σ² as
+        theirs is under pixel noise, noise²/(scale² + noise²): the posterior of probabilistic PCA.
+        """
+        latent = len(scale)
+        self.head.weight.mul_(0.02)
+        self.head.weight[:latent, first : first + latent] += torch.eye(latent, device=scale.device)
+        self.head.bias[:latent] = 0
+        self.head.bias[latent:] = torch.log(noise**2 / (scale.square() + noise**2))
+
     def draw(self, parameters: Tensor, k: int) -> Draws:
         """z = μ + σε, k times."""
         mean, log_variance = parameters.chunk(2, dim=-1)
@@ -49,6 +60,52 @@ class GaussianPosterior(nn.Module):
         """KL(q ‖ N(0, I)) of each latent dimension, (n, latent): ½ (μ² + σ² − ln σ² − 1)."""
         mean, log_variance = parameters.chunk(2, dim=-1)
         return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1)
+
+
+class IAFPosterior(nn.Module):
+    """An inverse autoregressive flow on a Gaussian: z₀ ~ N(μ(x), diag σ²(x)), z_{t+1} = s_t ⊙ z_t + m_t, with s_t and m_t of the
+    earlier elements of z_t and a context of x, and
+
+        ln q(z_T|x) = ln q₀(z₀|x) − Σ_t Σ_i ln s_{t,i}.
+
+    The parameters, (n, 2·latent + context), are μ, ln σ² and the context. Transforms by nflows, each after a random permutation.
+    Source: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016).
+    """
+
+    def __init__(self, features: int, latent: int, blocks: int, width: int, context: int) -> None:
+        super().__init__()
+        from nflows.transforms import CompositeTransform, MaskedAffineAutoregressiveTransform, RandomPermutation
+
+        self.base, self.latent = GaussianPosterior(features, latent), latent
+        self.context = nn.Sequential(nn.Linear(features, context), nn.ReLU())
+        made = {"features": latent, "hidden_features": width, "context_features": context}
+        steps = [part for _ in range(blocks) for part in (RandomPermutation(latent), MaskedAffineAutoregressiveTransform(**made))]
+        self.flow = CompositeTransform(steps)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.cat([self.base(features), self.context(features).float()], dim=-1)
+
+    def draw(self, parameters: Tensor, k: int) -> Draws:
+        """k samples each, pushed through the flow."""
+        base, context = parameters[:, : 2 * self.latent], parameters[:, 2 * self.latent :]
+        drawn = self.base.draw(base, k)
+        z, log_det = self.push(drawn.z.flatten(0, 1), context.repeat(k, 1))
+        return Draws(z.unflatten(0, (k, -1)), drawn.log_prob - log_det.view(k, -1))
+
+    def centre(self, parameters: Tensor) -> Tensor:
+        """The base's mean, pushed through the flow like everything else."""
+        return self.push(parameters[:, : self.latent], parameters[:, 2 * self.latent :])[0]
+
+    def push(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """z₀ (n, latent) → z_T and Σ ln s, (n,); in float32."""
+        with torch.autocast(z.device.type, enabled=False):
+            return self.flow(z.float(), context.float())
+
+    def start_narrow(self, log_variance: float = -3.0) -> None:
+        self.base.start_narrow(log_variance)
+
+    def start_linear(self, scale: Tensor, first: int, noise: float = 0.03) -> None:
+        self.base.start_linear(scale, first, noise)
 
 
 def bounded(log_variance: Tensor, usual: float = 2.0) -> Tensor:

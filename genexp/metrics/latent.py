@@ -8,7 +8,7 @@ from torch import Tensor
 from genexp.data.base import Batch
 from genexp.models.base import HasLatent, HasPosterior
 
-_ROWS = 16_384  # decoded at a time
+_VALUES = 12_000_000  # decoded at a time: 50 MB
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Bounds:
 def bounds(model: HasPosterior, batch: Batch, k: int, parameters: Tensor | None = None) -> Bounds:
     """The bounds of each example from k samples of its posterior, or of that with other `parameters` (n, …)."""
     parts = []
-    size = max(1, _ROWS // k)
+    size = max(1, _VALUES // batch.x[0].numel() // k)
     for start in range(0, len(batch.x), size):
         here = slice(start, start + size)
         label = None if batch.label is None else batch.label[here]
@@ -53,7 +53,8 @@ def quadrature_nll(model: HasLatent, x: Tensor, side: int, spread: float = 1.5) 
     """
     z, log_weight = lattice(side, spread, x.device)
     total = torch.full((len(x),), -torch.inf, device=x.device)
-    for points, weights in zip(z.split(2048), log_weight.split(2048), strict=True):
+    size = max(1, min(2048, _VALUES // x[0].numel()))
+    for points, weights in zip(z.split(size), log_weight.split(size), strict=True):
         total = torch.logaddexp(total, (model.log_likelihoods(x, points).float() + weights).logsumexp(1))
     return -total
 
@@ -67,10 +68,23 @@ def lattice(side: int, spread: float, device: torch.device) -> tuple[Tensor, Ten
 
 
 @torch.no_grad()
+def squared_error(model: HasLatent, batch: Batch, draws: int = 8) -> float:
+    """E_q |x − E[x|z]|², summed over the example and averaged over examples and posterior samples."""
+    total = 0.0
+    size = max(1, _VALUES // batch.x[0].numel())
+    for start in range(0, len(batch.x), size):
+        x, label = batch.x[start : start + size], None if batch.label is None else batch.label[start : start + size]
+        for _ in range(draws):
+            total += float((x - model.decode(model.draw_posterior(x, label), label)).square().sum())
+    return total / draws / len(batch.x)
+
+
+@torch.no_grad()
 def encode_all(model: HasLatent, batch: Batch) -> Tensor:
     """The latent points of many examples, (n, latent), on the CPU."""
-    labels = [None] * len(batch.x) if batch.label is None else batch.label.split(4096)
-    return torch.cat([model.encode(x, label).float().cpu() for x, label in zip(batch.x.split(4096), labels, strict=False)])
+    size = max(1, min(2048, _VALUES // batch.x[0].numel()))
+    labels = [None] * len(batch.x) if batch.label is None else batch.label.split(size)
+    return torch.cat([model.encode(x, label).float().cpu() for x, label in zip(batch.x.split(size), labels, strict=False)])
 
 
 def active_units(z: Tensor, threshold: float = 0.01) -> int:

@@ -66,7 +66,7 @@ class LatticeDecoder(GenerativeModel):
 
     def initialise(self, batch: Batch) -> None:
         """Let decoding begin at the mean of the data."""
-        self.decoder.start_from(self.likelihood.from_mean(batch.x.mean(0)))
+        self.decoder.initialise(batch.x, self.likelihood.from_mean)
 
     def loss(self, batch: Batch) -> Terms:
         """−ln 1/K Σ p(x|z_k) on a lattice shifted at random: on average an upper bound of −ln p(x), and a tight one."""

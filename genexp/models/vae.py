@@ -6,7 +6,7 @@ Sources: Kingma & Welling, Auto-Encoding Variational Bayes (2014); Burda et al.,
 Higgins et al., β-VAE (2017); Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016).
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,11 +16,13 @@ from torch import Tensor, nn
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.likelihoods import Likelihood, LikelihoodName, make_likelihood
-from genexp.latent.posteriors import GaussianPosterior
-from genexp.latent.priors import StandardNormal
+from genexp.latent.posteriors import GaussianPosterior, IAFPosterior
+from genexp.latent.priors import FlowPrior, StandardNormal, VampPrior
 from genexp.models.base import GenerativeModel, Importance, Terms
 from genexp.nn.mlp import Activation
-from genexp.nn.perceptrons import MLPDecoder, MLPEncoder, Widths
+from genexp.nn.networks import NetworkName, make_networks
+from genexp.nn.perceptrons import Widths
+from genexp.nn.principal import PrincipalEncoder
 from genexp.registry import models
 from genexp.settings import Fraction
 
@@ -31,23 +33,30 @@ class VAE(GenerativeModel):
 
     Args:
         latent: dimensions of z.
-        encoder_widths, decoder_widths, activation: hidden layers of the networks.
-        frequencies, frequency_scale: of the waves of z that the decoder also sees, in cycles per unit: number, and standard
-            deviation; 0 is none.
+        network: `mlp`, fully connected; `conv`, the article's convolutions; `principal`, an MLP among principal components.
+        encoder_widths, decoder_widths, activation: hidden layers of the networks (of `conv` the channels; it has its own
+            activations).
+        components: of `principal`: how many.
+        frequencies, frequency_scale: of `mlp`: of the waves of z that the decoder also sees, in cycles per unit: number, and
+            standard deviation; 0 is none.
         input_dropout: share of the values of x that are hidden from the encoder in training: it is the encoder that overfits,
             and this keeps it from knowing the training pictures by heart.
-        likelihood: `bernoulli` on grey values in [0, 1]; `gaussian`.
-        sigma, learn_sigma: of `gaussian`: the standard deviation of a pixel, and whether it is learnt from there.
+        likelihood: `bernoulli` on grey values in [0, 1]; `gaussian`, one σ for all pixels;
+            `logistic`, probabilities of the 256 grey values, a scale for each pixel.
+        sigma, learn_sigma: of the latter two: the standard deviation of a pixel, and whether it is learnt from there.
+        posterior: `gaussian`, diagonal; `iaf`, that and an inverse autoregressive flow of `iaf_blocks` steps, each a masked
+            network of width `iaf_width` that also sees a context of `iaf_context` features of x.
+        prior: `standard`; `flow` of `prior_blocks` couplings of width `prior_width`; `vamp` with as many `pseudo_inputs`.
         beta: weight of the KL term; 1 is the ELBO.
         kl_warmup: steps over which that weight rises from 0.
         free_bits: nats of KL in each latent dimension that cost nothing in training.
         importance_samples: k; 1 trains the ELBO, more the tighter bound ln 1/k Σ p(x, z_i)/q(z_i|x) of IWAE.
-        informed_start: whether the encoder begins as a function of departures from the mean picture, decoding begins at that
-            picture, and posteriors begin narrow.
+        start: what training begins from: `random` weights; `mean`, decoding the mean picture, with narrow posteriors; `linear`,
+            of `principal` alone: probabilistic PCA.
         conditional: whether encoder, decoder and with them every density are given the class as well.
 
     Raises:
-        UserError: `conditional` on data without classes.
+        UserError: parts that do not go together; `conditional` on data without classes.
     """
 
     trained_steps: Tensor
@@ -57,34 +66,69 @@ class VAE(GenerativeModel):
         spec: DataSpec,
         *,
         latent: Annotated[int, Field(ge=1, le=4096)] = 2,
+        network: NetworkName = "mlp",
         encoder_widths: Widths = (512, 512),
         decoder_widths: Widths = (512, 512),
         activation: Activation = "silu",
+        components: PositiveInt = 512,
         frequencies: NonNegativeInt = 0,
         frequency_scale: PositiveFloat = 1.0,
         input_dropout: Fraction = 0.0,
         likelihood: LikelihoodName = "bernoulli",
         sigma: PositiveFloat = 0.1,
         learn_sigma: bool = True,
+        posterior: Literal["gaussian", "iaf"] = "gaussian",
+        iaf_blocks: PositiveInt = 4,
+        iaf_width: PositiveInt = 128,
+        iaf_context: PositiveInt = 128,
+        prior: Literal["standard", "flow", "vamp"] = "standard",
+        prior_blocks: PositiveInt = 6,
+        prior_width: PositiveInt = 128,
+        pseudo_inputs: PositiveInt = 100,
         beta: NonNegativeFloat = 1.0,
         kl_warmup: NonNegativeInt = 0,
         free_bits: NonNegativeFloat = 0.0,
         importance_samples: PositiveInt = 1,
-        informed_start: bool = True,
+        start: Literal["random", "mean", "linear"] = "mean",
         conditional: bool = False,
     ) -> None:
         super().__init__()
         self.latent, self.shape = latent, spec.shape
         self.beta, self.kl_warmup, self.free_bits, self.k = beta, kl_warmup, free_bits, importance_samples
-        self.informed_start = informed_start
+        self.start = start
         if conditional and not spec.classes:
             raise UserError("model.conditional=true: the data has no classes")
+        if start == "linear" and (network != "principal" or latent > components):
+            raise UserError("model.start=linear: needs model.network=principal with at least as many components as latents")
+        if prior == "vamp" and (posterior != "gaussian" or conditional):
+            raise UserError("model.prior=vamp: its mixture needs Gaussian posteriors that depend on x alone")
         self.classes = len(spec.classes) if conditional else 0
-        self.encoder = MLPEncoder(spec.shape, encoder_widths, self.classes, activation)
-        self.decoder = MLPDecoder(spec.shape, latent, decoder_widths, self.classes, activation, frequencies, frequency_scale)
         self.dropout = nn.Dropout(input_dropout)
-        self.posterior = GaussianPosterior(self.encoder.features, latent)
-        self.prior = StandardNormal(latent)
+        self.encoder, self.decoder = make_networks(
+            network,
+            spec.shape,
+            latent,
+            self.classes,
+            encoder_widths=encoder_widths,
+            decoder_widths=decoder_widths,
+            activation=activation,
+            frequencies=frequencies,
+            frequency_scale=frequency_scale,
+            components=components,
+        )
+        features = self.encoder.features
+        self.posterior: GaussianPosterior | IAFPosterior = (
+            GaussianPosterior(features, latent)
+            if posterior == "gaussian"
+            else IAFPosterior(features, latent, iaf_blocks, iaf_width, iaf_context)
+        )
+        self.prior: StandardNormal | FlowPrior | VampPrior
+        if prior == "standard":
+            self.prior = StandardNormal(latent)
+        elif prior == "flow":
+            self.prior = FlowPrior(latent, prior_blocks, prior_width)
+        else:
+            self.prior = VampPrior(spec.shape, pseudo_inputs)
         self.likelihood: Likelihood = make_likelihood(likelihood, spec.shape, sigma, learn_sigma)
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
 
@@ -92,10 +136,15 @@ class VAE(GenerativeModel):
 
     def initialise(self, batch: Batch) -> None:
         """Begin near what is known of the data before any training."""
-        if self.informed_start:
-            self.encoder.start_from(batch.x.mean(0))
+        if self.start != "random" or isinstance(self.encoder, PrincipalEncoder):
+            self.encoder.initialise(batch.x)
+        if self.start != "random":
+            self.decoder.initialise(batch.x, self.likelihood.from_mean)
             self.posterior.start_narrow()
-            self.decoder.start_from(self.likelihood.from_mean(batch.x.mean(0)))
+        if self.start == "linear":
+            self.posterior.start_linear(self.encoder.principal.scale[: self.latent], self.encoder.nonlinear)
+        if isinstance(self.prior, VampPrior):
+            self.prior.initialise(batch.x)
 
     def loss(self, batch: Batch) -> Terms:
         """The objective in nats per example, and its parts."""
@@ -116,7 +165,7 @@ class VAE(GenerativeModel):
         terms = {"neg_elbo": reconstruction + kl.sum(), "reconstruction": reconstruction, "kl": kl.sum()}
         if self.k > 1:
             return {"loss": -drawn.log_evidence().mean(), **terms}
-        return {"loss": reconstruction + weight * kl.clamp(min=free_bits).sum(), **terms}
+        return {"loss": reconstruction + weight * kl.clamp(min=free_bits * self.latent / len(kl)).sum(), **terms}
 
     def _kl(self, parameters: Tensor, drawn: Importance) -> Tensor:
         """KL(q ‖ p) in nats, of each latent dimension where it is known in closed form, else in all, from the samples."""
@@ -140,7 +189,7 @@ class VAE(GenerativeModel):
         drawn = self.posterior.draw(self.infer(x, label) if parameters is None else parameters, k)
         raw = self._raw(drawn.z.flatten(0, 1), None if label is None else label.repeat(k))
         log_likelihood = self.likelihood.log_prob(x, raw.unflatten(0, (k, len(x))))
-        return Importance(drawn.z, log_likelihood, self.prior.log_prob(drawn.z), drawn.log_prob)
+        return Importance(drawn.z, log_likelihood, self.prior.log_prob(drawn.z, self._pseudo()), drawn.log_prob)
 
     def encode(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """The latent point that stands for each example, (n, latent)."""
@@ -163,7 +212,11 @@ class VAE(GenerativeModel):
         """Means of p(x|z) for z ~ p(z), (n, *shape); a conditional model takes the classes in turn unless told."""
         if self.classes and label is None:
             label = torch.arange(n, device=self.trained_steps.device) % self.classes
-        return self.decode(self.prior.sample(n), label)
+        return self.decode(self.prior.sample(n, self._pseudo()), label)
+
+    def _pseudo(self) -> Tensor | None:
+        """The parameters of the pseudo-inputs' posteriors, for a VampPrior."""
+        return self.infer(self.prior.inputs) if isinstance(self.prior, VampPrior) else None
 
     def _raw(self, z: Tensor, label: Tensor | None) -> Tensor:
         return self.decoder(z, self._condition(label, len(z), z.device))

@@ -1,7 +1,7 @@
 """Fully connected encoders and decoders: examples of any shape ↔ features."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import torch
@@ -29,9 +29,10 @@ class MLPEncoder(nn.Module):
         return self.rest(self.first(torch.cat([x.flatten(1), c], dim=1)))
 
     @torch.no_grad()
-    def start_from(self, mean: Tensor) -> None:
-        """Let the first layer begin as a function of x − mean, (*shape)."""
-        self.first.bias.sub_(self.first.weight[:, : mean.numel()] @ mean.flatten())
+    def initialise(self, x: Tensor) -> None:
+        """Let the first layer begin as a function of departures from the mean of the examples x."""
+        mean = x.mean(0).flatten()
+        self.first.bias.sub_(self.first.weight[:, : len(mean)] @ mean)
 
 
 class MLPDecoder(nn.Module):
@@ -62,6 +63,6 @@ class MLPDecoder(nn.Module):
         return self.net(torch.cat([z, *waves, c], dim=1)).unflatten(1, self.shape)
 
     @torch.no_grad()
-    def start_from(self, raw: Tensor) -> None:
-        """Let the output begin as (small departures from) `raw`, (*shape)."""
-        self.net[-1].bias.copy_(raw.flatten())  # type: ignore[operator,union-attr]
+    def initialise(self, x: Tensor, from_mean: Callable[[Tensor], Tensor]) -> None:
+        """Let the output begin at the mean of the examples x; `from_mean` gives the output that has a mean."""
+        self.net[-1].bias.copy_(from_mean(x.mean(0)).flatten())  # type: ignore[operator,union-attr]

@@ -18,12 +18,14 @@ from genexp.studies.latent import (
     anomaly_numbers,
     latent_points,
     likelihood_numbers,
+    reconstruction_numbers,
     representation_numbers,
     scores,
     test_part,
 )
 from genexp.studies.latent_pictures import draw_latent
 from genexp.studies.pictures import draw_pictures
+from genexp.studies.samples import sample_numbers
 
 WATCHED = 2_000  # held-out pictures whose way through the latent plane is filmed
 
@@ -69,6 +71,7 @@ class ImageStudy(Study):
             test = test_part(subject).batch()
             found = scores(subject, test)
             evaluation.metrics |= likelihood_numbers(subject, test, found)
+            evaluation.metrics |= reconstruction_numbers(subject, test, found)
             latents = {"train": latent_points(subject, subject.data.train), "test": latent_points(subject, test_part(subject))}
             evaluation.metrics |= representation_numbers(subject, latents["train"], latents["test"])
             with torch.enable_grad():
@@ -78,6 +81,7 @@ class ImageStudy(Study):
             evaluation.metrics |= anomaly_numbers(found, others)
             shown = "neg_elbo" if isinstance(subject.model, HasPosterior) else "quadrature_nll"
             evaluation.scores = {"test": found[shown]} | {name: other[shown] for name, other in others.items()}
+        evaluation.metrics |= sample_numbers(subject, torch.from_numpy(evaluation.samples["samples"]))
         return evaluation
 
     def draw(self, evaluation: Evaluation, folder: RunFolder) -> None:

@@ -1,5 +1,6 @@
 """The numbers of a latent-variable model on the test pictures."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,13 +8,17 @@ import torch
 
 from genexp.data.base import Batch
 from genexp.data.images import ImageData, ImageSet
+from genexp.latent.likelihoods import Bernoulli, Gaussian
 from genexp.metrics.classify import auroc, knn_accuracy, linear_accuracy
-from genexp.metrics.latent import active_units, bounds, encode_all, fitted_posteriors, quadrature_nll
+from genexp.metrics.latent import active_units, bounds, encode_all, fitted_posteriors, quadrature_nll, squared_error
+from genexp.metrics.linear import fit_ppca
+from genexp.metrics.samples import nearest_distance
 from genexp.models.base import HasLatent, HasPosterior
 from genexp.seeds import seed_for, seeded
 from genexp.studies.base import Metric, Subject
 
 Scores = dict[str, np.ndarray]
+MOST = 2_000  # training pictures, times four, that a baseline is fitted to
 
 
 def scores(subject: Subject, batch: Batch) -> Scores:
@@ -55,6 +60,40 @@ def likelihood_numbers(subject: Subject, batch: Batch, found: Scores) -> dict[st
         baseline = -float(model.likelihood.log_prob(batch.x, blind).mean())
         metrics |= {f"baseline/{name}": baseline for name in ("neg_elbo", "quadrature_nll") if name in found}
     return metrics
+
+
+def reconstruction_numbers(subject: Subject, batch: Batch, found: Scores) -> dict[str, Metric]:
+    """Of models whose pixels have a σ: squared error, the article's loss, bits per dimension; and what needs no learning.
+
+    `article_loss` is squared error + ½ KL whatever the model was trained on. Its `baseline` is the best linear VAE of as many
+    latent dimensions on that objective; of `squared_error`, coding by the nearest training picture; of `bits_per_dim`,
+    probabilistic PCA with fitted σ.
+    """
+    model, data, size = subject.model, subject.data, batch.x[0].numel()
+    if isinstance(model.likelihood, Bernoulli):
+        return {}
+    metrics: dict[str, Metric] = {}
+    with seeded(seed_for(subject.settings.seed, "bits"), subject.device), torch.autocast(subject.device.type, enabled=False):
+        error = squared_error(model, batch)
+        metrics["squared_error"] = error
+        if "kl" in found:
+            metrics["article_loss"] = error + 0.5 * float(found["kl"].mean())
+            bytes_ = dequantised(batch) if isinstance(model.likelihood, Gaussian) else batch
+            nats = bounds(model, bytes_, 8).neg_elbo.double().mean()
+            metrics["bits_per_dim"] = model.likelihood.bits_per_dim(float(nats), size)
+        train, test = data.train[: 4 * MOST].batch().x.flatten(1), batch.x.flatten(1)
+        linear = fit_ppca(train, model.latent, noise=0.25)  # SE + ½ KL = −2σ²·ELBO + constant for σ² = ¼
+        metrics["baseline/article_loss"] = float(-0.5 * linear.log_prob(test).mean()) - 0.25 * size * math.log(2 * math.pi * 0.25)
+        metrics["baseline/squared_error"] = float(nearest_distance(test, train).mean())
+        fitted = fit_ppca(train, min(256, len(train) // 2))
+        nats = -fitted.log_prob(dequantised(batch).x.flatten(1)).mean()
+        metrics["baseline/bits_per_dim"] = float(nats) / size / math.log(2) + 8
+    return metrics
+
+
+def dequantised(batch: Batch) -> Batch:
+    """Bytes k as numbers spread evenly over their bins, (k + u)/256: what a density of bytes is measured on."""
+    return Batch((255 * batch.x + torch.rand_like(batch.x)) / 256, batch.label)
 
 
 def representation_numbers(subject: Subject, train: torch.Tensor, test: torch.Tensor) -> dict[str, Metric]:
@@ -100,5 +139,5 @@ def test_part(subject: Subject) -> ImageSet:
 
 def latent_points(subject: Subject, pictures: ImageSet) -> torch.Tensor:
     """Where the model puts pictures, (n, latent), on the CPU; bytes become floats a part at a time."""
-    parts = range(0, len(pictures), 4096)
-    return torch.cat([encode_all(subject.model, pictures[start : start + 4096].batch()) for start in parts])
+    parts = range(0, len(pictures), 512)
+    return torch.cat([encode_all(subject.model, pictures[start : start + 512].batch()) for start in parts])

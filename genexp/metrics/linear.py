@@ -1,0 +1,53 @@
+"""What can be had without any learning: probabilistic PCA, which is the best linear VAE, in closed form.
+
+    p(x) = N(mean, WWᵀ + σ²I),   W = U (Λ − σ²)^½,   σ² = mean of the eigenvalues left out, where it is not given.
+
+Sources: Tipping & Bishop, Probabilistic Principal Component Analysis (1999); Lucas et al., Don't Blame the ELBO! (2019).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ProbabilisticPCA:
+    """Mean (d,), directions (d, latent), their variances (latent,) and the noise's σ²."""
+
+    mean: Tensor
+    directions: Tensor
+    variances: Tensor
+    noise: float
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """ln p(x) in nats, (n, d) → (n,)."""
+        centred = (x - self.mean).double()
+        inside = centred @ self.directions.double()
+        outside = centred.square().sum(1) - inside.square().sum(1)
+        size = x.shape[1]
+        log_det = self.variances.double().log().sum() + (size - len(self.variances)) * math.log(self.noise)
+        mahalanobis = (inside.square() / self.variances).sum(1) + outside / self.noise
+        return -0.5 * (mahalanobis + log_det + size * math.log(2 * math.pi))
+
+
+def fit_ppca(x: Tensor, latent: int, noise: float | None = None) -> ProbabilisticPCA:
+    """Maximum likelihood on examples x (n, d) with a given number of directions and, where given, noise σ²."""
+    mean = x.mean(0)
+    centred = x - mean
+    if len(x) <= x.shape[1]:
+        values, vectors = torch.linalg.eigh((centred @ centred.T).double())
+        order = values.argsort(descending=True)
+        values = values[order].clamp(min=0)
+        latent = min(latent, len(x) - 1)
+        directions = centred.T @ vectors[:, order[:latent]].to(x.dtype) / values[:latent].clamp(min=1e-9).sqrt()
+    else:
+        values, vectors = torch.linalg.eigh((centred.T @ centred).double())
+        order = values.argsort(descending=True)
+        values, latent = values[order].clamp(min=0), min(latent, x.shape[1] - 1)
+        directions = vectors[:, order[:latent]]
+    variances = values / len(x)
+    left = float(variances[latent:].sum()) / (x.shape[1] - latent)
+    sigma2 = max(left, 1e-9) if noise is None else noise
+    return ProbabilisticPCA(mean, directions.to(x.dtype), variances[:latent].clamp(min=sigma2), sigma2)
