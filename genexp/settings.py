@@ -89,6 +89,7 @@ class FigureSettings(Strict):
     log_density_side: Annotated[int, Field(ge=2, le=1000)] = 80
     manifold_side: Annotated[int, Field(ge=2, le=100)] = 20
     pair: tuple[NonNegativeInt, NonNegativeInt] | None = None
+    between: tuple[str, str] | None = None
     gif: bool = True
     gif_points: PositiveInt = 10_000
     gif_frames: Annotated[int, Field(ge=2, le=1000)] = 51

@@ -14,7 +14,7 @@ from genexp.interrupts import Interrupts
 from genexp.models.base import GenerativeModel
 from genexp.progress import Reporter
 from genexp.schedule import schedule
-from genexp.seeds import seed_for
+from genexp.seeds import seed_for, seeded
 from genexp.settings import TrainerSettings
 from genexp.training import Position, Training
 from genexp.validation import Watch, heldout_batch
@@ -100,6 +100,10 @@ def fit(
             training.evaluate(heldout, position.seconds)
         training.save()
 
-    model.load_state_dict(checkpoint.load(folder.checkpoints / "best.pt", device)["model"])
+    best = checkpoint.load(folder.checkpoints / "best.pt", device)
+    model.load_state_dict(best["model"])
     model.eval()
+    with seeded(seed_for(seed, "conclusion"), device):
+        model.conclude(data.examples(INITIAL_EXAMPLES, seed_for(seed, "last look")))
+    checkpoint.save(folder.checkpoints / "best.pt", {**best, "model": model.state_dict()})
     return position

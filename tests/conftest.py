@@ -6,8 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from genexp.config import compose
 from genexp.data.cells import UniformCells
+from genexp.data.drawn_fruit import draw_fruit
+from genexp.data.fruit import CLASSES
 from genexp.data.glyphs import draw_glyphs
 
 TINY = [
@@ -36,6 +40,12 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for part, repeats in (("train", 18), ("t10k", 1)):
             write_idx(root / name / "raw" / f"{part}-images-idx3-ubyte", glyphs.x[:, 0].repeat(repeats, 1, 1).numpy())
             write_idx(root / name / "raw" / f"{part}-labels-idx1-ubyte", glyphs.label.repeat(repeats).numpy().astype(np.uint8))
+    for part, count in (("train", 60), ("test", 6)):
+        fruit = draw_fruit(count, 100, (count,))
+        for index, (x, label) in enumerate(zip(fruit.x, fruit.label.tolist(), strict=True)):
+            path = root / "fruit" / part / CLASSES[label] / f"Fruit_{index}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(x.permute(1, 2, 0).numpy()).save(path)
     return root
 
 
@@ -49,6 +59,17 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     header = (0x0800 + array.ndim).to_bytes(4, "big") + b"".join(size.to_bytes(4, "big") for size in array.shape)
     path.write_bytes(header + array.astype(np.uint8).tobytes())
+
+
+def small_parts(experiment: str) -> list[str]:
+    """Overrides that make the data and the network of one experiment small."""
+    settings = compose([f"experiment={experiment}"]).settings
+    words = []
+    if settings.dataset["name"] in ("glyphs", "drawn_fruit"):
+        words += ["dataset.count=120", "dataset.validation=30", "dataset.test=30"]
+    if settings.model.get("network") == "principal":
+        words += ["model.components=12", "model.latent=4"]
+    return words
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from PIL import Image
 
 from genexp import checkpoint
 from genexp.catalogue import entries
+from tests.conftest import small_parts
 
 PICTURES = {"samples.png", "density.png", "log_density.png", "loss.png", "velocity.png", "flow.gif"}
 
@@ -31,7 +32,7 @@ def read(run: Path, name: str) -> dict:
 
 @pytest.mark.parametrize("experiment", [*entries("experiments")])
 def test_every_experiment_runs_two_steps(genexp, tiny: list[str], tmp_path: Path, experiment: str) -> None:
-    code, out, err = genexp("run", f"experiment={experiment}", *tiny)
+    code, out, err = genexp("run", f"experiment={experiment}", *small_parts(experiment), *tiny)
     assert code == 0, err
     run = only_run(tmp_path)
     assert run.parent == tmp_path / "outputs" / experiment

@@ -19,7 +19,7 @@ from genexp.latent.likelihoods import Bernoulli, Gaussian
 from genexp.latent.paths import four_corners, linear, spherical
 from genexp.latent.posteriors import GaussianPosterior
 from genexp.latent.priors import StandardNormal
-from genexp.metrics.classify import auroc, knn_accuracy, linear_accuracy
+from genexp.metrics.classify import auroc, confusion_counts, knn_classes, linear_classes
 from genexp.metrics.latent import active_units, bounds, fitted_posteriors, lattice, quadrature_nll
 from genexp.models.lattice_decoder import LatticeDecoder
 from genexp.models.vae import VAE
@@ -315,6 +315,14 @@ def test_four_corners_are_at_the_corners() -> None:
     assert torch.allclose(square[0, 3], (z[0] + z[1]) / math.sqrt(2), atol=1e-6)
 
 
+def knn_accuracy(train, train_label, test, test_label) -> float:
+    return float((knn_classes(train, train_label, test) == test_label).mean())
+
+
+def linear_accuracy(train, train_label, test, test_label) -> float:
+    return float((linear_classes(train, train_label, test) == test_label).mean())
+
+
 def test_classifiers_and_scores_tell_what_can_be_told() -> None:
     random = np.random.default_rng(0)
     label = np.arange(400) % 2
@@ -334,6 +342,8 @@ def test_classifiers_and_scores_tell_what_can_be_told() -> None:
     assert auroc(np.array([1.0, 2, 3]), np.array([4.0, 5])) == 1
     assert auroc(np.array([1.0, 2, 3]), np.array([0.0])) == 0
     assert auroc(np.array([1.0, 3]), np.array([2.0])) == 0.5
+    counts = confusion_counts(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 0]), 3)
+    assert counts.tolist() == [[1, 1, 0], [0, 1, 0], [2, 0, 0]]
     assert active_units(torch.stack([torch.randn(500), 0.01 * torch.randn(500)], 1)) == 1
 
 

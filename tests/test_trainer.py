@@ -45,6 +45,8 @@ class Normal:
     def first_look(self, size: int, seed: int) -> Batch:
         return self.train_stream(size, seed).next()
 
+    examples = first_look
+
     def heldout(self, size: int, seed: int) -> Batch:
         return Batch(self.sample(size, torch.Generator().manual_seed(seed)))
 

@@ -49,6 +49,8 @@ class Dataset(Protocol):
 
     def first_look(self, size: int, seed: int) -> Batch: ...
 
+    def examples(self, size: int, seed: int) -> Batch: ...
+
     def heldout(self, size: int, seed: int) -> Batch: ...
 
 
@@ -79,6 +81,11 @@ class FreshData:
         return FreshStream(self, batch_size, seed)
 
     def first_look(self, size: int, seed: int) -> Batch:
+        """Training data as a model will see it, for what is measured before the first step."""
+        return self.train_stream(size, seed).next()
+
+    def examples(self, size: int, seed: int) -> Batch:
+        """Training data as it is, for what is fitted after the last step."""
         return self.train_stream(size, seed).next()
 
     def heldout(self, size: int, seed: int) -> Batch:

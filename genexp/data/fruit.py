@@ -15,7 +15,7 @@ from genexp.errors import UserError
 from genexp.registry import datasets
 
 CLASSES = ("apples", "bananas", "kiwis")
-BLOCK, GUARD = 10, 6  # frames held out together; and frames dropped about them, three on either side
+BLOCK, GUARD = 10, 6  # frames held out together; and nearest frames dropped with each of them: three on either side
 TEST_BLOCKS, VALIDATION_BLOCKS = 6, 3  # in each class
 
 
@@ -25,7 +25,7 @@ class Fruit(ImageData):
 
     On a turntable every frame has near-identical neighbours, so frames held out one by one measure nothing. The file numbers
     do not tell the neighbours: they are in no order (frames n and n+1 differ as much as any two). So a block is found by
-    looking: a frame and the nine most like it are held out together, and the next six, its guard, are dropped.
+    looking: a frame and the nine most like it are held out together, and the six most like each of these are dropped.
 
     Args:
         data_dir: where the data sets of the user lie.
@@ -113,18 +113,20 @@ def hold_out_blocks(pictures: ImageSet, numbers: Tensor | None = None) -> tuple[
 def find_blocks(x: Tensor, count: int) -> tuple[list[Tensor], Tensor]:
     """`count` blocks of like rows of x (n, d), and the rows that are neither in a block nor in a guard.
 
-    Each block is a random row and the BLOCK − 1 nearest to it; the GUARD next nearest guard it. (Fewer where rows are few.)
+    Each block is a random row and the BLOCK − 1 free rows nearest to it; the GUARD rows nearest to each of these are dropped.
+    (Smaller ones where there are few rows.)
     """
     distances = torch.cdist(x, x)
     generator = torch.Generator().manual_seed(0)
-    free = torch.ones(len(x), dtype=torch.bool)
-    share = min(1.0, len(x) / (3 * count * (BLOCK + GUARD)))  # of the usual sizes: a third of the rows at most
+    share = min(1.0, len(x) / (3 * count * (BLOCK + GUARD)))  # so that a third of the rows is lost at most
     block_size, guard_size = max(1, int(share * BLOCK)), int(share * GUARD)
-    blocks = []
+    free = torch.ones(len(x), dtype=torch.bool)
+    blocks: list[Tensor] = []
     for _ in range(count):
         candidates = free.nonzero()[:, 0]
         anchor = candidates[torch.randint(len(candidates), (), generator=generator)]
-        near = candidates[distances[anchor, candidates].argsort()]
-        blocks.append(near[:block_size])
-        free[near[: block_size + guard_size]] = False
+        block = candidates[distances[anchor, candidates].argsort()[:block_size]]
+        free[distances[block].argsort(dim=1)[:, : guard_size + 1]] = False  # the nearest of all is the row itself
+        free[block] = False
+        blocks.append(block)
     return blocks, free.nonzero()[:, 0]

@@ -67,6 +67,10 @@ class ImageData:
         labels = [batch.label for batch in batches if batch.label is not None]
         return Batch(torch.cat([batch.x for batch in batches])[:size], torch.cat(labels)[:size] if labels else None)
 
+    def examples(self, size: int, seed: int) -> Batch:
+        """Training pictures as they are, `size` at most."""
+        return EpochStream(self.train.x, self.train.label, size, seed).next()
+
     def heldout(self, size: int, seed: int) -> Batch:
         """The first `size` pictures of the validation part."""
         return self.validation[:size].batch()

@@ -1,6 +1,7 @@
 """Priors p(z). `pseudo` are the parameters of the posteriors of pseudo-inputs, which only a VampPrior has."""
 
 import math
+import warnings
 
 import torch
 from torch import Tensor, nn
@@ -86,3 +87,56 @@ class VampPrior(nn.Module):
         assert pseudo is not None
         mean, log_variance = pseudo[torch.randint(len(pseudo), (n,), device=pseudo.device)].chunk(2, dim=-1)
         return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+
+
+class MixturePrior(nn.Module):
+    """N(0, I) in training; then, once, the mixture of Gaussians that fits the training posteriors best (by EM).
+
+        p(z) = Σ_k w_k N(z; μ_k, Σ_k),   maximising E_q[ln p(z)], and with it the ELBO, over the prior alone.
+
+    Source: Ghosh et al., From Variational to Deterministic Autoencoders (2020), section 4.
+    """
+
+    weights: Tensor
+    means: Tensor
+    factors: Tensor
+    fitted: Tensor
+
+    def __init__(self, latent: int, components: int) -> None:
+        super().__init__()
+        self.components = components
+        self.register_buffer("weights", torch.full((components,), 1 / components))
+        self.register_buffer("means", torch.zeros(components, latent))
+        self.register_buffer("factors", torch.eye(latent).repeat(components, 1, 1))  # A_k with A_k A_kᵀ = Σ_k⁻¹
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def fit(self, z: Tensor, seed: int = 0) -> None:
+        """Expectation maximisation by scikit-learn on posterior samples z (n, latent); fewer components where n is small."""
+        from sklearn.mixture import GaussianMixture
+
+        components = max(1, min(self.components, len(z) // 10))
+        reg = 1e-3 * float(z.var(0).mean())
+        mixture = GaussianMixture(components, reg_covar=reg, random_state=seed, max_iter=50, tol=1e-2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # 50 iterations are enough, converged or not
+            mixture.fit(z.double().cpu().numpy())
+        self.weights.zero_()
+        for buffer, values in (
+            (self.weights, mixture.weights_),
+            (self.means, mixture.means_),
+            (self.factors, mixture.precisions_cholesky_),
+        ):
+            buffer[:components] = torch.as_tensor(values, dtype=buffer.dtype)
+        self.fitted.fill_(True)
+
+    def log_prob(self, z: Tensor, pseudo: Tensor | None = None) -> Tensor:
+        flat = z.reshape(-1, z.shape[-1])
+        whitened = torch.einsum("nki,kij->nkj", flat[:, None] - self.means, self.factors)
+        log_det = self.factors.diagonal(dim1=1, dim2=2).log().sum(1)
+        log_components = log_det - 0.5 * (whitened.square().sum(2) + z.shape[-1] * math.log(2 * math.pi))
+        return (log_components + self.weights.log()).logsumexp(1).view(z.shape[:-1])
+
+    def sample(self, n: int, pseudo: Tensor | None = None) -> Tensor:
+        k = self.weights.multinomial(n, replacement=True)
+        noise = torch.randn(n, self.means.shape[1], 1, device=k.device)
+        return self.means[k] + torch.linalg.solve_triangular(self.factors[k].mT, noise, upper=False)[:, :, 0]

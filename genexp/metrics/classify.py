@@ -3,22 +3,25 @@
 import numpy as np
 
 
-def knn_accuracy(train: np.ndarray, train_label: np.ndarray, test: np.ndarray, test_label: np.ndarray, k: int = 10) -> float:
-    """The share of test points (n, d) whose class is that of most of their k nearest training points."""
+def knn_classes(train: np.ndarray, train_label: np.ndarray, test: np.ndarray, k: int = 10) -> np.ndarray:
+    """The class of most of the k training points (n, d) nearest to each test point (m, d), (m,)."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    model = KNeighborsClassifier(min(k, len(train))).fit(train, train_label)
-    return float(model.score(test, test_label))
+    return KNeighborsClassifier(min(k, len(train))).fit(train, train_label).predict(test)
 
 
-def linear_accuracy(train: np.ndarray, train_label: np.ndarray, test: np.ndarray, test_label: np.ndarray) -> float:
-    """The share of test points (n, d) whose class a multinomial logistic regression on the training points gives."""
+def linear_classes(train: np.ndarray, train_label: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """The class that a multinomial logistic regression on the training points (n, d) gives each test point (m, d), (m,)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train, train_label)
-    return float(model.score(test, test_label))
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train, train_label).predict(test)
+
+
+def confusion_counts(truth: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray:
+    """How often class i (rows) was taken for class j (columns), (classes, classes)."""
+    return np.bincount(truth * classes + guess, minlength=classes**2).reshape(classes, classes)
 
 
 def auroc(usual: np.ndarray, other: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """Numbers of latent-variable models, p(x) = ∫ p(x|z) p(z) dz. Likelihoods in nats per example."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -68,15 +69,18 @@ def lattice(side: int, spread: float, device: torch.device) -> tuple[Tensor, Ten
 
 
 @torch.no_grad()
-def squared_error(model: HasLatent, batch: Batch, draws: int = 8) -> float:
-    """E_q |x − E[x|z]|², summed over the example and averaged over examples and posterior samples."""
-    total = 0.0
-    size = max(1, _VALUES // batch.x[0].numel())
+def squared_error(model: HasPosterior, batch: Batch, draws: int = 8) -> tuple[float, float]:
+    """E_q |x − E[x|z]|², summed over an example, and KL(q(z|x) ‖ N(0, I)) in nats; averaged over examples and `draws` samples."""
+    error, kl = 0.0, 0.0
+    size = max(1, _VALUES // batch.x[0].numel() // draws)
     for start in range(0, len(batch.x), size):
         x, label = batch.x[start : start + size], None if batch.label is None else batch.label[start : start + size]
-        for _ in range(draws):
-            total += float((x - model.decode(model.draw_posterior(x, label), label)).square().sum())
-    return total / draws / len(batch.x)
+        drawn = model.importance(x, label, draws)
+        decoded = model.decode(drawn.z.flatten(0, 1), None if label is None else label.repeat(draws))
+        error += float((x - decoded.unflatten(0, (draws, len(x)))).square().sum())
+        log_standard = -0.5 * (drawn.z.square() + math.log(2 * math.pi)).sum(-1)
+        kl += float((drawn.log_posterior - log_standard).sum())
+    return error / draws / len(batch.x), kl / draws / len(batch.x)
 
 
 @torch.no_grad()

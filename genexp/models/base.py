@@ -20,6 +20,9 @@ class GenerativeModel(nn.Module):
     def initialise(self, batch: Batch) -> None:
         """Look at some training data once, before the first step. Most models need not."""
 
+    def conclude(self, batch: Batch) -> None:
+        """Look at some training data once, after the last step, for what is fitted at one go. Most models need not."""
+
     def loss(self, batch: Batch) -> Terms:
         """The training objective under "loss", and any terms of it worth logging. Scalars."""
         raise NotImplementedError
@@ -100,5 +103,7 @@ class HasPosterior(Protocol):
     """A latent-variable model with an approximate posterior q(z|x), given by parameters that `infer` finds."""
 
     def infer(self, x: Tensor, label: Tensor | None = None) -> Tensor: ...
+
+    def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor: ...
 
     def importance(self, x: Tensor, label: Tensor | None, k: int, parameters: Tensor | None = None) -> Importance: ...

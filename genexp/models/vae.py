@@ -17,7 +17,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.likelihoods import Likelihood, LikelihoodName, make_likelihood
 from genexp.latent.posteriors import GaussianPosterior, IAFPosterior
-from genexp.latent.priors import FlowPrior, StandardNormal, VampPrior
+from genexp.latent.priors import FlowPrior, MixturePrior, StandardNormal, VampPrior
 from genexp.models.base import GenerativeModel, Importance, Terms
 from genexp.nn.mlp import Activation
 from genexp.nn.networks import NetworkName, make_networks
@@ -45,8 +45,11 @@ class VAE(GenerativeModel):
             `logistic`, probabilities of the 256 grey values, a scale for each pixel.
         sigma, learn_sigma: of the latter two: the standard deviation of a pixel, and whether it is learnt from there.
         posterior: `gaussian`, diagonal; `iaf`, that and an inverse autoregressive flow of `iaf_blocks` steps, each a masked
-            network of width `iaf_width` that also sees a context of `iaf_context` features of x.
-        prior: `standard`; `flow` of `prior_blocks` couplings of width `prior_width`; `vamp` with as many `pseudo_inputs`.
+            network of width `iaf_width` that also sees a context of `iaf_context` features of x, by `iaf_library`.
+        prior: `standard`; `flow` of `prior_blocks` couplings of width `prior_width`; `vamp` with as many `pseudo_inputs`;
+            `mixture`: standard in training, and then `prior_components` Gaussians fitted to the training posteriors.
+        sampling: where z comes from: `prior`; or, for `iaf`, `through_flow`: N(0, I) pushed through the posterior's flow with a
+            zero context. That is what the seminar's article did, and it is wrong: the prior is on the flow's far side.
         beta: weight of the KL term; 1 is the ELBO.
         kl_warmup: steps over which that weight rises from 0.
         free_bits: nats of KL in each latent dimension that cost nothing in training.
@@ -81,10 +84,13 @@ class VAE(GenerativeModel):
         iaf_blocks: PositiveInt = 4,
         iaf_width: PositiveInt = 128,
         iaf_context: PositiveInt = 128,
-        prior: Literal["standard", "flow", "vamp"] = "standard",
+        iaf_library: Literal["ours", "nflows"] = "ours",
+        prior: Literal["standard", "flow", "vamp", "mixture"] = "standard",
         prior_blocks: PositiveInt = 6,
         prior_width: PositiveInt = 128,
         pseudo_inputs: PositiveInt = 100,
+        prior_components: PositiveInt = 50,
+        sampling: Literal["prior", "through_flow"] = "prior",
         beta: NonNegativeFloat = 1.0,
         kl_warmup: NonNegativeInt = 0,
         free_bits: NonNegativeFloat = 0.0,
@@ -95,11 +101,13 @@ class VAE(GenerativeModel):
         super().__init__()
         self.latent, self.shape = latent, spec.shape
         self.beta, self.kl_warmup, self.free_bits, self.k = beta, kl_warmup, free_bits, importance_samples
-        self.start = start
+        self.start, self.sampling = start, sampling
         if conditional and not spec.classes:
             raise UserError("model.conditional=true: the data has no classes")
         if start == "linear" and (network != "principal" or latent > components):
             raise UserError("model.start=linear: needs model.network=principal with at least as many components as latents")
+        if sampling == "through_flow" and posterior != "iaf":
+            raise UserError("model.sampling=through_flow: only model.posterior=iaf has a flow to go through")
         if prior == "vamp" and (posterior != "gaussian" or conditional):
             raise UserError("model.prior=vamp: its mixture needs Gaussian posteriors that depend on x alone")
         self.classes = len(spec.classes) if conditional else 0
@@ -120,15 +128,17 @@ class VAE(GenerativeModel):
         self.posterior: GaussianPosterior | IAFPosterior = (
             GaussianPosterior(features, latent)
             if posterior == "gaussian"
-            else IAFPosterior(features, latent, iaf_blocks, iaf_width, iaf_context)
+            else IAFPosterior(features, latent, iaf_blocks, iaf_width, iaf_context, iaf_library)
         )
-        self.prior: StandardNormal | FlowPrior | VampPrior
+        self.prior: StandardNormal | FlowPrior | VampPrior | MixturePrior
         if prior == "standard":
             self.prior = StandardNormal(latent)
         elif prior == "flow":
             self.prior = FlowPrior(latent, prior_blocks, prior_width)
-        else:
+        elif prior == "vamp":
             self.prior = VampPrior(spec.shape, pseudo_inputs)
+        else:
+            self.prior = MixturePrior(latent, prior_components)
         self.likelihood: Likelihood = make_likelihood(likelihood, spec.shape, sigma, learn_sigma)
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
 
@@ -145,6 +155,14 @@ class VAE(GenerativeModel):
             self.posterior.start_linear(self.encoder.principal.scale[: self.latent], self.encoder.nonlinear)
         if isinstance(self.prior, VampPrior):
             self.prior.initialise(batch.x)
+
+    @torch.no_grad()
+    def conclude(self, batch: Batch) -> None:
+        """Fit a mixture prior to samples of the training posteriors, four of each picture."""
+        if isinstance(self.prior, MixturePrior):
+            labels = [None] * len(batch.x) if batch.label is None else batch.label.split(512)
+            parts = zip(batch.x.split(512), labels, strict=False)
+            self.prior.fit(torch.cat([self.posterior.draw(self.infer(x, label), 4).z.flatten(0, 1) for x, label in parts]))
 
     def loss(self, batch: Batch) -> Terms:
         """The objective in nats per example, and its parts."""
@@ -169,14 +187,18 @@ class VAE(GenerativeModel):
 
     def _kl(self, parameters: Tensor, drawn: Importance) -> Tensor:
         """KL(q ‖ p) in nats, of each latent dimension where it is known in closed form, else in all, from the samples."""
-        if isinstance(self.posterior, GaussianPosterior) and isinstance(self.prior, StandardNormal):
+        if isinstance(self.posterior, GaussianPosterior) and self._prior_is_standard:
             return self.posterior.kl_to_standard(parameters).mean(0)
         return (drawn.log_posterior - drawn.log_prior).mean()[None]
 
     @property
     def standard_prior(self) -> bool:
         """Whether p(z) = N(0, I) and p(x|z) depends on z alone."""
-        return isinstance(self.prior, StandardNormal) and not self.classes
+        return self._prior_is_standard and not self.classes
+
+    @property
+    def _prior_is_standard(self) -> bool:
+        return isinstance(self.prior, StandardNormal) or (isinstance(self.prior, MixturePrior) and not self.prior.fitted)
 
     # --- the model -------------------------------------------------------------------------------------------
 
@@ -212,7 +234,16 @@ class VAE(GenerativeModel):
         """Means of p(x|z) for z ~ p(z), (n, *shape); a conditional model takes the classes in turn unless told."""
         if self.classes and label is None:
             label = torch.arange(n, device=self.trained_steps.device) % self.classes
-        return self.decode(self.prior.sample(n, self._pseudo()), label)
+        return self.decode(self.sample_latent(n, self.sampling), label)
+
+    @torch.no_grad()
+    def sample_latent(self, n: int, sampling: str = "prior") -> Tensor:
+        """n latent points, (n, latent), from where `sampling` says."""
+        if sampling == "through_flow":
+            assert isinstance(self.posterior, IAFPosterior)
+            context = torch.zeros(n, self.posterior.context_size, device=self.trained_steps.device)
+            return self.posterior.push(torch.randn(n, self.latent, device=context.device), context)[0]
+        return self.prior.sample(n, self._pseudo())
 
     def _pseudo(self) -> Tensor | None:
         """The parameters of the pseudo-inputs' posteriors, for a VampPrior."""

@@ -13,17 +13,18 @@ from genexp.figures.images import sheet
 from genexp.models.base import GenerativeModel, HasLatent, HasPosterior
 from genexp.registry import datasets, studies
 from genexp.studies.base import Evaluation, Study, Subject, draw_samples
+from genexp.studies.class_pictures import draw_classes
+from genexp.studies.classes import classify
 from genexp.studies.latent import (
     amortization_gap,
     anomaly_numbers,
     latent_points,
     likelihood_numbers,
     reconstruction_numbers,
-    representation_numbers,
     scores,
     test_part,
 )
-from genexp.studies.latent_pictures import draw_latent
+from genexp.studies.latent_pictures import check_endpoints, draw_latent
 from genexp.studies.pictures import draw_pictures
 from genexp.studies.samples import sample_numbers
 
@@ -39,6 +40,7 @@ class ImageStudy(Study):
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         self.snapshots: list[tuple[int, torch.Tensor]] = []
+        check_endpoints(subject.data, subject.settings)
         self.strangers: dict[str, Any] = {}
         for name in subject.settings.evaluation.anomalies:
             data = datasets.build({"name": name}, Path(subject.settings.data_dir))
@@ -72,11 +74,14 @@ class ImageStudy(Study):
             found = scores(subject, test)
             evaluation.metrics |= likelihood_numbers(subject, test, found)
             evaluation.metrics |= reconstruction_numbers(subject, test, found)
-            latents = {"train": latent_points(subject, subject.data.train), "test": latent_points(subject, test_part(subject))}
-            evaluation.metrics |= representation_numbers(subject, latents["train"], latents["test"])
+            latent = latent_points(subject, test_part(subject))
+            classification = classify(subject, latent)
+            evaluation.metrics |= classification.metrics
             with torch.enable_grad():
                 evaluation.metrics |= amortization_gap(subject, test)
-            evaluation.samples["latent"] = latents["test"].numpy()
+            evaluation.samples["latent"] = latent.numpy()
+            if classification.confusion is not None:
+                evaluation.samples["confusion"] = classification.confusion
             others = {name: scores(subject, self._pictures(data)) for name, data in self.strangers.items()}
             evaluation.metrics |= anomaly_numbers(found, others)
             shown = "neg_elbo" if isinstance(subject.model, HasPosterior) else "quadrature_nll"
@@ -84,10 +89,13 @@ class ImageStudy(Study):
         evaluation.metrics |= sample_numbers(subject, torch.from_numpy(evaluation.samples["samples"]))
         return evaluation
 
+    @torch.no_grad()
     def draw(self, evaluation: Evaluation, folder: RunFolder) -> None:
         draw_pictures(self.subject, evaluation, folder)
         if isinstance(self.subject.model, HasLatent):
             draw_latent(self.subject, evaluation, folder, self.snapshots)
+            if self.subject.data.spec.classes:
+                draw_classes(self.subject, evaluation, folder)
 
     def picture(self, evaluation: Evaluation) -> Image.Image:
         """The first samples, side by side."""

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from genexp.artifacts import RunFolder
-from genexp.data.images import ImageSet
-from genexp.errors import UserError
+from genexp.data.images import ImageData, ImageSet
+from genexp.errors import UserError, unknown
 from genexp.figures import images, latent
 from genexp.latent.paths import four_corners, linear, spherical
+from genexp.latent.posteriors import IAFPosterior
 from genexp.seeds import seed_for, seeded
+from genexp.settings import FigureSettings, RunSettings
 from genexp.studies.base import Evaluation, Subject
 from genexp.studies.latent import test_part
 
@@ -26,6 +28,7 @@ def draw_latent(subject: Subject, evaluation: Evaluation, folder: RunFolder, sna
         draw_reconstructions(subject, test, folder)
         draw_interpolation(subject, test, folder)
         draw_four_corners(subject, test, folder)
+        draw_samples_through_flow(subject, folder)
         if subject.model.latent == 2:
             draw_plane(subject, test, folder)
             draw_training(subject, snapshots, folder)
@@ -39,13 +42,23 @@ def draw_scatter(subject: Subject, z: np.ndarray, test: ImageSet, folder: RunFol
     label = None if test.label is None else test.label.cpu().numpy()
     title, axis = f"where the model puts {len(z):,} test pictures", "z"
     if z.shape[1] > 2:
-        centred = z - z.mean(0)
+        z_all, centred = z, z - z.mean(0)
         _, strength, directions = np.linalg.svd(centred, full_matrices=False)
         share = (strength[:2] ** 2).sum() / (strength**2).sum()
         z, axis = centred @ directions[:2].T, "principal component "
         title += f" ({share:.0%} of the variance)"
+        folder.save_figure(
+            "latent_tsne", latent.scatter(tsne(z_all), label, subject.data.spec.classes, "the same by t-SNE", "t-SNE ")
+        )
     if z.shape[1] == 2:
         folder.save_figure("latent", latent.scatter(z, label, subject.data.spec.classes, title, axis))
+
+
+def tsne(z: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Points of many dimensions (n, d) in two, neighbours kept near; (n, 2)."""
+    from sklearn.manifold import TSNE
+
+    return TSNE(perplexity=min(30.0, (len(z) - 1) / 3), random_state=seed, init="pca").fit_transform(z)
 
 
 def draw_reconstructions(subject: Subject, test: ImageSet, folder: RunFolder, count: int = 12) -> None:
@@ -59,7 +72,7 @@ def draw_reconstructions(subject: Subject, test: ImageSet, folder: RunFolder, co
 def draw_interpolation(subject: Subject, test: ImageSet, folder: RunFolder) -> None:
     """From one test picture to another, straight and along an arc: strip and film (Figure 2 of the article)."""
     figures = subject.settings.figures
-    batch = test[endpoints(test, figures.pair)].batch()
+    batch = test[endpoints(test, figures, subject.data.spec.classes)].batch()
     start, end = subject.model.encode(batch.x, batch.label)
     ways = {"linear": linear, "spherical": spherical}
     label = None if batch.label is None else batch.label[:1]
@@ -86,6 +99,14 @@ def draw_four_corners(subject: Subject, test: ImageSet, folder: RunFolder) -> No
     label = None if batch.label is None else batch.label[:1].expand(CORNERS**2)
     decoded = _array(subject.model.decode(square.flatten(0, 1), label))
     folder.save_figure("four_corners", images.sheet(decoded, CORNERS))
+
+
+def draw_samples_through_flow(subject: Subject, folder: RunFolder, count: int = 72) -> None:
+    """Where the posterior has a flow: what the article took for samples, to be shown beside prior_samples.png."""
+    model = subject.model
+    if isinstance(getattr(model, "posterior", None), IAFPosterior) and not subject.data.spec.classes[: model.classes]:
+        decoded = _array(model.decode(model.sample_latent(count, "through_flow")))
+        folder.save_figure("prior_samples_through_flow", images.sheet(decoded, 12, pixels=1100))
 
 
 def draw_plane(subject: Subject, test: ImageSet, folder: RunFolder) -> None:
@@ -124,13 +145,23 @@ def spread(pictures: ImageSet, count: int) -> Tensor:
     return torch.argsort(seen * 1000 + label[: len(seen)], stable=True)[:count]
 
 
-def endpoints(pictures: ImageSet, pair: tuple[int, int] | None) -> Tensor:
+def endpoints(pictures: ImageSet, figures: FigureSettings, classes: tuple[str, ...]) -> Tensor:
     """The positions of the two pictures to walk between: those asked for, or the first of two classes."""
-    if pair is None:
-        return spread(pictures, 2)
-    if max(pair) >= len(pictures):
-        raise UserError(f"figures.pair={list(pair)}: there are {len(pictures):,} test pictures, counted from 0")
-    return torch.tensor(pair)
+    if figures.pair is not None:
+        return torch.tensor(figures.pair)
+    if figures.between is not None and pictures.label is not None:
+        return torch.stack([(pictures.label == classes.index(name)).nonzero()[0, 0] for name in figures.between]).cpu()
+    return spread(pictures, 2)
+
+
+def check_endpoints(data: ImageData, settings: RunSettings) -> None:
+    """UserError where the pictures that are asked for are not there."""
+    count, figures = min(len(data.test), settings.evaluation.num_points), settings.figures
+    if figures.pair is not None and max(figures.pair) >= count:
+        raise UserError(f"figures.pair={list(figures.pair)}: there are {count:,} test pictures, counted from 0")
+    for name in figures.between or ():
+        if name not in data.spec.classes:
+            raise unknown("class", name, data.spec.classes)
 
 
 def _array(x: Tensor) -> np.ndarray:

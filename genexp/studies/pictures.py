@@ -8,5 +8,7 @@ from genexp.studies.points import draw_loss
 
 def draw_pictures(subject: Subject, evaluation: Evaluation, folder: RunFolder) -> None:
     """Sixteen new pictures (Figure 3 of the article), and the loss."""
-    folder.save_figure("samples", sheet(evaluation.samples["samples"][:16], 4, pixels=600))
+    samples = evaluation.samples["samples"]
+    folder.save_figure("samples", sheet(samples[:16], 4, pixels=600))
+    folder.save_figure("prior_samples", sheet(samples[:72], 12, pixels=1100))
     draw_loss(evaluation, folder)

@@ -1,0 +1,305 @@
+"""The parts of a latent-variable model: flows have their Jacobians, densities their mass, masks their order."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import MultivariateNormal, Normal
+
+from genexp.data.augment import Augmentation
+from genexp.data.base import Batch, DataSpec
+from genexp.errors import UserError
+from genexp.latent.likelihoods import DiscretisedLogistic
+from genexp.latent.posteriors import GaussianPosterior, IAFPosterior, bounded
+from genexp.latent.priors import FlowPrior, MixturePrior, StandardNormal, VampPrior
+from genexp.metrics.linear import fit_ppca
+from genexp.metrics.samples import likeness, nearest_train_ratio
+from genexp.models.vae import VAE
+from genexp.nn.autoregressive import MADE
+from genexp.nn.principal import PrincipalComponents
+
+
+def shaken(module: torch.nn.Module, by: float = 0.3) -> torch.nn.Module:
+    """The same with parameters away from their beginning, in float64."""
+    torch.manual_seed(1)
+    for weights in module.parameters():
+        weights.data += by * torch.randn_like(weights)
+    return module.double()
+
+
+@torch.no_grad()
+def test_bytes_under_the_discretised_logistic_have_probability_one() -> None:
+    x = (torch.arange(256, dtype=torch.float64) / 255).view(-1, 1, 1, 1)
+    for mean, sigma in ((0.3, 0.1), (0.999, 0.01), (1.4, 0.2), (-0.2, 1e-3), (0.5, 3.0)):
+        likelihood = DiscretisedLogistic((1, 1, 1), sigma, learnt=True).double()
+        log_p = likelihood.log_prob(x, torch.full((256, 1, 1, 1), mean, dtype=torch.float32))
+        assert torch.isfinite(log_p).all()
+        assert float(log_p.exp().sum()) == pytest.approx(1, abs=1e-4)
+    likelihood = DiscretisedLogistic((1, 1, 1), 0.1, learnt=True).double()
+    middle = likelihood.log_prob(x, torch.full((256, 1, 1, 1), 0.5))
+    mean = float((middle.exp() * x.flatten()).sum())
+    spread = float((middle.exp() * (x.flatten() - mean).square()).sum()) ** 0.5
+    assert mean == pytest.approx(0.5, abs=1e-3)
+    assert spread == pytest.approx(0.1, rel=0.02)
+    assert likelihood.bits_per_dim(8 * math.log(2), 1) == pytest.approx(8)  # uniform bytes
+
+
+def test_an_autoregressive_network_looks_back_only() -> None:
+    network = shaken(MADE(5, 3, 16, outputs=2))
+    z, context = torch.randn(5, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
+    jacobian = torch.autograd.functional.jacobian(lambda z: network(z[None], context[None])[0], z)  # (2, 5, 5)
+    assert torch.equal(jacobian.triu(), torch.zeros_like(jacobian))
+    assert (jacobian.tril(-1)[:, 1:].abs().sum(-1) > 0).all()
+    by_context = torch.autograd.functional.jacobian(lambda c: network(z[None], c[None])[0], context)
+    assert (by_context[:, 1:].abs() > 0).all()
+    assert torch.equal(MADE(5, 3, 16, outputs=2)(torch.randn(4, 5), torch.randn(4, 3)), torch.zeros(4, 2, 5))
+
+
+@pytest.mark.parametrize("library", ["ours", "nflows"])
+def test_the_flow_of_a_posterior_counts_its_volume(library: str) -> None:
+    posterior = shaken(IAFPosterior(features=4, latent=3, blocks=3, width=12, context=5, library=library))  # type: ignore[arg-type]
+    posterior.push = lambda z, context: posterior.flow(z, context)  # type: ignore[method-assign,assignment]
+    context, z = torch.randn(1, 5, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
+    jacobian = torch.autograd.functional.jacobian(lambda z: posterior.flow(z[None], context)[0][0], z)  # type: ignore[operator]
+    _, log_det = posterior.flow(z[None], context)  # type: ignore[operator]
+    assert float(log_det.detach()) == pytest.approx(float(torch.linalg.slogdet(jacobian).logabsdet), abs=1e-8)
+    parameters = torch.randn(6, 11, dtype=torch.float64)
+    torch.manual_seed(3)
+    drawn = posterior.draw(parameters, 4)  # type: ignore[operator]
+    torch.manual_seed(3)
+    base = posterior.base.draw(parameters[:, :6], 4)  # type: ignore[operator,union-attr]
+    pushed, volume = posterior.flow(base.z[2], parameters[:, 6:])  # type: ignore[operator]
+    assert torch.allclose(drawn.z[2], pushed)
+    assert torch.allclose(drawn.log_prob[2], base.log_prob[2] - volume)
+    assert torch.allclose(posterior.centre(parameters), posterior.flow(parameters[:, :3], parameters[:, 6:])[0])  # type: ignore[operator]
+
+
+def test_our_flow_begins_as_the_identity() -> None:
+    posterior = IAFPosterior(4, 3, 2, 12, 5, "ours")
+    z = torch.randn(7, 3)
+    pushed, log_det = posterior.push(z, torch.randn(7, 5))
+    assert torch.allclose(pushed, z)
+    assert torch.equal(log_det, torch.zeros(7))
+
+
+def test_strange_pictures_cannot_ask_for_endless_variance() -> None:
+    usual = torch.tensor([-20.0, -3.0, 0.0, 1.9])
+    assert torch.equal(bounded(usual), usual)
+    wild = torch.tensor([66.0, 1000.0], requires_grad=True)
+    assert float(bounded(wild).detach().max()) < 10
+    (slope,) = torch.autograd.grad(bounded(wild).sum(), wild)
+    assert (slope > 0).all()
+
+
+# --- priors --------------------------------------------------------------------------------------------------
+
+
+def mass(prior, pseudo=None, side: int = 400, reach: float = 12.0) -> float:
+    points = (torch.arange(side, dtype=torch.float64) + 0.5) / side * 2 * reach - reach
+    return float(prior.log_prob(torch.cartesian_prod(points, points), pseudo).exp().sum() * (2 * reach / side) ** 2)
+
+
+def fitted_mixture() -> MixturePrior:
+    torch.manual_seed(0)
+    prior = MixturePrior(2, 3)
+    z = torch.cat(
+        [torch.randn(300, 2) * torch.tensor([0.5, 1.5]) + 3, torch.randn(300, 2) @ torch.tensor([[1.0, 0.9], [0.0, 0.3]])]
+    )
+    prior.fit(z)
+    return prior.double()
+
+
+@torch.no_grad()
+def test_every_prior_has_the_mass_one_and_samples_like_its_density() -> None:
+    torch.manual_seed(0)
+    pseudo = torch.tensor([[1.0, -2.0, 0.3, -1.0], [-3.0, 0.0, -0.5, 1.0]], dtype=torch.float64)
+    cases = [
+        (StandardNormal(2).double(), None),
+        (shaken(FlowPrior(2, 4, 8), 0.2), None),
+        (VampPrior((1, 2, 2), 2).double(), pseudo),
+        (fitted_mixture(), None),
+        (MixturePrior(2, 4).double(), None),
+    ]
+    for prior, given in cases:
+        assert mass(prior, given) == pytest.approx(1, abs=2e-3), prior
+        with torch.no_grad():
+            samples = prior.sample(40_000, given).double()
+            # E[g] for the indicator of a half plane, by samples and by quadrature
+            side, reach = 400, 12.0
+            points = (torch.arange(side, dtype=torch.float64) + 0.5) / side * 2 * reach - reach
+            grid = torch.cartesian_prod(points, points)
+            density = prior.log_prob(grid, given).exp() * (2 * reach / side) ** 2
+        for direction in torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]], dtype=torch.float64):
+            expected = float(density[grid @ direction > 0.3].sum())
+            assert float((samples @ direction > 0.3).double().mean()) == pytest.approx(expected, abs=0.02), prior
+
+
+def test_a_mixture_that_is_not_fitted_yet_is_the_standard_normal() -> None:
+    prior, z = MixturePrior(3, 5), torch.randn(4, 7, 3)
+    assert torch.allclose(prior.log_prob(z), StandardNormal(3).log_prob(z), atol=1e-5)
+    assert torch.allclose(FlowPrior(3, 4, 8).log_prob(z), StandardNormal(3).log_prob(z), atol=1e-5)
+
+
+def test_the_fitted_mixture_is_scikit_learns() -> None:
+    from sklearn.mixture import GaussianMixture
+
+    z = torch.cat([torch.randn(200, 2), torch.randn(200, 2) * 0.3 + 4])
+    prior = MixturePrior(2, 2)
+    prior.fit(z)
+    mixture = GaussianMixture(2, reg_covar=1e-3 * float(z.var(0).mean()), random_state=0, max_iter=50, tol=1e-2)
+    expected = mixture.fit(z.double().numpy()).score_samples(z.double().numpy())
+    assert torch.allclose(prior.log_prob(z).double(), torch.from_numpy(expected), atol=1e-3)
+    assert prior.log_prob(z).mean() > StandardNormal(2).log_prob(z).mean() + 1
+
+
+def test_a_vamp_prior_is_the_mean_of_its_posteriors() -> None:
+    prior, posterior = VampPrior((1, 2, 2), 3), GaussianPosterior(4, 2)
+    pseudo, z = torch.randn(3, 4), torch.randn(5, 2)
+    mean, log_variance = pseudo.chunk(2, dim=1)
+    parts = Normal(mean, (0.5 * log_variance).exp()).log_prob(z[:, None]).sum(-1)
+    assert torch.allclose(prior.log_prob(z, pseudo), parts.logsumexp(1) - math.log(3), atol=1e-4)
+    x = torch.rand(2, 1, 2, 2)
+    prior.initialise(x)
+    sums = {round(float(picture.sum()), 4) for picture in x}
+    assert {round(float(picture.sum()), 4) for picture in prior.inputs.detach()} == sums
+    assert posterior.head.out_features == 4
+
+
+# --- networks ------------------------------------------------------------------------------------------------
+
+
+def pictures(n: int = 60, side: int = 8) -> torch.Tensor:
+    torch.manual_seed(0)
+    low = torch.rand(n, 3, 2, 2)
+    return torch.nn.functional.interpolate(low, size=(side, side), mode="bilinear").clamp(0, 1)
+
+
+def test_principal_components_are_the_data_s() -> None:
+    x = pictures()
+    principal = PrincipalComponents((3, 8, 8), 12)  # pictures made of twelve numbers
+    principal.fit(x)
+    u = principal.whiten(x)
+    assert torch.allclose(u.var(0, unbiased=False), torch.ones(12), atol=0.03)
+    assert torch.allclose((u.T @ u / len(u) - torch.eye(12)).abs().max(), torch.tensor(0.0), atol=0.03)
+    assert float((principal.colour(u) - x).square().mean()) < 1e-4
+    with pytest.raises(UserError, match="only 60 examples"):
+        PrincipalComponents((3, 8, 8), 60).fit(x)
+    with pytest.raises(UserError, match="only 192 values"):
+        PrincipalComponents((3, 8, 8), 193)
+
+
+@torch.no_grad()
+def test_a_linear_start_is_probabilistic_pca() -> None:
+    torch.manual_seed(0)
+    x = pictures(200)
+    keys = {"network": "principal", "components": 12, "latent": 12, "likelihood": "gaussian", "sigma": 0.03}
+    model = VAE(DataSpec((3, 8, 8)), start="linear", **keys)  # type: ignore[arg-type]
+    model.initialise(Batch(x))
+    model.eval()
+    decoded = model.decode(model.encode(x))
+    assert float((decoded - x).square().sum((1, 2, 3)).mean()) < 0.05 * float((x - x.mean(0)).square().sum((1, 2, 3)).mean())
+    rest = VAE(DataSpec((3, 8, 8)), **keys)  # type: ignore[arg-type]
+    rest.initialise(Batch(x))
+    assert float(model.validate(Batch(x))["neg_elbo"].detach()) < float(rest.validate(Batch(x))["neg_elbo"].detach())
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv", "principal"])
+@pytest.mark.parametrize("posterior", ["gaussian", "iaf"])
+@pytest.mark.parametrize("prior", ["standard", "flow", "mixture", "vamp"])
+def test_parts_go_together(network: str, posterior: str, prior: str) -> None:
+    keys = {
+        "network": network, "posterior": posterior, "prior": prior, "components": 12, "latent": 3, "likelihood": "logistic",
+        "encoder_widths": (8, 8), "decoder_widths": (8, 8), "prior_width": 8, "iaf_width": 8, "pseudo_inputs": 4,
+    }  # fmt: skip
+    if prior == "vamp" and posterior == "iaf":
+        with pytest.raises(UserError, match=r"model\.prior=vamp"):
+            VAE(DataSpec((3, 8, 8)), **keys)  # type: ignore[arg-type]
+        return
+    torch.manual_seed(0)
+    model = VAE(DataSpec((3, 8, 8)), **keys)  # type: ignore[arg-type]
+    batch = Batch(pictures())
+    model.initialise(batch)
+    model.loss(batch)["loss"].backward()
+    without = [name for name, weights in model.named_parameters() if weights.grad is None]
+    assert not without
+    model.eval()
+    model.conclude(batch)
+    assert model.sample(5).shape == (5, 3, 8, 8)
+    assert torch.isfinite(model.validate(batch)["loss"]).all()
+    assert model.encode(batch.x).shape == (60, 3)
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(UserError, match="halve a picture of 9×9"):
+        VAE(DataSpec((3, 9, 9)), network="conv")
+    with pytest.raises(UserError, match="halve a picture of 2 "):
+        VAE(DataSpec((2,)), network="conv")
+    with pytest.raises(UserError, match=r"model\.start=linear"):
+        VAE(DataSpec((3, 8, 8)), start="linear")
+    with pytest.raises(UserError, match=r"only model\.posterior=iaf"):
+        VAE(DataSpec((3, 8, 8)), sampling="through_flow")
+
+
+def test_the_articles_way_of_sampling_is_another() -> None:
+    torch.manual_seed(0)
+    keys = {"posterior": "iaf", "encoder_widths": (8,), "decoder_widths": (8,), "latent": 3, "iaf_library": "nflows"}
+    wrong, right = (VAE(DataSpec((1, 4, 4)), sampling=way, **keys) for way in ("through_flow", "prior"))  # type: ignore[arg-type]
+    right.load_state_dict(wrong.state_dict())
+    torch.manual_seed(1)
+    a = wrong.sample_latent(2000, "through_flow")
+    torch.manual_seed(1)
+    b = right.sample_latent(2000)
+    assert float(b.std()) == pytest.approx(1, abs=0.05)
+    assert float(a.std()) < 0.9  # nflows' steps shrink
+    torch.manual_seed(2)
+    sampled = wrong.sample(5)
+    torch.manual_seed(2)
+    assert torch.allclose(sampled, wrong.decode(wrong.sample_latent(5, "through_flow")))
+
+
+# --- baselines and samples -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [30, 500])
+def test_probabilistic_pca_is_the_gaussian_it_says(count: int) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(count, 40, dtype=torch.float64) @ torch.randn(40, 40, dtype=torch.float64) / 6
+    for noise in (None, 0.25):
+        model = fit_ppca(x, 5, noise)
+        weight = model.directions * (model.variances - model.noise).clamp(min=0).sqrt()
+        covariance = weight @ weight.T + model.noise * torch.eye(40, dtype=torch.float64)
+        expected = MultivariateNormal(model.mean, covariance).log_prob(x[:7])
+        assert torch.allclose(model.log_prob(x[:7]), expected, atol=1e-6)
+    best = fit_ppca(x, 5).log_prob(x).mean()
+    for noise in (0.5 * fit_ppca(x, 5).noise, 2 * fit_ppca(x, 5).noise):
+        assert fit_ppca(x, 5, noise).log_prob(x).mean() < best
+
+
+def test_likeness_knows_copies_collapse_and_strangers() -> None:
+    torch.manual_seed(0)
+    real, other = torch.randn(400, 3), torch.randn(400, 3)
+    same = likeness(real, other)
+    assert min(same.precision, same.recall, same.coverage) > 0.85
+    assert same.density == pytest.approx(1, abs=0.15)
+    collapsed = likeness(real, 0.05 * torch.randn(400, 3))
+    assert collapsed.precision > 0.9
+    assert collapsed.recall < 0.1
+    assert collapsed.coverage < 0.5
+    far = likeness(real, torch.randn(400, 3) + 20)
+    assert (far.precision, far.recall, far.density, far.coverage) == (0, 0, 0, 0)
+    assert nearest_train_ratio(real[:50] + 1e-4, other, real) < 0.01
+    assert nearest_train_ratio(torch.randn(400, 3), other, real) == pytest.approx(1, abs=0.2)
+
+
+def test_warps_move_some_pictures_and_leave_the_others() -> None:
+    x = pictures(200, side=16)
+    generator = torch.Generator().manual_seed(0)
+    warped = Augmentation(20.0, 0.1, 0.05, share=0.5)(x, generator)
+    moved = (warped != x).flatten(1).any(1)
+    assert 0.35 < float(moved.double().mean()) < 0.65
+    assert float((warped[moved] - x[moved]).abs().mean()) > 0.005
+    assert torch.allclose(Augmentation(0.0, 0.0, 0.0, share=1.0)(x, generator), x, atol=1e-4)
+    again = Augmentation(20.0, 0.1, 0.05, share=0.5)(x, torch.Generator().manual_seed(0))
+    assert torch.equal(warped, again)
+    bright = torch.ones(4, 3, 16, 16)
+    assert torch.allclose(Augmentation(45.0, 0.3, 0.2, share=1.0)(bright, generator), bright)  # the border goes on
