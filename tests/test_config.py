@@ -134,7 +134,10 @@ def test_every_key_is_documented(registry) -> None:
     for name in registry.names():
         documentation = inspect.getdoc(registry[name]) or ""
         for key in registry.schema(name).model_fields:
-            assert key == "name" or f"{key}:" in documentation or f"{key}," in documentation, (name, key)
+            assert key == "name" or f"{key}:" in documentation or f"{key}," in documentation or f"`{key}`" in documentation, (
+                name,
+                key,
+            )
 
 
 def test_every_yaml_describes_itself() -> None:

@@ -11,7 +11,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.likelihoods import DiscretisedLogistic
 from genexp.latent.posteriors import GaussianPosterior, IAFPosterior, bounded
-from genexp.latent.priors import FlowPrior, MixturePrior, StandardNormal, VampPrior
+from genexp.latent.priors import FlowPrior, Given, MixturePrior, StandardNormal, VampPrior
 from genexp.metrics.linear import fit_ppca
 from genexp.metrics.samples import likeness, nearest_train_ratio
 from genexp.models.vae import VAE
@@ -96,7 +96,7 @@ def test_strange_pictures_cannot_ask_for_endless_variance() -> None:
 
 def mass(prior, pseudo=None, side: int = 400, reach: float = 12.0) -> float:
     points = (torch.arange(side, dtype=torch.float64) + 0.5) / side * 2 * reach - reach
-    return float(prior.log_prob(torch.cartesian_prod(points, points), pseudo).exp().sum() * (2 * reach / side) ** 2)
+    return float(prior.log_prob(torch.cartesian_prod(points, points), Given(pseudo)).exp().sum() * (2 * reach / side) ** 2)
 
 
 def fitted_mixture() -> MixturePrior:
@@ -123,12 +123,12 @@ def test_every_prior_has_the_mass_one_and_samples_like_its_density() -> None:
     for prior, given in cases:
         assert mass(prior, given) == pytest.approx(1, abs=2e-3), prior
         with torch.no_grad():
-            samples = prior.sample(40_000, given).double()
+            samples = prior.sample(40_000, Given(given)).double()
             # E[g] for the indicator of a half plane, by samples and by quadrature
             side, reach = 400, 12.0
             points = (torch.arange(side, dtype=torch.float64) + 0.5) / side * 2 * reach - reach
             grid = torch.cartesian_prod(points, points)
-            density = prior.log_prob(grid, given).exp() * (2 * reach / side) ** 2
+            density = prior.log_prob(grid, Given(given)).exp() * (2 * reach / side) ** 2
         for direction in torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]], dtype=torch.float64):
             expected = float(density[grid @ direction > 0.3].sum())
             assert float((samples @ direction > 0.3).double().mean()) == pytest.approx(expected, abs=0.02), prior
@@ -152,12 +152,26 @@ def test_the_fitted_mixture_is_scikit_learns() -> None:
     assert prior.log_prob(z).mean() > StandardNormal(2).log_prob(z).mean() + 1
 
 
+def test_every_class_has_its_own_part_of_the_mixture() -> None:
+    torch.manual_seed(0)
+    z, label = torch.cat([torch.randn(300, 2) - 4, torch.randn(300, 2) + 4]), torch.arange(2).repeat_interleave(300)
+    prior = MixturePrior(2, 4, classes=2)
+    prior.fit(z, label)
+    for index in (0, 1):
+        drawn = prior.sample(500, Given(label=torch.full((500,), index)))
+        assert float((drawn.mean(1) > 0).double().mean()) == pytest.approx(index, abs=0.02)
+    stacked = torch.stack([z[:5], z[-5:]])  # (k, n, latent), with a label for each n
+    found = prior.log_prob(stacked, Given(label=torch.zeros(5, dtype=torch.long)))
+    assert float(found[0].min()) > -10
+    assert float(found[1].max()) < -10
+
+
 def test_a_vamp_prior_is_the_mean_of_its_posteriors() -> None:
     prior, posterior = VampPrior((1, 2, 2), 3), GaussianPosterior(4, 2)
     pseudo, z = torch.randn(3, 4), torch.randn(5, 2)
     mean, log_variance = pseudo.chunk(2, dim=1)
     parts = Normal(mean, (0.5 * log_variance).exp()).log_prob(z[:, None]).sum(-1)
-    assert torch.allclose(prior.log_prob(z, pseudo), parts.logsumexp(1) - math.log(3), atol=1e-4)
+    assert torch.allclose(prior.log_prob(z, Given(pseudo)), parts.logsumexp(1) - math.log(3), atol=1e-4)
     x = torch.rand(2, 1, 2, 2)
     prior.initialise(x)
     sums = {round(float(picture.sum()), 4) for picture in x}

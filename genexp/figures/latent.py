@@ -16,8 +16,10 @@ def scatter(z: np.ndarray, label: np.ndarray | None, names: Sequence[str], title
     """Points (n, 2) of the latent plane, coloured by class (Figure 1 of the article)."""
     figure, [[axes]] = panels(1, 1, 6.6, 5.6)
     _dots(axes, z, label, names)
-    reach = 1.05 * float(np.quantile(np.abs(z), 0.999))
-    axes.set(title=title, xlabel=f"{axis}₁", ylabel=f"{axis}₂", xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    axes.set(title=title, xlabel=f"{axis}₁", ylabel=f"{axis}₂")
+    if axis == "z":
+        reach = 1.05 * float(np.quantile(np.abs(z), 0.999))
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     if label is not None:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=4 if len(z) > 1000 else 1.5)
     return figure

@@ -1,12 +1,24 @@
-"""Priors p(z). `pseudo` are the parameters of the posteriors of pseudo-inputs, which only a VampPrior has."""
+"""Priors p(z), or p(z|class) of a conditional model."""
 
 import math
 import warnings
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from genexp.nn.couplings import AffineCoupling
+
+
+@dataclass(frozen=True)
+class Given:
+    """What some priors depend on: the parameters of the posteriors of pseudo-inputs; the classes, (n,), of z (…, n, latent)."""
+
+    pseudo: Tensor | None = None
+    label: Tensor | None = None
+
+
+NOTHING = Given()
 
 
 class StandardNormal(nn.Module):
@@ -19,11 +31,11 @@ class StandardNormal(nn.Module):
         self.latent = latent
         self.register_buffer("like", torch.empty(0))
 
-    def log_prob(self, z: Tensor, pseudo: Tensor | None = None) -> Tensor:
+    def log_prob(self, z: Tensor, given: Given = NOTHING) -> Tensor:
         """ln p(z) in nats, (…, latent) → (…)."""
         return -0.5 * z.square().sum(-1) - 0.5 * self.latent * math.log(2 * math.pi)
 
-    def sample(self, n: int, pseudo: Tensor | None = None) -> Tensor:
+    def sample(self, n: int, given: Given = NOTHING) -> Tensor:
         """n points, (n, latent)."""
         return torch.randn(n, self.latent, device=self.like.device, dtype=self.like.dtype)
 
@@ -45,14 +57,14 @@ class FlowPrior(nn.Module):
         net = {"hidden": [width, width], "harmonics": 0, "span": 1.0, "bound": 3.0}
         self.couplings = nn.ModuleList(AffineCoupling(moves, activation="silu", **net) for moves in masks[:blocks])  # type: ignore[arg-type]
 
-    def log_prob(self, z: Tensor, pseudo: Tensor | None = None) -> Tensor:
+    def log_prob(self, z: Tensor, given: Given = NOTHING) -> Tensor:
         flat, log_det = z.reshape(-1, z.shape[-1]), torch.zeros((), device=z.device)
         for coupling in self.couplings:
             flat, more = coupling(flat)
             log_det = log_det + more
         return (self.base.log_prob(flat) + log_det).view(z.shape[:-1])
 
-    def sample(self, n: int, pseudo: Tensor | None = None) -> Tensor:
+    def sample(self, n: int, given: Given = NOTHING) -> Tensor:
         z = self.base.sample(n)
         for coupling in reversed(self.couplings):
             z, _ = coupling.inverse(z)  # type: ignore[operator]
@@ -74,26 +86,28 @@ class VampPrior(nn.Module):
         """Begin with examples, in turn where there are fewer."""
         self.inputs.copy_(x[torch.randperm(len(x), device=x.device)[torch.arange(len(self.inputs)) % len(x)]])
 
-    def log_prob(self, z: Tensor, pseudo: Tensor | None = None) -> Tensor:
-        assert pseudo is not None
-        mean, log_variance = pseudo.chunk(2, dim=-1)
+    def log_prob(self, z: Tensor, given: Given = NOTHING) -> Tensor:
+        assert given.pseudo is not None
+        mean, log_variance = given.pseudo.chunk(2, dim=-1)
         flat = z.reshape(-1, z.shape[-1])
         precision = torch.exp(-log_variance)  # |z − μ|²/σ² of all pairs, by three products
         squares = flat.square() @ precision.T - 2 * flat @ (mean * precision).T + (mean.square() * precision).sum(1)
         log_components = -0.5 * (squares + log_variance.sum(1) + z.shape[-1] * math.log(2 * math.pi))
         return (log_components.logsumexp(1) - math.log(len(mean))).view(z.shape[:-1])
 
-    def sample(self, n: int, pseudo: Tensor | None = None) -> Tensor:
-        assert pseudo is not None
-        mean, log_variance = pseudo[torch.randint(len(pseudo), (n,), device=pseudo.device)].chunk(2, dim=-1)
+    def sample(self, n: int, given: Given = NOTHING) -> Tensor:
+        assert given.pseudo is not None
+        chosen = torch.randint(len(given.pseudo), (n,), device=given.pseudo.device)
+        mean, log_variance = given.pseudo[chosen].chunk(2, dim=-1)
         return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
 
 
 class MixturePrior(nn.Module):
     """N(0, I) in training; then, once, the mixture of Gaussians that fits the training posteriors best (by EM).
 
-        p(z) = Σ_k w_k N(z; μ_k, Σ_k),   maximising E_q[ln p(z)], and with it the ELBO, over the prior alone.
+        p(z|c) = Σ_k w_ck N(z; μ_k, Σ_k),   maximising E_q[ln p(z)], and with it the ELBO, over the prior alone.
 
+    Of a conditional model every class c has weights of its own; otherwise there is one c.
     Source: Ghosh et al., From Variational to Deterministic Autoencoders (2020), section 4.
     """
 
@@ -102,41 +116,50 @@ class MixturePrior(nn.Module):
     factors: Tensor
     fitted: Tensor
 
-    def __init__(self, latent: int, components: int) -> None:
+    def __init__(self, latent: int, components: int, classes: int = 0) -> None:
         super().__init__()
-        self.components = components
-        self.register_buffer("weights", torch.full((components,), 1 / components))
+        self.components, self.classes = components, max(1, classes)
+        self.register_buffer("weights", torch.full((self.classes, components), 1 / components))
         self.register_buffer("means", torch.zeros(components, latent))
         self.register_buffer("factors", torch.eye(latent).repeat(components, 1, 1))  # A_k with A_k A_kᵀ = Σ_k⁻¹
         self.register_buffer("fitted", torch.tensor(False))
 
-    def fit(self, z: Tensor, seed: int = 0) -> None:
+    def fit(self, z: Tensor, label: Tensor | None = None, seed: int = 0) -> None:
         """Expectation maximisation by scikit-learn on posterior samples z (n, latent); fewer components where n is small."""
         from sklearn.mixture import GaussianMixture
 
         components = max(1, min(self.components, len(z) // 10))
-        reg = 1e-3 * float(z.var(0).mean())
-        mixture = GaussianMixture(components, reg_covar=reg, random_state=seed, max_iter=50, tol=1e-2)
+        regularisation = 1e-3 * float(z.var(0).mean())
+        mixture = GaussianMixture(components, reg_covar=regularisation, random_state=seed, max_iter=50, tol=1e-2)
+        points = z.double().cpu().numpy()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # 50 iterations are enough, converged or not
-            mixture.fit(z.double().cpu().numpy())
+            mixture.fit(points)
+        self.means[:components] = torch.as_tensor(mixture.means_, dtype=z.dtype)
+        self.factors[:components] = torch.as_tensor(mixture.precisions_cholesky_, dtype=z.dtype)
         self.weights.zero_()
-        for buffer, values in (
-            (self.weights, mixture.weights_),
-            (self.means, mixture.means_),
-            (self.factors, mixture.precisions_cholesky_),
-        ):
-            buffer[:components] = torch.as_tensor(values, dtype=buffer.dtype)
+        if self.classes == 1 or label is None:
+            self.weights[:, :components] = torch.as_tensor(mixture.weights_, dtype=z.dtype)
+        else:
+            responsibility = torch.as_tensor(mixture.predict_proba(points), dtype=z.dtype, device=label.device)
+            for index in label.unique():
+                self.weights[index, :components] = responsibility[label == index].mean(0)
         self.fitted.fill_(True)
 
-    def log_prob(self, z: Tensor, pseudo: Tensor | None = None) -> Tensor:
+    def log_prob(self, z: Tensor, given: Given = NOTHING) -> Tensor:
         flat = z.reshape(-1, z.shape[-1])
         whitened = torch.einsum("nki,kij->nkj", flat[:, None] - self.means, self.factors)
         log_det = self.factors.diagonal(dim1=1, dim2=2).log().sum(1)
         log_components = log_det - 0.5 * (whitened.square().sum(2) + z.shape[-1] * math.log(2 * math.pi))
-        return (log_components + self.weights.log()).logsumexp(1).view(z.shape[:-1])
+        return (log_components + self._weights(len(flat), given).log()).logsumexp(1).view(z.shape[:-1])
 
-    def sample(self, n: int, pseudo: Tensor | None = None) -> Tensor:
-        k = self.weights.multinomial(n, replacement=True)
+    def sample(self, n: int, given: Given = NOTHING) -> Tensor:
+        k = self._weights(n, given).multinomial(1)[:, 0]
         noise = torch.randn(n, self.means.shape[1], 1, device=k.device)
         return self.means[k] + torch.linalg.solve_triangular(self.factors[k].mT, noise, upper=False)[:, :, 0]
+
+    def _weights(self, n: int, given: Given) -> Tensor:
+        """(n, components)."""
+        if self.classes == 1 or given.label is None:
+            return self.weights[:1].expand(n, -1)
+        return self.weights[given.label.repeat(n // len(given.label))]

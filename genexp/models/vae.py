@@ -17,7 +17,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.likelihoods import Likelihood, LikelihoodName, make_likelihood
 from genexp.latent.posteriors import GaussianPosterior, IAFPosterior
-from genexp.latent.priors import FlowPrior, MixturePrior, StandardNormal, VampPrior
+from genexp.latent.priors import FlowPrior, Given, MixturePrior, StandardNormal, VampPrior
 from genexp.models.base import GenerativeModel, Importance, Terms
 from genexp.nn.mlp import Activation
 from genexp.nn.networks import NetworkName, make_networks
@@ -138,7 +138,7 @@ class VAE(GenerativeModel):
         elif prior == "vamp":
             self.prior = VampPrior(spec.shape, pseudo_inputs)
         else:
-            self.prior = MixturePrior(latent, prior_components)
+            self.prior = MixturePrior(latent, prior_components, self.classes)
         self.likelihood: Likelihood = make_likelihood(likelihood, spec.shape, sigma, learn_sigma)
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
 
@@ -162,7 +162,8 @@ class VAE(GenerativeModel):
         if isinstance(self.prior, MixturePrior):
             labels = [None] * len(batch.x) if batch.label is None else batch.label.split(512)
             parts = zip(batch.x.split(512), labels, strict=False)
-            self.prior.fit(torch.cat([self.posterior.draw(self.infer(x, label), 4).z.flatten(0, 1) for x, label in parts]))
+            z = torch.cat([self.posterior.draw(self.infer(x, label), 4).z for x, label in parts], dim=1)
+            self.prior.fit(z.flatten(0, 1), None if batch.label is None else batch.label.repeat(4))
 
     def loss(self, batch: Batch) -> Terms:
         """The objective in nats per example, and its parts."""
@@ -211,7 +212,7 @@ class VAE(GenerativeModel):
         drawn = self.posterior.draw(self.infer(x, label) if parameters is None else parameters, k)
         raw = self._raw(drawn.z.flatten(0, 1), None if label is None else label.repeat(k))
         log_likelihood = self.likelihood.log_prob(x, raw.unflatten(0, (k, len(x))))
-        return Importance(drawn.z, log_likelihood, self.prior.log_prob(drawn.z, self._pseudo()), drawn.log_prob)
+        return Importance(drawn.z, log_likelihood, self.prior.log_prob(drawn.z, self._given(label)), drawn.log_prob)
 
     def encode(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """The latent point that stands for each example, (n, latent)."""
@@ -234,20 +235,21 @@ class VAE(GenerativeModel):
         """Means of p(x|z) for z ~ p(z), (n, *shape); a conditional model takes the classes in turn unless told."""
         if self.classes and label is None:
             label = torch.arange(n, device=self.trained_steps.device) % self.classes
-        return self.decode(self.sample_latent(n, self.sampling), label)
+        return self.decode(self.sample_latent(n, self.sampling, label), label)
 
     @torch.no_grad()
-    def sample_latent(self, n: int, sampling: str = "prior") -> Tensor:
+    def sample_latent(self, n: int, sampling: str = "prior", label: Tensor | None = None) -> Tensor:
         """n latent points, (n, latent), from where `sampling` says."""
         if sampling == "through_flow":
             assert isinstance(self.posterior, IAFPosterior)
             context = torch.zeros(n, self.posterior.context_size, device=self.trained_steps.device)
             return self.posterior.push(torch.randn(n, self.latent, device=context.device), context)[0]
-        return self.prior.sample(n, self._pseudo())
+        return self.prior.sample(n, self._given(label))
 
-    def _pseudo(self) -> Tensor | None:
-        """The parameters of the pseudo-inputs' posteriors, for a VampPrior."""
-        return self.infer(self.prior.inputs) if isinstance(self.prior, VampPrior) else None
+    def _given(self, label: Tensor | None) -> Given:
+        """What the prior depends on."""
+        pseudo = self.infer(self.prior.inputs) if isinstance(self.prior, VampPrior) else None
+        return Given(pseudo, label if self.classes else None)
 
     def _raw(self, z: Tensor, label: Tensor | None) -> Tensor:
         return self.decoder(z, self._condition(label, len(z), z.device))
