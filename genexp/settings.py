@@ -60,6 +60,7 @@ class TrainerSettings(Strict):
     eval_every: PositiveInt = 500
     eval_size: PositiveInt = 8192
     monitor: str | None = None
+    keep: Literal["best", "last"] = "best"
     checkpoint_every: PositiveInt = 1000
 
     @model_validator(mode="after")

@@ -82,7 +82,9 @@ class Training:
 
     @torch.no_grad()
     def evaluate(self, heldout: Batch, seconds: float) -> float:
-        """The held-out loss, always with the same random numbers; checkpoints/best.pt when what is monitored is lowest yet."""
+        """The held-out loss, always with the same random numbers; checkpoints/best.pt when what is monitored is lowest yet
+        (or always, where the last weights are kept).
+        """
         self.check_finite()
         position, terms = self.position, self._validate(heldout)
         position.evaluated_at = position.step
@@ -93,7 +95,7 @@ class Training:
             raise self._diverged(position.step, f"the held-out {self.settings.monitor or 'loss'} is {value},")
         named = {f"heldout/{name}": value for name, value in terms.items()}
         self.folder.log_history({"step": position.step, "seconds": seconds, **named})
-        if value < position.best:
+        if value < position.best or self.settings.keep == "last":
             position.best, position.best_step, position.best_loss = value, position.step, terms["loss"]
             weights = self.average.model.state_dict()
             checkpoint.save(self.folder.checkpoints / "best.pt", {"step": position.step, "model": weights, **named})

@@ -148,7 +148,12 @@ def test_the_fitted_mixture_is_scikit_learns() -> None:
     prior.fit(z)
     mixture = GaussianMixture(2, reg_covar=1e-3 * float(z.var(0).mean()), random_state=0, max_iter=50, tol=1e-2)
     expected = mixture.fit(z.double().numpy()).score_samples(z.double().numpy())
-    assert torch.allclose(prior.log_prob(z).double(), torch.from_numpy(expected), atol=1e-3)
+    standard = StandardNormal(2).log_prob(z).double() + math.log(0.01)
+    assert torch.allclose(
+        prior.log_prob(z).double(), torch.logaddexp(standard, torch.from_numpy(expected) + math.log(0.99)), atol=1e-3
+    )
+    far = torch.tensor([[-9.0, 9.0]])
+    assert float(prior.log_prob(far)) > float(StandardNormal(2).log_prob(far)) - 4.7
     assert prior.log_prob(z).mean() > StandardNormal(2).log_prob(z).mean() + 1
 
 
@@ -164,6 +169,7 @@ def test_every_class_has_its_own_part_of_the_mixture() -> None:
     found = prior.log_prob(stacked, Given(label=torch.zeros(5, dtype=torch.long)))
     assert float(found[0].min()) > -10
     assert float(found[1].max()) < -10
+    assert float(prior.log_prob(stacked).max()) <= 0
 
 
 def test_a_vamp_prior_is_the_mean_of_its_posteriors() -> None:

@@ -20,6 +20,7 @@ from genexp.models.base import GenerativeModel
 from genexp.schedule import schedule
 from genexp.settings import TrainerSettings
 from genexp.trainer import fit as fit_
+from genexp.validation import Watch
 
 STEPS = 30
 
@@ -70,9 +71,11 @@ class Noisy(GenerativeModel):
         return {"loss": loss, "noise": noise.square().mean()}
 
 
-def fit(model: GenerativeModel, data: Any, settings: TrainerSettings, run: RunFolder, seed: int, state: Any = None) -> Any:
+def fit(
+    model: GenerativeModel, data: Any, settings: TrainerSettings, run: RunFolder, seed: int, state: Any = None, watch: Any = None
+) -> Any:
     with Interrupts() as interrupts:
-        return fit_(model, data, settings, run, seed, interrupts, state)
+        return fit_(model, data, settings, run, seed, interrupts, state, watch)
 
 
 def settings(**keys: Any) -> TrainerSettings:
@@ -264,6 +267,26 @@ def test_the_model_that_comes_out_is_the_best_average_by_heldout_loss(tmp_path: 
     assert torch.equal(model.net[0].weight, kept["model"]["net.0.weight"])
     assert not torch.equal(model.net[0].weight, weights(run)["model"]["net.0.weight"])  # the average, not the last weights
     assert not model.training
+
+
+class Worse(Watch):
+    """Finds every evaluation worse than the one before."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def validate(self, model: GenerativeModel, batch: Batch) -> dict[str, Tensor]:
+        self.calls += 1
+        return {"loss": torch.tensor(float(self.calls))}
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_last_weights_come_out_where_they_are_asked_for(tmp_path: Path, keep: str) -> None:
+    run, model = folder(tmp_path, "run"), Noisy()
+    position = fit(model, Normal(), settings(keep=keep), run, seed=0, watch=Worse())
+    assert (position.best_step == STEPS) == (keep == "last")
+    same = torch.equal(model.net[0].weight, weights(run)["average"]["net.0.weight"])
+    assert same == (keep == "last")
 
 
 @pytest.mark.parametrize("breaks_at", [1, 6, 8, 17])

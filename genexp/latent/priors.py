@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from genexp.nn.couplings import AffineCoupling
 
+_DEFENSIVE = 0.01  # share of N(0, I) in a mixture
+
 
 @dataclass(frozen=True)
 class Given:
@@ -105,10 +107,12 @@ class VampPrior(nn.Module):
 class MixturePrior(nn.Module):
     """N(0, I) in training; then, once, the mixture of Gaussians that fits the training posteriors best (by EM).
 
-        p(z|c) = Σ_k w_ck N(z; μ_k, Σ_k),   maximising E_q[ln p(z)], and with it the ELBO, over the prior alone.
+        p(z|c) = ε N(z; 0, I) + (1−ε) Σ_k w_ck N(z; μ_k, Σ_k),   maximising E_q[ln p(z)], and with it the ELBO.
 
+    The first term keeps what N(0, I) allowed possible: no picture costs more than ln 1/ε nats above what it cost in training.
     Of a conditional model every class c has weights of its own; otherwise there is one c.
-    Source: Ghosh et al., From Variational to Deterministic Autoencoders (2020), section 4.
+    Source: Ghosh et al., From Variational to Deterministic Autoencoders (2020), section 4;
+    Hesterberg, Weighted Average Importance Sampling and Defensive Mixture Distributions (1995), for the first term.
     """
 
     weights: Tensor
@@ -119,9 +123,9 @@ class MixturePrior(nn.Module):
     def __init__(self, latent: int, components: int, classes: int = 0) -> None:
         super().__init__()
         self.components, self.classes = components, max(1, classes)
-        self.register_buffer("weights", torch.full((self.classes, components), 1 / components))
-        self.register_buffer("means", torch.zeros(components, latent))
-        self.register_buffer("factors", torch.eye(latent).repeat(components, 1, 1))  # A_k with A_k A_kᵀ = Σ_k⁻¹
+        self.register_buffer("weights", torch.eye(1, components + 1).repeat(self.classes, 1))
+        self.register_buffer("means", torch.zeros(components + 1, latent))
+        self.register_buffer("factors", torch.eye(latent).repeat(components + 1, 1, 1))  # A_k with A_k A_kᵀ = Σ_k⁻¹
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, z: Tensor, label: Tensor | None = None, seed: int = 0) -> None:
@@ -135,15 +139,18 @@ class MixturePrior(nn.Module):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # 50 iterations are enough, converged or not
             mixture.fit(points)
-        self.means[:components] = torch.as_tensor(mixture.means_, dtype=z.dtype)
-        self.factors[:components] = torch.as_tensor(mixture.precisions_cholesky_, dtype=z.dtype)
+        fitted = slice(1, 1 + components)
+        self.means[fitted] = torch.as_tensor(mixture.means_, dtype=z.dtype)
+        self.factors[fitted] = torch.as_tensor(mixture.precisions_cholesky_, dtype=z.dtype)
         self.weights.zero_()
         if self.classes == 1 or label is None:
-            self.weights[:, :components] = torch.as_tensor(mixture.weights_, dtype=z.dtype)
+            self.weights[:, fitted] = torch.as_tensor(mixture.weights_, dtype=z.dtype)
         else:
             responsibility = torch.as_tensor(mixture.predict_proba(points), dtype=z.dtype, device=label.device)
             for index in label.unique():
-                self.weights[index, :components] = responsibility[label == index].mean(0)
+                self.weights[index, fitted] = responsibility[label == index].mean(0)
+        self.weights.mul_(1 - _DEFENSIVE)
+        self.weights[:, 0] = 1 - self.weights[:, 1:].sum(1)
         self.fitted.fill_(True)
 
     def log_prob(self, z: Tensor, given: Given = NOTHING) -> Tensor:
