@@ -14,6 +14,8 @@ from genexp.latent.posteriors import GaussianPosterior, IAFPosterior, bounded
 from genexp.latent.priors import FlowPrior, Given, MixturePrior, StandardNormal, VampPrior
 from genexp.metrics.linear import fit_ppca
 from genexp.metrics.samples import likeness, nearest_train_ratio
+from genexp.models.coupling_flow import CouplingFlow
+from genexp.models.flow_matching import FlowMatching
 from genexp.models.vae import VAE
 from genexp.nn.autoregressive import MADE
 from genexp.nn.principal import PrincipalComponents
@@ -250,6 +252,9 @@ def test_parts_go_together(network: str, posterior: str, prior: str) -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
+    for model in (CouplingFlow, FlowMatching):
+        with pytest.raises(UserError, match="learns points, and not data of shape 1×28×28"):
+            model(DataSpec((1, 28, 28)))
     with pytest.raises(UserError, match="halve a picture of 9×9"):
         VAE(DataSpec((3, 9, 9)), network="conv")
     with pytest.raises(UserError, match="halve a picture of 2 "):

@@ -6,6 +6,8 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
+from genexp.errors import UserError
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -13,6 +15,13 @@ class DataSpec:
 
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
+
+    def points(self, model: str) -> int:
+        """The dimension of data that are points; UserError where they are something else, which `model` cannot learn."""
+        if len(self.shape) != 1:
+            what = "×".join(map(str, self.shape))
+            raise UserError(f"model={model} learns points, and not data of shape {what}", hint="pictures: model=vae")
+        return self.shape[0]
 
 
 @dataclass(frozen=True)

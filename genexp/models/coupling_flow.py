@@ -60,7 +60,7 @@ class CouplingFlow(GenerativeModel):
         normalise: bool = True,
     ) -> None:
         super().__init__()
-        (self.dim,) = spec.shape
+        self.dim = spec.points("coupling_flow")
         if self.dim < 2:
             raise UserError("model=coupling_flow: a coupling needs data of at least two dimensions")
         if base == "uniform" and normalise:

@@ -108,7 +108,7 @@ class FlowMatching(GenerativeModel):
         for name, (low, high) in (("noise_range", noise_range), ("grid_range", grid_range)):
             if low >= high:
                 raise UserError(f"model.{name}=[{low:g}, {high:g}]: the first must be less than the second")
-        self.dim = spec.shape[0]
+        self.dim = spec.points("flow_matching")
         self.parametrisation, self.measures_scale = parametrisation, data_scale is None
         self.register_buffer("data_scale", torch.tensor(data_scale or 1.0))
         self.time_sampling, self.uniform_share, self.noise_range = time_sampling, uniform_share, noise_range
