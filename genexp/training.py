@@ -86,10 +86,8 @@ class Training:
         (or always, where the last weights are kept).
         """
         self.check_finite()
-        position, terms = self.position, self._validate(heldout)
+        position, terms = self.position, self._validate(heldout, observe=True)
         position.evaluated_at = position.step
-        with same_noise(self.device):
-            self.watch.observe(self.average.model, heldout, position.step)
         value = terms[self.settings.monitor or next(iter(terms))]
         if not math.isfinite(value):
             raise self._diverged(position.step, f"the held-out {self.settings.monitor or 'loss'} is {value},")
@@ -121,11 +119,13 @@ class Training:
             raise self._diverged(step, f"the loss is {float(self.window.terms[bad]['loss'])},")
 
     @torch.no_grad()
-    def _validate(self, batch: Batch) -> dict[str, float]:
+    def _validate(self, batch: Batch, observe: bool = False) -> dict[str, float]:
         model = self.average.model
         model.eval()
         with same_noise(self.device), autocast(self.device, choose_precision(self.settings.precision, self.device)):
             terms = {name: float(value) for name, value in self.watch.validate(model, batch).items()}
+            if observe:
+                self.watch.observe(model, batch, self.position.step)
         self.model.train()
         return terms
 

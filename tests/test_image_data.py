@@ -50,9 +50,11 @@ def test_packed_files_will_do(tmp_path: Path) -> None:
         path.unlink()
     assert len(MNIST(tmp_path, validation=8).train) == 32
     path = raw / "t10k-images-idx3-ubyte.gz"
-    path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(UserError, match="t10k-images-idx3-ubyte: cannot be read"):
-        MNIST(tmp_path, validation=8)
+    whole = path.read_bytes()
+    for damaged in (whole[:-50], whole[:40] + bytes(200) + whole[240:], b""):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"t10k-images-idx3-ubyte: (cannot be read|not the right IDX file)"):
+            MNIST(tmp_path, validation=8)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +131,8 @@ def test_a_folder_of_class_folders(tmp_path: Path) -> None:
     assert data.spec.shape == (3, 16, 16)
     assert data.spec.classes == ("green", "red")
     assert [len(part) for part in (data.train, data.validation, data.test)] == [16, 2, 2]
+    assert data.train.label is not None
+    assert len(data.train.label[:6].unique()) == 2  # in no order
     seen = torch.cat([part.x for part in (data.train, data.validation, data.test)])
     labels = torch.cat([part.label for part in (data.train, data.validation, data.test)])
     assert len({tuple(x[:, 0, 0].tolist()) for x in seen}) == 20
@@ -162,6 +166,8 @@ def test_pictures_of_every_kind_become_squares(tmp_path: Path) -> None:
     assert found.unreadable == ["huge.png"]
     assert found.x[0].unique().tolist() == [100]
     assert found.x[1].unique().tolist() == [255]  # transparent: white paper
+    Image.fromarray(np.full((9, 9), 25_700, np.uint16)).save(tmp_path / "deep.png")
+    assert read_pictures([tmp_path / "deep.png"], 8, 1).x.unique().tolist() == [100]  # sixteen bits
     half = Image.new("RGB", (60, 20), "black")
     half.paste("white", (20, 0, 40, 20))
     half.save(tmp_path / "middle.png")
@@ -182,7 +188,11 @@ def test_what_was_resized_is_remembered_by_content(tmp_path: Path) -> None:
     assert (second.index, second.unreadable) == (first.index, first.unreadable) == ([1], ["b.png"])
     paint(tmp_path / "a.png", (11, 20, 30))
     assert read_pictures(paths, 8, 3, cache).x[0, 0, 0, 0] == 11
-    kept.write_bytes(b"torn")
+    for damaged in (b"torn", kept.read_bytes()[:200], b""):
+        kept.write_bytes(damaged)
+        paint(tmp_path / "a.png", (10, 20, 30))
+        assert torch.equal(read_pictures(paths, 8, 3, cache).x, first.x)
+    np.savez(kept, x=np.zeros((1, 3, 8, 8)), index=np.array([7]))  # whole, but not what belongs there
     paint(tmp_path / "a.png", (10, 20, 30))
     assert torch.equal(read_pictures(paths, 8, 3, cache).x, first.x)
 

@@ -249,6 +249,31 @@ def test_a_conditional_model_sees_the_class_and_asks_for_it() -> None:
     assert not model.standard_prior
 
 
+def test_what_is_looked_at_in_training_changes_nothing(tmp_path: Path) -> None:
+    """Batch normalisation and dropout are still while the held-out pictures are shown."""
+    from genexp.artifacts import RunFolder
+    from genexp.data.glyphs import Glyphs
+    from genexp.settings import TrainerSettings
+    from genexp.training import Training
+    from genexp.validation import Watch
+
+    class Looks(Watch):
+        def observe(self, model, batch, step) -> None:
+            assert not model.training
+            self.seen = model.encode(batch.x, batch.label)
+
+    data = Glyphs(Path(), count=30, validation=20, test=20)
+    model = VAE(data.spec, network="conv", encoder_widths=(4, 8), decoder_widths=(8, 4), input_dropout=0.5)
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    settings = TrainerSettings(max_steps=1)
+    training = Training(model, settings, data.train_stream(10, 0), RunFolder.create("x", str(tmp_path / "run")), Looks())
+    training.evaluate(data.heldout(20, 0), 0.0)
+    assert training.watch.seen.shape == (20, 2)  # type: ignore[attr-defined]
+    for name, buffer in model.named_buffers():
+        assert torch.equal(buffer, before[name]), name
+    assert model.training
+
+
 # --- the lattice decoder -------------------------------------------------------------------------------------
 
 
@@ -350,6 +375,89 @@ def test_classifiers_and_scores_tell_what_can_be_told() -> None:
 # --- whole runs ----------------------------------------------------------------------------------------------
 
 GLYPHS = ["experiment=glyphs_vae", "dataset.count=300", "dataset.validation=50", "dataset.test=60", "figures.gif=false"]
+
+
+def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny: list[str]) -> None:
+    """For a linear decoder with the true posterior, −ELBO is −ln p of a Gaussian that is known, and so is all that follows."""
+    from types import SimpleNamespace
+
+    from genexp.data.images import ImageSet
+    from genexp.metrics.linear import fit_ppca
+    from genexp.models.base import Importance
+    from genexp.settings import RunSettings
+    from genexp.studies.base import Subject
+    from genexp.studies.latent import reconstruction_numbers
+
+    torch.manual_seed(0)
+    x = (torch.randn(200, 3) @ torch.randn(3, 12) * 12 + 128 + 3 * torch.randn(200, 12)).clamp(0, 255).to(torch.uint8)
+    train, test = ImageSet(x[:150].view(-1, 1, 3, 4)), ImageSet(x[150:].view(-1, 1, 3, 4))
+    pca = fit_ppca(train.batch().x.flatten(1), 3, noise=0.25)
+
+    class Exact:
+        """Probabilistic PCA with σ² = ¼ as a latent-variable model with its exact posterior."""
+
+        latent, likelihood = 3, Gaussian((1, 3, 4), 0.5, learnt=False)
+        weight = pca.directions * (pca.variances.float() - pca.noise).clamp(min=0).sqrt()
+
+        def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+            return (z @ self.weight.T + pca.mean).unflatten(-1, (1, 3, 4))
+
+        def importance(self, x: Tensor, label: Tensor | None, k: int, parameters: Tensor | None = None) -> Importance:
+            precision = self.weight.T @ self.weight / pca.noise + torch.eye(3)
+            covariance = torch.linalg.inv(precision)
+            mean = (x.flatten(1) - pca.mean) @ self.weight / pca.noise @ covariance
+            posterior = MultivariateNormal(mean, covariance.expand(len(x), 3, 3))
+            z = posterior.sample((k,))
+            raw = self.decode(z.flatten(0, 1)).unflatten(0, (k, len(x)))
+            prior = MultivariateNormal(torch.zeros(3), torch.eye(3))
+            return Importance(z, self.likelihood.log_prob(x, raw), prior.log_prob(z), posterior.log_prob(z))
+
+        def infer(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+            return x
+
+    settings = RunSettings.model_construct(seed=0)
+    data = SimpleNamespace(train=train, test=test)
+    found = reconstruction_numbers(Subject(Exact(), data, settings, torch.device("cpu")), test.batch(), {"kl": np.zeros(1)})
+    assert found["article_loss"] == pytest.approx(found["baseline/article_loss"], rel=0.05)
+    dequantised = test.batch().x.flatten(1) * 255 / 256
+    bits = -float(pca.log_prob(dequantised).mean()) / 12 / math.log(2) + 8
+    assert found["bits_per_dim"] == pytest.approx(bits, abs=0.01)
+    assert Gaussian((1,), 1.0, learnt=False).bits_per_dim(0.0, 1) == 8  # a density of 1 on [0, 1]: uniform bytes
+    nearest = torch.cdist(test.batch().x.flatten(1), train.batch().x.flatten(1)).amin(1).square().mean()
+    assert found["baseline/squared_error"] == pytest.approx(float(nearest), rel=1e-5)
+
+
+def test_bayes_rule_finds_the_class_that_explains_a_picture_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from genexp.models.base import Importance
+    from genexp.studies.classes import by_bayes
+
+    class Constant:
+        """Class c paints everything c/2: of no use but for telling the classes apart."""
+
+        def importance(self, x: Tensor, label: Tensor, k: int, parameters: Tensor | None = None) -> Importance:
+            error = (x.flatten(1) - label[:, None] / 2).square().sum(1).expand(k, -1)
+            return Importance(torch.zeros(k, len(x), 1), -error, torch.zeros_like(error), torch.zeros_like(error))
+
+    x = torch.tensor([0.1, 0.9, 0.45, 0.0]).view(4, 1, 1, 1).expand(4, 1, 2, 2)
+    subject = SimpleNamespace(model=Constant(), device=torch.device("cpu"), settings=SimpleNamespace(seed=0))
+    assert by_bayes(subject, Batch(x), 3).tolist() == [0, 2, 1, 0]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("words", [["dataset=image_folder", "dataset.path=few"], ["dataset=image_folder", "dataset.path=one"]])
+def test_few_pictures_and_a_single_class_are_enough(genexp, tiny: list[str], tmp_path: Path, words: list[str]) -> None:
+    from PIL import Image
+
+    for index in range(30):
+        for folder in (tmp_path / "few", tmp_path / "one" / "cats"):
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (20, 20), 8 * index).save(folder / f"{index}.png")
+    keys = ["dataset.size=16", "dataset.channels=1", "trainer.batch_size=8", "evaluation.num_points=2", "run_dir=here"]
+    sizes = ["model.encoder_widths=[8]", "model.decoder_widths=[8]"]
+    tiny = [word for word in tiny if "batch_size" not in word and "num_points" not in word]
+    code, _, err = genexp("run", "experiment=glyphs_vae", *words, *tiny, *keys, *sizes)
+    assert code == 0, err
 
 
 def test_a_run_tells_other_data_from_its_own(genexp, tiny: list[str], tmp_path: Path) -> None:

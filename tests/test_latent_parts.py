@@ -148,7 +148,7 @@ def test_the_fitted_mixture_is_scikit_learns() -> None:
     z = torch.cat([torch.randn(200, 2), torch.randn(200, 2) * 0.3 + 4])
     prior = MixturePrior(2, 2)
     prior.fit(z)
-    mixture = GaussianMixture(2, reg_covar=1e-3 * float(z.var(0).mean()), random_state=0, max_iter=50, tol=1e-2)
+    mixture = GaussianMixture(2, reg_covar=1e-3 * float(z.double().numpy().var(0).mean()), random_state=0, max_iter=50, tol=1e-2)
     expected = mixture.fit(z.double().numpy()).score_samples(z.double().numpy())
     standard = StandardNormal(2).log_prob(z).double() + math.log(0.01)
     assert torch.allclose(
@@ -157,6 +157,26 @@ def test_the_fitted_mixture_is_scikit_learns() -> None:
     far = torch.tensor([[-9.0, 9.0]])
     assert float(prior.log_prob(far)) > float(StandardNormal(2).log_prob(far)) - 4.7
     assert prior.log_prob(z).mean() > StandardNormal(2).log_prob(z).mean() + 1
+
+
+@pytest.mark.parametrize("prior", [fitted_mixture, lambda: shaken(FlowPrior(2, 4, 8), 0.2), lambda: VampPrior((1,), 2)])
+@torch.no_grad()
+def test_priors_keep_their_digits_under_autocast(prior) -> None:
+    prior, given = prior().float(), Given(torch.tensor([[1.0, -2.0, -5.0, -6.0], [-3.0, 0.0, -5.0, -4.0]]))
+    z = torch.randn(100, 2) * 0.1 + torch.tensor([1.0, -2.0])
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = prior.log_prob(z, given)
+    assert torch.allclose(coarse, prior.log_prob(z, given), atol=1e-3)
+
+
+def test_a_mixture_that_does_not_help_is_not_taken() -> None:
+    torch.manual_seed(0)
+    z = torch.randn(60, 20)
+    prior = MixturePrior(20, 6)
+    prior.fit(z)
+    assert not prior.fitted
+    assert torch.allclose(prior.log_prob(z), StandardNormal(20).log_prob(z), atol=1e-4)
+    assert prior.sample(5).shape == (5, 20)
 
 
 def test_every_class_has_its_own_part_of_the_mixture() -> None:
@@ -259,6 +279,12 @@ def test_what_cannot_be_is_refused() -> None:
         VAE(DataSpec((3, 9, 9)), network="conv")
     with pytest.raises(UserError, match="halve a picture of 2 "):
         VAE(DataSpec((2,)), network="conv")
+    with pytest.raises(UserError, match="decodes grey values"):
+        VAE(DataSpec((3, 8, 8)), network="principal", components=4)
+    with pytest.raises(UserError, match="its bound has no KL term"):
+        VAE(DataSpec((3, 8, 8)), importance_samples=5, beta=0.5)
+    with pytest.raises(UserError, match="too many"):
+        VAE(DataSpec((3, 8, 8)), prior="mixture", latent=1000)
     with pytest.raises(UserError, match=r"model\.start=linear"):
         VAE(DataSpec((3, 8, 8)), start="linear")
     with pytest.raises(UserError, match=r"only model\.posterior=iaf"):
@@ -276,6 +302,9 @@ def test_the_articles_way_of_sampling_is_another() -> None:
     b = right.sample_latent(2000)
     assert float(b.std()) == pytest.approx(1, abs=0.05)
     assert float(a.std()) < 0.9  # nflows' steps shrink
+    torch.manual_seed(1)
+    pushed, _ = wrong.posterior.push(torch.randn(2000, 3), torch.zeros(2000, 128))  # type: ignore[union-attr]
+    assert torch.equal(a, pushed)
     torch.manual_seed(2)
     sampled = wrong.sample(5)
     torch.manual_seed(2)
@@ -328,3 +357,15 @@ def test_warps_move_some_pictures_and_leave_the_others() -> None:
     assert torch.equal(warped, again)
     bright = torch.ones(4, 3, 16, 16)
     assert torch.allclose(Augmentation(45.0, 0.3, 0.2, share=1.0)(bright, generator), bright)  # the border goes on
+
+
+def test_components_that_are_hardly_there_are_not_blown_up() -> None:
+    torch.manual_seed(0)
+    x = pictures(100) + 1e-4 * torch.randn(100, 3, 8, 8)  # twelve numbers and a little noise
+    principal = PrincipalComponents((3, 8, 8), 60)
+    principal.fit(x)
+    assert float(principal.whiten(pictures(100)).abs().max()) < 20
+    assert torch.isfinite(principal.colour(principal.whiten(x))).all()
+    narrow = PrincipalComponents((3, 2, 2), 5)  # more examples than values
+    narrow.fit(torch.rand(300, 3, 2, 2))
+    assert torch.allclose(narrow.basis.float().T @ narrow.basis.float(), torch.eye(5), atol=0.02)

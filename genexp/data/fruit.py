@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
 from genexp.data.augment import Augmentation
-from genexp.data.images import ImageData, ImageSet, hold_out
+from genexp.data.images import ImageData, ImageSet, hold_out, shuffled
 from genexp.data.pictures import find_pictures, read_pictures
 from genexp.errors import UserError
 from genexp.registry import datasets
@@ -58,6 +58,7 @@ class Fruit(ImageData):
         train, test = (self.read(root / part, size, root / ".resized") for part in ("train", "test"))
         if split == "seminar":
             validation, train = hold_out(train, 0.05, seed=0)
+            test = shuffled(test, seed=0)
         else:
             numbers = torch.tensor(self.numbers) if split == "numbers" else None
             train, validation, test = hold_out_blocks(join(train, test), numbers)
@@ -102,11 +103,15 @@ def hold_out_blocks(pictures: ImageSet, numbers: Tensor | None = None) -> tuple[
     train, validation, test = [], [], []
     for label in range(len(CLASSES)):
         mine = (pictures.label == label).nonzero()[:, 0]
+        if len(mine) < 2 * (TEST_BLOCKS + VALIDATION_BLOCKS):
+            raise UserError(
+                f"dataset=fruit: {len(mine)} pictures of {CLASSES[label]} are too few for blocks", hint="dataset.split=seminar"
+            )
         blocks, rest = find_blocks(x[mine], TEST_BLOCKS + VALIDATION_BLOCKS)
         test += [mine[block] for block in blocks[:TEST_BLOCKS]]
         validation += [mine[block] for block in blocks[TEST_BLOCKS:]]
         train.append(mine[rest])
-    parts = [pictures[torch.cat(part).sort().values] for part in (train, validation, test)]
+    parts = [shuffled(pictures[torch.cat(part).sort().values], seed=0) for part in (train, validation, test)]
     return parts[0], parts[1], parts[2]
 
 

@@ -5,6 +5,7 @@ Source: http://yann.lecun.com/exdb/mnist, "The IDX file format".
 
 import gzip
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     try:
         packed = path.with_name(path.name + ".gz")
         content = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
-    except (OSError, EOFError) as failure:
+    except (OSError, EOFError, zlib.error) as failure:
         reason = failure.strerror if isinstance(failure, OSError) and failure.strerror else "not whole"
         raise UserError(f"{path}: cannot be read ({reason})") from None
     header = 4 + 4 * dimensions

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
-from genexp.data.images import ImageData, ImageSet, hold_out
+from genexp.data.images import ImageData, ImageSet, hold_out, shuffled
 from genexp.data.pictures import find_pictures, read_pictures
 from genexp.errors import UserError
 from genexp.registry import datasets
@@ -52,6 +52,7 @@ class ImageFolder(ImageData):
         train, classes = self.read(folder / "train" if split else folder, size, channels)
         if split:
             test, others = self.read(folder / "test", size, channels)
+            test = shuffled(test, seed=0)
             if others != classes:
                 raise UserError(f"{folder}: the classes of train ({', '.join(classes)}) and test ({', '.join(others)}) differ")
         else:

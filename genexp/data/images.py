@@ -27,6 +27,10 @@ class ImageSet:
     def to(self, device: torch.device) -> "ImageSet":
         return ImageSet(self.x.to(device), None if self.label is None else self.label.to(device))
 
+    def few(self, count: int, values: int = 250_000_000) -> "ImageSet":
+        """The first `count`, or as many as have that many values (a gigabyte as floats)."""
+        return self[: max(1, min(count, values // max(1, self.x[0].numel())))]
+
     def batch(self) -> Batch:
         """The same with grey values in [0, 1]."""
         return Batch(unit_interval(self.x), self.label)
@@ -83,8 +87,13 @@ class ImageData:
         return f"{kind} pictures of {height}×{width}{classes}: {counts}"
 
 
+def shuffled(pictures: ImageSet, seed: int) -> ImageSet:
+    """In random order, so that the first few are of every class."""
+    return pictures[torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed))]
+
+
 def hold_out(pictures: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """A random `share` of the pictures (at least one), and the others: held out, kept."""
+    """A random `share` of the pictures (at least one), and the others: held out, kept; both in random order."""
     order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed))
     count = max(1, round(share * len(pictures)))
-    return pictures[order[:count].sort().values], pictures[order[count:].sort().values]
+    return pictures[order[:count]], pictures[order[count:]]

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import warnings
+import zipfile
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,18 +40,11 @@ def read_pictures(paths: Sequence[Path], size: int, channels: int, cache: Path |
 
     The result is kept in the folder `cache` under a name that depends on every byte read, where that can be written.
     """
-    contents = [_bytes(path) for path in paths]
-    key = hashlib.sha256(f"{size} {channels}".encode())
-    for content in contents:
-        key.update(hashlib.sha256(content).digest())
-    remembered = None if cache is None else cache / f"{key.hexdigest()[:32]}.npz"
+    remembered = None if cache is None else cache / f"{_key(paths, size, channels)}.npz"
     if remembered is not None:
-        with suppress(OSError, ValueError, KeyError, EOFError):
-            kept = np.load(remembered, allow_pickle=False)
-            index = kept["index"].tolist()
-            return Pictures(
-                torch.from_numpy(kept["x"]), index, [paths[at].name for at in sorted({*range(len(paths))} - {*index})]
-            )
+        kept = _recall(remembered, len(paths), (channels, size, size))
+        if kept is not None:
+            return Pictures(torch.from_numpy(kept[0]), kept[1], _others(paths, kept[1]))
     arrays = [_square(path, size, channels) for path in paths]
     index = [at for at, array in enumerate(arrays) if array is not None]
     if not index:
@@ -68,25 +63,43 @@ def _others(paths: Sequence[Path], index: list[int]) -> list[str]:
 def _square(path: Path, size: int, channels: int) -> np.ndarray | None:
     """(channels, size, size) bytes, or None where the file is no picture, broken, or too large to open safely."""
     try:
-        with warnings.catch_warnings(), Image.open(path) as picture:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if picture.width * picture.height > MAX_PIXELS:
-                return None
-            picture.draft("RGB", (2 * size, 2 * size))
-            upright = ImageOps.exif_transpose(picture).convert("RGBA")
-            paper = Image.new("RGBA", upright.size, "white")
-            flat = Image.alpha_composite(paper, upright).convert("RGB" if channels == 3 else "L")
-            array = np.asarray(ImageOps.fit(flat, (size, size), Image.Resampling.BILINEAR))
+            with Image.open(path) as picture:
+                if picture.width * picture.height > MAX_PIXELS:
+                    return None
+                picture.draft("RGB", (2 * size, 2 * size))
+                upright = ImageOps.exif_transpose(picture)
+                if upright.mode.startswith("I"):  # 16 bits of grey
+                    upright = upright.convert("I").point(lambda grey: grey / 256).convert("L")
+                upright = upright.convert("RGBA")
+                paper = Image.new("RGBA", upright.size, "white")
+                flat = Image.alpha_composite(paper, upright).convert("RGB" if channels == 3 else "L")
+                array = np.asarray(ImageOps.fit(flat, (size, size), Image.Resampling.BILINEAR))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
     return array.reshape(size, size, channels).transpose(2, 0, 1).copy()
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+def _key(paths: Sequence[Path], size: int, channels: int) -> str:
+    """A name that depends on the size and on every byte of every file."""
+    key = hashlib.sha256(f"{size} {channels}".encode())
+    for path in paths:
+        with suppress(OSError):
+            key.update(hashlib.sha256(path.read_bytes()).digest())
+        key.update(b"/")
+    return key.hexdigest()[:32]
+
+
+def _recall(path: Path, files: int, shape: tuple[int, ...]) -> tuple[np.ndarray, list[int]] | None:
+    """What `_remember` wrote; None where it is not there, or not what it should be."""
+    with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            x, index = kept["x"], kept["index"].tolist()
+        fits = x.dtype == np.uint8 and x.shape == (len(index), *shape) and 0 < len(index) <= files
+        if fits and all(isinstance(at, int) and 0 <= at < files for at in index) and index == sorted(set(index)):
+            return x, index
+    return None
 
 
 def _remember(path: Path, x: np.ndarray, index: list[int]) -> None:

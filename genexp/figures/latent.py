@@ -60,7 +60,7 @@ def manifold(images: np.ndarray, quantiles: np.ndarray) -> Figure:
     tile = canvas.shape[0] / len(quantiles)
     axes.set_xticks((at + 0.5) * tile, [f"{quantiles[index]:.2f}" for index in at])
     axes.set_yticks(canvas.shape[0] - (at + 0.5) * tile, [f"{quantiles[index]:.2f}" for index in at])
-    axes.set(title="the decoded latent plane, at quantiles of the prior", xlabel="z₁", ylabel="z₂")
+    axes.set(title="the decoded latent plane, at quantiles of N(0, 1)", xlabel="z₁", ylabel="z₂")
     return figure
 
 

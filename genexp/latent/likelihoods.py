@@ -14,7 +14,9 @@ LikelihoodName = Literal["bernoulli", "gaussian", "logistic"]
 
 
 class Likelihood(nn.Module):
-    """p(x|z) with independent pixels."""
+    """p(x|z) with independent pixels. `has_pairs` says whether `pairs` is there."""
+
+    has_pairs = True
 
     def mean(self, raw: Tensor) -> Tensor:
         """E[x|z], of the shape of `raw`."""
@@ -117,6 +119,8 @@ class DiscretisedLogistic(Likelihood):
         sigma: the standard deviation to begin with; s = σ√3/π.
         learnt: whether the scales are learnt, by their logarithm.
     """
+
+    has_pairs = False
 
     def __init__(self, shape: tuple[int, ...], sigma: float, learnt: bool) -> None:
         super().__init__()

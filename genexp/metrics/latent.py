@@ -34,15 +34,21 @@ class Bounds:
 def bounds(model: HasPosterior, batch: Batch, k: int, parameters: Tensor | None = None) -> Bounds:
     """The bounds of each example from k samples of its posterior, or of that with other `parameters` (n, …)."""
     parts = []
-    size = max(1, _VALUES // batch.x[0].numel() // k)
+    draws = max(1, min(k, _VALUES // batch.x[0].numel()))
+    size = max(1, _VALUES // batch.x[0].numel() // draws)
     for start in range(0, len(batch.x), size):
         here = slice(start, start + size)
         label = None if batch.label is None else batch.label[here]
-        drawn = model.importance(batch.x[here], label, k, None if parameters is None else parameters[here])
-        log_weights = drawn.log_weights()
+        given = None if parameters is None else parameters[here]
+        counts = [draws] * (k // draws) + ([k % draws] if k % draws else [])
+        drawn = [model.importance(batch.x[here], label, count, given) for count in counts]
+        log_likelihood, log_prior, log_posterior = (
+            torch.cat([getattr(part, name) for part in drawn]) for name in ("log_likelihood", "log_prior", "log_posterior")
+        )
+        log_weights = log_likelihood + log_prior - log_posterior
+        evidence = log_weights.logsumexp(0) - math.log(k)
         effective = torch.exp(2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0))
-        kl = (drawn.log_posterior - drawn.log_prior).mean(0)
-        parts.append((-drawn.log_likelihood.mean(0), kl, -drawn.log_evidence(), effective))
+        parts.append((-log_likelihood.mean(0), (log_posterior - log_prior).mean(0), -evidence, effective))
     return Bounds(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 

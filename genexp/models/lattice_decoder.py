@@ -10,14 +10,14 @@ density networks (1995); Cranley & Patterson, Randomization of number theoretic 
 """
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat
 from torch import Tensor
 
 from genexp.data.base import Batch, DataSpec
-from genexp.latent.likelihoods import Likelihood, LikelihoodName, make_likelihood
+from genexp.latent.likelihoods import Likelihood, make_likelihood
 from genexp.models.base import GenerativeModel, Terms
 from genexp.nn.mlp import Activation
 from genexp.nn.perceptrons import MLPDecoder, Widths
@@ -53,7 +53,7 @@ class LatticeDecoder(GenerativeModel):
         activation: Activation = "silu",
         frequencies: NonNegativeInt = 64,
         frequency_scale: PositiveFloat = 0.8,
-        likelihood: LikelihoodName = "bernoulli",
+        likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
         sigma: PositiveFloat = 0.1,
         learn_sigma: bool = True,
     ) -> None:
@@ -70,7 +70,7 @@ class LatticeDecoder(GenerativeModel):
 
     def loss(self, batch: Batch) -> Terms:
         """−ln 1/K Σ p(x|z_k) on a lattice shifted at random: on average an upper bound of −ln p(x), and a tight one."""
-        return self._objective(batch, self.side, torch.rand(2).clamp(0.01, 0.99))
+        return self._objective(batch, self.side, torch.rand(2).clamp(1e-6, 1 - 1e-6))
 
     def validate(self, batch: Batch) -> Terms:
         """The same on a finer lattice of midpoints: the likelihood itself."""
@@ -104,7 +104,7 @@ class LatticeDecoder(GenerativeModel):
 
     def draw_posterior(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """One z ~ p(z|x) for each example, (n, 2), from a lattice shifted at random."""
-        z = self._lattice(self.inference_side, torch.rand(2).clamp(0.01, 0.99))
+        z = self._lattice(self.inference_side, torch.rand(2).clamp(1e-6, 1 - 1e-6))
         return z[self.log_likelihoods(x, z).softmax(1).multinomial(1)[:, 0]]
 
     @torch.no_grad()

@@ -102,6 +102,14 @@ class VAE(GenerativeModel):
         self.latent, self.shape = latent, spec.shape
         self.beta, self.kl_warmup, self.free_bits, self.k = beta, kl_warmup, free_bits, importance_samples
         self.start, self.sampling = start, sampling
+        if network == "principal" and likelihood == "bernoulli":
+            raise UserError(
+                "model.network=principal decodes grey values, not logits", hint="model.likelihood=logistic, or gaussian"
+            )
+        if importance_samples > 1 and (beta != 1 or kl_warmup or free_bits):
+            raise UserError("model.importance_samples: its bound has no KL term for beta, kl_warmup and free_bits to change")
+        if prior == "mixture" and latent > 512:
+            raise UserError(f"model.prior=mixture: full covariances of {latent} dimensions are too many", hint="model.prior=flow")
         if conditional and not spec.classes:
             raise UserError("model.conditional=true: the data has no classes")
         if start == "linear" and (network != "principal" or latent > components):
@@ -110,7 +118,7 @@ class VAE(GenerativeModel):
             raise UserError("model.sampling=through_flow: only model.posterior=iaf has a flow to go through")
         if prior == "vamp" and (posterior != "gaussian" or conditional):
             raise UserError("model.prior=vamp: its mixture needs Gaussian posteriors that depend on x alone")
-        self.classes = len(spec.classes) if conditional else 0
+        self.conditional, self.classes = conditional, len(spec.classes) if conditional else 0
         self.dropout = nn.Dropout(input_dropout)
         self.encoder, self.decoder = make_networks(
             network,
@@ -123,6 +131,7 @@ class VAE(GenerativeModel):
             frequencies=frequencies,
             frequency_scale=frequency_scale,
             components=components,
+            bounded=likelihood != "bernoulli",
         )
         features = self.encoder.features
         self.posterior: GaussianPosterior | IAFPosterior = (
@@ -163,7 +172,8 @@ class VAE(GenerativeModel):
             labels = [None] * len(batch.x) if batch.label is None else batch.label.split(512)
             parts = zip(batch.x.split(512), labels, strict=False)
             z = torch.cat([self.posterior.draw(self.infer(x, label), 4).z for x, label in parts], dim=1)
-            self.prior.fit(z.flatten(0, 1), None if batch.label is None else batch.label.repeat(4))
+            groups = torch.arange(len(batch.x)).repeat(4)
+            self.prior.fit(z.flatten(0, 1), None if batch.label is None else batch.label.repeat(4), groups)
 
     def loss(self, batch: Batch) -> Terms:
         """The objective in nats per example, and its parts."""

@@ -32,13 +32,13 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Latents z (n, latent), with a condition c (n, condition), → pictures (n, channels, side, side) in (0, 1).
+    """Latents z (n, latent), with a condition c (n, condition), → pictures (n, channels, side, side).
 
     A linear layer, then 4×4 transposed convolutions of stride 2, each but the last followed by LeakyReLU(0.2) and batch
-    normalisation; a sigmoid at the end.
+    normalisation; where the output is `bounded`, in (0, 1), a sigmoid at the end.
     """
 
-    def __init__(self, shape: tuple[int, ...], latent: int, widths: Sequence[int], condition: int) -> None:
+    def __init__(self, shape: tuple[int, ...], latent: int, widths: Sequence[int], condition: int, bounded: bool) -> None:
         super().__init__()
         side = smallest_side(shape, widths)
         first = nn.Linear(latent + condition, widths[0] * side * side)
@@ -46,7 +46,7 @@ class ConvDecoder(nn.Module):
         for before, after in pairwise(widths):
             layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2), nn.BatchNorm2d(after)]
         self.last = nn.ConvTranspose2d(widths[-1], shape[0], 4, stride=2, padding=1)
-        self.net = nn.Sequential(*layers, self.last, nn.Sigmoid())
+        self.net = nn.Sequential(*layers, self.last, nn.Sigmoid() if bounded else nn.Identity())
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         return self.net(torch.cat([z, c], dim=1))

@@ -23,16 +23,18 @@ def make_networks(
     frequencies: int,
     frequency_scale: float,
     components: int,
+    bounded: bool,
 ) -> tuple[Any, Any]:
     """Encoder, (x, c) → features, and decoder, (z, c) → (n, *shape), for conditions c (n, condition).
 
-    Both have `initialise`, which looks at some examples; the encoder says how many `features` it gives.
+    `bounded`: whether the decoder's output are grey values in (0, 1), where its kind can see to that. Both have `initialise`,
+    which looks at some examples; the encoder says how many `features` it gives.
     """
     if name == "mlp":
         decoder = MLPDecoder(shape, latent, decoder_widths, condition, activation, frequencies, frequency_scale)
         return MLPEncoder(shape, encoder_widths, condition, activation), decoder
     if name == "conv":
-        return ConvEncoder(shape, encoder_widths, condition), ConvDecoder(shape, latent, decoder_widths, condition)
+        return ConvEncoder(shape, encoder_widths, condition), ConvDecoder(shape, latent, decoder_widths, condition, bounded)
     principal = PrincipalComponents(shape, components)
     encoder = PrincipalEncoder(principal, encoder_widths, condition, activation)
     return encoder, PrincipalDecoder(principal, latent, decoder_widths, condition, activation)

@@ -14,6 +14,7 @@ from genexp.errors import UserError
 from genexp.nn.mlp import Activation
 from genexp.nn.residual import ResidualMLP
 
+_MOST = 4096  # examples that the components are found in
 _SMALL = 0.02  # of the weights of what is learnt, beside what is measured
 
 
@@ -39,16 +40,21 @@ class PrincipalComponents(nn.Module):
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
-        """The leading components of examples x (n, *shape), by the eigenvectors of the n × n matrix of their products."""
-        x = x.flatten(1)
+        """The leading components of examples x (n, *shape), 4,096 at most, by the smaller of the two matrices of products.
+
+        A component that is hardly there counts as one of a thousandth of the first: else whitening would blow up its noise.
+        """
+        x = x[:_MOST].flatten(1)
         if len(x) <= self.components:
             raise UserError(f"model.components={self.components}: only {len(x):,} examples to find them in")
         self.mean.copy_(x.mean(0))
         x = x - self.mean
-        values, vectors = torch.linalg.eigh(x @ x.T)
+        wide = len(x) <= x.shape[1]
+        values, vectors = torch.linalg.eigh((x @ x.T if wide else x.T @ x).double())
         values, vectors = values[-self.components :].flip(0), vectors[:, -self.components :].flip(1)
-        self.basis.copy_(x.T @ vectors / values.clamp(min=1e-9).sqrt())
-        self.scale.copy_((values / len(x)).clamp(min=1e-9).sqrt())
+        values = values.clamp(min=1e-6 * float(values[0]))
+        self.basis.copy_((x.T @ (vectors / values.sqrt()).to(x.dtype)) if wide else vectors)
+        self.scale.copy_((values / len(x)).sqrt())
 
     def whiten(self, x: Tensor) -> Tensor:
         """u, (n, components)."""

@@ -30,17 +30,19 @@ def draw_classes(subject: Subject, evaluation: Evaluation, folder: RunFolder) ->
 def draw_averages(subject: Subject, z: Tensor, label: Tensor, folder: RunFolder) -> None:
     """Each class's average latent decoded, and points drawn around it; and the ways between the averages."""
     names = subject.data.spec.classes
-    mean = torch.stack([z[label == index].mean(0) for index in range(len(names))])
-    spread = torch.stack([z[label == index].std(0) for index in range(len(names))])
+    there = [index for index in range(len(names)) if int((label == index).sum()) > 1]
+    mean = {index: z[label == index].mean(0) for index in there}
+    spread = {index: z[label == index].std(0) for index in there}
     around = {}
-    for index, name in enumerate(names):
+    for index, name in ((index, names[index]) for index in there):
         points = mean[index] + 0.5 * spread[index] * torch.randn(AROUND, z.shape[1], device=z.device)
-        around[name] = decode(subject, torch.cat([mean[index : index + 1], points]), index)
+        around[name] = decode(subject, torch.cat([mean[index][None], points]), index)
     folder.save_figure("averages", images.rows(around, "average latent of each class (left), and half a σ around it"))
     ways = {}
-    for one, other in list(combinations(range(len(names)), 2))[:6]:
+    for one, other in list(combinations(there, 2))[:6]:
         ways[f"{names[one]} → {names[other]}"] = decode(subject, linear(mean[one], mean[other], STRIP), one)
-    folder.save_figure("between_averages", images.rows(ways, "between the average latents of the classes"))
+    if ways:
+        folder.save_figure("between_averages", images.rows(ways, "between the average latents of the classes"))
 
 
 def draw_neighbourhoods(subject: Subject, sigma: Tensor, folder: RunFolder) -> None:

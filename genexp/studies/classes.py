@@ -30,11 +30,13 @@ def classify(subject: Subject, test: Tensor) -> Classification:
     if not names or label is None:
         return found
     truth = label.cpu().numpy()
-    train = latent_points(subject, subject.data.train).numpy()
-    train_label = subject.data.train.label.cpu().numpy()
-    guesses = {name: way(train, train_label, test.numpy()) for name, way in (("knn", knn_classes), ("linear", linear_classes))}
-    if getattr(subject.model, "classes", 0) and isinstance(subject.model, HasPosterior):
-        guesses["bayes"] = by_bayes(subject, test_part(subject).batch(), len(names))
+    if getattr(subject.model, "conditional", False) and isinstance(subject.model, HasPosterior):  # its encoder is told the class
+        guesses = {"bayes": by_bayes(subject, test_part(subject).batch(), len(names))}
+    else:
+        train, train_label = latent_points(subject, subject.data.train).numpy(), subject.data.train.label.cpu().numpy()
+        guesses = {
+            name: way(train, train_label, test.numpy()) for name, way in (("knn", knn_classes), ("linear", linear_classes))
+        }
     found.metrics |= {f"{name}_accuracy": float((guess == truth).mean()) for name, guess in guesses.items()}
     found.confusion = confusion_counts(truth, guesses.get("bayes", guesses["knn"]), len(names))
     return found

@@ -42,6 +42,8 @@ class ImageStudy(Study):
         self.snapshots: list[tuple[int, torch.Tensor]] = []
         check_endpoints(subject.data, subject.settings)
         self.strangers: dict[str, Any] = {}
+        if subject.settings.evaluation.anomalies and getattr(subject.model, "conditional", False):
+            raise UserError("evaluation.anomalies: a conditional model has no score for pictures that are of none of its classes")
         for name in subject.settings.evaluation.anomalies:
             data = datasets.build({"name": name}, Path(subject.settings.data_dir))
             if data.spec.shape != subject.data.spec.shape:

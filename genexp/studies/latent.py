@@ -30,15 +30,15 @@ def scores(subject: Subject, batch: Batch) -> Scores:
             bound = bounds(model, batch, settings.importance_samples)
             found |= {"neg_elbo": bound.neg_elbo, "reconstruction": bound.reconstruction, "kl": bound.kl}
             found |= {"iwae_nll": bound.iwae_nll, "effective_samples": bound.effective_samples}
-        if isinstance(model, HasLatent) and model.latent == 2 and has_standard_prior(model):
+        if isinstance(model, HasLatent) and model.latent == 2 and can_be_integrated(model):
             with torch.autocast(subject.device.type, enabled=False):
                 found["quadrature_nll"] = quadrature_nll(model, batch.x, settings.quadrature_side)
     return {name: values.double().cpu().numpy() for name, values in found.items()}
 
 
-def has_standard_prior(model: Any) -> bool:
-    """Whether p(z) = N(0, I), and p(x|z) depends on nothing else: what the quadrature takes for granted."""
-    return bool(getattr(model, "standard_prior", False))
+def can_be_integrated(model: Any) -> bool:
+    """Whether p(z) = N(0, I), p(x|z) depends on nothing else, and all pairs of it are one product: what the quadrature needs."""
+    return bool(getattr(model, "standard_prior", False)) and model.likelihood.has_pairs
 
 
 def likelihood_numbers(subject: Subject, batch: Batch, found: Scores) -> dict[str, Metric]:
@@ -55,7 +55,7 @@ def likelihood_numbers(subject: Subject, batch: Batch, found: Scores) -> dict[st
     if floor is not None:
         bounded = ("neg_elbo", "reconstruction", "iwae_nll", "quadrature_nll")
         metrics |= {f"floor/{name}": floor for name in bounded if name in found}
-        mean = subject.data.train.x.float().mean(0) / 255
+        mean = sum(part.float().sum(0) for part in subject.data.train.x.split(4096)) / len(subject.data.train) / 255
         blind = model.likelihood.from_mean(mean).expand_as(batch.x)
         baseline = -float(model.likelihood.log_prob(batch.x, blind).mean())
         metrics |= {f"baseline/{name}": baseline for name in ("neg_elbo", "quadrature_nll") if name in found}
@@ -80,7 +80,7 @@ def reconstruction_numbers(subject: Subject, batch: Batch, found: Scores) -> dic
             bytes_ = dequantised(batch) if isinstance(model.likelihood, Gaussian) else batch
             nats = bounds(model, bytes_, 8).neg_elbo.double().mean()
             metrics["bits_per_dim"] = model.likelihood.bits_per_dim(float(nats), size)
-        train, test = data.train[: 4 * MOST].batch().x.flatten(1), batch.x.flatten(1)
+        train, test = data.train.few(4 * MOST).batch().x.flatten(1), batch.x.flatten(1)
         linear = fit_ppca(train, model.latent, noise=0.25)  # SE + ½ KL = −2σ²·ELBO + constant for σ² = ¼
         metrics["baseline/article_loss"] = float(-0.5 * linear.log_prob(test).mean()) - 0.25 * size * math.log(2 * math.pi * 0.25)
         metrics["baseline/squared_error"] = float(nearest_distance(test, train).mean())

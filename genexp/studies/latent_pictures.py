@@ -119,8 +119,10 @@ def draw_plane(subject: Subject, test: ImageSet, folder: RunFolder) -> None:
     decoded = _array(subject.model.decode(z, label))
     folder.save_figure("manifold", latent.manifold(decoded.reshape(side, side, *decoded.shape[1:]), quantiles.numpy()))
     parts = [test[start : start + 2048].batch() for start in range(0, len(test), 2048)]
+    model, many = subject.model, 400_000
+    prior = model.sample_latent(many).cpu() if hasattr(model, "sample_latent") and not model.classes else torch.randn(many, 2)
     drawn = torch.cat([subject.model.draw_posterior(part.x, part.label).float().cpu() for part in parts])
-    folder.save_figure("aggregate", latent.aggregate(drawn.numpy(), torch.randn(400_000, 2).numpy()))
+    folder.save_figure("aggregate", latent.aggregate(drawn.numpy(), prior.numpy()))
 
 
 def draw_training(subject: Subject, snapshots: Sequence[tuple[int, Tensor]], folder: RunFolder) -> None:
@@ -137,12 +139,13 @@ def draw_training(subject: Subject, snapshots: Sequence[tuple[int, Tensor]], fol
 
 
 def spread(pictures: ImageSet, count: int) -> Tensor:
-    """The positions of `count` pictures, the classes in turn (the first of each, then the second, …)."""
+    """The positions of `count` pictures, the classes in turn: the first of each, then the second; again where they are few."""
+    again = torch.arange(count) % len(pictures)
     if pictures.label is None:
-        return torch.arange(min(count, len(pictures)))
+        return again
     label = pictures.label.cpu()
     seen = torch.stack([(label[:position] == label[position]).sum() for position in range(min(len(label), 500))])
-    return torch.argsort(seen * 1000 + label[: len(seen)], stable=True)[:count]
+    return torch.argsort(seen * 1000 + label[: len(seen)], stable=True)[again % len(seen)]
 
 
 def endpoints(pictures: ImageSet, figures: FigureSettings, classes: tuple[str, ...]) -> Tensor:
@@ -162,6 +165,9 @@ def check_endpoints(data: ImageData, settings: RunSettings) -> None:
     for name in figures.between or ():
         if name not in data.spec.classes:
             raise unknown("class", name, data.spec.classes)
+        label = data.test[:count].label
+        if label is None or data.spec.classes.index(name) not in label:
+            raise UserError(f"figures.between: no test picture is one of {name}")
 
 
 def _array(x: Tensor) -> np.ndarray:

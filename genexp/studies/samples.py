@@ -25,11 +25,13 @@ def sample_numbers(subject: Subject, samples: Tensor) -> dict[str, Metric]:
     samples = samples.to(subject.device)
     with seeded(seed_for(subject.settings.seed, "likeness"), subject.device), torch.autocast(subject.device.type, enabled=False):
         order = torch.randperm(len(data.train))
-        half = min(len(order) // 2, COMPARED)
+        half = min(len(order) // 2, COMPARED, len(samples))  # as many of each: the numbers depend on it
+        if half < 8:
+            return {}
         real, other = (data.train[part].batch().x for part in (order[:half], order[half : 2 * half]))
         fake = samples[:half]
         metrics = _compare("", *_principal(real, other, fake))
-        train, test = data.train[order[: 4 * COMPARED]].batch().x, data.test[:COMPARED].batch().x
+        train, test = data.train[order].few(4 * COMPARED).batch().x, data.test.few(COMPARED).batch().x
         metrics["nearest_train_ratio"] = nearest_train_ratio(fake, test, train)
         if data.spec.classes:
             model = train_classifier(data.train, len(data.spec.classes))
@@ -41,7 +43,7 @@ def sample_numbers(subject: Subject, samples: Tensor) -> dict[str, Metric]:
 def class_shares(model: Classifier, samples: Tensor, data: ImageData) -> dict[str, Metric]:
     """The share of the samples in each class as the classifier sees it; and how often it is right on test pictures."""
     called = in_parts(model, samples).argmax(1)
-    test = data.test[:COMPARED]
+    test = data.test.few(COMPARED)
     assert test.label is not None
     right = (in_parts(model, test.batch().x).argmax(1) == test.label).double().mean()
     shares: dict[str, Metric] = {
