@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.likelihoods import Likelihood, LikelihoodName, make_likelihood
+from genexp.latent.mixture import MixturePrior
 from genexp.latent.posteriors import GaussianPosterior, IAFPosterior
-from genexp.latent.priors import FlowPrior, Given, MixturePrior, StandardNormal, VampPrior
+from genexp.latent.priors import FlowPrior, Given, StandardNormal, VampPrior
 from genexp.models.base import GenerativeModel, Importance, Terms
 from genexp.nn.mlp import Activation
 from genexp.nn.networks import NetworkName, make_networks
@@ -102,22 +103,24 @@ class VAE(GenerativeModel):
         self.latent, self.shape = latent, spec.shape
         self.beta, self.kl_warmup, self.free_bits, self.k = beta, kl_warmup, free_bits, importance_samples
         self.start, self.sampling = start, sampling
-        if network == "principal" and likelihood == "bernoulli":
-            raise UserError(
-                "model.network=principal decodes grey values, not logits", hint="model.likelihood=logistic, or gaussian"
-            )
-        if importance_samples > 1 and (beta != 1 or kl_warmup or free_bits):
-            raise UserError("model.importance_samples: its bound has no KL term for beta, kl_warmup and free_bits to change")
-        if prior == "mixture" and latent > 512:
-            raise UserError(f"model.prior=mixture: full covariances of {latent} dimensions are too many", hint="model.prior=flow")
-        if conditional and not spec.classes:
-            raise UserError("model.conditional=true: the data has no classes")
-        if start == "linear" and (network != "principal" or latent > components):
-            raise UserError("model.start=linear: needs model.network=principal with at least as many components as latents")
-        if sampling == "through_flow" and posterior != "iaf":
-            raise UserError("model.sampling=through_flow: only model.posterior=iaf has a flow to go through")
-        if prior == "vamp" and (posterior != "gaussian" or conditional):
-            raise UserError("model.prior=vamp: its mixture needs Gaussian posteriors that depend on x alone")
+        for wrong, why in (
+            (network == "principal" and likelihood == "bernoulli", "model.network=principal decodes grey values, not logits"),
+            (
+                importance_samples > 1 and (beta != 1 or kl_warmup or free_bits),
+                "model.importance_samples: that bound has no KL term",
+            ),
+            (prior == "mixture" and latent > 512, "model.prior=mixture: at most 512 latent dimensions, for full covariances"),
+            (prior == "vamp" and (posterior == "iaf" or conditional), "model.prior=vamp needs Gaussian posteriors of x alone"),
+            (conditional and not spec.classes, "model.conditional=true: the data has no classes"),
+            (start == "linear" and network != "principal", "model.start=linear needs model.network=principal"),
+            (start == "linear" and latent > components, f"model.start=linear: fewer components than latents ({latent})"),
+            (
+                sampling == "through_flow" and posterior != "iaf",
+                "model.sampling=through_flow needs model.posterior=iaf",
+            ),
+        ):
+            if wrong:
+                raise UserError(why)
         self.conditional, self.classes = conditional, len(spec.classes) if conditional else 0
         self.dropout = nn.Dropout(input_dropout)
         self.encoder, self.decoder = make_networks(

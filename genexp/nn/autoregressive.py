@@ -1,4 +1,4 @@
-"""Masked autoregressive networks: output i depends on inputs before i only.
+"""Masked autoregressive networks, whose output i depends on inputs before i only, and flows of them.
 
 Source: Germain et al., MADE: Masked Autoencoder for Distribution Estimation (2015).
 """
@@ -44,3 +44,35 @@ class MADE(nn.Module):
         h = F.silu(self.first(z) + self.context(context))
         h = h + F.silu(self.second(h))
         return self.last(h).unflatten(1, (self.outputs, -1))
+
+
+class AutoregressiveFlow(nn.Module):
+    """`blocks` steps z ← e^s ⊙ z + m, |s| < 2, each in a random order of the elements that is undone after it."""
+
+    orders: Tensor
+
+    def __init__(self, dim: int, blocks: int, width: int, context: int) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(MADE(dim, context, width, outputs=2) for _ in range(blocks))
+        self.register_buffer("orders", torch.stack([torch.randperm(dim) for _ in range(blocks)]))
+
+    def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """z (n, dim), context (n, context) → the image, and ln |det| of the map, (n,)."""
+        log_det = z.new_zeros(len(z))
+        for network, order in zip(self.networks, self.orders, strict=True):
+            moved = z[:, order]
+            raw_scale, shift = network(moved, context).unbind(1)
+            s = 2 * torch.tanh(raw_scale / 2)
+            z = (moved * torch.exp(s) + shift)[:, order.argsort()]
+            log_det = log_det + s.sum(1)
+        return z, log_det
+
+
+def nflows_autoregressive(dim: int, blocks: int, width: int, context: int) -> nn.Module:
+    """The same by the library nflows, as in the article: random permutations and masked affine autoregressive transforms."""
+    from nflows.transforms import CompositeTransform, MaskedAffineAutoregressiveTransform, RandomPermutation
+
+    made = {"features": dim, "hidden_features": width, "context_features": context}
+    return CompositeTransform(
+        [part for _ in range(blocks) for part in (RandomPermutation(dim), MaskedAffineAutoregressiveTransform(**made))]
+    )
