@@ -90,7 +90,7 @@ class VAE(GenerativeModel):
         prior_blocks: PositiveInt = 6,
         prior_width: PositiveInt = 128,
         pseudo_inputs: PositiveInt = 100,
-        prior_components: PositiveInt = 50,
+        prior_components: PositiveInt = 100,
         sampling: Literal["prior", "through_flow"] = "prior",
         beta: NonNegativeFloat = 1.0,
         kl_warmup: NonNegativeInt = 0,
