@@ -149,7 +149,7 @@ def test_the_fitted_mixture_is_scikit_learns() -> None:
     z = torch.cat([torch.randn(200, 2), torch.randn(200, 2) * 0.3 + 4])
     prior = MixturePrior(2, 2)
     prior.fit(z)
-    mixture = GaussianMixture(2, reg_covar=0.1 * float(z.double().numpy().var(0).mean()), random_state=0, max_iter=50, tol=1e-2)
+    mixture = GaussianMixture(2, reg_covar=0.01 * float(z.double().numpy().var(0).mean()), random_state=0, max_iter=50, tol=1e-2)
     expected = mixture.fit(z.double().numpy()).score_samples(z.double().numpy())
     standard = StandardNormal(2).log_prob(z).double() + math.log(0.01)
     assert torch.allclose(

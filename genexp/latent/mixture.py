@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from genexp.latent.priors import NOTHING, Given, StandardNormal
 
 _DEFENSIVE = 0.01  # share of N(0, I) in a mixture
-_WIDENING = 0.1
+_WIDENINGS = 0.01, 0.03, 0.1
 
 
 class MixturePrior(nn.Module):
@@ -41,20 +42,20 @@ class MixturePrior(nn.Module):
     def fit(self, z: Tensor, label: Tensor | None = None, groups: Tensor | None = None, seed: int = 0) -> None:
         """Expectation maximisation on posterior samples z (n, latent) of pictures `groups` (n,).
 
-        As many components as asked for, a quarter of them, one, or none: the first that makes a tenth of the pictures, left out,
-        likelier than N(0, I) does.
+        As many components as asked for, a quarter of them, one, or none, and each as narrow as may be: the first that makes a
+        tenth of the pictures, left out, likelier than N(0, I) does.
         """
         points = z.double().cpu().numpy()
         left_out = np.arange(len(points)) % 10 == 0 if groups is None else groups.cpu().numpy() % 10 == 0
         standard = float(StandardNormal(z.shape[1]).log_prob(z.cpu()[torch.from_numpy(left_out)]).mean())
-        for components in (self.components, self.components // 4, 1):
+        for components, widening in product((self.components, self.components // 4, 1), _WIDENINGS):
             if not 1 <= components <= len(points) // 10:
                 continue
-            if _em(points[~left_out], components, seed).score(points[left_out]) > standard:
+            if _em(points[~left_out], components, widening, seed).score(points[left_out]) > standard:
                 break
         else:
             return
-        mixture = _em(points, components, seed)
+        mixture = _em(points, components, widening, seed)
         fitted = slice(1, 1 + components)
         self.means[fitted] = torch.as_tensor(mixture.means_, dtype=z.dtype)
         self.factors[fitted] = torch.as_tensor(mixture.precisions_cholesky_, dtype=z.dtype)
@@ -89,15 +90,15 @@ class MixturePrior(nn.Module):
         return self.weights[given.label.repeat(n // len(given.label))]
 
 
-def _em(points: np.ndarray, components: int, seed: int) -> Any:
+def _em(points: np.ndarray, components: int, widening: float, seed: int) -> Any:
     """scikit-learn's mixture of full Gaussians, fitted to points (n, latent).
 
-    A tenth of the points' mean variance is added to every component's: it is what lets many components go beyond the pictures
-    they were fitted to.
+    A share `widening` of the points' mean variance is added to every component's: it is what lets many components go beyond
+    the pictures that they were fitted to.
     """
     from sklearn.mixture import GaussianMixture
 
-    regularisation = _WIDENING * float(points.var(0).mean())
+    regularisation = widening * float(points.var(0).mean())
     mixture = GaussianMixture(components, reg_covar=regularisation, random_state=seed, max_iter=50, tol=1e-2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # 50 iterations are enough, converged or not
