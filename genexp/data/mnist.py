@@ -77,7 +77,7 @@ def download(data_dir: Path, name: str) -> None:
     try:
         getattr(torchvisions, name)(data_dir, download=True)
     except (URLError, RuntimeError, OSError) as failure:
-        why = str(failure).strip().splitlines()[0]
+        why = str(failure).strip().splitlines()[0].rstrip(":")
         raise UserError(
             f"{name} is not in {folder}, and could not be downloaded ({why})",
             hint=f"put {', '.join(FILES)} there (.gz will do), or take the embedded digits: dataset=glyphs",
