@@ -112,7 +112,8 @@ def test_the_data_folder_comes_from_the_environment(monkeypatch: pytest.MonkeyPa
 def test_yaml_and_constructor_say_the_same(group: str, registry) -> None:
     """A component's YAML lists every key of its constructor, with the same default, and is named like it."""
     files = list((CONF / group).glob("*.yaml"))
-    assert {path.stem for path in files} == set(registry.names())
+    own = {name for name in registry.names() if registry[name].__module__.startswith("genexp.")}  # not the README's examples
+    assert {path.stem for path in files} == own
     for path in files:
         stated = registry.validate(yaml.safe_load(path.read_text()) or {})
         schema = registry.schema(path.stem)
