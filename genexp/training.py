@@ -101,7 +101,7 @@ class Training:
 
     def check_monitor(self, heldout: Batch) -> None:
         """UserError when validation has no term called `trainer.monitor`."""
-        few = Batch(heldout.x[:8], None if heldout.label is None else heldout.label[:8])
+        few = heldout[:8]
         terms, monitor = self._validate(few), self.settings.monitor
         if monitor is not None and monitor not in terms:
             raise unknown("trainer.monitor", monitor, terms)

@@ -31,6 +31,13 @@ class Batch:
     x: Tensor
     label: Tensor | None = None
 
+    def __getitem__(self, index: slice) -> "Batch":
+        return Batch(self.x[index], None if self.label is None else self.label[index])
+
+    def split(self, size: int) -> "list[Batch]":
+        """The same in parts of `size` examples; the last may be shorter."""
+        return [self[start : start + size] for start in range(0, len(self.x), size)]
+
 
 class Stream(Protocol):
     """An endless source of training batches. Its state, saved and loaded, continues the same sequence."""

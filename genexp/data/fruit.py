@@ -53,7 +53,6 @@ class Fruit(ImageData):
     ) -> None:
         self.augmentation = Augmentation(rotate, stretch, shift, augmented)
         root = data_dir / "fruit"
-        self.unreadable: list[str] = []
         self.numbers: list[int] = []
         train, test = (self.read(root / part, size, root / ".resized") for part in ("train", "test"))
         if split == "seminar":
@@ -78,13 +77,9 @@ class Fruit(ImageData):
                 )
             paths, counts = paths + found, [*counts, len(found)]
         pictures = read_pictures(paths, size, 3, cache)
-        self.unreadable += pictures.unreadable
+        self.unreadable += tuple(pictures.unreadable)
         self.numbers += [int("".join(filter(str.isdigit, paths[at].stem)) or 0) for at in pictures.index]
         return ImageSet(pictures.x, torch.repeat_interleave(torch.arange(len(CLASSES)), torch.tensor(counts))[pictures.index])
-
-    def describe(self) -> str:
-        lost = f"; {len(self.unreadable)} could not be read: {', '.join(self.unreadable[:5])}" if self.unreadable else ""
-        return super().describe() + lost
 
 
 def join(one: ImageSet, other: ImageSet) -> ImageSet:

@@ -48,7 +48,6 @@ class ImageFolder(ImageData):
         if folder is None:
             raise UserError(f"dataset.path={path}: no such folder")
         split = (folder / "train").is_dir() and (folder / "test").is_dir()
-        self.unreadable: list[str] = []
         train, classes = self.read(folder / "train" if split else folder, size, channels)
         if split:
             test, others = self.read(folder / "test", size, channels)
@@ -70,12 +69,6 @@ class ImageFolder(ImageData):
         paths = [path for part in found for path in part]
         label = torch.repeat_interleave(torch.arange(len(found)), torch.tensor([len(part) for part in found]))
         pictures = read_pictures(paths, size, channels)
-        self.unreadable += pictures.unreadable
+        self.unreadable += tuple(pictures.unreadable)
         classes = tuple(path.name for path in inside)
         return ImageSet(pictures.x, label[pictures.index] if classes else None), classes
-
-    def describe(self) -> str:
-        if not self.unreadable:
-            return super().describe()
-        named = ", ".join(self.unreadable[:5]) + (", …" if len(self.unreadable) > 5 else "")
-        return f"{super().describe()}; {len(self.unreadable)} could not be read: {named}"

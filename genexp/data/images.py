@@ -41,6 +41,7 @@ class ImageData:
 
     study = "images"
     augmentation = Augmentation(0.0, 0.0, 0.0, 0.0)
+    unreadable: tuple[str, ...] = ()  # files that were left out
     spec: DataSpec
     train: ImageSet
     validation: ImageSet
@@ -84,7 +85,9 @@ class ImageData:
         kind = "grey" if channels == 1 else "colour"
         counts = f"{len(self.train):,} to train, {len(self.validation):,} to choose by, {len(self.test):,} to test"
         classes = f", {len(self.spec.classes)} classes" if self.spec.classes else ""
-        return f"{kind} pictures of {height}×{width}{classes}: {counts}"
+        lost = f"; {len(self.unreadable)} could not be read: {', '.join(self.unreadable[:5])}" if self.unreadable else ""
+        more = ", …" if len(self.unreadable) > 5 else ""
+        return f"{kind} pictures of {height}×{width}{classes}: {counts}{lost}{more}"
 
 
 def shuffled(pictures: ImageSet, seed: int) -> ImageSet:

@@ -15,9 +15,9 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from genexp.data.picture import MAX_PIXELS
 from genexp.errors import UserError
 
-MAX_PIXELS = 64_000_000
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 

@@ -1,13 +1,13 @@
 """Numbers of latent-variable models, p(x) = ∫ p(x|z) p(z) dz. Likelihoods in nats per example."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from genexp.data.base import Batch
-from genexp.models.base import HasLatent, HasPosterior
+from genexp.latent.priors import StandardNormal
+from genexp.models.base import HasLatent, HasPosterior, Importance
 
 _VALUES = 12_000_000  # decoded at a time: 50 MB
 
@@ -36,19 +36,14 @@ def bounds(model: HasPosterior, batch: Batch, k: int, parameters: Tensor | None 
     parts = []
     draws = max(1, min(k, _VALUES // batch.x[0].numel()))
     size = max(1, _VALUES // batch.x[0].numel() // draws)
-    for start in range(0, len(batch.x), size):
-        here = slice(start, start + size)
-        label = None if batch.label is None else batch.label[here]
-        given = None if parameters is None else parameters[here]
-        counts = [draws] * (k // draws) + ([k % draws] if k % draws else [])
-        drawn = [model.importance(batch.x[here], label, count, given) for count in counts]
-        log_likelihood, log_prior, log_posterior = (
-            torch.cat([getattr(part, name) for part in drawn]) for name in ("log_likelihood", "log_prior", "log_posterior")
-        )
-        log_weights = log_likelihood + log_prior - log_posterior
-        evidence = log_weights.logsumexp(0) - math.log(k)
+    counts = [draws] * (k // draws) + ([k % draws] if k % draws else [])
+    given = [None] * len(batch.x) if parameters is None else parameters.split(size)
+    for few, fixed in zip(batch.split(size), given, strict=False):
+        drawn = Importance.join([model.importance(few.x, few.label, count, fixed) for count in counts])
+        log_weights = drawn.log_weights()
         effective = torch.exp(2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0))
-        parts.append((-log_likelihood.mean(0), (log_posterior - log_prior).mean(0), -evidence, effective))
+        kl = (drawn.log_posterior - drawn.log_prior).mean(0)
+        parts.append((-drawn.log_likelihood.mean(0), kl, -drawn.log_evidence(), effective))
     return Bounds(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
@@ -79,22 +74,13 @@ def squared_error(model: HasPosterior, batch: Batch, draws: int = 8) -> tuple[fl
     """E_q |x − E[x|z]|², summed over an example, and KL(q(z|x) ‖ N(0, I)) in nats; averaged over examples and `draws` samples."""
     error, kl = 0.0, 0.0
     size = max(1, _VALUES // batch.x[0].numel() // draws)
-    for start in range(0, len(batch.x), size):
-        x, label = batch.x[start : start + size], None if batch.label is None else batch.label[start : start + size]
-        drawn = model.importance(x, label, draws)
-        decoded = model.decode(drawn.z.flatten(0, 1), None if label is None else label.repeat(draws))
-        error += float((x - decoded.unflatten(0, (draws, len(x)))).square().sum())
-        log_standard = -0.5 * (drawn.z.square() + math.log(2 * math.pi)).sum(-1)
-        kl += float((drawn.log_posterior - log_standard).sum())
+    for few in batch.split(size):
+        drawn = model.importance(few.x, few.label, draws)
+        decoded = model.decode(drawn.z.flatten(0, 1), None if few.label is None else few.label.repeat(draws))
+        error += float((few.x - decoded.unflatten(0, (draws, len(few.x)))).square().sum())
+        standard = StandardNormal(drawn.z.shape[-1])
+        kl += float((drawn.log_posterior - standard.log_prob(drawn.z)).sum())
     return error / draws / len(batch.x), kl / draws / len(batch.x)
-
-
-@torch.no_grad()
-def encode_all(model: HasLatent, batch: Batch) -> Tensor:
-    """The latent points of many examples, (n, latent), on the CPU."""
-    size = max(1, min(2048, _VALUES // batch.x[0].numel()))
-    labels = [None] * len(batch.x) if batch.label is None else batch.label.split(size)
-    return torch.cat([model.encode(x, label).float().cpu() for x, label in zip(batch.x.split(size), labels, strict=False)])
 
 
 def active_units(z: Tensor, threshold: float = 0.01) -> int:

@@ -1,9 +1,10 @@
 """What a model is to the rest of genexp."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from genexp.data.base import Batch
@@ -81,6 +82,11 @@ class Importance:
     def log_evidence(self) -> Tensor:
         """ln 1/k Σ w, (n,): a lower bound of ln p(x) on average, the tighter the more samples."""
         return self.log_weights().logsumexp(0) - math.log(len(self.z))
+
+    @classmethod
+    def join(cls, parts: "list[Importance]") -> "Importance":
+        """The samples of all parts, of the same examples, as if they had been drawn at once."""
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 @runtime_checkable

@@ -172,9 +172,8 @@ class VAE(GenerativeModel):
     def conclude(self, batch: Batch) -> None:
         """Fit a mixture prior to samples of the training posteriors, four of each picture."""
         if isinstance(self.prior, MixturePrior):
-            labels = [None] * len(batch.x) if batch.label is None else batch.label.split(512)
-            parts = zip(batch.x.split(512), labels, strict=False)
-            z = torch.cat([self.posterior.draw(self.infer(x, label), 4).z for x, label in parts], dim=1)
+            drawn = [self.posterior.draw(self.infer(few.x, few.label), 4) for few in batch.split(512)]
+            z = torch.cat([part.z for part in drawn], dim=1)
             groups = torch.arange(len(batch.x)).repeat(4)
             self.prior.fit(z.flatten(0, 1), None if batch.label is None else batch.label.repeat(4), groups)
 

@@ -10,7 +10,7 @@ from genexp.data.base import Batch
 from genexp.data.images import ImageSet
 from genexp.latent.likelihoods import Bernoulli, Gaussian
 from genexp.metrics.classify import auroc
-from genexp.metrics.latent import bounds, encode_all, fitted_posteriors, quadrature_nll, squared_error
+from genexp.metrics.latent import bounds, fitted_posteriors, quadrature_nll, squared_error
 from genexp.metrics.linear import fit_ppca
 from genexp.metrics.samples import nearest_distance
 from genexp.models.base import HasLatent, HasPosterior
@@ -100,7 +100,7 @@ def amortization_gap(subject: Subject, batch: Batch) -> dict[str, Metric]:
     count, k = subject.settings.evaluation.amortization_images, subject.settings.evaluation.importance_samples
     if not count or not isinstance(subject.model, HasPosterior):
         return {}
-    few = Batch(batch.x[:count], None if batch.label is None else batch.label[:count])
+    few = batch[:count]
     with (
         seeded(seed_for(subject.settings.seed, "amortization"), subject.device),
         torch.autocast(subject.device.type, enabled=False),
@@ -127,5 +127,5 @@ def test_part(subject: Subject) -> ImageSet:
 
 def latent_points(subject: Subject, pictures: ImageSet) -> torch.Tensor:
     """Where the model puts pictures, (n, latent), on the CPU; bytes become floats a part at a time."""
-    parts = range(0, len(pictures), 512)
-    return torch.cat([encode_all(subject.model, pictures[start : start + 512].batch()) for start in parts])
+    parts = (pictures[start : start + 512].batch() for start in range(0, len(pictures), 512))
+    return torch.cat([subject.model.encode(part.x, part.label).float().cpu() for part in parts])
