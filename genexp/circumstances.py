@@ -23,6 +23,7 @@ def circumstances(subject: Subject) -> dict[str, Any]:
     return {
         "experiment": subject.settings.experiment,
         "seed": subject.settings.seed,
+        "data": {"shape": list(subject.data.spec.shape), "classes": list(subject.data.spec.classes)},
         "device": str(subject.device),
         "precision": choose_precision(subject.settings.trainer.precision, subject.device),
         "threads": torch.get_num_threads(),

@@ -1,5 +1,6 @@
-"""The one exception that means "you asked for something that cannot be done"."""
+"""The two exceptions that are nobody's defect: "you asked for something that cannot be done", and "you stopped it"."""
 
+import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -11,6 +12,14 @@ class UserError(Exception):
         super().__init__(message)
         self.message = " ".join(message.split())
         self.hint = hint
+
+
+class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
+    """A signal stopped what was going on; what there was to save is saved."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.exit_code = 128 + signum
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str | None:

@@ -13,7 +13,8 @@ from genexp.artifacts import RunFolder
 from genexp.circumstances import circumstances
 from genexp.config import Composed, compose_stored
 from genexp.device import autocast, choose_device, choose_precision, prepare_cpu
-from genexp.interrupts import Interrupted, Interrupts
+from genexp.errors import Interrupted
+from genexp.interrupts import Interrupts
 from genexp.registry import datasets, models, studies
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings

@@ -6,13 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-
-class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
-    """The run was stopped by a signal; what there was to save is saved."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
-        self.exit_code = 128 + signum
+from genexp.errors import Interrupted
 
 
 class Interrupts:

@@ -53,8 +53,8 @@ def sweep(overrides: Sequence[str], config_dirs: Sequence[Path], plugins: Sequen
 
 def _one_job(config_dirs: Sequence[Path], plugins: Sequence[Path]) -> None:
     """One job of a sweep, in its own folder; its failure is shown at once and does not stop the others."""
+    from genexp.errors import Interrupted
     from genexp.experiment import run
-    from genexp.interrupts import Interrupted
 
     job: Any = HydraConfig.get()
     overrides, run_dir = list(job.overrides.task), job.runtime.output_dir

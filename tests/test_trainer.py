@@ -14,8 +14,8 @@ from genexp import checkpoint
 from genexp.artifacts import RunFolder
 from genexp.average import Average
 from genexp.data.base import Batch, DataSpec, EpochStream, FreshStream
-from genexp.errors import UserError
-from genexp.interrupts import Interrupted, Interrupts
+from genexp.errors import Interrupted, UserError
+from genexp.interrupts import Interrupts
 from genexp.models.base import GenerativeModel
 from genexp.schedule import schedule
 from genexp.settings import TrainerSettings

@@ -1,0 +1,45 @@
+"""One module per command. Each says what it takes and does it:
+
+    HELP         one line, for `genexp --help`
+    configure    adds the command's arguments to its parser
+    call         does what was asked and returns the exit code
+
+and, where it has them, DESCRIPTION (the text of `genexp COMMAND --help`) and OVERRIDES = True (it takes key=value words).
+None of them imports anything heavy before it is called.
+"""
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import Protocol, cast
+
+NAMES = ("run", "resume", "list")
+
+
+class Command(Protocol):
+    """What a module of this package offers."""
+
+    HELP: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def call(self, options: argparse.Namespace, overrides: list[str]) -> int: ...
+
+
+def command(name: str) -> Command:
+    """The module of the command called `name`."""
+    return cast(Command, importlib.import_module(f"genexp.commands.{name}"))
+
+
+def add_plugin(parser: argparse.ArgumentParser) -> None:
+    text = "a Python file that registers your data sets or models"
+    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE", help=text)
+
+
+def add_config_dir(parser: argparse.ArgumentParser) -> None:
+    text = "your own YAML folder, beside genexp's conf/"
+    parser.add_argument("--config-dir", action="append", default=[], type=Path, metavar="DIR", help=text)
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="path of a run folder, a run's id, or latest")

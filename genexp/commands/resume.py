@@ -1,0 +1,22 @@
+"""`genexp resume`: go on where a run stopped."""
+
+import argparse
+
+from genexp.commands import add_plugin, add_run
+
+HELP = "go on exactly where a run stopped"
+DESCRIPTION = "Go on exactly where RUN stopped, in the same folder; key=value may change the trainer's budget."
+OVERRIDES = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    add_plugin(parser)
+
+
+def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    from genexp.experiment import resume
+    from genexp.runs import find_run
+
+    resume(find_run(options.run), overrides, options.plugin)
+    return 0

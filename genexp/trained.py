@@ -1,0 +1,81 @@
+"""A trained run, opened again from its folder: its configuration and one of its checkpoints."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from genexp import checkpoint
+from genexp.config import compose_stored
+from genexp.data.base import DataSpec
+from genexp.device import choose_device, prepare_cpu
+from genexp.errors import UserError
+from genexp.models.base import GenerativeModel
+from genexp.registry import datasets, models
+from genexp.seeds import seed_for
+from genexp.settings import RunSettings
+from genexp.studies.base import Subject
+
+Which = Literal["best", "last"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model as a run left it, in evaluation mode on its device; `spec` is what it knew of its data."""
+
+    path: Path
+    settings: RunSettings
+    model: GenerativeModel
+    spec: DataSpec
+    step: int
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def subject(self, data: Any = None) -> Subject:
+        """The model with the run's own data, or with other `data`."""
+        return Subject(self.model, build_data(self.settings, self.device) if data is None else data, self.settings, self.device)
+
+
+def open_run(path: Path, which: Which = "best", device: str | None = None, overrides: tuple[str, ...] = ()) -> Trained:
+    """The model of the run in `path`, with the weights of its checkpoint `best` or `last` (there the running average).
+
+    Nothing of the folder is executed, and its data need not be there. UserError where the folder is not a run, has no such
+    checkpoint, or one that does not fit its configuration.
+    """
+    settings = compose_stored(path, overrides).settings
+    state = checkpoint.load(path / "checkpoints" / f"{which}.pt")
+    spec = read_spec(path)
+    chosen = choose_device(device or settings.device)
+    prepare_cpu()
+    torch.manual_seed(seed_for(settings.seed, "model"))  # weights that are not in the checkpoint would be the run's
+    if spec is None:
+        spec = build_data(settings, chosen).spec
+    model = models.build(settings.model, spec).to(chosen)
+    try:
+        model.load_state_dict(state["model"] if which == "best" else state["average"])
+        step = int(state["step"] if which == "best" else state["position"]["step"])
+    except (RuntimeError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path}: its checkpoint {which}.pt does not fit its config.yaml") from None
+    return Trained(path, settings, model.eval(), spec, step)
+
+
+def build_data(settings: RunSettings, device: torch.device) -> Any:
+    """The data set that a run was trained on."""
+    return datasets.build(settings.dataset, Path(settings.data_dir)).to(device)
+
+
+def read_spec(path: Path) -> DataSpec | None:
+    """What run.json says of the run's data; None where it says nothing."""
+    try:
+        record = json.loads((path / "run.json").read_text(encoding="utf-8"))["data"]
+        shape, classes = record["shape"], record["classes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    right = isinstance(shape, list) and all(type(size) is int and 0 < size < 1 << 16 for size in shape) and 0 < len(shape) < 5
+    if not (right and isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+        raise UserError(f"{path / 'run.json'}: its record of the data is not one")
+    return DataSpec(tuple(shape), tuple(classes))
