@@ -79,10 +79,11 @@ class RunFolder:
         self._replace("config.yaml", text.encode())
 
     def update(self, **fields: Any) -> None:
-        """Merge `fields` into run.json."""
+        """Merge `fields` into run.json, which also says when that was."""
         path = self.path / "run.json"
         known = json.loads(path.read_text()) if path.exists() else {"id": self.id}
-        self._replace("run.json", _json({**known, **fields}, indent=2))
+        now = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        self._replace("run.json", _json({**known, **fields, "updated": now}, indent=2))
 
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
         """metrics.json: flat {name: number | string | null}. A number that is not finite becomes null, and is said."""

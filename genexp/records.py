@@ -1,0 +1,163 @@
+"""A run folder read into a record, whoever wrote it: while its run is still writing, after a crash, from a stranger."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genexp.errors import UserError
+
+LARGEST = 16 << 20  # bytes of a file that is read whole
+MOST = 10_000  # values of a configuration, aliases counted where they are used
+
+Number = float | int | str | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run folder says of its run. What is missing is empty; what is not as it should be is left out.
+
+    `run` is run.json, `config` config.yaml without the `overrides` as typed, `metrics` metrics.json.
+    """
+
+    path: Path
+    run: Mapping[str, Any]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    metrics: Mapping[str, Number] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def status(self) -> str:
+        """running | finished | interrupted | failed, and `unknown` where run.json says none of them."""
+        status = self.run.get("status")
+        return status if status in ("running", "finished", "interrupted", "failed") else "unknown"
+
+    @property
+    def experiment(self) -> str:
+        return str(self.config.get("experiment", self.run.get("experiment", "?")))
+
+    def history(self) -> list[dict[str, float]]:
+        """The lines of history.jsonl, each {"step": …, name: number}; a torn line is left out."""
+        lines = []
+        try:
+            text = _text(self.path, "history.jsonl", largest=1 << 30)
+        except (OSError, ValueError):
+            return []
+        for line in text.split("\n"):
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(value, dict) and isinstance(value.get("step"), int):
+                lines.append({str(name): number for name, number in value.items() if type(number) in (int, float)})
+        return lines
+
+
+def read_record(path: Path) -> Record:
+    """The record of the run in `path`; UserError where its run.json cannot be read."""
+    run = read_run(path)
+    try:
+        config = yaml.load(_text(path, "config.yaml"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        if not isinstance(config, dict):
+            raise ValueError("not a configuration")
+        flat(config)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        config = {}
+    overrides = config.pop("overrides", None)
+    return Record(
+        path=path,
+        run=run,
+        config=config,
+        overrides=tuple(map(str, overrides)) if isinstance(overrides, list) else (),
+        metrics=read_metrics(path),
+    )
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """run.json of the run folder `path`; UserError where there is none that can be read."""
+    try:
+        run = json.loads(_text(path, "run.json"))
+        if not isinstance(run, dict):
+            raise ValueError("not an object")
+        return run
+    except (OSError, ValueError, RecursionError) as failure:
+        why = failure.strerror if isinstance(failure, OSError) else "not the JSON that genexp writes"
+        raise UserError(f"{path / 'run.json'} cannot be read: {why or type(failure).__name__}") from None
+
+
+def read_metrics(path: Path) -> dict[str, Number]:
+    """metrics.json of the run folder `path`: numbers, words and nulls; empty where there is none yet."""
+    try:
+        metrics = json.loads(_text(path, "metrics.json"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(metrics, dict):
+        return {}
+    return {name: value for name, value in metrics.items() if value is None or isinstance(value, int | float | str)}
+
+
+def worked_on(path: Path) -> float:
+    """When the run in `path` was last worked on, in seconds since 1970: its latest start, stop or end.
+
+    run.json says so (`updated`). Where it does not, the time of the file must do, which a copy of the folder may change.
+    """
+    try:
+        return datetime.fromisoformat(read_run(path)["updated"]).timestamp()
+    except (UserError, KeyError, TypeError, ValueError, OverflowError, OSError):
+        pass
+    try:
+        return (path / "run.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested sections as one level: {"trainer.lr": 0.001, …}. ValueError where there are more than a configuration has."""
+    values: dict[str, Any] = {}
+    budget = [MOST]
+    for name, value in _leaves("", config, budget):
+        values[name] = value
+    return values
+
+
+def _leaves(prefix: str, value: Any, budget: list[int]) -> Iterator[tuple[str, Any]]:
+    _spend(budget)
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(f"{prefix}.{key}" if prefix else str(key), inner, budget)
+    else:
+        _count(value, budget)
+        yield prefix, value
+
+
+def _count(value: Any, budget: list[int]) -> None:
+    if isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _spend(budget)
+            _count(inner, budget)
+
+
+def _spend(budget: list[int]) -> None:
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise ValueError("too many values for a configuration")
+
+
+def _text(folder: Path, name: str, largest: int = LARGEST) -> str:
+    """A regular file of the run folder, read whole. OSError or ValueError where it is not there or leads elsewhere."""
+    path = folder / name
+    if path.is_symlink() and path.resolve().parent != folder.resolve():
+        raise ValueError("a link to another place")
+    if path.exists() and not path.is_file():
+        raise ValueError("not a file")
+    if path.stat().st_size > largest:
+        raise ValueError("too large")
+    return path.read_text(encoding="utf-8")
