@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from genexp.artifacts import RunFolder
+from genexp.distributed import sharded
 from genexp.seeds import seed_for, seeded
 from genexp.settings import RunSettings
 from genexp.validation import Watch
@@ -58,8 +59,26 @@ class Study(Watch):
 
 
 def draw_samples(subject: Subject) -> torch.Tensor:
-    """The run's samples from its model, `evaluation.batch_size` at a time, on the CPU: the same ones every time."""
-    n, batch_size = subject.settings.evaluation.num_samples, subject.settings.evaluation.batch_size
-    sizes = [batch_size] * (n // batch_size) + ([n % batch_size] if n % batch_size else [])
-    with seeded(seed_for(subject.settings.seed, "samples"), subject.device):
-        return torch.cat([subject.model.sample(size).float().cpu() for size in sizes])
+    """The run's samples from its model, on the CPU: the same ones every time, however many processes draw them."""
+    settings = subject.settings.evaluation
+    chunks = sample_chunks(settings.num_samples, settings.batch_size)
+    return torch.cat(sharded(chunks, lambda chunk: draw_chunk(subject.model, chunk, subject.settings.seed, subject.device)))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """`size` samples that are drawn at once, from a seed that their place in the sequence decides."""
+
+    index: int
+    size: int
+
+
+def sample_chunks(n: int, batch_size: int) -> list[Chunk]:
+    """n samples, `batch_size` at a time."""
+    return [Chunk(start // batch_size, min(batch_size, n - start)) for start in range(0, n, batch_size)]
+
+
+def draw_chunk(model: Any, chunk: Chunk, seed: int, device: torch.device) -> torch.Tensor:
+    """The samples of one chunk of a sequence that `seed` decides, on the CPU."""
+    with seeded(seed_for(seed, f"samples/{chunk.index}"), device):
+        return model.sample(chunk.size).float().cpu()
