@@ -70,9 +70,9 @@ def runs_below(folder: Path) -> list[Path]:
     return sorted(runs, key=natural)
 
 
-def natural(path: Path) -> list[list[tuple[int, str]]]:
+def natural(path: Path | str) -> list[list[tuple[int, str]]]:
     """A sort key by which job 9 comes before job 10."""
-    pieces = [re.split(r"([0-9]+)", name) for name in path.parts]
+    pieces = [re.split(r"([0-9]+)", name) for name in Path(path).parts]
     return [[(int(word), "") if at % 2 else (-1, word) for at, word in enumerate(words)] for words in pieces]
 
 

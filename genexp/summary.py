@@ -15,8 +15,10 @@ def results_table(metrics: Mapping[str, float | int | str | None]) -> str:
         if kind in BESIDE and of in metrics:
             continue
         known = {kind: metrics.get(f"{kind}/{name}") for kind in BESIDE}
-        beside = "".join(f"   {kind.replace('_', ' ')} {_number(number)}" for kind, number in known.items() if number is not None)
-        lines.append(f"  {name:<20} {_number(value):>12}{beside}")
+        beside = "".join(
+            f"   {kind.replace('_', ' ')} {number_text(number)}" for kind, number in known.items() if number is not None
+        )
+        lines.append(f"  {name:<20} {number_text(value):>12}{beside}")
     return "\n".join(lines)
 
 
@@ -31,7 +33,8 @@ def next_steps(folder: RunFolder, experiment: str) -> str:
     return "\n".join(lines)
 
 
-def _number(value: float | int | str | None) -> str:
+def number_text(value: float | int | str | None) -> str:
+    """A metric for a reader: four digits, thousands apart, a dash for none."""
     if value is None:
         return "—"
     if isinstance(value, float):

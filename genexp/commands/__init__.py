@@ -13,7 +13,7 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
-NAMES = ("run", "resume", "list")
+NAMES = ("run", "resume", "compare", "list")
 
 
 class Command(Protocol):

@@ -1,0 +1,82 @@
+"""`genexp compare`: runs beside each other."""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+HELP = "one table: what differs between the runs, and their metrics"
+DESCRIPTION = """\
+One table of runs: what differs between their configurations, then their metrics, beside their floors.
+
+  genexp compare                                    every run below outputs/
+  genexp compare outputs/qr_flowmatch               all runs of a folder: an experiment's, a sweep's
+  genexp compare 'outputs/*/2026-11-*' --sort leak  a glob; lowest leak first
+  genexp compare RUN RUN --columns 'leak,nll,*lr' --filter 'leak<0.02'
+  genexp compare outputs/sweeps/ID --csv --out table.csv
+
+RUN is a path, a run's id, a folder of runs, a glob in quotes, or latest. Runs whose configurations differ in the seed alone
+are one row: mean ± sample standard deviation of n runs. A column is named by its whole key or by its last part: trainer.lr, lr.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="*", default=["outputs"], metavar="RUN", help="runs, folders, globs (default: outputs)")
+    parser.add_argument("--sort", metavar="COLUMN", help="by this column, lowest first")
+    parser.add_argument("--reverse", action="store_true", help="highest first")
+    parser.add_argument("--filter", action="append", default=[], metavar="TEST", help="'leak<0.02', 'status=finished'; several")
+    parser.add_argument("--columns", metavar="A,B,…", help="only these columns; 'floor/*' and '*lr' mean several")
+    parser.add_argument("--drop", metavar="A,B,…", help="all but these columns")
+    parser.add_argument("--all", action="store_true", help="also what is the same for all runs")
+    parser.add_argument("--each", action="store_true", help="every run by itself, no mean over seeds")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="comma-separated values, in full precision")
+    form.add_argument("--markdown", action="store_true", help="a table for GitHub")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write it there; .csv and .md say which form")
+
+
+def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    from genexp.comparison import compare
+    from genexp.errors import UserError
+    from genexp.records import read_record
+    from genexp.runs import find_runs
+    from genexp.selection import choose_columns, choose_rows
+    from genexp.showing import as_csv, as_markdown, as_text
+
+    if options.reverse and options.sort is None:
+        raise UserError("--reverse needs --sort COLUMN")
+    everything = compare([read_record(run) for run in find_runs(options.runs)], options.each)
+    chosen = choose_rows(everything, options.filter, options.sort, options.reverse)
+    if not chosen.rows:
+        raise UserError(f"no run passes --filter {' --filter '.join(options.filter)}")
+    columns = chosen.columns(options.all)
+    if options.columns is not None:
+        columns = ["run", *(key for key in choose_columns(options.columns, everything.keys) if key != "run")]
+    if options.drop is not None:
+        dropped = choose_columns(options.drop, everything.keys)
+        columns = [key for key in columns if key not in dropped]
+    ending = options.out.suffix if options.out else None
+    if options.csv or (ending == ".csv" and not options.markdown):
+        result = as_csv(chosen, columns if options.columns or options.drop else None)
+    elif options.markdown or ending == ".md":
+        result = as_markdown(chosen, columns)
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() and not options.out else None
+        result = as_text(chosen, columns, width, exact=options.columns is not None)
+    _write(result, options.out)
+    return 0
+
+
+def _write(result: str, path: Path | None) -> None:
+    from genexp.artifacts import Replacing
+    from genexp.errors import UserError
+
+    if path is None:
+        sys.stdout.write(result)
+        return
+    try:
+        with Replacing(path) as (temporary, _):
+            temporary.write_bytes(result.encode())
+    except OSError as failure:
+        raise UserError(f"cannot write {path}: {failure.strerror}") from None
+    print(f"written to {path}")

@@ -1,0 +1,174 @@
+"""Runs beside each other: what differs between their configurations, then their metrics; seeds averaged."""
+
+import math
+import os
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from genexp.records import Record, flat
+from genexp.summary import BESIDE, number_text
+
+PLACE = ("run_dir", "data_dir", "device")  # where a run took place is no part of what was run
+HEADLINES = ("leak", "neg_elbo", "kl", "nll")  # the first of these that a run has is what it is judged by
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The mean and the sample standard deviation (n − 1) of a number over n runs; of a single one the latter is NaN."""
+
+    mean: float
+    sd: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run, or the runs of one configuration that differ in their seed alone.
+
+    `settings` are by dotted key, `metrics` by name: a Spread where there are several runs.
+    """
+
+    label: str
+    records: tuple[Record, ...]
+    settings: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+    @property
+    def status(self) -> str:
+        """`finished`, or of several runs how many are not: `2 finished, 1 running`."""
+        counts = Counter(record.status for record in self.records)
+        alike = len(counts) == 1
+        return ", ".join(status if alike else f"{number} {status}" for status, number in sorted(counts.items()))
+
+    def cell(self, key: str) -> Any:
+        """What stands in column `key`; None where there is nothing."""
+        own: dict[str, Any] = {"run": self.label, "n": len(self.records), "status": self.status}
+        return next((place[key] for place in (own, self.settings, self.metrics) if key in place), None)
+
+    def value(self, key: str) -> Any:
+        """The cell as one value to sort and choose by: the mean of a Spread."""
+        cell = self.cell(key)
+        return cell.mean if isinstance(cell, Spread) else cell
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows, and the columns they could have."""
+
+    rows: tuple[Row, ...]
+
+    @cached_property
+    def settings(self) -> list[str]:
+        """Every key that some configuration has."""
+        return _names(row.settings for row in self.rows)
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """Every metric that some run has: the headline, those with something known beside them, the rest.
+
+        What is known of a metric (`floor/nll`) follows it.
+        """
+        names = _names(row.metrics for row in self.rows)
+        beside = {name: [f"{kind}/{name}" for kind in BESIDE if f"{kind}/{name}" in names] for name in names}
+        own = [name for name in names if not any(name in others for others in beside.values())]
+        first = headline(own)
+        own.sort(key=lambda name: (name != first, not beside[name]))
+        return [each for name in own for each in (name, *beside[name])]
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """Every column there could be."""
+        return ["run", "n", "status", *self.metrics, *self.settings]
+
+    def differing(self) -> list[str]:
+        """The settings in which those runs that have them differ."""
+        return [key for key in self.settings if len(self._different(key)) > 1]
+
+    def constants(self) -> list[str]:
+        """The metrics that are one and the same for all rows that have any."""
+        rows = [row for row in self.rows if row.metrics]
+        return [name for name in self.metrics if len(self._different(name)) == 1 and all(name in row.metrics for row in rows)]
+
+    def columns(self, constant: bool = False) -> list[str]:
+        """The run, how many, their status where one is not finished, the settings that differ, the metrics that do.
+
+        Args:
+            constant: also the settings and the metrics that are the same for all.
+        """
+        several = ["n"] if any(len(row.records) > 1 for row in self.rows) else []
+        status = ["status"] if any(row.status != "finished" for row in self.rows) else []
+        hidden = set() if constant or len(self.rows) == 1 else set(self.constants())
+        settings = self.settings if constant else self.differing()
+        return ["run", *several, *status, *settings, *(name for name in self.metrics if name not in hidden)]
+
+    def _different(self, key: str) -> set[str]:
+        cells = [place[key] for row in self.rows for place in (row.settings, row.metrics) if key in place]
+        return {repr(cell.mean if isinstance(cell, Spread) and cell.sd == 0 else cell) for cell in cells}
+
+
+def compare(records: Sequence[Record], each: bool = False) -> Comparison:
+    """The runs in their order; those whose configurations differ in the seed alone are one row, unless `each` is wanted."""
+    labels = _labels(records)
+    groups: dict[str, list[Record]] = {}
+    for index, record in enumerate(records):
+        alone = each or not record.config
+        groups.setdefault(str(index) if alone else repr(sorted(_settings(record, "seed").items())), []).append(record)
+    return Comparison(tuple(_row(group, labels) for group in groups.values()))
+
+
+def headline(names: Iterable[str]) -> str | None:
+    """The metric that runs with these metrics are judged by."""
+    names = list(names)
+    return next((name for name in HEADLINES if name in names), names[0] if names else None)
+
+
+def spread(values: Sequence[Any]) -> Any:
+    """Several numbers as a Spread; else the value itself, or all the different ones."""
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(values) > 1 and numbers:
+        sd = statistics.stdev(numbers) if len(numbers) > 1 else math.nan
+        mean = numbers[0] if len(set(numbers)) == 1 else statistics.fmean(numbers)
+        return Spread(mean, sd, len(numbers))
+    different = {repr(value): value for value in values}
+    return values[0] if len(different) == 1 else " / ".join(sorted(map(number_text, different.values())))
+
+
+def _row(records: Sequence[Record], labels: Mapping[Path, str]) -> Row:
+    alone = len(records) == 1
+    found = [_metrics(record) for record in records if record.status == "finished"] or list(map(_metrics, records))
+    return Row(
+        label=labels[records[0].path] + ("" if alone else f" +{len(records) - 1}"),
+        records=tuple(records),
+        settings=_settings(records[0]) if alone else _settings(records[0], "seed"),
+        metrics={name: spread([metrics[name] for metrics in found if name in metrics]) for name in _names(found)},
+    )
+
+
+def _settings(record: Record, *without: str) -> dict[str, Any]:
+    return {key: value for key, value in flat(record.config).items() if key not in (*PLACE, *without)}
+
+
+def _metrics(record: Record) -> dict[str, Any]:
+    """The metrics of a run; of one that has not finished also how far it is."""
+    if record.status == "finished":
+        return dict(record.metrics)
+    return {**record.metrics, "steps": max((line["step"] for line in record.history()), default=0)}
+
+
+def _labels(records: Sequence[Record]) -> dict[Path, str]:
+    """For each run the fewest last parts of its path that tell it from the others."""
+    parts = {record.path: record.path.resolve().parts for record in records}
+    for length in range(1, max(map(len, parts.values()), default=0) + 1):
+        labels = {path: os.sep.join(words[-length:]) for path, words in parts.items()}
+        if len(set(labels.values())) == len(set(parts.values())):
+            return labels
+    return {}
+
+
+def _names(places: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for place in places for name in place))

@@ -1,0 +1,181 @@
+"""Runs beside each other: what differs, seeds averaged, for people and for programs."""
+
+import csv
+import io
+import json
+import math
+import statistics
+from pathlib import Path
+
+import pytest
+
+from genexp.comparison import Spread, compare
+from genexp.errors import UserError
+from genexp.records import Record
+from genexp.selection import choose_columns, choose_rows, find_key
+from genexp.showing import as_csv, as_markdown, as_text
+from genexp.table import Table, comma_separated, text
+
+LEAKS = {(0.1, 0): 0.031, (0.1, 1): 0.029, (0.1, 2): 0.033, (0.01, 0): 0.0101, (0.01, 1): 0.0202}
+
+
+def record(name: str, config: dict, metrics: dict | None = None, status: str = "finished", folder: str = "outputs") -> Record:
+    return Record(Path(folder) / name, {"status": status}, config, (), metrics or {})
+
+
+def configuration(lr: float, seed: int, **more: object) -> dict:
+    return {"experiment": "qr", "seed": seed, "run_dir": None, "device": "cpu", "trainer": {"lr": lr, "ema": 0.9}, **more}
+
+
+@pytest.fixture
+def records() -> list[Record]:
+    """Two learning rates, three and two seeds, on two machines."""
+    found = []
+    for number, ((lr, seed), leak) in enumerate(LEAKS.items()):
+        metrics = {"steps": 10, "leak": leak, "nll": -seed / 3, "floor/leak": 0.0, "decoded": "hi" if seed else None}
+        config = {**configuration(lr, seed), "device": "cuda" if seed else "cpu", "data_dir": f"/mnt/{seed}"}
+        found.append(record(str(number), config, metrics))
+    return found
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_row(records: list[Record]) -> None:
+    first, second = compare(records).rows
+    assert (first.label, second.label) == ("0 +2", "3 +1")
+    of_first = [leak for (lr, _), leak in LEAKS.items() if lr == 0.1]
+    assert first.cell("leak") == Spread(pytest.approx(statistics.fmean(of_first)), pytest.approx(statistics.stdev(of_first)), 3)
+    assert second.cell("leak").sd == pytest.approx((0.0202 - 0.0101) / math.sqrt(2))
+    assert "seed" not in first.settings
+    assert len(compare(records, each=True).rows) == len(records)
+
+
+def test_only_what_differs_is_shown(records: list[Record]) -> None:
+    assert compare(records).columns() == ["run", "n", "trainer.lr", "leak", "nll"]
+    assert compare(records, each=True).columns() == ["run", "seed", "trainer.lr", "leak", "nll", "decoded"]
+    everything = compare(records).columns(constant=True)
+    assert {"trainer.ema", "experiment", "steps", "floor/leak"} < set(everything)
+    assert not {"run_dir", "data_dir", "device"} & set(everything)
+
+
+def test_a_key_of_some_models_alone_counts_among_those(records: list[Record]) -> None:
+    one = record("a", configuration(0.1, 0, model={"name": "flow", "bins": 8}), {"leak": 1.0})
+    two = record("b", configuration(0.1, 0, model={"name": "ode"}), {"leak": 2.0})
+    three = record("c", configuration(0.1, 0, model={"name": "flow", "bins": 16}), {"leak": 3.0})
+    assert compare([one, two]).differing() == ["model.name"]
+    assert compare([one, two, three]).differing() == ["model.name", "model.bins"]
+
+
+def test_metrics_begin_with_what_counts_and_each_floor_follows_its_own(records: list[Record]) -> None:
+    assert compare(records).metrics == ["leak", "floor/leak", "steps", "nll", "decoded"]
+
+
+def test_unfinished_runs_say_so_and_spoil_no_mean(records: list[Record], tmp_path: Path) -> None:
+    (tmp_path / "going").mkdir()
+    (tmp_path / "going" / "history.jsonl").write_text('{"step": 4, "loss": 1}\n{"step": 8, "lo')
+    stale = record("going", configuration(0.1, 3), {"leak": 100.0}, "running", str(tmp_path))
+    row = compare([*records[:3], stale]).rows[0]
+    assert row.status == "3 finished, 1 running"
+    assert row.cell("leak").n == 3
+    assert row.cell("leak").mean < 1
+    alone = compare([stale]).rows[0]
+    assert (alone.status, alone.cell("leak"), alone.cell("steps")) == ("running", 100.0, 4)
+    assert "status" in compare([stale]).columns()
+
+
+def test_rows_are_chosen_and_sorted_by_any_column(records: list[Record]) -> None:
+    each = compare([*records, record("none", configuration(0.5, 9))], each=True)
+
+    def labels(filters: list[str], sort: str | None = None, reverse: bool = False) -> list[str]:
+        return [row.label for row in choose_rows(each, filters, sort, reverse).rows]
+
+    assert labels([], "leak") == ["3", "4", "1", "0", "2", "none"]
+    assert labels([], "leak", reverse=True) == ["2", "0", "1", "4", "3", "none"]
+    assert labels(["leak<0.03"]) == ["1", "3", "4"]
+    assert labels(["leak < 0.03", "lr=1e-2", "seed>=1"]) == ["4"]
+    assert labels(["decoded=hi", "lr!=0.1"]) == ["4"]
+    assert labels(["decoded=null", "status=finished"]) == ["0", "3", "none"]
+    assert [row.label for row in choose_rows(compare(records), ["leak<=0.03"], None).rows] == ["3 +1"]  # of the mean
+
+
+def test_columns_are_called_by_name_last_part_or_pattern(records: list[Record]) -> None:
+    keys = compare(records).keys
+    assert choose_columns("nll,lr,*leak", keys) == ["nll", "trainer.lr", "leak", "floor/leak"]
+    with pytest.raises(UserError, match="did you mean 'leak'"):
+        find_key("laek", keys)
+    with pytest.raises(UserError, match="no column matches"):
+        choose_columns("x*", keys)
+    with pytest.raises(UserError, match=r"could be any of a\.lr, b\.lr"):
+        find_key("lr", ["a.lr", "b.lr"])
+
+
+@pytest.mark.parametrize("text", ["leak", "leak<", "leak<x", "<3", "leak<>3", "", "laek<3"])
+def test_a_filter_that_cannot_be_read_is_refused(records: list[Record], text: str) -> None:
+    with pytest.raises(UserError):
+        choose_rows(compare(records), [text], None)
+
+
+def test_the_table_shows_the_mean_its_spread_and_the_floor_once(records: list[Record]) -> None:
+    comparison = compare(records)
+    lines = as_text(comparison, comparison.columns(), None).splitlines()
+    assert lines[0].split() == ["run", "n", "lr", "leak", "nll"]
+    assert "0.0310 ± 0.0020" in lines[1]
+    assert lines[4].split() == ["floor", "0"]
+    assert lines[4].index("0") == lines[0].index("leak") + 3  # under its metric
+    assert lines[5] == "same for all: steps 10, decoded hi / —"
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 60, 80, 120])
+def test_no_line_is_wider_than_the_terminal_as_far_as_a_cell_lets_it(records: list[Record], width: int) -> None:
+    table = Table(["run", "leak", "a long name"], [[str(n), "0.0310 ± 0.0020", "x"] for n in range(9)], numeric=[False] * 3)
+    body, left = text(table, width)
+    assert max(map(len, body.splitlines())) <= max(width, len("a long name") + 2 + len("0.0310 ± 0.0020"))
+    assert not left
+    for n in range(9):
+        assert body.split().count(str(n)) == 1
+    narrow, left = text(table, 25, needed=2)
+    assert max(map(len, narrow.splitlines())) <= 25
+    assert left == ["a long name"]
+
+
+def test_csv_holds_every_number_in_full_and_any_text(records: list[Record]) -> None:
+    first, second = csv.DictReader(io.StringIO(as_csv(compare(records)), newline=""))
+    leaks = [leak for (lr, _), leak in LEAKS.items() if lr == 0.1]
+    assert float(first["leak"]) == statistics.fmean(leaks)
+    assert float(first["leak/sd"]) == statistics.stdev(leaks)
+    assert (first["run"], first["n"], first["trainer.lr"], first["steps"]) == ("outputs/0", "3", "0.1", "10")
+    assert second["trainer.lr"] == "0.01"
+    awkward = ['say "hi", twice', "line\nbreak", "", "é"]
+    written = comma_separated(["a", "b", "c", "d"], [awkward])
+    assert written.startswith('a,b,c,d\r\n"say ""hi"", twice","line\nbreak",')
+    assert next(csv.DictReader(io.StringIO(written, newline=""))) == dict(zip("abcd", awkward, strict=True))
+
+
+def test_no_text_of_a_run_breaks_a_table() -> None:
+    wild = record("a", configuration(0.1, 0, text="a|b\x1b[31m\n<script>"), {"leak": 1.0})
+    tame = record("b", configuration(0.1, 0, text="日本語 `x`"), {"leak": 2.0})
+    comparison = compare([wild, tame])
+    plain = as_text(comparison, comparison.columns(), 80)
+    assert "\x1b" not in plain
+    assert len(plain.splitlines()) == 3
+    rows = as_markdown(comparison, comparison.columns()).splitlines()
+    assert [row.replace("\\|", "").count("|") for row in rows] == [4] * 4
+    assert "<script" not in rows[2]
+
+
+def test_the_command_reads_runs_and_writes_files(genexp, tmp_path: Path) -> None:
+    for name, seed in (("one", 0), ("two", 1)):
+        folder = tmp_path / "outputs" / "qr" / name
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text('{"status": "finished"}')
+        (folder / "config.yaml").write_text(json.dumps(configuration(0.1, seed)))
+        (folder / "metrics.json").write_text(json.dumps({"leak": 0.1 + seed, "floor/leak": 0}))
+    code, out, err = genexp("compare")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split() == ["one", "+1", "2", "0.60", "±", "0.71"]
+    assert genexp("compare", "qr", "--each", "--csv")[1].splitlines()[2] == "outputs/qr/two,1,finished,1,1.1,0"
+    assert genexp("compare", "outputs/qr/*", "--out", "t.md")[0] == 0
+    assert (tmp_path / "t.md").read_text().startswith("| run | n | leak |\n| :-- |")
+    assert genexp("compare", "--out", "none/t.csv")[0] == 2
+    for mistake in (["--filter", "leak>5"], ["--reverse"], ["--sort", "laek"], ["nowhere"], ["--csv", "--markdown"]):
+        code, out, err = genexp("compare", *mistake)
+        assert (code, out) == (2, "")
+        assert err.startswith("error: ")
