@@ -1,5 +1,6 @@
 """Data sets of pictures: what is read, how it is split, and what is said of files that are not right."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from genexp.data.image_folder import ImageFolder
 from genexp.data.mnist import MNIST
 from genexp.data.pictures import read_pictures
 from genexp.errors import UserError
+from genexp.fetch.sets import find_set
+from genexp.fetch.sources import Mirrors
 from tests.conftest import write_idx
 
 
@@ -78,11 +81,11 @@ def test_a_broken_file_is_named_and_what_is_wrong_with_it(tmp_path: Path, file: 
 
 
 def test_without_files_and_network_it_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision import datasets
-
-    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    with pytest.raises(UserError, match=r"MNIST is not in .*raw, and could not be downloaded") as failure:
+    no_site = replace(find_set("mnist"), source=Mirrors(("http://127.0.0.1:9/",)))
+    monkeypatch.setattr("genexp.data.mnist.find_set", lambda name: no_site)
+    with pytest.raises(UserError, match=r"mnist is not in .*raw: train-images.*gz could not be downloaded") as failure:
         MNIST(tmp_path)
+    assert f"genexp data fetch mnist --data-dir {tmp_path}" in str(failure.value.hint)
     assert "train-images-idx3-ubyte" in str(failure.value.hint)
     assert "dataset=glyphs" in str(failure.value.hint)
 

@@ -13,7 +13,13 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
-NAMES = ("run", "resume", "compare", "list")
+NAMES = (
+    "run",
+    "resume",
+    "compare",
+    "list",
+    "data",
+)
 
 
 class Command(Protocol):

@@ -12,6 +12,7 @@ from genexp.data.augment import Augmentation
 from genexp.data.images import ImageData, ImageSet, hold_out, shuffled
 from genexp.data.pictures import find_pictures, read_pictures
 from genexp.errors import UserError
+from genexp.fetch import how_to_fetch
 from genexp.registry import datasets
 
 CLASSES = ("apples", "bananas", "kiwis")
@@ -73,7 +74,7 @@ class Fruit(ImageData):
             if not found:
                 raise UserError(
                     f"{part}: no pictures there",
-                    hint="put the article's photographs there, or take embedded ones: dataset=drawn_fruit",
+                    hint=f"{how_to_fetch('fruit', folder.parent.parent)}; or take embedded ones: dataset=drawn_fruit",
                 )
             paths, counts = paths + found, [*counts, len(found)]
         pictures = read_pictures(paths, size, 3, cache)

@@ -1,17 +1,18 @@
-"""`dataset=mnist` and `dataset=fashion_mnist`: 28×28 grey pictures of ten classes, downloaded by torchvision."""
+"""`dataset=mnist` and `dataset=fashion_mnist`: 28×28 grey pictures of ten classes, downloaded where they are missing."""
 
 from pathlib import Path
 from typing import Annotated
-from urllib.error import URLError
 
 from pydantic import Field
 
 from genexp.data.idx import read_pair
 from genexp.data.images import ImageData
 from genexp.errors import UserError
+from genexp.fetch import how_to_fetch
+from genexp.fetch.fetch import fetch
+from genexp.fetch.sets import FetchableSet, find_set
 from genexp.registry import datasets
 
-FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 Validation = Annotated[int, Field(ge=1, le=50_000)]
 
 
@@ -19,7 +20,7 @@ Validation = Annotated[int, Field(ge=1, le=50_000)]
 class MNIST(ImageData):
     """Handwritten digits: 60,000 to learn from, of which the last `validation` are held out to choose by; 10,000 to test.
 
-    The four IDX files lie in <data_dir>/MNIST/raw; those that do not are downloaded there, and checked, by torchvision.
+    The four IDX files lie in <data_dir>/MNIST/raw, plain or as .gz; those that do not are downloaded there, and checked.
     Source: LeCun et al., Gradient-based learning applied to document recognition (1998).
 
     Args:
@@ -31,7 +32,7 @@ class MNIST(ImageData):
     """
 
     def __init__(self, data_dir: Path, *, validation: Validation = 5000) -> None:
-        load(self, data_dir, "MNIST", tuple("0123456789"), validation)
+        load(self, data_dir, find_set("mnist"), tuple("0123456789"), validation)
 
 
 @datasets.register("fashion_mnist")
@@ -50,35 +51,33 @@ class FashionMNIST(ImageData):
 
     def __init__(self, data_dir: Path, *, validation: Validation = 5000) -> None:
         names = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
-        load(self, data_dir, "FashionMNIST", names, validation)
+        load(self, data_dir, find_set("fashion_mnist"), names, validation)
 
 
-def load(data: ImageData, data_dir: Path, name: str, classes: tuple[str, ...], validation: int) -> None:
-    """Read the four files of torchvision's data set `name`, after fetching them where they are missing."""
-    folder = data_dir / name / "raw"
-    if not all((folder / file).exists() or (folder / f"{file}.gz").exists() for file in FILES):
-        download(data_dir, name)
-    train_images, train_labels, test_images, test_labels = (folder / file for file in FILES)
+def load(data: ImageData, data_dir: Path, files: FetchableSet, classes: tuple[str, ...], validation: int) -> None:
+    """Read the four files of a set, after fetching those that are missing."""
+    if not all(item.lying(data_dir) for item in files.items):
+        download(files, data_dir)
+    train_images, train_labels, test_images, test_labels = (data_dir / item.forms[0].path for item in files.items)
     train, test = read_pair(train_images, train_labels, len(classes)), read_pair(test_images, test_labels, len(classes))
     if train.x.shape[1:] != test.x.shape[1:]:
         raise UserError(
-            f"{folder}: training pictures of {tuple(train.x.shape[2:])} pixels, test pictures of {tuple(test.x.shape[2:])}"
+            f"{train_images.parent}: training pictures of {tuple(train.x.shape[2:])} pixels, "
+            f"test pictures of {tuple(test.x.shape[2:])}"
         )
     if validation >= len(train):
         raise UserError(f"dataset.validation={validation}: there are only {len(train):,} training pictures")
     data.parts(train[:-validation], train[-validation:], test, classes)
 
 
-def download(data_dir: Path, name: str) -> None:
-    """Let torchvision fetch a data set and check its sums."""
-    from torchvision import datasets as torchvisions  # here, for importing it takes two seconds
-
-    folder = data_dir / name / "raw"
+def download(files: FetchableSet, data_dir: Path) -> None:
+    """Fetch what is missing; where that cannot be, say what to put where."""
     try:
-        getattr(torchvisions, name)(data_dir, download=True)
-    except (URLError, RuntimeError, OSError) as failure:
-        why = str(failure).strip().splitlines()[0].rstrip(":")
+        fetch(files, data_dir, replace=False)
+    except UserError as failure:
+        names = ", ".join(Path(item.forms[0].path).name for item in files.items)
         raise UserError(
-            f"{name} is not in {folder}, and could not be downloaded ({why})",
-            hint=f"put {', '.join(FILES)} there (.gz will do), or take the embedded digits: dataset=glyphs",
+            f"{files.name} is not in {data_dir / files.folder}: {failure.message}",
+            hint=f"{how_to_fetch(files.name, data_dir)}; or put {names} there (.gz will do); "
+            "or take the embedded digits: dataset=glyphs",
         ) from None

@@ -1,0 +1,14 @@
+"""The files of data sets: where they come from, whether they are there, whether they are right. Nothing here needs torch."""
+
+import os
+from pathlib import Path
+
+
+def default_data_dir() -> Path:
+    """Where data sets lie when nothing else is said."""
+    return Path(os.environ.get("GENEXP_DATA") or "data")
+
+
+def how_to_fetch(name: str, data_dir: Path) -> str:
+    """The command that fetches a set into `data_dir`."""
+    return f"genexp data fetch {name}" + ("" if data_dir == default_data_dir() else f" --data-dir {data_dir}")
