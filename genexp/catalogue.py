@@ -19,6 +19,11 @@ def options(group: str, config_dirs: Sequence[Path] = ()) -> list[str]:
     return list(_files(group, config_dirs)) if group else []
 
 
+def find(group: str, name: str, config_dirs: Sequence[Path] = ()) -> Path | None:
+    """The file that `group=name` means."""
+    return _files(group, config_dirs).get(name)
+
+
 def _files(group: str, config_dirs: Sequence[Path]) -> dict[str, Path]:
     found = {}
     for root in (CONF, *config_dirs):

@@ -13,6 +13,10 @@ from genexp.errors import Interrupted, UserError, unknown
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0 done, 1 defect, 2 the user's mistake, 130/143 stopped)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["complete"]:  # asked by a shell's script, not by a user
+        from genexp.completion.words import answer
+
+        return answer(arguments[1:])
     show_traceback = "--traceback" in arguments
     try:
         return _call([word for word in arguments if word != "--traceback"])

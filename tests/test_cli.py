@@ -9,7 +9,21 @@ import pytest
 HEAVY = ("torch", "hydra", "matplotlib", "numpy", "pydantic")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "--help"], ["resume", "-h"], ["--version"], [], ["lst"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["list"],
+        ["run", "--help"],
+        ["resume", "-h"],
+        ["--version"],
+        [],
+        ["lst"],
+        ["data", "status"],
+        ["completion", "bash"],
+        ["complete", "genexp run model.act"],
+    ],
+)
 def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
     code = f"""
 import sys

@@ -412,10 +412,10 @@ def test_another_place_and_another_mirror(genexp, site: Site, tmp_path: Path, mo
     ("typed", "error", "hint"),
     [
         (["fetch", "digit"], "unknown data set to fetch 'digit'; did you mean 'digits'?", "there are: digits, fruit"),
-        (["fetch"], "required: NAME", "genexp data fetch --help"),
+        (["fetch"], "required: SET", "genexp data fetch --help"),
         (["fetc"], "unknown action 'fetc'; did you mean 'fetch'?", "status, verify"),
         (["status", "--dta-dir"], "unknown argument '--dta-dir'; did you mean '--data-dir'?", "--help"),
-        (["fetch", "all", "--mirror", "http://x"], "of which data set?", "NAME --mirror"),
+        (["fetch", "all", "--mirror", "http://x"], "of which data set?", "SET --mirror"),
         (["fetch", "digits", "--mirror", "ftp://x"], "not an address", "http://"),
         (["fetch", "digits", "--mirror", "http://127.0.0.1:9"], "could not be downloaded", None),
     ],

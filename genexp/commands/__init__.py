@@ -4,7 +4,8 @@
     configure    adds the command's arguments to its parser
     call         does what was asked and returns the exit code
 
-and, where it has them, DESCRIPTION (the text of `genexp COMMAND --help`) and OVERRIDES = True (it takes key=value words).
+and, where it has them, DESCRIPTION (the text of `genexp COMMAND --help`), OVERRIDES = True (it takes key=value words) and
+SECTIONS (those of the configuration that the keys may be of; all, if there is none: only completion minds it).
 None of them imports anything heavy before it is called.
 """
 
@@ -19,6 +20,7 @@ NAMES = (
     "compare",
     "list",
     "data",
+    "completion",
 )
 
 

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     text = "where the data sets lie (default: $GENEXP_DATA, else data)"
     common.add_argument("--data-dir", type=Path, default=default_data_dir(), metavar="DIR", help=text)
     name = argparse.ArgumentParser(add_help=False)
-    name.add_argument("name", metavar="NAME", help="a data set that status lists, or all")
+    name.add_argument("name", metavar="SET", help="a data set that status lists, or all")
     parser.set_defaults(act=status, data_dir=default_data_dir())
     actions = parser.add_subparsers(metavar="ACTION", parser_class=type(parser))
     for title, act, parents in (
@@ -75,7 +75,7 @@ def fetch(options: argparse.Namespace) -> None:
 
     sets = _sets(options.name)
     if options.mirror and len(sets) > 1:
-        raise UserError(f"--mirror {options.mirror}: of which data set?", hint="genexp data fetch NAME --mirror URL")
+        raise UserError(f"--mirror {options.mirror}: of which data set?", hint="genexp data fetch SET --mirror URL")
     try:
         for data in sets:
             get(data, options.data_dir, data.source.at(options.mirror) if options.mirror else None)

@@ -1,0 +1,147 @@
+"""Candidates for the last word of a command line. Each is the whole word; a space at its end says that it is complete."""
+
+import argparse
+import os
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from genexp import catalogue
+from genexp.cli import make_parser
+from genexp.commands import command
+from genexp.completion.outline import run_keys
+
+GROUPS = ("experiment", "dataset", "model", "trainer")
+
+
+def candidates(line: str) -> list[str]:
+    """What the last word of `line` (the text left of the cursor, the program's name first) could become."""
+    *before, current = split(line)
+    parser, module, position, pending = _walk(make_parser(), before[1:])
+    if pending is not None:  # the value of an option
+        return _begin(current, _complete(_values(pending)))
+    if current.startswith("-"):
+        return _begin(current, _complete(parser.options()))
+    arguments = [action for action in parser._actions if not action.option_strings]
+    action = arguments[min(position, len(arguments) - 1)] if arguments else None
+    if action is not None and (position < len(arguments) or action.nargs in ("*", "+")):
+        return _begin(current, _complete(_values(action)))
+    return overrides(before, current, getattr(module, "SECTIONS", None)) if getattr(module, "OVERRIDES", False) else []
+
+
+def split(line: str) -> list[str]:
+    """The words of an unfinished line; the last one is what is being typed, "" after a space. Quotes are taken off."""
+    words, word, quote, escaped, begun = list[str](), "", "", False, False
+    for letter in line:
+        if escaped or (quote and letter != quote and letter != "\\"):
+            word, escaped, begun = word + letter, False, True
+        elif letter == "\\" and quote != "'":
+            escaped = True
+        elif letter in "\"'":
+            quote, begun = "" if quote else letter, True
+        elif letter in " \t\n":
+            words, word, begun = ([*words, word] if begun else words), "", False
+        else:
+            word, begun = word + letter, True
+    return [*words, word]
+
+
+def overrides(before: Sequence[str], current: str, sections: Sequence[str] | None = None) -> list[str]:
+    """Keys of the configuration (only of some `sections`) and, after `=`, values; in a sweep (`-m`) also after each comma."""
+    several = bool({"-m", "--multirun"} & {*before})
+    config_dirs = [Path(folder).expanduser() for flag, folder in pairwise(before) if flag == "--config-dir"]
+    typed = dict(word.split("=", 1) for word in before if "=" in word and not word.startswith("-"))
+    groups = {group: typed[group].split(",") for group in GROUPS if group in typed}
+    keys = run_keys(groups, config_dirs)
+    key, equals, value = current.partition("=")
+    if not equals:
+        all_keys = [*(f"{group}=" for group in GROUPS), *(f"{name}=" for name in keys)]
+        return _next_step(current, [name for name in all_keys if sections is None or name.split(".")[0] in sections])
+    allowed = catalogue.options(key, config_dirs) if key in GROUPS else keys.get(key, ())
+    first, comma, _ = value.rpartition(",") if several else ("", "", "")
+    taken = first.split(",")
+    end = "" if several else " "
+    return _begin(current, [f"{key}={first}{comma}{name}{end}" for name in allowed if name not in taken])
+
+
+def _walk(parser: argparse.ArgumentParser, before: Sequence[str]) -> tuple:
+    """The parser that the words lead to, its command's module, how many positional arguments there were since, and the
+    option that waits for its value."""
+    module, position, pending = None, 0, None
+    for word in before:
+        if pending is not None:
+            pending = None
+        elif word.startswith("-"):
+            option = parser._option_string_actions.get(word)
+            pending = option if option is not None and option.nargs != 0 else None
+        elif (branch := _branches(parser)) and word in branch:
+            module, parser, position = module or command(word), branch[word], 0
+        elif not ("=" in word and getattr(module, "OVERRIDES", False)):
+            position += 1
+    return parser, module, position, pending
+
+
+def _branches(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Sub-commands by name."""
+    found = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return {**found[0]} if found else {}
+
+
+def _values(action: argparse.Action) -> Iterable[str]:
+    """What an argument may be: its choices, or what its metavar stands for; nothing where files will do."""
+    if action.choices is not None:
+        return [str(choice) for choice in action.choices]
+    return SOURCES.get(str(action.metavar), list)()
+
+
+def _runs() -> list[str]:
+    from genexp.runs import OUTPUTS, runs_below
+
+    ids = [run.name for run in runs_below(OUTPUTS)]
+    return ["latest", *(name for name in ids if ids.count(name) == 1)] if ids else []
+
+
+def _sets() -> list[str]:
+    from genexp.fetch.sets import fetchable
+
+    return [*fetchable(), "all"]
+
+
+SOURCES: dict[str, Callable[[], list[str]]] = {"RUN": _runs, "SET": _sets, "DATASET": lambda: catalogue.options("dataset")}
+
+
+def _next_step(current: str, keys: Iterable[str]) -> list[str]:
+    """Keys up to the next dot after what is typed: `trainer.` before `trainer.lr=`. A prefix with one section goes into it."""
+    depth = current.count(".")
+    steps: dict[str, None] = {}
+    for key in keys:
+        if key.startswith(current):
+            parts = key.split(".")
+            steps[".".join(parts[: depth + 1]) + ("." if len(parts) > depth + 1 else "")] = None
+    if len(steps) == 1 and (only := next(iter(steps))).endswith("."):
+        return _next_step(only, keys)
+    return [*steps]
+
+
+def _complete(words: Iterable[str]) -> list[str]:
+    return [f"{word} " for word in words]
+
+
+def _begin(current: str, words: Iterable[str]) -> list[str]:
+    return [word for word in words if word.startswith(current)]
+
+
+def trimmed(words: Iterable[str], line: str, breaks: str) -> list[str]:
+    """The candidates as readline wants them: without what stands before the last of `breaks` in the word being typed."""
+    current = split(line)[-1]
+    cut = max((current.rfind(letter) for letter in breaks if letter in "=:"), default=-1) + 1
+    return [word[cut:] for word in words]
+
+
+def answer(arguments: Sequence[str]) -> int:
+    """`genexp complete LINE [BREAKS]`: print the candidates, one a line; what a shell's script calls."""
+    line, breaks = arguments[0], arguments[1] if len(arguments) > 1 else ""
+    found = trimmed(candidates(line), line, breaks)
+    if found:
+        os.write(1, ("\n".join(found) + "\n").encode())
+    return 0
