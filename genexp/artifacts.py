@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+PARTS = ("checkpoints", "figures", "samples")
+
+
 class RunFolder:
     """One run on disk. `id` is the folder's name."""
 
@@ -58,18 +61,30 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Only one process at a time works in a run folder; UserError when another one does."""
+        """Only one process at a time works in a run folder; UserError when another one does. Whoever does begins by clearing
+        away what a killed one was writing.
+        """
         if fcntl is None:  # Windows
             yield
             return
         handle = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._clear_away()
             yield
         except BlockingIOError:
             raise UserError(f"{self.path}: another process is working on this run") from None
         finally:
             os.close(handle)
+
+    def _clear_away(self) -> None:
+        """Remove the temporary files of a process that was killed, and end the line it was saying."""
+        for folder in (self.path, *(self.path / name for name in PARTS)):
+            for leftover in folder.glob(".*.tmp"):
+                leftover.unlink(missing_ok=True)
+        log = self.path / "log.txt"
+        if log.exists() and log.stat().st_size and not log.read_bytes().endswith(b"\n"):
+            self._append("log.txt", "\n")
 
     # --- what a run is ---------------------------------------------------------------------------------------
 

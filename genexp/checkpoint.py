@@ -28,7 +28,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
-        raise UserError(f"no checkpoint at {path}") from None
+        raise UserError(f"no checkpoint at {path}: nothing had been saved yet", hint="start the run again: genexp run") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError):
         raise UserError(f"{path} is damaged or not a genexp checkpoint") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:

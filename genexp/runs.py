@@ -33,6 +33,8 @@ def find_run(name: str, root: Path = OUTPUTS) -> Path:
         return named[0]
     if path.is_dir() and (inside := runs_below(path)):
         raise UserError(f"'{name}' is a folder of {len(inside)} runs, not one run", hint=f"for example {inside[-1]}")
+    if path.is_dir():
+        raise UserError(f"{name}: there is no run in it; if one began here, nothing had been saved when it stopped")
     raise _unknown(name, runs, root, hint="a path, a run's id, or latest")
 
 

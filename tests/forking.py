@@ -1,0 +1,219 @@
+"""Many runs of genexp for the price of one start: a warm process that forks a child for each command, and kills it on demand.
+
+As a script it is that process: it reads one JSON object a line and answers with one. `Forks` is its other end.
+
+Everything a run changes on disk for good, it changes by an *event*: a file opened to be written, a name replaced, a folder
+made, a file removed, a file synced. A child told to die at event k dies right before it, by SIGKILL; where the event is a
+sync, only half of the file is there by then, and where it is a line appended, only half of the line.
+"""
+
+import io
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+ROOT = Path(__file__).parent.parent
+WARM = ["run", "experiment=double_gaussian", "trainer.max_steps=0", "evaluation.num_samples=100", "evaluation.num_points=16"]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code (−9: killed), what it printed, and at how many events."""
+
+    code: int
+    output: str
+    events: int
+    seconds: float
+
+
+class Forks:
+    """`with Forks() as forks: forks(folder, ["run", …])`."""
+
+    def __enter__(self) -> Self:
+        threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        environment = {**os.environ, **threads, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.forking"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def __call__(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        *,
+        die_at: int | None = None,
+        die_after: float | None = None,
+        memory: int | None = None,
+        file_size: int | None = None,
+        uid: int | None = None,
+        sketchy: bool = False,
+        environment: dict[str, str] | None = None,
+    ) -> Ended:
+        """One command in `folder`: killed at event `die_at` or after `die_after` seconds; with at most so many bytes of
+        `memory` more than the warm process has, or in a file; as another user. `sketchy`: pictures are blank and the
+        classifier hardly trained, to save time where neither matters.
+        """
+        order = {"folder": str(folder), "arguments": [*arguments], "die_at": die_at, "die_after": die_after, "memory": memory}
+        order |= {"file_size": file_size, "uid": uid, "sketchy": sketchy, "environment": environment or {}}
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return Ended(**json.loads(self.process.stdout.readline()))
+
+
+def serve() -> None:
+    _warm_up()
+    for line in sys.stdin:
+        print(json.dumps(vars(_one(json.loads(line)))), flush=True)
+
+
+def _warm_up() -> None:
+    """Import what runs import, and do without training what starts no thread."""
+    import tempfile
+
+    import sklearn.mixture
+    import torch
+    import torch._dynamo  # noqa: F401 (the optimizers import it)
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        with open("log", "w") as log, redirect_stdout(log), redirect_stderr(log):
+            _command(WARM)
+        os.chdir(ROOT)
+
+
+def _one(order: dict[str, Any]) -> Ended:
+    log, count = os.memfd_create("log"), os.memfd_create("count")
+    started = time.perf_counter()
+    child = os.fork()
+    if child == 0:
+        try:
+            _child(order, log, count)
+        finally:
+            os._exit(99)
+    timer = None
+    if order["die_after"] is not None:
+        timer = threading.Timer(order["die_after"], os.kill, (child, signal.SIGKILL))
+        timer.start()
+    _, status = os.waitpid(child, 0)
+    if timer is not None:
+        timer.cancel()
+    seconds = time.perf_counter() - started
+    said = [os.pread(handle, 1 << 20, 0).decode(errors="replace") for handle in (log, count)]
+    os.close(log)
+    os.close(count)
+    return Ended(os.waitstatus_to_exitcode(status), said[0], int(said[1] or 0), seconds)
+
+
+def _child(order: dict[str, Any], log: int, count: int) -> NoReturn:
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), write_through=True)
+    sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), write_through=True)
+    os.environ.update(order["environment"])
+    os.chdir(order["folder"])
+    if order["uid"] is not None:
+        os.setgroups([])
+        os.setgid(order["uid"])
+        os.setuid(order["uid"])
+    if order["memory"] is not None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + order["memory"]
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if order["file_size"] is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], order["file_size"]))
+    if order["sketchy"]:
+        _sketch()
+    _watch_events(Path(order["folder"]).resolve(), order["die_at"], count)
+    code = _command(order["arguments"])
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _command(arguments: list[str]) -> int:
+    from genexp.cli import main
+
+    sys.argv = ["genexp", *arguments]
+    try:
+        return main(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+def _sketch() -> None:
+    import matplotlib.figure
+    from PIL import Image
+
+    from genexp.metrics.classifier import train_classifier
+
+    train_classifier.__defaults__ = (2, 128)
+    blank = Image.new("L", (200, 200))
+    matplotlib.figure.Figure.savefig = lambda self, path, **_: blank.save(path, "PNG")
+
+
+def _watch_events(folder: Path, die_at: int | None, count: int) -> None:
+    """Count the events below `folder`, in the file `count`; die at the one that is told."""
+    events = 0
+
+    def event(spoil: Any = None) -> None:
+        nonlocal events
+        if events == die_at:
+            if spoil is not None:
+                spoil()
+            os.kill(os.getpid(), signal.SIGKILL)
+        events += 1
+        os.pwrite(count, str(events).encode(), 0)
+
+    def inside(path: Any) -> bool:
+        return isinstance(path, str | os.PathLike) and Path(os.path.abspath(path)).is_relative_to(folder)
+
+    def audit(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "open" and inside(arguments[0]):
+            if arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                event()
+        elif name in ("os.rename", "os.mkdir", "os.remove") and inside(arguments[0]):
+            event()
+
+    fsync = os.fsync
+
+    def half(handle: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{handle}")
+        if os.path.isfile(path):
+            os.truncate(path, os.path.getsize(path) // 2)
+
+    def watched_fsync(handle: int) -> None:
+        event(lambda: half(handle))
+        fsync(handle)
+
+    from genexp.artifacts import RunFolder
+
+    append = RunFolder._append
+
+    def watched_append(self: RunFolder, name: str, text: str) -> None:
+        event(lambda: append(self, name, text[: len(text) // 2]))
+        append(self, name, text)
+
+    os.fsync = watched_fsync
+    RunFolder._append = watched_append  # type: ignore[method-assign]
+    sys.addaudithook(audit)
+
+
+if __name__ == "__main__":
+    serve()
