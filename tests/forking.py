@@ -40,11 +40,11 @@ class Forks:
     """`with Forks() as forks: forks(folder, ["run", …])`."""
 
     def __enter__(self) -> Self:
-        threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         environment = {**os.environ, **threads, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.forking"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
-        )  # fmt: skip
+        command = [sys.executable, "-m", "tests.forking"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen(command, **pipes, text=True, cwd=ROOT, env=environment)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,9 +86,9 @@ def _warm_up() -> None:
     """Import what runs import, and do without training what starts no thread."""
     import tempfile
 
-    import sklearn.mixture
+    import sklearn.mixture  # noqa: F401 (two that runs import late)
     import torch
-    import torch._dynamo  # noqa: F401 (the optimizers import it)
+    import torch._dynamo
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
