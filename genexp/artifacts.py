@@ -145,10 +145,8 @@ class RunFolder:
 
     def save_gif(self, name: str, frames: Sequence["Image"], fps: int, hold_last: float = 1.5) -> Path:
         """figures/<name>.gif; the last frame stays for `hold_last` seconds before the loop begins again."""
-        durations = [round(1000 / fps)] * len(frames)
-        durations[-1] = round(1000 * hold_last)
         with self._temporary(Path("figures") / f"{name}.gif") as (temporary, final):
-            frames[0].save(temporary, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+            write_gif(temporary, frames, fps, hold_last)
         return final
 
     def save_samples(self, arrays: Mapping[str, "np.ndarray"], picture: "Figure | Image | None" = None) -> Path:
@@ -186,6 +184,13 @@ class RunFolder:
 def new_id() -> str:
     """A name for a new folder: date, time, and four hexadecimal digits for those started in the same second."""
     return f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(2)}"
+
+
+def write_gif(path: Path, frames: Sequence["Image"], fps: int, hold_last: float = 1.5) -> None:
+    """An endless film; its last frame stays for `hold_last` seconds."""
+    durations = [round(1000 / fps)] * len(frames)
+    durations[-1] = round(1000 * hold_last)
+    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 class Replacing:

@@ -14,6 +14,7 @@ from genexp.circumstances import circumstances
 from genexp.config import Composed, compose_stored
 from genexp.device import autocast, choose_device, choose_precision, prepare_cpu
 from genexp.errors import Interrupted
+from genexp.evaluation import measure, parameters
 from genexp.interrupts import Interrupts
 from genexp.registry import datasets, models, studies
 from genexp.seeds import seed_for
@@ -85,7 +86,7 @@ def _carry_out(subject: Subject, folder: RunFolder, state: dict[str, Any] | None
 def _fit(subject: Subject, study: Study, folder: RunFolder, interrupts: Interrupts, state: dict[str, Any] | None) -> Position:
     settings = subject.settings
     folder.say(f"{settings.experiment}   {subject.data.describe()}")
-    model = f"{settings.model['name']}, {_parameters(subject):,} parameters"
+    model = f"{settings.model['name']}, {parameters(subject):,} parameters"
     folder.say(f"{model}, on {subject.device}, seed {settings.seed} → {folder.path}")
     position = trainer.fit(subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, study)
     folder.update(steps=position.step)
@@ -97,14 +98,11 @@ def _evaluate(subject: Subject, study: Study, folder: RunFolder, position: Posit
     settings = subject.settings
     with autocast(subject.device, choose_precision(settings.trainer.precision, subject.device)):
         folder.say("measuring")
-        evaluation = study.evaluate()
+        evaluation = measure(study, position.best_step)
         evaluation.metrics |= {
-            "heldout_loss": position.best_loss,
             "steps": position.step,
-            "best_step": position.best_step,
             "seconds_train": round(position.seconds, 3),
             "samples_per_second": round(position.step * settings.trainer.batch_size / max(position.seconds, 1e-9), 1),
-            "parameters": _parameters(subject),
         }
         folder.save_samples(evaluation.samples, study.picture(evaluation))
         folder.write_metrics(evaluation.metrics)
@@ -112,7 +110,3 @@ def _evaluate(subject: Subject, study: Study, folder: RunFolder, position: Posit
             folder.say("drawing")
             study.draw(evaluation, folder)
     return evaluation
-
-
-def _parameters(subject: Subject) -> int:
-    return sum(weights.numel() for weights in subject.model.parameters())

@@ -72,6 +72,30 @@ def small_parts(experiment: str) -> list[str]:
     return words
 
 
+RUNS = {
+    "qr": ["experiment=qr_flowmatch"],
+    "gaussian": ["experiment=double_gaussian"],
+    "glyphs": ["experiment=glyphs_vae", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],
+    "fruit": [
+        *["experiment=drawn_fruit_vae_iaf", "model.conditional=true", "model.components=8", "model.latent=3", "dataset.size=16"],
+        *["dataset.count=60", "dataset.validation=10", "dataset.test=12"],
+    ],
+    "lattice": ["experiment=mnist_lattice", "dataset=glyphs", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],
+}
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Path:
+    """A folder with one small trained run of each family. Nobody changes anything in it: copy what is to be changed."""
+    from genexp.cli import main
+
+    root = tmp_path_factory.mktemp("runs")
+    small = [*TINY, f"data_dir={data_folder}", "figures.enabled=false", "evaluation.batch_size=64"]
+    for name, words in RUNS.items():
+        assert main(["run", f"run_dir={root / name}", *words, *small]) == 0
+    return root
+
+
 @pytest.fixture
 def tiny() -> list[str]:
     """Overrides that make any experiment a matter of seconds."""

@@ -17,6 +17,8 @@ from typing import Protocol, cast
 NAMES = (
     "run",
     "resume",
+    "sample",
+    "evaluate",
     "compare",
     "list",
     "data",
@@ -51,3 +53,12 @@ def add_config_dir(parser: argparse.ArgumentParser) -> None:
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="path of a run folder, a run's id, or latest")
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    text = "best: what the run itself was measured on (default); last: where training stood"
+    parser.add_argument("--checkpoint", choices=["best", "last"], default="best", help=text)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], help="where to compute; default: as in the run")

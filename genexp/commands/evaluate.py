@@ -1,0 +1,33 @@
+"""`genexp evaluate`: the metrics of a trained run again, from its checkpoint alone."""
+
+import argparse
+from pathlib import Path
+
+from genexp.commands import add_checkpoint, add_device, add_plugin, add_run
+
+HELP = "the metrics again, from the checkpoint alone"
+DESCRIPTION = """\
+Measure a trained run again: everything is rebuilt from its configuration and its checkpoint. Nothing in the folder changes.
+
+  genexp evaluate latest                                  the same numbers as at the end of training
+  genexp evaluate latest --data fashion_mnist             on other data of the same shape
+  genexp evaluate latest evaluation.importance_samples=5000 --out metrics.json
+"""
+OVERRIDES = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--data", metavar="NAME", help="another data set of the same shape; default: the run's own")
+    parser.add_argument("--out", type=Path, metavar="F", help="also write the numbers to F.json")
+    add_checkpoint(parser)
+    add_device(parser)
+    add_plugin(parser)
+
+
+def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    from genexp.evaluation import evaluate
+    from genexp.runs import find_run
+
+    print(evaluate(find_run(options.run), options.checkpoint, options.data, options.device, overrides, options.out))
+    return 0

@@ -1,0 +1,40 @@
+"""`genexp sample`: new samples from a trained run."""
+
+import argparse
+from pathlib import Path
+
+from genexp.commands import add_checkpoint, add_device, add_plugin, add_run
+
+HELP = "new samples from a trained run"
+DESCRIPTION = """\
+New samples from a trained run: numbers, a picture or a film, by the ending of --out.
+
+  genexp sample latest                                  samples.npz: as many as the run itself drew
+  genexp sample latest --num 1000000 --seed 3 --out million.npz
+  genexp sample latest --out code.png
+  genexp sample latest --out film.gif                   points from noise to data; pictures along a walk through latent space
+  genexp sample RUN --class bananas --out bananas.png   of a conditional model
+
+The same seed gives the same samples, and the first ones are the same for every --num.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--num", type=int, metavar="N", help="how many")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the random numbers; default 0")
+    parser.add_argument("--out", type=Path, default=Path("samples.npz"), metavar="F", help="F.npz, F.png or F.gif")
+    parser.add_argument("--class", dest="label", metavar="NAME", help="only of this class, where the model is conditional")
+    parser.add_argument("--log-prob", action="store_true", help="with ln p(x) of each, where the model has it (.npz)")
+    add_checkpoint(parser)
+    add_device(parser)
+    add_plugin(parser)
+
+
+def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    from genexp.runs import find_run
+    from genexp.samples import Request, write
+
+    request = Request(options.num, options.seed, options.out, options.label, options.log_prob)
+    print(write(find_run(options.run), request, options.checkpoint, options.device))
+    return 0

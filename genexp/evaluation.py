@@ -1,0 +1,100 @@
+"""`genexp evaluate`: a trained run measured again."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genexp.artifacts import Replacing
+from genexp.catalogue import entries
+from genexp.device import autocast, choose_precision
+from genexp.errors import UserError, unknown
+from genexp.registry import datasets, studies
+from genexp.studies.base import Evaluation, Metric, Study, Subject
+from genexp.summary import results_table
+from genexp.trained import Trained, Which, open_run
+from genexp.validation import heldout_batch, same_noise
+
+OF_TRAINING = ("steps", "best_step", "seconds_train", "samples_per_second")  # facts of the training, not of the model
+
+
+def evaluate(
+    path: Path,
+    which: Which = "best",
+    data: str | None = None,
+    device: str | None = None,
+    overrides: Sequence[str] = (),
+    out: Path | None = None,
+) -> str:
+    """Measure the run in `path` and return what to say: the numbers beside their floors, and whether they are as before."""
+    if out is not None and (out.suffix != ".json" or out.exists()):
+        raise UserError(
+            f"--out {out}: " + ("exists already, and nothing is overwritten" if out.exists() else "must end in .json")
+        )
+    trained = open_run(path, which, device, tuple(overrides))
+    subject = trained.subject(None if data is None else other_data(trained, data))
+    metrics = measure(studies[subject.data.study](subject), trained.step).metrics
+    if out is not None:
+        with Replacing(out) as (temporary, _):
+            temporary.write_text(json.dumps({name: _plain(value) for name, value in metrics.items()}, indent=2) + "\n")
+    said = [f"{path}, {which} checkpoint of step {trained.step}: {subject.data.describe()}", results_table(metrics), ""]
+    if data is None and not overrides and which == "best":
+        said.append(compared(metrics, read_metrics(path)))
+    return "\n".join(said)
+
+
+def measure(study: Study, step: int) -> Evaluation:
+    """All that a study finds of a model with the weights of `step`, and what is asked of every model."""
+    subject, settings = study.subject, study.subject.settings
+    with autocast(subject.device, choose_precision(settings.trainer.precision, subject.device)):
+        evaluation = study.evaluate()
+        with same_noise(subject.device), torch.no_grad():
+            heldout = study.validate(subject.model, heldout_batch(subject.data, settings.trainer.eval_size, settings.seed))
+    evaluation.metrics |= {"heldout_loss": float(heldout["loss"]), "best_step": step, "parameters": parameters(subject)}
+    return evaluation
+
+
+def parameters(subject: Subject) -> int:
+    """How many numbers the model has to learn."""
+    return sum(weights.numel() for weights in subject.model.parameters())
+
+
+def other_data(trained: Trained, name: str) -> Any:
+    """The data set `name` in its default settings. UserError where the model cannot take its examples."""
+    if name not in entries("datasets"):
+        raise unknown("dataset", name, entries("datasets"))
+    data = datasets.build({"name": name}, Path(trained.settings.data_dir)).to(trained.device)
+    if data.spec.shape != trained.spec.shape:
+        ours, theirs = ("×".join(map(str, spec.shape)) for spec in (trained.spec, data.spec))
+        raise UserError(f"--data {name}: its examples are {theirs}, and this model's {ours}")
+    if getattr(trained.model, "conditional", False) and len(data.spec.classes) != len(trained.spec.classes):
+        raise UserError(f"--data {name}: it has {len(data.spec.classes)} classes, and this model {len(trained.spec.classes)}")
+    return data
+
+
+def compared(metrics: Mapping[str, Metric], before: Mapping[str, Metric]) -> str:
+    """In one line: whether the numbers are those of metrics.json."""
+    common = [name for name in metrics if name in before and name not in OF_TRAINING]
+    other = [name for name in common if _plain(metrics[name]) != before[name]]
+    if not common:
+        return "metrics.json has none of these numbers"
+    if not other:
+        return f"all {len(common)} numbers are the same as at the end of training"
+    shown = "; ".join(f"{name} was {before[name]}" for name in other[:5])
+    return f"{len(common) - len(other)} of {len(common)} numbers are the same as at the end of training; {shown}"
+
+
+def read_metrics(path: Path) -> dict[str, Metric]:
+    """metrics.json of a run; empty where it is not there or not one."""
+    try:
+        found = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _plain(value: Metric) -> Metric:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

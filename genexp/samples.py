@@ -1,0 +1,123 @@
+"""`genexp sample`: what is asked for, and the file that comes of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from genexp.artifacts import Replacing, write_gif
+from genexp.errors import UserError
+from genexp.figures import images, points
+from genexp.sampling import Drawn, NpzWriter, class_index, draw, moving
+from genexp.trained import Trained, Which, open_run
+
+SHEET = 100  # pictures in a picture of pictures
+LARGEST_PICTURE = 10_000  # pictures, or millions of points, that one picture is made of
+
+
+@dataclass(frozen=True)
+class Request:
+    """`num` samples (None: as many as suits the file) from `seed` into the new file `out`, all of one class or of any."""
+
+    num: int | None
+    seed: int
+    out: Path
+    label: str | None = None
+    log_prob: bool = False
+
+
+def write(path: Path, request: Request, which: Which, device: str | None) -> str:
+    """Draw what is asked for from the run in `path`; returns what to say of it."""
+    write_file = WRITERS.get(request.out.suffix.lower())
+    if write_file is None:
+        raise UserError(f"--out {request.out}: a file of which kind?", hint="it ends in .npz, .png or .gif")
+    if request.num is not None and request.num < 1:
+        raise UserError(f"--num {request.num}: at least 1")
+    if not 0 <= request.seed < 2**32:
+        raise UserError(f"--seed {request.seed}: from 0 to {2**32 - 1}")
+    if request.out.exists():
+        raise UserError(f"--out {request.out}: exists already, and nothing is overwritten")
+    if not request.out.parent.is_dir():
+        raise UserError(f"--out {request.out}: there is no folder {request.out.parent}")
+    if request.log_prob and write_file is not write_npz:
+        raise UserError("--log-prob goes into an .npz file", hint=f"--out {request.out.with_suffix('.npz')}")
+    trained = open_run(path, which, device)
+    label = None if request.label is None else class_index(trained, request.label)
+    what = write_file(trained, request, label)
+    name = f"{trained.settings.experiment}, {which} checkpoint of step {trained.step}"
+    return f"{what} from {path} ({name}), seed {request.seed} → {request.out}"
+
+
+def write_npz(trained: Trained, request: Request, label: int | None) -> str:
+    """`samples` and, where there are any, `label` and `log_prob`, one row each."""
+    num = request.num or trained.settings.evaluation.num_samples
+    parts = draw(trained, num, request.seed, label, request.log_prob)
+    others: dict[str, list[np.ndarray]] = {}
+    first = next(parts)
+
+    def samples() -> Iterator[np.ndarray]:
+        for part in chain([first], parts):
+            for name, values in (("label", part.label), ("log_prob", part.log_prob)):
+                if values is not None:
+                    others.setdefault(name, []).append(values.numpy())
+            yield part.x.numpy()
+
+    with Replacing(request.out) as (temporary, _), NpzWriter(temporary) as file:
+        file.write("samples", samples(), (num, *first.x.shape[1:]), "float32")
+        for name, values in others.items():
+            file.write(name, iter(values), (num,), "float32" if name == "log_prob" else "int64")
+    mean = f", mean ln p {np.concatenate(others['log_prob']).mean():.4f} nats" if "log_prob" in others else ""
+    return f"{num:,} samples{mean}"
+
+
+def write_png(trained: Trained, request: Request, label: int | None) -> str:
+    """Points as dots; pictures side by side."""
+    pictures = len(trained.spec.shape) == 3
+    num = request.num or (SHEET if pictures else trained.settings.evaluation.num_samples)
+    if num > LARGEST_PICTURE * (1 if pictures else 1000):
+        raise UserError(f"--num {num}: too many for one picture", hint=f"--out {request.out.with_suffix('.npz')}")
+    x = _join(draw(trained, num, request.seed, label))
+    if pictures:
+        image = images.sheet(x, int(np.ceil(np.sqrt(num))), pixels=1200)
+    else:
+        check_plane(trained)
+        image = points.flow_frames(x[None], 960, limit=_reach(x))[0].convert("L")
+    with Replacing(request.out) as (temporary, _):
+        image.save(temporary, "PNG")
+    return f"{num:,} samples"
+
+
+def write_gif_file(trained: Trained, request: Request, label: int | None) -> str:
+    """A film of the sampling."""
+    figures = trained.settings.figures
+    num = request.num or figures.gif_points
+    pictures = len(trained.spec.shape) == 3
+    if pictures:
+        frames = images.film(moving(trained, 1, 12 * figures.gif_fps, request.seed, label), size=2 * figures.gif_size)
+    else:
+        check_plane(trained)
+        way = moving(trained, num, figures.gif_frames, request.seed, label)
+        frames = points.flow_frames(way, figures.gif_size, limit=_reach(way[-1]))
+    with Replacing(request.out) as (temporary, _):
+        write_gif(temporary, frames, figures.gif_fps, hold_last=1 / figures.gif_fps if pictures else 1.5)
+    return f"a film of {len(frames)} frames" + ("" if pictures else f" and {num:,} points")
+
+
+WRITERS = {".npz": write_npz, ".png": write_png, ".gif": write_gif_file}
+
+
+def check_plane(trained: Trained) -> None:
+    if trained.spec.shape != (2,):
+        raise UserError("only points of the plane can be drawn", hint="--out samples.npz")
+
+
+def _join(parts: Iterator[Drawn]) -> np.ndarray:
+    return np.concatenate([part.x.numpy() for part in parts])
+
+
+def _reach(x: np.ndarray) -> float:
+    """Half the side of the square that is drawn: the unit square with a margin, or all points but one in a thousand."""
+    most, all_but_few = np.quantile(np.abs(x).max(1), [0.9, 0.999])
+    return 1.15 if most < 1.1 else 1.1 * float(all_but_few)

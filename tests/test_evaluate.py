@@ -1,0 +1,79 @@
+"""The metrics of a trained run again, from its checkpoint alone."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from genexp import checkpoint
+from genexp.evaluation import OF_TRAINING
+from tests.conftest import RUNS
+
+
+@pytest.fixture
+def here(genexp, runs: Path) -> Path:
+    """A copy of the small double Gaussian's folder, to change."""
+    return Path(shutil.copytree(runs / "gaussian", "here"))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_numbers_are_those_of_the_end_of_training(genexp, runs: Path, name: str) -> None:
+    run = runs / name
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    code, out, err = genexp("evaluate", str(run), "--out", "again.json")
+    assert code == 0, err
+    assert out.splitlines()[-1].startswith("all ")
+    assert "numbers are the same as at the end of training" in out.splitlines()[-1]
+    trained, again = json.loads((run / "metrics.json").read_text()), json.loads(Path("again.json").read_text())
+    assert trained == {**{key: trained[key] for key in OF_TRAINING}, **again}
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_other_weights_give_other_numbers_and_it_is_said(genexp, here: Path) -> None:
+    path = here / "checkpoints" / "best.pt"
+    state = checkpoint.load(path)
+    state["model"] = {name: value + 0.1 * torch.ones_like(value) for name, value in state["model"].items()}
+    checkpoint.save(path, state)
+    code, out, _ = genexp("evaluate", "here")
+    assert code == 0
+    assert "nll was" in out.splitlines()[-1]
+
+
+def test_other_data_of_the_same_shape(genexp, runs: Path) -> None:
+    run = str(runs / "glyphs")
+    code, _, err = genexp("evaluate", run, "--data", "fashion_mnist", "--out", "fashion.json")
+    assert code == 0, err
+    ours, theirs = (json.loads(path.read_text()) for path in (runs / "glyphs" / "metrics.json", Path("fashion.json")))
+    assert theirs["neg_elbo"] != ours["neg_elbo"]
+    assert theirs["floor/neg_elbo"] != ours["floor/neg_elbo"]
+    for words, error in (
+        (["--data", "fruit"], "its examples are 3×96×96, and this model's 1×28×28"),
+        (["--data", "fashion"], "did you mean 'fashion_mnist'?"),
+        (["--out", "fashion.json"], "exists already"),
+        (["--out", "fashion.txt"], "must end in .json"),
+        (["model.latent=3"], "cannot be changed"),
+    ):
+        code, _, err = genexp("evaluate", run, *words)
+        assert code == 2
+        assert error in err.splitlines()[0]
+
+
+def test_a_checkpoint_that_does_not_fit_is_named(genexp, here: Path) -> None:
+    config = here / "config.yaml"
+    config.write_text(config.read_text().replace("width: 32", "width: 33"))
+    code, _, err = genexp("evaluate", "here")
+    assert code == 2
+    assert "best.pt does not fit its config.yaml" in err
+    (here / "checkpoints" / "best.pt").unlink()
+    assert "no checkpoint at" in genexp("evaluate", "here")[2]
+
+
+@pytest.mark.parametrize("record", [{"shape": [-1], "classes": []}, {"shape": "2", "classes": []}, {"shape": [2], "classes": 3}])
+def test_a_record_of_the_data_that_is_none_is_refused(genexp, here: Path, record: dict) -> None:
+    path = here / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "data": record}))
+    code, _, err = genexp("sample", "here")
+    assert code == 2
+    assert "its record of the data is not one" in err
