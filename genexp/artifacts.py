@@ -1,6 +1,6 @@
 """RunFolder: the only writer below a run folder.
 
-    config.yaml run.json metrics.json history.jsonl log.txt checkpoints/ figures/ samples/
+    config.yaml run.json metrics.json history.jsonl log.txt checkpoints/ figures/ samples/ tensorboard/
 
 Every file is written to a temporary name, synced and renamed, so a reader never meets half a file; history.jsonl
 and log.txt are appended to, whole lines at a time.
@@ -11,6 +11,7 @@ import math
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,6 +22,7 @@ import yaml
 from tqdm import tqdm
 
 from genexp.errors import UserError
+from genexp.tracking import Tracker
 
 try:
     import fcntl
@@ -42,6 +44,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
+        self._tracker: Tracker | None = None
+        self._began = 0.0  # on the tracker's clock, in seconds since 1970
 
     @classmethod
     def create(cls, experiment: str, run_dir: str | None, root: Path = Path("outputs")) -> "RunFolder":
@@ -119,6 +123,15 @@ class RunFolder:
         """Append one line to history.jsonl; numbers that are not finite are left out."""
         kept = {name: value for name, value in _finite(line).items() if value is not None}
         self._append("history.jsonl", _json(kept).decode())
+        if self._tracker is not None:
+            self._append(self._tracker.file, self._tracker.encode(kept, self._began + kept.get("seconds", 0)))
+
+    def track(self, tracker: Tracker) -> None:
+        """From now on the tracker's file grows with the history. What it said before is replaced by the history as it is."""
+        lines = self.history()
+        self._tracker, self._began = tracker, time.time() - max((line.get("seconds", 0) for line in lines), default=0)
+        told = [tracker.encode(line, self._began + line.get("seconds", 0)) for line in lines]
+        self._replace(tracker.file, tracker.head() + b"".join(told))
 
     def history(self) -> list[dict[str, float]]:
         """The whole lines of history.jsonl; a torn last line is left out."""
@@ -167,9 +180,9 @@ class RunFolder:
                 picture.save(temporary, "PNG")
         return final
 
-    def _append(self, name: str, text: str) -> None:
-        with (self.path / name).open("a", encoding="utf-8") as file:
-            file.write(text)
+    def _append(self, name: str, text: str | bytes) -> None:
+        with (self.path / name).open("ab") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
 
     def _replace(self, name: str, content: bytes) -> None:
         with self._temporary(Path(name)) as (temporary, _):

@@ -22,8 +22,12 @@ from omegaconf.errors import OmegaConfBaseException
 from genexp.catalogue import CONF, options
 from genexp.errors import UserError, nearest, unknown
 from genexp.settings import RunSettings, validate
+from genexp.tracking import check_tracker
 
-CHANGEABLE = tuple(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every"))
+CHANGEABLE = (
+    *(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every")),
+    "tracking",
+)
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,14 @@ def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
         if path not in (["evaluation"], ["figures"]) and item.key_or_group not in CHANGEABLE:
             allowed = f"{', '.join(CHANGEABLE)}, evaluation.* and figures.*"
             raise UserError(f"{item.key_or_group} cannot be changed when a run goes on", hint=f"what can: {allowed}")
-        values[path[0]][key] = item.value()
+        (values[path[0]] if path else values)[key] = item.value()
     return Composed(settings=check(values), overrides=(*typed, *overrides))
 
 
 def check(values: dict[str, Any]) -> RunSettings:
     """A RunSettings from plain values: the run's own keys first, then those of its data set and its model."""
     settings = validate(RunSettings, values)
+    check_tracker(settings.tracking)
     from genexp.registry import datasets, models  # the components import torch: only once the rest is right
 
     parts = {"dataset": datasets.validate(settings.dataset), "model": models.validate(settings.model)}

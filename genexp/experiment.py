@@ -21,6 +21,7 @@ from genexp.seeds import seed_for
 from genexp.settings import RunSettings
 from genexp.studies.base import Evaluation, Study, Subject
 from genexp.summary import next_steps, results_table
+from genexp.tracking import make_tracker
 from genexp.training import Position
 
 
@@ -61,6 +62,8 @@ def build(settings: RunSettings) -> Subject:
 def _carry_out(subject: Subject, folder: RunFolder, state: dict[str, Any] | None, plugins: Sequence[Path]) -> None:
     """Fit, evaluate and draw inside `folder`, whose run.json says at any time how it stands."""
     started = time.perf_counter()
+    if (tracker := make_tracker(subject.settings.tracking)) is not None:
+        folder.track(tracker)
     study = studies[subject.data.study](subject)
     folder.update(status="running", error=None, plugins=[str(path.resolve()) for path in plugins], **circumstances(subject))
     try:

@@ -106,6 +106,7 @@ class RunSettings(Strict):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     data_dir: str = "data"
     run_dir: str | None = None
+    tracking: Literal["none", "tensorboard"] = "none"
     dataset: dict[str, Any]
     model: dict[str, Any]
     trainer: TrainerSettings

@@ -7,7 +7,7 @@ from genexp.commands import add_plugin, add_run
 HELP = "go on exactly where a run stopped"
 DESCRIPTION = "Go on exactly where RUN stopped, in the same folder; key=value may change the trainer's budget."
 OVERRIDES = True
-SECTIONS = ("trainer", "evaluation", "figures")
+SECTIONS = ("trainer", "evaluation", "figures", "tracking")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -55,8 +55,9 @@ def overrides(before: Sequence[str], current: str, sections: Sequence[str] | Non
     keys = run_keys(groups, config_dirs)
     key, equals, value = current.partition("=")
     if not equals:
-        all_keys = [*(f"{group}=" for group in GROUPS), *(f"{name}=" for name in keys)]
-        return _next_step(current, [name for name in all_keys if sections is None or name.split(".")[0] in sections])
+        if sections is None:
+            return _next_step(current, [f"{name}=" for name in (*GROUPS, *keys)])
+        return _next_step(current, [f"{name}=" for name in keys if name.split(".")[0] in sections])
     allowed = catalogue.options(key, config_dirs) if key in GROUPS else keys.get(key, ())
     first, comma, _ = value.rpartition(",") if several else ("", "", "")
     taken = first.split(",")
