@@ -101,7 +101,9 @@ def _evaluate(subject: Subject, study: Study, folder: RunFolder, position: Posit
     settings = subject.settings
     with autocast(subject.device, choose_precision(settings.trainer.precision, subject.device)):
         folder.say("measuring")
+        began = time.perf_counter()
         evaluation = measure(study, position.best_step)
+        folder.update(seconds_measuring=round(time.perf_counter() - began, 3))
         evaluation.metrics |= {
             "steps": position.step,
             "seconds_train": round(position.seconds, 3),
@@ -111,5 +113,7 @@ def _evaluate(subject: Subject, study: Study, folder: RunFolder, position: Posit
         folder.write_metrics(evaluation.metrics)
         if settings.figures.enabled:
             folder.say("drawing")
+            began = time.perf_counter()
             study.draw(evaluation, folder)
+            folder.update(seconds_drawing=round(time.perf_counter() - began, 3))
     return evaluation

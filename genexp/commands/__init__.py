@@ -23,6 +23,7 @@ NAMES = (
     "list",
     "data",
     "completion",
+    "bench",
 )
 
 

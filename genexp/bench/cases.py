@@ -1,0 +1,157 @@
+"""What is measured: one record for each case study. Light: no torch here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way of training: a loop in a module of its own, or an experiment on genexp's trainer.
+
+    Args:
+        loop: the module whose `train(data, gate)` it is; or None.
+        experiment: the experiment, or None.
+        overrides: settings beside it.
+        extra: the library that must be installed.
+    """
+
+    name: str
+    loop: str | None = None
+    experiment: str | None = None
+    overrides: tuple[str, ...] = ()
+    extra: str | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What `--time-to` trains for: `article` is what the seminar's article reached, lower is better.
+
+    For the QR code the article's quality is that the code scans; a number is a leak.
+    """
+
+    name: str
+    article: float | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case study.
+
+    Args:
+        contenders: of the speed table; the first is the yardstick of all ratios, the second trains the same model.
+        race: of `--time-to`: the plain loop, looked at every `look_every` steps, and our settings with a budget that suffices.
+        experiment: whose default run is drawn and sampled from.
+        widths: the setting that scales the model, and its values; and so for the batch sizes.
+        real: where its data lie in the data folder, or None where it needs none; and the experiments that take the place of
+            each of its own where they do not.
+    """
+
+    name: str
+    contenders: tuple[Contender, ...]
+    race: tuple[Contender, Contender]
+    look_every: int
+    quality: Quality
+    experiment: str
+    widths: tuple[str, tuple[str, ...]]
+    batch_sizes: tuple[int, ...]
+    real: str | None = None
+    instead: str | None = None
+
+    def has_data(self, data_dir: Path) -> bool:
+        return self.real is None or (data_dir / self.real).is_dir()
+
+
+_NOTEBOOKS, _PEERS = "genexp.bench.notebooks", "genexp.bench.peers"
+
+CASES = {
+    case.name: case
+    for case in (
+        Case(
+            name="double_gaussian",
+            contenders=(
+                Contender("notebook (nflows)", loop=f"{_NOTEBOOKS}.double_gaussian"),
+                Contender("trainer", experiment="seminar/double_gaussian"),
+                Contender("best", experiment="double_gaussian"),
+                Contender("zuko", loop=f"{_PEERS}.zuko_flow", extra="zuko"),
+            ),
+            race=(
+                Contender("notebook", loop=f"{_NOTEBOOKS}.double_gaussian"),
+                Contender("best", experiment="double_gaussian", overrides=("trainer.max_steps=300", "trainer.eval_every=25")),
+            ),
+            look_every=50,
+            quality=Quality("kl", 0.045),
+            experiment="double_gaussian",
+            widths=("model.width", ("16", "32", "64", "128", "256")),
+            batch_sizes=(128, 512, 2048, 8192),
+        ),
+        Case(
+            name="mnist_vae",
+            contenders=(
+                Contender("notebook", loop=f"{_NOTEBOOKS}.mnist_vae"),
+                Contender("trainer", experiment="seminar/mnist_vae"),
+                Contender("best", experiment="mnist_vae"),
+                Contender("lightning", loop=f"{_PEERS}.lightning_vae", extra="lightning"),
+            ),
+            race=(
+                Contender("notebook", loop=f"{_NOTEBOOKS}.mnist_vae"),
+                Contender("best", experiment="mnist_vae", overrides=("trainer.max_steps=1500", "trainer.eval_every=100")),
+            ),
+            look_every=200,
+            quality=Quality("neg_elbo", 138.7),
+            experiment="mnist_vae",
+            widths=("model.encoder_widths", ("[128,128,128]", "[256,256,256]", "[512,512,512]", "[1024,1024,1024]")),
+            batch_sizes=(64, 256, 1024, 4096),
+            real="MNIST/raw",
+            instead="glyphs_vae",
+        ),
+        Case(
+            name="qr_flowmatch",
+            contenders=(
+                Contender("notebook", loop=f"{_NOTEBOOKS}.qr_flowmatch"),
+                Contender("trainer", experiment="seminar/qr_flowmatch"),
+                Contender("best", experiment="qr_flowmatch"),
+                Contender("flow_matching", loop=f"{_PEERS}.flow_matching_qr", extra="flow_matching"),
+            ),
+            race=(
+                Contender("notebook", loop=f"{_NOTEBOOKS}.qr_flowmatch"),
+                Contender("best", experiment="qr_flowmatch", overrides=("trainer.max_steps=2000", "trainer.eval_every=100")),
+            ),
+            look_every=25,
+            quality=Quality("leak", None),
+            experiment="qr_flowmatch",
+            widths=("model.width", ("64", "128", "256", "512")),
+            batch_sizes=(256, 1024, 4096, 16384),
+        ),
+        Case(
+            name="fruit_vae_iaf",
+            contenders=(
+                Contender("notebook", loop=f"{_NOTEBOOKS}.fruit_vae_iaf"),
+                Contender("trainer", experiment="seminar/fruit_vae_iaf"),
+                Contender("best", experiment="fruit_vae_iaf"),
+            ),
+            race=(
+                Contender("notebook (CNN-VAE)", loop=f"{_NOTEBOOKS}.fruit_vae"),
+                Contender(
+                    "best (fruit_vae)",
+                    experiment="fruit_vae",
+                    overrides=(
+                        "dataset.split=seminar",
+                        "dataset.rotate=0",
+                        "dataset.stretch=0",
+                        "dataset.shift=0",
+                        "model.components=512",
+                        "trainer.max_steps=400",
+                        "trainer.eval_every=20",
+                    ),
+                ),
+            ),
+            look_every=44,
+            quality=Quality("article_loss", 89.96),
+            experiment="fruit_vae_iaf",
+            widths=("model.encoder_widths", ("[128,128]", "[256,256]", "[512,512]", "[1024,1024]")),
+            batch_sizes=(16, 64, 256),
+            real="fruit",
+            instead="drawn_fruit_vae_iaf",
+        ),
+    )
+}

@@ -1,0 +1,129 @@
+"""The gate that every measured training loop passes before each step: it keeps the time, and ends the loop."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Channel(Protocol):
+    """One end of a pipe to the process that measures."""
+
+    def send(self, message: Any) -> None: ...
+
+    def recv(self) -> Any: ...
+
+
+class Stop(BaseException):
+    """Raised inside a loop that has run long enough."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Permission to go on for so many seconds, and for so many steps at least."""
+
+    seconds: float
+    steps: int = 1
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a contender trains: the floating-point operations of one step's matrix products, forward and backward."""
+
+    parameters: int
+    batch_size: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What was done in one slice."""
+
+    steps: int
+    seconds: float
+
+
+@dataclass
+class Race:
+    """How a training comes nearer to a quality: (seconds, steps, value) at each look. `target` None: the judge says."""
+
+    target: float | None
+    every_steps: int
+    looks: list[tuple[float, int, float]] = field(default_factory=list)
+    reached: bool = False
+
+
+class Gate:
+    """`step()` before each step: returns at once while the granted slice lasts; then reports and waits for the next.
+
+    In a race there are no slices: `judge` looks at the model now and then, outside of the clock, and ends it.
+    """
+
+    def __init__(self, channel: Channel, race: Race | None = None, limit: float = float("inf")) -> None:
+        self.channel, self.race, self.limit = channel, race, limit
+        self.steps = 0
+        self._granted: Slice | None = None
+        self._before, self._since = 0.0, time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return self._before + time.perf_counter() - self._since
+
+    def restart(self) -> None:
+        self.steps, self._before, self._since = 0, 0.0, time.perf_counter()
+
+    def describe(self, described: Described) -> None:
+        """Tell what is trained, once, before the first step."""
+        self.channel.send(described)
+
+    def step(self) -> None:
+        if self.race is not None:
+            if self.seconds > self.limit:
+                raise Stop
+            self.steps += 1
+            return
+        if self._granted is not None:
+            if self.seconds < self._granted.seconds or self.steps < self._granted.steps:
+                self.steps += 1
+                return
+            _wait_for_accelerator()
+            self.channel.send(Ran(self.steps, self.seconds))
+        granted = self.channel.recv()
+        if granted is None:
+            raise Stop
+        self._granted = granted
+        self.restart()
+        self.steps = 1
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for the next look at the model."""
+        return self.race is not None and self.steps > 0 and self.steps % self.race.every_steps == 0
+
+    def judge(self, quality: Callable[[], tuple[float, bool]]) -> None:
+        """Look at the model: its quality, and whether that is good enough in itself where the race has no target."""
+        assert self.race is not None
+        _wait_for_accelerator()
+        with self.paused():
+            value, enough = quality()
+        self.race.looks.append((self.seconds, self.steps, value))
+        self.race.reached = enough if self.race.target is None else value <= self.race.target
+        if self.race.reached:
+            raise Stop
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside is not training."""
+        self._before = self.seconds
+        try:
+            yield
+        finally:
+            self._since = time.perf_counter()
+
+
+def _wait_for_accelerator() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

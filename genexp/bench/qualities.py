@@ -1,0 +1,44 @@
+"""How good a model is, as the article measured it: (value, whether that is enough where no number was asked for)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genexp.data.images import ImageSet
+from genexp.metrics.barcode import decode, draw_points
+from genexp.metrics.cells import leak
+from genexp.metrics.density import compare, on_grid
+from genexp.quadrature import midpoints
+
+GRID_SIDE = 200
+DRAWN_POINTS = 100_000
+
+
+@torch.no_grad()
+def kl(log_prob: Callable[[Tensor], Tensor], data: Any) -> tuple[float, bool]:
+    """KL(truth ‖ model) in nats, by quadrature."""
+    density = data.density.to(torch.device("cpu"))
+    low, high = density.box()
+    grid = midpoints(low, high, GRID_SIDE)
+    truth = on_grid(density.log_prob, grid, 65_536)
+    model = on_grid(lambda x: log_prob(x.float().to(data.device)), grid, 65_536)
+    return compare(truth, model, grid.area).kl, False
+
+
+@torch.no_grad()
+def mean_over(pictures: ImageSet, loss: Callable[[Tensor], Tensor], device: torch.device) -> tuple[float, bool]:
+    """The mean of a loss over all pictures."""
+    total = 0.0
+    for start in range(0, len(pictures), 1000):
+        x = pictures[start : start + 1000].to(device).batch().x
+        total += float(loss(x)) * len(x)
+    return total / len(pictures), False
+
+
+@torch.no_grad()
+def leak_or_scan(sample: Callable[[int], Tensor], data: Any) -> tuple[float, bool]:
+    """The share of samples outside the code, and whether a scanner reads in them what it says."""
+    drawn = torch.cat([sample(4_000).float().cpu() for _ in range(DRAWN_POINTS // 4_000)])
+    return leak(drawn, data.density.to(torch.device("cpu"))), decode(draw_points(drawn.numpy())) == data.payload

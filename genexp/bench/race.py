@@ -1,0 +1,45 @@
+"""`--time-to`: how long the plain loop and our best settings train until a quality is reached."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from genexp.bench import gate
+from genexp.bench.cases import Case
+from genexp.bench.worker import Task, Worker
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How one contender's race ended: seconds and steps of training (looks at the model not counted), and the last quality.
+
+    `reached` is False where the budget or the limit came first: the seconds are then a lower bound.
+    """
+
+    contender: str
+    reached: bool
+    seconds: float
+    steps: int
+    quality: float
+    failure: str | None = None
+
+
+def race(case: Case, target: float | None, limit: float, overrides: Sequence[str], say: Callable[[str], None]) -> list[Finish]:
+    """Both contenders, one after the other; `target` None is the article's quality."""
+    goal = case.quality.article if target is None else target
+    finishes = []
+    for contender in case.race:
+        say(f"{case.name}: {contender.name} until {case.quality.name} {goal_text(goal)}")
+        with Worker(Task(case, contender, tuple(overrides), gate.Race(goal, case.look_every), limit)) as worker:
+            ended = worker.finish()
+        run = ended.race
+        if ended.failure is not None or run is None or not run.looks:
+            why = ended.failure or "the limit came before the first look"
+            finishes.append(Finish(contender.name, False, 0.0, 0, float("nan"), why))
+        else:
+            seconds, steps, quality = run.looks[-1]
+            finishes.append(Finish(contender.name, run.reached, seconds, steps, quality))
+    return finishes
+
+
+def goal_text(goal: float | None) -> str:
+    return "scans" if goal is None else f"≤ {goal:g}"

@@ -1,0 +1,104 @@
+"""What was measured, as lines of text."""
+
+from collections.abc import Iterator, Sequence
+
+from genexp.bench.after import After
+from genexp.bench.cases import Case
+from genexp.bench.machine import Peaks
+from genexp.bench.race import Finish, goal_text
+from genexp.bench.scaling import Growth
+from genexp.bench.speed import Row, ratio
+from genexp.bench.startup import StartUp
+from genexp.bench.statistics import Spread
+
+
+def peaks_line(peaks: Peaks) -> str:
+    rates = f"{peaks.float32:,.0f} GFLOP/s in float32, {peaks.bf16:,.0f} in bf16"
+    return f"{peaks.device}, {peaks.threads} threads: products of square matrices at {rates} at best"
+
+
+def speed_table(rows: Sequence[Row], peaks: Peaks) -> Iterator[str]:
+    """Median [lowest … highest] over the rounds; `×` is examples per second over the first row's, round by round."""
+    head = ("", "parameters", "steps/s", "examples/s", "× notebook", "GFLOP/s", "of float32 peak", "memory")
+    lines, notes = [head], []
+    for row in rows:
+        if row.described is None or not row.steps_per_second:
+            notes.append(f"  {row.contender}: {(row.failure or 'nothing was measured').strip().splitlines()[-1]}")
+            continue
+        times = ratio(row, rows[0])
+        lines.append(
+            (
+                row.contender,
+                f"{row.described.parameters:,}",
+                spread(Spread.of(row.steps_per_second)),
+                spread(Spread.of(row.examples_per_second)),
+                "" if times is None else spread(times),
+                f"{row.gigaflops:,.1f}",
+                f"{row.gigaflops / peaks.float32:.0%}",
+                f"{row.peak_memory / 1e6:,.0f} MB",
+            )
+        )
+    yield from table(lines)
+    yield from notes
+
+
+def race_lines(case: Case, finishes: Sequence[Finish], target: float | None) -> Iterator[str]:
+    goal = case.quality.article if target is None else target
+    yield f"until {case.quality.name} {goal_text(goal)}:"
+    for finish in finishes:
+        if finish.failure is not None:
+            yield f"  {finish.contender}: {finish.failure.strip().splitlines()[-1]}"
+            continue
+        seconds = f"{finish.seconds:,.1f} s" if finish.reached else f"not within {finish.seconds:,.1f} s"
+        yield f"  {finish.contender}: {seconds}, {finish.steps:,} steps, {case.quality.name} {finish.quality:.4g}"
+    plain, ours = finishes
+    if ours.reached and plain.seconds > 0:
+        more = "" if plain.reached else "more than "
+        yield f"  {more}{plain.seconds / ours.seconds:,.1f} times less"
+
+
+def startup_lines(times: StartUp) -> Iterator[str]:
+    yield f"  genexp --help                      {seconds(times.help)}"
+    yield f"  genexp list                        {seconds(times.list)}"
+    yield f"  genexp run, until the first step   {seconds(times.first_step)}"
+
+
+def after_lines(after: After, best: Row | None) -> Iterator[str]:
+    """`best`: the row that says how long a default run trains."""
+    yield f"  sampling: {after.samples_per_second:,.0f} examples a second ({after.experiment})"
+    text = f"  after training: measuring {after.seconds_measuring:.1f} s, figures and animations {after.seconds_drawing:.1f} s"
+    if best is not None and best.steps_per_second and after.default_steps:
+        training = after.default_steps / Spread.of(best.steps_per_second).median
+        share = after.seconds_drawing / (training + after.seconds_measuring + after.seconds_drawing)
+        text += f", {share:.0%} of a default run with {training:,.0f} s of training"
+    yield text
+
+
+def growth_lines(growth: Growth) -> Iterator[str]:
+    yield f"{growth.case}: {growth.cost} against {growth.what}"
+    lines = [(growth.what, "seconds", "memory")]
+    lines += [(point.value, f"{point.seconds:.4g}", f"{point.peak_memory / 1e6:,.0f} MB") for point in growth.points]
+    yield from table(lines)
+    yield f"  time ∝ size^{growth.time_exponent:.2f}; memory beyond the smallest's ∝ size^{growth.memory_exponent:.2f}"
+
+
+def seconds(values: Sequence[float]) -> str:
+    return f"{spread(Spread.of(values))} s"
+
+
+def spread(values: Spread) -> str:
+    """Three digits: median [lowest … highest]."""
+    return f"{digits(values.median)} [{digits(values.low)} … {digits(values.high)}]"
+
+
+def digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def table(lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for first, *rest in lines:
+        yield "  " + "   ".join(
+            [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
+        )

@@ -1,0 +1,94 @@
+"""`--scaling`: seconds and memory of a step against batch size and model width, and of sampling against the number of samples."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from genexp.bench.cases import Case, Contender
+from genexp.bench.gate import Channel, Slice
+from genexp.bench.processes import ask, peak_memory
+from genexp.bench.statistics import exponent
+from genexp.bench.worker import Task, Worker, build
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement: `size` is what is varied, `value` as it is set on the command line."""
+
+    value: str
+    size: float
+    seconds: float
+    peak_memory: int
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How the cost of something grows with `what`; cost ∝ size^exponent."""
+
+    case: str
+    what: str
+    cost: str
+    points: list[Point]
+
+    @property
+    def time_exponent(self) -> float:
+        return exponent([point.size for point in self.points], [point.seconds for point in self.points])
+
+    @property
+    def memory_exponent(self) -> float:
+        """Of what is added to the memory of the smallest, so that the libraries' own does not hide it; NaN for too few."""
+        base = min(point.peak_memory for point in self.points)
+        grown = [point for point in self.points if point.peak_memory > base]
+        return exponent([point.size for point in grown], [point.peak_memory - base for point in grown])
+
+
+def measure_scaling(
+    case: Case, slice_: Slice, samples: Sequence[int], overrides: Sequence[str], say: Callable[[str], None]
+) -> Iterator[Growth]:
+    """The batch, the width and the number of samples of our best settings."""
+    best = case.contenders[2]
+    batches = [("trainer.batch_size", str(size), float(size)) for size in case.batch_sizes]
+    key, values = case.widths
+    widths = [(key, value, float(value.strip("[]").split(",")[0])) for value in values]
+    for what, settings in (("trainer.batch_size", batches), (key, widths)):
+        points = []
+        for name, value, size in settings:
+            say(f"{case.name}: {name}={value}")
+            contender = replace(best, overrides=(*best.overrides, f"{name}={value}"))
+            point = _step(case, contender, value, size, slice_, overrides)
+            points += [point] if point else []
+        yield Growth(case.name, what, "a training step", points)
+    points = []
+    for count in samples:
+        say(f"{case.name}: {count:,} samples")
+        points.append(_sampling(case, best, count, overrides))
+    yield Growth(case.name, "samples", "sampling", points)
+
+
+def _step(case: Case, contender: Contender, value: str, size: float, slice_: Slice, overrides: Sequence[str]) -> Point | None:
+    with Worker(Task(case, contender, tuple(overrides))) as worker:
+        worker.run(Slice(slice_.seconds / 2, 3))
+        ran = worker.run(slice_)
+        ended = worker.finish()
+    return None if ran is None else Point(value, size, ran.seconds / ran.steps, ended.peak_memory)
+
+
+def _sampling(case: Case, contender: Contender, count: int, overrides: Sequence[str]) -> Point:
+    seconds, memory = ask(_sample, case, contender, count, tuple(overrides))
+    return Point(f"{count:,}", float(count), seconds, memory)
+
+
+def _sample(channel: Channel, case: Case, contender: Contender, count: int, overrides: tuple[str, ...]) -> None:
+    """Draw from the model as it is before training, a batch at a time, keeping nothing."""
+    from genexp.device import prepare_cpu
+    from genexp.registry import models
+
+    prepare_cpu()
+    subject = build(case, contender, overrides)
+    size = min(count, subject.settings.evaluation.batch_size)
+    model = models.build(subject.settings.model, subject.data.spec).eval()
+    model.initialise(subject.data.first_look(2048, 0))
+    began = time.perf_counter()
+    for start in range(0, count, size):
+        model.sample(min(size, count - start))
+    channel.send((time.perf_counter() - began, peak_memory()))

@@ -1,0 +1,127 @@
+"""One contender in a process of its own, so that its memory is its own and nothing it imports or sets touches another."""
+
+import importlib
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genexp.bench import processes
+from genexp.bench.cases import Case, Contender
+from genexp.bench.gate import Channel, Described, Gate, Race, Ran, Slice, Stop
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is to train. `overrides` are the user's, for experiments only; `limit` in seconds ends a race."""
+
+    case: Case
+    contender: Contender
+    overrides: tuple[str, ...] = ()
+    race: Race | None = None
+    limit: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How it ended: the process's largest memory in bytes, the race; `failure` says why nothing could be measured."""
+
+    peak_memory: int
+    race: Race | None = None
+    failure: str | None = None
+
+
+def work(channel: Channel, task: Task) -> None:
+    """Build and train what `task` says, as the gate on `channel` allows; the last message is Ended."""
+    gate = Gate(channel, task.race, task.limit)
+    failure = None
+    try:
+        _train(task, gate)
+    except Stop:
+        pass
+    except ModuleNotFoundError as missing:
+        failure = f"{missing.name} is not installed: pip install 'genexp[bench]'"
+    except Exception:
+        failure = traceback.format_exc()
+    channel.send(Ended(processes.peak_memory(), gate.race, failure))
+
+
+def _train(task: Task, gate: Gate) -> None:
+    contender, case = task.contender, task.case
+    if contender.loop is not None:
+        loop = importlib.import_module(contender.loop)
+        loop.train(build(case, case.contenders[1]).data, gate)
+        return
+    from genexp.bench import ours
+
+    subject = build(case, contender, task.overrides)
+    ours.train(subject.data, gate, subject.settings, case.quality.name)
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """A data set on its device and the settings of a run on it."""
+
+    data: Any
+    settings: Any
+
+
+def build(case: Case, contender: Contender, overrides: Sequence[str] = ()) -> Ingredients:
+    """The settings of a contender, and its data: the embedded ones where the real ones are not there."""
+    from genexp.config import compose
+    from genexp.device import choose_device
+    from genexp.registry import datasets
+
+    words = [*contender.overrides, *overrides]
+    settings = compose([f"experiment={contender.experiment}", *words]).settings
+    if not case.has_data(Path(settings.data_dir)):
+        embedded = compose([f"experiment={case.instead}"]).settings.dataset
+        settings = settings.model_copy(update={"dataset": embedded})
+    data = datasets.build(settings.dataset, Path(settings.data_dir)).to(choose_device(settings.device))
+    return Ingredients(data, settings)
+
+
+class Worker:
+    """A worker process, seen from the process that measures. `with Worker(task) as worker:` starts and ends it."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.described: Described | None = None
+        self.ended: Ended | None = None
+
+    def __enter__(self) -> "Worker":
+        self._started = processes.start(work, self.task)
+        answer = self._receive()
+        if isinstance(answer, Described):
+            self.described = answer
+        return self
+
+    def run(self, slice_: Slice) -> Ran | None:
+        """Let it train for a while; None where it has ended, which is a failure."""
+        if self.ended is not None:
+            return None
+        self._started.channel.send(slice_)
+        answer = self._receive()
+        return answer if isinstance(answer, Ran) else None
+
+    def finish(self) -> Ended:
+        """Let a race run to its end; or end what waits at the gate."""
+        if self.ended is None:
+            if self.task.race is None:
+                self._started.channel.send(None)
+            self._receive()
+        assert self.ended is not None
+        return self.ended
+
+    def __exit__(self, *_: object) -> None:
+        self._started.end()
+
+    def _receive(self) -> object:
+        try:
+            answer = self._started.channel.recv()
+        except EOFError:
+            answer = Ended(0, None, f"the process ended with code {self._started.process.exitcode}")
+        if isinstance(answer, Ended):
+            self.ended = answer
+        return answer

@@ -1,0 +1,58 @@
+"""`genexp bench`: how fast this machine runs the case studies."""
+
+import argparse
+from collections.abc import Callable
+
+HELP = "how fast this machine runs it, against a plain notebook loop"
+CASES = ("double_gaussian", "mnist_vae", "qr_flowmatch", "fruit_vae_iaf")
+DESCRIPTION = """\
+How fast this machine trains a case study, in one interleaved run: a plain notebook loop with the article's settings, the same
+model and batch on genexp's trainer, genexp's best settings, and other libraries (pip install 'genexp[bench]').
+
+  genexp bench mnist_vae                        the speed table
+  genexp bench all --repeat 5 --json            everything, as JSON
+  genexp bench mnist_vae --time-to article      train until the article's quality, or --time-to 135
+  genexp bench qr_flowmatch --scaling           time and memory against batch, width and samples
+
+key=value is passed on to genexp's own runs, but not to the loops. Embedded data are taken where the real are not there.
+"""
+OVERRIDES = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "case", nargs="?", choices=[*CASES, "all"], default="all", metavar="CASE", help=", ".join([*CASES, "all"])
+    )
+    parser.add_argument("--repeat", type=_positive(int), default=3, metavar="N", help="rounds of measurement (default: 3)")
+    parser.add_argument(
+        "--seconds", type=_positive(float), default=4.0, metavar="S", help="of each contender in a round (default: 4)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--time-to", metavar="QUALITY", help="train until a quality is reached: a number, or article")
+    text = "of training after which a race is given up (default: 3600)"
+    parser.add_argument("--limit", type=_positive(float), default=3600.0, metavar="S", help=text)
+    parser.add_argument("--scaling", action="store_true", help="against batch size, width and number of samples")
+
+
+def _positive(kind: type) -> Callable[[str], float]:
+    """A parser of positive numbers of that kind."""
+
+    def positive(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = 0
+        if not 0 < number < 1e9:
+            raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+        return number
+
+    return positive
+
+
+def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    from genexp.bench.program import Request, bench
+
+    cases = CASES if options.case == "all" else (options.case,)
+    request = Request(cases, options.repeat, options.seconds, options.time_to, options.limit, options.scaling, tuple(overrides))
+    bench(request, options.json)
+    return 0

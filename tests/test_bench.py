@@ -1,0 +1,338 @@
+"""`genexp bench`: that it compares like with like, reckons rightly, and prints every row. Nothing here is a matter of time."""
+
+import importlib
+import json
+import math
+import multiprocessing.dummy
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from genexp.bench import after, machine, processes, program
+from genexp.bench.after import After
+from genexp.bench.cases import CASES
+from genexp.bench.gate import Described, Gate, Race, Ran, Slice, Stop
+from genexp.bench.scaling import measure_scaling
+from genexp.bench.speed import Row, ratio
+from genexp.bench.startup import StartUp
+from genexp.bench.statistics import Spread, exponent, ratios
+from genexp.bench.worker import Ended, Task, build, work
+from genexp.data import glyphs
+from genexp.data.base import Batch
+from genexp.data.glyphs import draw_glyphs
+from genexp.registry import models
+
+EVERY = [(case, contender) for case in CASES.values() for contender in case.contenders]
+
+
+class Pipe:
+    """The measuring end of a channel, in this process: grants what is in `orders` and then nothing more."""
+
+    def __init__(self, orders: list[Slice]) -> None:
+        self.orders, self.said = orders, []
+
+    def send(self, message: Any) -> None:
+        self.said.append(message)
+
+    def recv(self) -> Slice | None:
+        return self.orders.pop(0) if self.orders else None
+
+
+# --- the numbers ---------------------------------------------------------------------------------------------
+
+
+def test_spread_and_ratios_are_taken_round_by_round() -> None:
+    assert Spread.of([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0)
+    # the second round is four times slower for both: the ratio does not see it
+    assert ratios([8.0, 2.0, 12.0], [2.0, 0.5, 4.0]) == Spread(4.0, 3.0, 4.0)
+
+
+def test_ratio_is_of_examples_not_of_steps() -> None:
+    plain = Row("plain", Described(1, 100, 0), [1.0, 2.0], 0)
+    other = Row("other", Described(1, 10, 0), [20.0, 30.0], 0)
+    assert ratio(other, plain) == Spread(1.75, 1.5, 2.0)
+    assert ratio(Row("broken", None, [], 0, "why"), plain) is None
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0, 2.0])
+def test_exponent_of_a_power_law(power: float) -> None:
+    sizes = [1.0, 3.0, 10.0, 100.0]
+    assert exponent(sizes, [7 * size**power for size in sizes]) == pytest.approx(power)
+    assert math.isnan(exponent([2.0], [1.0]))
+
+
+def test_floating_point_rate_is_operations_by_steps() -> None:
+    row = Row("", Described(1, 1, flops=3_000_000_000), [2.0, 4.0, 6.0], 0)
+    assert row.gigaflops == pytest.approx(12.0)
+
+
+def test_step_of_a_linear_layer_is_counted() -> None:
+    from genexp.bench.flops import describe
+
+    layer = nn.Linear(5, 7, bias=False)
+    x = torch.randn(11, 5)
+    described = describe(layer, 11, lambda: layer(x).sum())
+    assert described == Described(35, 11, 2 * (2 * 11 * 5 * 7))  # forward, and the weights' gradient; x needs none
+    assert layer.weight.grad is None
+
+
+# --- the gate ------------------------------------------------------------------------------------------------
+
+
+def test_gate_lets_through_what_was_granted_and_reports_it() -> None:
+    pipe = Pipe([Slice(0.0, 3), Slice(0.0, 5)])
+    gate, passed = Gate(pipe), 0
+    with suppress(Stop):
+        while True:
+            gate.step()
+            passed += 1
+    assert passed == 8
+    assert [message.steps for message in pipe.said] == [3, 5]
+    assert all(isinstance(message, Ran) and message.seconds > 0 for message in pipe.said)
+
+
+def test_race_ends_at_the_first_look_that_is_good_enough() -> None:
+    race = Race(target=0.5, every_steps=2)
+    gate, values = Gate(Pipe([]), race), iter([0.9, 0.4, 0.1])
+    with suppress(Stop):
+        while True:
+            gate.step()
+            if gate.due:
+                gate.judge(lambda: (next(values), False))
+    assert race.reached
+    assert [(steps, value) for _, steps, value in race.looks] == [(2, 0.9), (4, 0.4)]
+
+
+def test_race_that_takes_too_long_is_not_reached() -> None:
+    race = Race(target=None, every_steps=1)
+    gate = Gate(Pipe([]), race, limit=0.0)
+    with pytest.raises(Stop):
+        gate.step()
+    assert not race.reached
+
+
+# --- like with like ------------------------------------------------------------------------------------------
+
+
+def carry_over(source: nn.Module, target: nn.Module) -> None:
+    """The weights of `source`, in order, into `target`: as many, and of the same shapes."""
+    weights = [value for name, value in source.state_dict().items() if keeps(name, value)]
+    places = [name for name, value in target.state_dict().items() if keeps(name, value)]
+    assert [value.shape for value in weights] == [target.state_dict()[name].shape for name in places]
+    target.load_state_dict(dict(zip(places, weights, strict=True)), strict=False)
+
+
+def keeps(name: str, value: torch.Tensor) -> bool:
+    """Whether it is a weight, and not a number that only ours keeps, or the last layer by its second name."""
+    ours = name.endswith(("centre", "spread", "data_scale", "trained_steps", "log_sigma")) or name.startswith("decoder.last.")
+    return value.numel() > 0 and not ours
+
+
+def article_model(name: str) -> tuple[Any, Any]:
+    """The model of the trainer's row of a case, and its data."""
+    case = CASES[name]
+    made = build(case, case.contenders[1])
+    torch.manual_seed(0)
+    return models.build(made.settings.model, made.data.spec), made.data
+
+
+def notebook_flow() -> tuple[nn.Module, Callable[[torch.Tensor], torch.Tensor]]:
+    from genexp.bench.notebooks.double_gaussian import make_flow
+
+    flow = make_flow()
+    return flow, lambda x: -flow.log_prob(x).mean()
+
+
+def notebook_mnist() -> tuple[nn.Module, Callable[[torch.Tensor], torch.Tensor]]:
+    from genexp.bench.notebooks.mnist_vae import VAE
+
+    model = VAE()
+    return model, model.loss
+
+
+def notebook_fruit() -> tuple[nn.Module, Callable[[torch.Tensor], torch.Tensor]]:
+    from genexp.bench.notebooks.fruit_vae_iaf import IAFVAE
+
+    model = IAFVAE()
+    constant = 3 * 96 * 96 * 0.5 * math.log(math.pi)  # ln of the normalisation of a Gaussian with σ² = ½
+    return model, lambda x: model.loss(x) + constant
+
+
+@pytest.mark.parametrize(
+    ("name", "notebook"),
+    [("double_gaussian", notebook_flow), ("mnist_vae", notebook_mnist), ("fruit_vae_iaf", notebook_fruit)],
+)
+def test_notebook_and_trainer_train_the_same_model(name: str, notebook: Callable[[], Any]) -> None:
+    ours, data = article_model(name)
+    plain, loss = notebook()
+    assert sum(p.numel() for p in plain.parameters()) == sum(p.numel() for p in ours.parameters() if p.requires_grad)
+    carry_over(plain, ours)
+    batch = data.train_stream(32, 0).next()
+    values, slopes = [], []
+    for model, objective in ((plain, lambda: loss(batch.x)), (ours, lambda: ours.loss(batch)["loss"])):
+        torch.manual_seed(1)
+        value = objective()
+        value.backward()
+        values.append(float(value.detach()))
+        slopes.append(torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).sort().values)
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+    torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-3, atol=1e-5)
+
+
+def test_notebook_and_trainer_train_the_same_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    from genexp.bench.notebooks.qr_flowmatch import Network, flow_matching_loss
+
+    ours, data = article_model("qr_flowmatch")
+    plain = Network()
+    assert sum(p.numel() for p in plain.parameters()) == sum(p.numel() for p in ours.parameters())
+    carry_over(plain, ours)
+    y = data.sample(500)
+    noise, t = torch.randn(500, 2), torch.rand(500).clamp(1e-5, 1 - 1e-5)
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: t)
+    monkeypatch.setattr(torch, "randn_like", lambda _: noise)
+    monkeypatch.setattr(ours, "sample_times", lambda n, device: t)
+    torch.testing.assert_close(flow_matching_loss(plain, y), ours.loss(Batch(y))["loss"], rtol=1e-5, atol=1e-6)
+
+
+def test_notebook_draws_from_the_code_that_the_data_set_is() -> None:
+    from genexp.bench.notebooks.qr_flowmatch import black_pixels
+
+    _, data = article_model("qr_flowmatch")
+    pixels = black_pixels(data.density.mask, reach=-data.density.left)
+    assert bool(data.density.contains(pixels).all())
+    assert len(pixels) * (2 * 0.8 / 3000) ** 2 == pytest.approx(data.density.area, rel=0.15)
+
+
+@pytest.mark.parametrize(("case", "contender"), EVERY, ids=[f"{case.name}-{one.name}" for case, one in EVERY])
+def test_every_contender_trains_at_the_gate(case: Any, contender: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if contender.extra is not None and find_spec(contender.extra) is None:
+        pytest.skip(f"{contender.extra} is not installed")
+    few = () if contender.loop else ("trainer.batch_size=16",)
+    if contender.experiment == "fruit_vae_iaf":
+        few += ("model.components=12", "model.latent=4")
+    if contender.loop:
+        monkeypatch.setattr(importlib.import_module(contender.loop), "BATCH_SIZE", 16)
+    pipe = Pipe([Slice(0.0, 1)])
+    work(pipe, Task(case, contender, few))
+    described, ran, ended = pipe.said
+    assert isinstance(ended, Ended)
+    assert ended.failure is None
+    assert ended.peak_memory > 1e6
+    assert ran.steps == 1
+    assert described.flops > 0
+
+
+def test_missing_library_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "zuko", None)
+    monkeypatch.delitem(sys.modules, "genexp.bench.peers.zuko_flow", raising=False)
+    pipe = Pipe([Slice(0.0, 1)])
+    work(pipe, Task(CASES["double_gaussian"], CASES["double_gaussian"].contenders[3]))
+    (ended,) = pipe.said
+    assert ended.failure == "zuko is not installed: pip install 'genexp[bench]'"
+
+
+def test_embedded_data_stand_in_for_data_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    case = CASES["mnist_vae"]
+    assert build(case, case.contenders[1]).settings.dataset["name"] == "mnist"
+    monkeypatch.setenv("GENEXP_DATA", str(tmp_path))
+    monkeypatch.setattr(glyphs, "draw_glyphs", lambda n, *how: draw_glyphs(10, *how))
+    made = build(case, case.contenders[1])
+    assert made.settings.dataset["name"] == "glyphs"
+    assert made.settings.model["encoder_widths"] == (256, 128, 64)
+
+
+# --- the whole -----------------------------------------------------------------------------------------------
+
+FEW = ("trainer.batch_size=32", "evaluation.num_samples=400", "evaluation.num_points=128", "figures.gif_frames=3")
+
+
+@pytest.fixture
+def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of this process in place of processes, and no waiting for programs to start."""
+
+    def start(target: Callable[..., None], *arguments: Any) -> processes.Started:
+        ours, theirs = multiprocessing.dummy.Pipe()
+        thread = multiprocessing.dummy.Process(target=target, args=(theirs, *arguments))
+        thread.start()
+        return processes.Started(thread, ours)
+
+    monkeypatch.setattr(processes, "start", start)
+    monkeypatch.setattr(program, "measure_startup", lambda repeats: StartUp([0.1] * repeats, [0.2] * repeats, [4.0] * repeats))
+    monkeypatch.setattr(machine, "SIDES", (8, 16))
+    monkeypatch.setattr(after, "STEPS", ("trainer.max_steps=2", "trainer.eval_every=2"))
+
+
+@pytest.mark.usefixtures("_threads")
+def test_bench_prints_every_row(genexp: Callable[..., Any]) -> None:
+    code, out, err = genexp("bench", "double_gaussian", "--repeat", "2", "--seconds", "0.01", *FEW)
+    assert code == 0, err
+    lines = out.splitlines()
+    for name in ("notebook (nflows)", "trainer", "best", "zuko"):
+        (row,) = [line for line in lines if line.startswith(f"  {name}  ")]
+        assert "MB" in row
+    assert "  notebook (nflows)" in lines[4]
+    assert "1 [1 … 1]" in lines[4]
+    for text in ("GFLOP/s in float32", "sampling: ", "figures and animations", "genexp --help", "until the first step"):
+        assert text in out
+
+
+@pytest.mark.usefixtures("_threads")
+def test_bench_as_json(genexp: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "measure_after", lambda case, overrides: After("x", 1.0, 2.0, math.nan, None))
+    code, out, err = genexp("bench", "double_gaussian", "--repeat", "1", "--seconds", "0.01", "--json", *FEW)
+    assert code == 0, err
+    found = json.loads(out[out.index("{") :])  # what threads print comes first
+    rows = found["cases"]["double_gaussian"]["rows"]
+    assert [row["contender"] for row in rows] == ["notebook (nflows)", "trainer", "best", "zuko"]
+    assert all(len(row["steps_per_second"]) == 1 for row in rows if row["failure"] is None)
+    assert found["cases"]["double_gaussian"]["after"]["seconds_drawing"] is None  # JSON has no NaN
+    assert found["startup"]["first_step"] == [4.0]
+
+
+@pytest.mark.usefixtures("_threads")
+def test_race_of_both_contenders(genexp: Callable[..., Any]) -> None:
+    code, out, err = genexp("bench", "double_gaussian", "--time-to", "9")
+    assert code == 0, err
+    assert "kl ≤ 9" in out
+    assert "times less" in out
+
+
+@pytest.mark.usefixtures("_threads")
+def test_scaling_names_what_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = replace(CASES["double_gaussian"], batch_sizes=(8, 64), widths=("model.width", ("4", "16")))
+    growths = list(measure_scaling(case, Slice(0.0, 2), (10, 5000), (), lambda text: None))
+    assert [growth.what for growth in growths] == ["trainer.batch_size", "model.width", "samples"]
+    assert [[point.size for point in growth.points] for growth in growths] == [[8, 64], [4, 16], [10, 5000]]
+    assert all(point.seconds > 0 for growth in growths for point in growth.points)
+
+
+@pytest.mark.slow
+def test_bench_in_processes_of_its_own(genexp: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = genexp("bench", "double_gaussian", "--repeat", "1", "--seconds", "0.1", "--json", *FEW)
+    assert code == 0, err
+    found = json.loads(out)
+    assert all(row["peak_memory"] > 1e8 for row in found["cases"]["double_gaussian"]["rows"])
+    assert found["startup"]["first_step"][0] > found["startup"]["help"][0] > 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "error"),
+    [
+        (["bench", "mnist"], "did you mean 'mnist_vae'?"),
+        (["bench", "--repeat", "0"], "0 is not a positive number"),
+        (["bench", "--time-to", "good"], "neither a number nor article"),
+    ],
+)
+def test_mistakes(genexp: Callable[..., Any], typed: list[str], error: str) -> None:
+    code, _, err = genexp(*typed)
+    assert code == 2
+    assert error in err
