@@ -29,13 +29,14 @@ NAME = "digits.gz"
 
 
 class Answer(NamedTuple):
-    """What the server says: a status, headers, a body of which `sent` bytes are sent (None: all)."""
+    """What the server says: a status, headers, a body of which `sent` bytes are sent (None: all), all at once or not."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = MappingProxyType({})
     sent: int | None = None
     announced: bool = True
+    pace: float = 0.0  # seconds before each byte
 
 
 @dataclass
@@ -75,6 +76,10 @@ def silent(content: bytes, begin: int) -> None:
     return None
 
 
+def trickling(content: bytes, begin: int) -> Answer:
+    return good(content, begin)._replace(pace=0.05, sent=40)
+
+
 @pytest.fixture
 def site() -> Iterator[Site]:
     here = Site({NAME: CONTENT})
@@ -92,7 +97,12 @@ def site() -> Iterator[Site]:
             if answer.announced:
                 self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            self.wfile.write(answer.body[: answer.sent])
+            if not answer.pace:
+                self.wfile.write(answer.body[: answer.sent])
+            for position in range(answer.sent if answer.pace and answer.sent else 0):
+                if here.over.wait(answer.pace):
+                    return
+                self.wfile.write(answer.body[position : position + 1])
 
         def log_message(self, *_: object) -> None:
             pass
@@ -134,7 +144,7 @@ def test_a_file_takes_its_place_once_and_is_not_asked_for_again(site: Site, pati
 
 
 def test_what_breaks_off_is_gone_on_with(site: Site, patient: Downloader, waited: list[float], tmp_path: Path) -> None:
-    site.script = [breaks_after(100_000), breaks_after(50_000), breaks_after(0), silent]
+    site.script = [breaks_after(100_000), breaks_after(50_000), lambda content, begin: Answer(503, b""), silent]
     fetch(digits(site.url), tmp_path, downloader=patient)
     assert [begin for _, begin in site.asked] == [0, 100_000, 150_000, 150_000, 150_000]
     assert waited == [1.0, 1.0, 2.0, 4.0]  # longer each time that nothing came
@@ -172,6 +182,18 @@ def test_what_cannot_be_had_ends_in_one_line(
         fetch(digits(site.url), tmp_path, downloader=patient)
         assert site.asked[-1] == (f"/{NAME}", kept)
         assert (tmp_path / "raw" / NAME).read_bytes() == CONTENT
+
+
+def test_what_hardly_comes_is_given_up_and_gone_on_with(
+    site: Site, patient: Downloader, waited: list[float], tmp_path: Path
+) -> None:
+    site.script = [trickling, trickling]
+    fetch(digits(site.url), tmp_path, downloader=patient)
+    begins = [begin for _, begin in site.asked]
+    assert begins[0] == 0 < begins[1] < 40
+    assert begins[1] < begins[2] < begins[1] + 40
+    assert waited == [1.0, 2.0]  # a few bytes are no progress
+    assert (tmp_path / "raw" / NAME).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -244,6 +266,9 @@ def test_no_space_and_no_folder_are_said(
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file/raw: cannot be made \(Not a directory\)"):
         fetch(digits(site.url), tmp_path / "file", downloader=patient)
+    (tmp_path / "other" / "raw" / f"{NAME}.part").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"digits\.gz\.part: cannot be written \(Is a directory\)"):
+        fetch(digits(site.url), tmp_path / "other", downloader=patient)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6 - 100, 100))  # type: ignore[attr-defined]
     with pytest.raises(UserError, match="300,000 bytes are needed, and 100 are free"):
         fetch(digits(site.url), tmp_path, downloader=patient)

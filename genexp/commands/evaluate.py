@@ -18,7 +18,7 @@ OVERRIDES = True
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
-    parser.add_argument("--data", metavar="NAME", help="another data set of the same shape; default: the run's own")
+    parser.add_argument("--data", metavar="DATASET", help="another data set of the same shape; default: the run's own")
     parser.add_argument("--out", type=Path, metavar="F", help="also write the numbers to F.json")
     add_checkpoint(parser)
     add_device(parser)

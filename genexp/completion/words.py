@@ -141,7 +141,7 @@ def trimmed(words: Iterable[str], line: str, breaks: str) -> list[str]:
 
 def answer(arguments: Sequence[str]) -> int:
     """`genexp complete LINE [BREAKS]`: print the candidates, one a line; what a shell's script calls."""
-    line, breaks = arguments[0], arguments[1] if len(arguments) > 1 else ""
+    line, breaks = [*arguments, "", ""][:2]
     found = trimmed(candidates(line), line, breaks)
     if found:
         os.write(1, ("\n".join(found) + "\n").encode())

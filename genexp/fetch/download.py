@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 _CHUNK = 1 << 16
 _LIMIT = 2_000_000_000  # bytes, where the size is not known
+_SLOW = 1_000  # bytes per second: a connection that brings less is given up
 _PASSING = (408, 425, 429, 500, 502, 503, 504)  # answers that may be others a little later
 
 
@@ -56,8 +57,8 @@ class Downloader:
     """How patient one is.
 
     Args:
-        timeout: seconds without a byte after which an attempt is given up.
-        waits: seconds before another attempt; those that brought nothing new wait longer each time, and then it is over.
+        timeout: seconds without a byte, or with hardly any, after which an attempt is given up.
+        waits: seconds before another attempt; those that brought little wait longer each time, and then it is over.
     """
 
     timeout: float = 30.0
@@ -83,7 +84,7 @@ class Downloader:
                 except _Broken as reason:
                     reasons[offer.host] = str(reason)
             further = max(offer.have() for offer in offers)
-            fruitless, furthest = (1 if further > furthest else fruitless + 1), max(further, furthest)
+            fruitless, furthest = (1 if further >= furthest + _CHUNK // 2 else fruitless + 1), max(further, furthest)
         said = "; ".join(f"{host}: {reason}" for host, reason in reasons.items())
         raise UserError(f"{name} could not be downloaded ({said})", hint=_what_is_kept(offers))
 
@@ -104,7 +105,7 @@ class Downloader:
         request = Request(offer.url, headers={"User-Agent": "genexp", "Accept-Encoding": "identity", **span})
         try:
             with urlopen(request, timeout=self.timeout) as answer:
-                _store(name, answer, offer, have)
+                self._store(name, answer, offer, have)
         except HTTPError as answer:
             if answer.code == 416 and have:  # nothing is left to send: it is whole, or the check will tell
                 return
@@ -117,47 +118,62 @@ class Downloader:
                 raise _Broken(f"no answer for {self.timeout:g} s") from None
             why = getattr(failure.reason, "strerror", None) or str(failure.reason)
             raise _Refused(f"no connection: {why}") from None
-        except (http.client.HTTPException, ConnectionError) as failure:
-            raise _Broken(f"broke off: {type(failure).__name__}") from None
+        except (http.client.HTTPException, OSError) as failure:
+            raise _Broken(f"broke off: {getattr(failure, 'strerror', None) or type(failure).__name__}") from None
+
+    def _store(self, name: str, answer: Any, offer: Offer, have: int) -> None:
+        """The body of an answer into offer.part: from the beginning, or after the `have` bytes that are there."""
+        if answer.headers.get_content_type() == "text/html":
+            raise _Refused("it answers with a web page instead of the file")
+        begin = 0
+        if answer.status == 206:
+            begin = have
+            span = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+            if span is None or int(span[1]) != have:
+                offer.part.unlink(missing_ok=True)
+                raise _Broken("it sends another part than was asked for")
+        length = answer.headers.get("Content-Length", "")
+        total = begin + int(length) if length.isdigit() else offer.size
+        limit = _LIMIT if offer.size is None else offer.size
+        if total is not None and (total > limit or (offer.size is not None and total != offer.size)):
+            raise _Refused(f"it offers {total:,} bytes instead of {limit:,}")
+        _need_space(offer.part, (total or 0) - begin)
+        got = begin
+        with _Bar(name, begin, total) as bar, _opened(offer.part, "ab" if begin else "wb") as file:
+            since, before = time.monotonic(), got
+            while chunk := answer.read1(_CHUNK):
+                got += len(chunk)
+                if got > limit:
+                    break
+                _write(file, chunk, offer.part)
+                bar.update(len(chunk))
+                if time.monotonic() - since > self.timeout:
+                    if got - before < _SLOW * self.timeout:
+                        raise _Broken(f"too slow: {got - before:,} bytes in {self.timeout:g} s")
+                    since, before = time.monotonic(), got
+        if got > limit:
+            offer.part.unlink()
+            raise _Refused(f"it sends more than {limit:,} bytes")
+        if total is not None and got < total:
+            raise _Broken(f"broke off after {got:,} of {total:,} bytes")
 
 
-def _store(name: str, answer: Any, offer: Offer, have: int) -> None:
-    """The body of an answer into offer.part: from the beginning, or after the `have` bytes that are there."""
-    if answer.headers.get_content_type() == "text/html":
-        raise _Refused("it answers with a web page instead of the file")
-    begin = 0
-    if answer.status == 206:
-        begin = have
-        span = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-        if span is None or int(span[1]) != have:
-            offer.part.unlink(missing_ok=True)
-            raise _Broken("it sends another part than was asked for")
-    length = answer.headers.get("Content-Length", "")
-    total = begin + int(length) if length.isdigit() else offer.size
-    limit = _LIMIT if offer.size is None else offer.size
-    if total is not None and (total > limit or (offer.size is not None and total != offer.size)):
-        raise _Refused(f"it offers {total:,} bytes instead of {limit:,}")
-    _need_space(offer.part, (total or 0) - begin)
-    got = begin
-    with _Bar(name, begin, total) as bar, offer.part.open("ab" if begin else "wb") as file:
-        while chunk := answer.read1(_CHUNK):
-            got += len(chunk)
-            if got > limit:
-                break
-            _write(file, chunk, offer.part)
-            bar.update(len(chunk))
-    if got > limit:
-        offer.part.unlink()
-        raise _Refused(f"it sends more than {limit:,} bytes")
-    if total is not None and got < total:
-        raise _Broken(f"broke off after {got:,} of {total:,} bytes")
+def _opened(path: Path, mode: str) -> IO[bytes]:
+    try:
+        return path.open(mode)
+    except OSError as failure:
+        raise _unwritable(path, failure) from None
 
 
-def _write(file: Any, chunk: bytes, path: Path) -> None:
+def _write(file: IO[bytes], chunk: bytes, path: Path) -> None:
     try:
         file.write(chunk)
     except OSError as failure:
-        raise UserError(f"{path}: cannot be written ({failure.strerror})", hint="what has come is kept") from None
+        raise _unwritable(path, failure) from None
+
+
+def _unwritable(path: Path, failure: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written ({failure.strerror})", hint="--data-dir or GENEXP_DATA names another place")
 
 
 def _need_space(path: Path, size: int) -> None:

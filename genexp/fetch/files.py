@@ -26,9 +26,12 @@ class Form:
     algorithm: Literal["sha256", "md5"] = "sha256"
 
     def sum_of(self, path: Path) -> str:
-        """The sum of the file `path`."""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, self.algorithm).hexdigest()
+        """The sum of the file `path`; UserError where it cannot be read."""
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, self.algorithm).hexdigest()
+        except OSError as failure:
+            raise UserError(f"{path}: cannot be read ({failure.strerror})") from None
 
     def holds(self, content: bytes) -> bool:
         return hashlib.new(self.algorithm, content).hexdigest() == self.digest
@@ -66,8 +69,8 @@ def verify(items: Sequence[Item], data_dir: Path) -> Iterator[Finding]:
             continue
         try:
             found = form.sum_of(data_dir / form.path)
-        except OSError as failure:
-            yield Finding(form.path, f"cannot be read ({failure.strerror})")
+        except UserError as failure:
+            yield Finding(form.path, failure.message.removeprefix(f"{data_dir / form.path}: "))
             continue
         kind = {"sha256": "SHA-256", "md5": "MD5"}[form.algorithm]
         differs = f"differs from the published file ({kind} {found[:12]}…, published {form.digest[:12]}…)"
@@ -78,7 +81,10 @@ def put_aside(path: Path) -> Path:
     """Rename a file that is not what it should be to NAME.bad, or NAME.bad2, …: nothing of the user's is ever lost."""
     names = (path.with_name(f"{path.name}.bad{number if number > 1 else ''}") for number in range(1, 10_000))
     aside = next(name for name in names if not name.exists())
-    os.replace(path, aside)
+    try:
+        os.replace(path, aside)
+    except OSError as failure:
+        raise UserError(f"{path}: cannot be renamed ({failure.strerror})") from None
     print(f"  {path.name} was not as published, and is now {aside.name}")
     return aside
 
@@ -118,6 +124,8 @@ def alone_in(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             print(f"waiting for another process that fetches into {folder}", flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a file system without locks
         yield
     finally:
         os.close(handle)
