@@ -4,20 +4,19 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from genexp.errors import UserError, nearest, unknown
 
+# What a number may be. The limits keep a slip of the finger from asking for more than any machine has.
+MOST_STEPS = 10**12
+Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
+Many = Annotated[int, Field(ge=1, le=10**9)]  # examples, points
+Index = Annotated[int, Field(ge=0, le=10**9)]
+Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer
+Scale = Annotated[float, Field(gt=0, le=1e6)]  # standard deviations, lengths, frequencies
+Weight = Annotated[float, Field(ge=0, le=1e6)]  # of a term, a decay
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["auto", "float32", "bf16"]
 
@@ -42,26 +41,26 @@ class Strict(BaseModel):
 class TrainerSettings(Strict):
     """How a model is trained. Whichever of the three budgets comes first ends the run."""
 
-    max_steps: NonNegativeInt | None = None
-    max_epochs: PositiveInt | None = None
-    max_seconds: PositiveFloat | None = None
-    batch_size: PositiveInt = 256
+    max_steps: Annotated[int, Field(ge=0, le=MOST_STEPS)] | None = None
+    max_epochs: Steps | None = None
+    max_seconds: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    batch_size: Many = 256
     optimizer: Literal["adam", "adamw"] = "adam"
-    lr: PositiveFloat = 1e-3
+    lr: Annotated[float, Field(gt=0, le=1e3)] = 1e-3
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    weight_decay: NonNegativeFloat = 0.0
+    weight_decay: Weight = 0.0
     schedule: Literal["constant", "linear", "cosine", "one_cycle"] = "constant"
     warmup: Fraction = 0.0
-    clip_norm: PositiveFloat | None = None
+    clip_norm: Annotated[float, Field(gt=0, le=1e12)] | None = None
     ema: Fraction = 0.0
     precision: Precision = "float32"
     compile: bool = False
-    log_every: PositiveInt = 50
-    eval_every: PositiveInt = 500
-    eval_size: PositiveInt = 8192
+    log_every: Steps = 50
+    eval_every: Steps = 500
+    eval_size: Many = 8192
     monitor: str | None = None
     keep: Literal["best", "last"] = "best"
-    checkpoint_every: PositiveInt = 1000
+    checkpoint_every: Steps = 1000
 
     @model_validator(mode="after")
     def _some_budget(self) -> "TrainerSettings":
@@ -73,13 +72,13 @@ class TrainerSettings(Strict):
 class EvaluationSettings(Strict):
     """How much is drawn and measured after training."""
 
-    num_samples: PositiveInt = 100_000
-    num_points: PositiveInt = 32_768
-    ode_points: PositiveInt = 2_048
-    batch_size: PositiveInt = 2_048
-    importance_samples: PositiveInt = 500
+    num_samples: Many = 100_000
+    num_points: Many = 32_768
+    ode_points: Many = 2_048
+    batch_size: Many = 2_048
+    importance_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 500
     quadrature_side: Annotated[int, Field(ge=4, le=2048)] = 200
-    amortization_images: NonNegativeInt = 0
+    amortization_images: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     anomalies: tuple[str, ...] = ()
 
 
@@ -89,10 +88,10 @@ class FigureSettings(Strict):
     enabled: bool = True
     log_density_side: Annotated[int, Field(ge=2, le=1000)] = 80
     manifold_side: Annotated[int, Field(ge=2, le=100)] = 20
-    pair: tuple[NonNegativeInt, NonNegativeInt] | None = None
+    pair: tuple[Index, Index] | None = None
     between: tuple[str, str] | None = None
     gif: bool = True
-    gif_points: PositiveInt = 10_000
+    gif_points: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     gif_frames: Annotated[int, Field(ge=2, le=1000)] = 51
     gif_fps: Annotated[int, Field(ge=1, le=50)] = 20
     gif_size: Annotated[int, Field(ge=64, le=2048)] = 480
@@ -102,7 +101,7 @@ class RunSettings(Strict):
     """One whole run. `dataset` and `model` are checked against the component they name."""
 
     experiment: str
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     data_dir: str = "data"
     run_dir: str | None = None

@@ -9,12 +9,13 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field, NonNegativeInt
+from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
 from genexp.data.fruit import CLASSES
 from genexp.data.images import ImageData, ImageSet
 from genexp.registry import datasets
+from genexp.settings import Seed
 
 _SUPERSAMPLING = 2
 Count = Annotated[int, Field(ge=3, le=100_000)]
@@ -41,7 +42,7 @@ class DrawnFruit(ImageData):
         validation: Count = 120,
         test: Count = 180,
         size: Annotated[int, Field(ge=16, le=256)] = 96,
-        seed: NonNegativeInt = 0,
+        seed: Seed = 0,
     ) -> None:
         draw = [draw_fruit(n, size, (seed, part)) for part, n in enumerate((count, validation, test))]
         self.parts(draw[0], draw[1], draw[2], CLASSES)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 from torch import Tensor
 
 from genexp.data.augment import Augmentation
@@ -47,9 +47,9 @@ class Fruit(ImageData):
         *,
         size: Annotated[int, Field(ge=8, le=256)] = 96,
         split: Literal["blocks", "numbers", "seminar"] = "blocks",
-        rotate: NonNegativeFloat = 0.0,
-        stretch: NonNegativeFloat = 0.0,
-        shift: NonNegativeFloat = 0.0,
+        rotate: Annotated[float, Field(ge=0, le=360)] = 0.0,
+        stretch: Annotated[float, Field(ge=0, le=1)] = 0.0,
+        shift: Annotated[float, Field(ge=0, le=1)] = 0.0,
         augmented: Annotated[float, Field(ge=0, le=1)] = 0.7,
     ) -> None:
         self.augmentation = Augmentation(rotate, stretch, shift, augmented)

@@ -7,10 +7,11 @@ from typing import Annotated
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from pydantic import Field, NonNegativeInt
+from pydantic import Field
 
 from genexp.data.images import ImageData, ImageSet
 from genexp.registry import datasets
+from genexp.settings import Seed
 
 _SUPERSAMPLING = 4
 _DIGITS = "0123456789"
@@ -39,7 +40,7 @@ class Glyphs(ImageData):
         test: Count = 2_000,
         size: Annotated[int, Field(ge=8, le=128)] = 28,
         variation: Annotated[float, Field(ge=0, le=2)] = 1.0,
-        seed: NonNegativeInt = 0,
+        seed: Seed = 0,
     ) -> None:
         draw = [draw_glyphs(n, size, variation, (seed, part)) for part, n in enumerate((count, validation, test))]
         self.parts(draw[0], draw[1], draw[2], tuple(_DIGITS))

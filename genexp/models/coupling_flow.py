@@ -9,7 +9,7 @@ import math
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
 from genexp.data.base import Batch, DataSpec
@@ -18,6 +18,7 @@ from genexp.models.base import GenerativeModel, Terms
 from genexp.nn.couplings import AffineCoupling, SplineCoupling
 from genexp.nn.mlp import Activation, mlp
 from genexp.registry import models
+from genexp.settings import Scale, Width
 
 _TAIL_SHARE = 0.999
 
@@ -48,14 +49,14 @@ class CouplingFlow(GenerativeModel):
         *,
         coupling: Literal["affine", "spline", "nflows_affine", "nflows_spline"] = "spline",
         depth: Annotated[int, Field(ge=1, le=256)] = 3,
-        width: PositiveInt = 32,
+        width: Width = 32,
         hidden_layers: Annotated[int, Field(ge=0, le=16)] = 2,
         activation: Activation = "silu",
         bins: Annotated[int, Field(ge=2, le=1024)] = 32,
-        tail_bound: PositiveFloat = 5.0,
-        log_scale_bound: PositiveFloat = 4.0,
+        tail_bound: Scale = 5.0,
+        log_scale_bound: Annotated[float, Field(gt=0, le=50)] = 4.0,
         mask: Literal["alternating", "random"] = "alternating",
-        harmonics: NonNegativeInt = 0,
+        harmonics: Annotated[int, Field(ge=0, le=4096)] = 0,
         base: Literal["normal", "uniform"] = "normal",
         normalise: bool = True,
     ) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 from torchdiffeq import odeint
 
@@ -24,6 +24,7 @@ from genexp.nn.fields import NoiseAwareField, PlainField, RandomFourierField
 from genexp.nn.fourier import Spread, random_frequencies
 from genexp.nn.mlp import Activation
 from genexp.registry import models
+from genexp.settings import Scale, Width
 
 EVALUATIONS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4, "dopri5": 6}
 EXACT_DIVERGENCE = 4  # dimensions up to which the divergence costs one backward pass each
@@ -84,24 +85,24 @@ class FlowMatching(GenerativeModel):
         spec: DataSpec,
         *,
         features: Literal["none", "random", "noise_aware"] = "noise_aware",
-        num_frequencies: PositiveInt = 256,
-        frequency_scale: PositiveFloat = 16.0,
+        num_frequencies: Width = 256,
+        frequency_scale: Scale = 16.0,
         frequency_spread: Spread = "even",
-        damping: Annotated[float, Field(ge=0)] = 0.5,
-        width: PositiveInt = 256,
+        damping: Annotated[float, Field(ge=0, le=100)] = 0.5,
+        width: Width = 256,
         depth: Annotated[int, Field(ge=1, le=32)] = 3,
         activation: Activation = "relu",
         layer_norm: bool = False,
-        time_width: Annotated[int, Field(ge=2)] = 16,
+        time_width: Annotated[int, Field(ge=2, le=4096)] = 16,
         parametrisation: Literal["velocity", "denoiser"] = "denoiser",
-        data_scale: PositiveFloat | None = None,
+        data_scale: Scale | None = None,
         time_sampling: Literal["uniform", "log_noise"] = "log_noise",
         uniform_share: Annotated[float, Field(ge=0, le=1)] = 0.1,
         noise_range: tuple[NoiseLevel, NoiseLevel] = (3e-3, 1.0),
         solver: Literal["euler", "midpoint", "heun", "rk4", "dopri5"] = "heun",
-        evaluations: PositiveInt = 40,
+        evaluations: Annotated[int, Field(ge=1, le=1_000_000)] = 40,
         time_grid: Literal["uniform", "power", "log_noise"] = "log_noise",
-        grid_power: Annotated[float, Field(ge=1)] = 2.0,
+        grid_power: Annotated[float, Field(ge=1, le=100)] = 2.0,
         grid_range: tuple[NoiseLevel, NoiseLevel] = (5e-3, 8.0),
     ) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ import math
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat
+from pydantic import Field
 from torch import Tensor
 
 from genexp.data.base import Batch, DataSpec
@@ -22,6 +22,7 @@ from genexp.models.base import GenerativeModel, Terms
 from genexp.nn.mlp import Activation
 from genexp.nn.perceptrons import MLPDecoder, Widths
 from genexp.registry import models
+from genexp.settings import Scale
 
 _NEIGHBOURHOOD = 2  # lattice spacings about the mode
 
@@ -51,10 +52,10 @@ class LatticeDecoder(GenerativeModel):
         inference_side: Annotated[int, Field(ge=2, le=512)] = 96,
         decoder_widths: Widths = (512, 512, 512),
         activation: Activation = "silu",
-        frequencies: NonNegativeInt = 64,
-        frequency_scale: PositiveFloat = 0.8,
+        frequencies: Annotated[int, Field(ge=0, le=65_536)] = 64,
+        frequency_scale: Scale = 0.8,
         likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
-        sigma: PositiveFloat = 0.1,
+        sigma: Scale = 0.1,
         learn_sigma: bool = True,
     ) -> None:
         super().__init__()

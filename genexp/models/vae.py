@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
 from genexp.data.base import Batch, DataSpec
@@ -25,7 +25,7 @@ from genexp.nn.networks import NetworkName, make_networks
 from genexp.nn.perceptrons import Widths
 from genexp.nn.principal import PrincipalEncoder
 from genexp.registry import models
-from genexp.settings import Fraction
+from genexp.settings import MOST_STEPS, Fraction, Scale, Weight, Width
 
 
 @models.register("vae")
@@ -74,28 +74,28 @@ class VAE(GenerativeModel):
         encoder_widths: Widths = (512, 512),
         decoder_widths: Widths = (512, 512),
         activation: Activation = "silu",
-        components: PositiveInt = 512,
-        frequencies: NonNegativeInt = 0,
-        frequency_scale: PositiveFloat = 1.0,
+        components: Width = 512,
+        frequencies: Annotated[int, Field(ge=0, le=65_536)] = 0,
+        frequency_scale: Scale = 1.0,
         input_dropout: Fraction = 0.0,
         likelihood: LikelihoodName = "bernoulli",
-        sigma: PositiveFloat = 0.1,
+        sigma: Scale = 0.1,
         learn_sigma: bool = True,
         posterior: Literal["gaussian", "iaf"] = "gaussian",
-        iaf_blocks: PositiveInt = 4,
-        iaf_width: PositiveInt = 128,
-        iaf_context: PositiveInt = 128,
+        iaf_blocks: Annotated[int, Field(ge=1, le=256)] = 4,
+        iaf_width: Width = 128,
+        iaf_context: Width = 128,
         iaf_library: Literal["ours", "nflows"] = "ours",
         prior: Literal["standard", "flow", "vamp", "mixture"] = "standard",
-        prior_blocks: PositiveInt = 6,
-        prior_width: PositiveInt = 128,
-        pseudo_inputs: PositiveInt = 100,
-        prior_components: PositiveInt = 100,
+        prior_blocks: Annotated[int, Field(ge=1, le=256)] = 6,
+        prior_width: Width = 128,
+        pseudo_inputs: Width = 100,
+        prior_components: Width = 100,
         sampling: Literal["prior", "through_flow"] = "prior",
-        beta: NonNegativeFloat = 1.0,
-        kl_warmup: NonNegativeInt = 0,
-        free_bits: NonNegativeFloat = 0.0,
-        importance_samples: PositiveInt = 1,
+        beta: Weight = 1.0,
+        kl_warmup: Annotated[int, Field(ge=0, le=MOST_STEPS)] = 0,
+        free_bits: Weight = 0.0,
+        importance_samples: Width = 1,
         start: Literal["random", "mean", "linear"] = "mean",
         conditional: bool = False,
     ) -> None:

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
 from genexp.nn.fourier import FourierFeatures, Spread, random_frequencies
 from genexp.nn.mlp import ACTIVATIONS, Activation, mlp
+from genexp.settings import Width
 
-Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=32)]
+Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=32)]
 
 
 class MLPEncoder(nn.Module):
