@@ -5,9 +5,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from genexp.commands import NAMES, command
-from genexp.errors import Interrupted, UserError, unknown
+from genexp.errors import Interrupted, UserError, circumstance, unknown
+from genexp.printable import is_hostile, printable, speak_safely
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,20 +20,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return answer(arguments[1:])
     show_traceback = "--traceback" in arguments
+    speak_safely()
     try:
         return _call([word for word in arguments if word != "--traceback"])
-    except UserError as mistake:
-        if show_traceback:
-            traceback.print_exc()
-        print(f"error: {mistake.message}", file=sys.stderr)
-        if mistake.hint:
-            print(f"hint: {mistake.hint}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (UserError, OSError, MemoryError, RuntimeError) as failure:
+        mistake = failure if isinstance(failure, UserError) else circumstance(failure)
+        if mistake is None:
+            raise
+        if show_traceback:
+            traceback.print_exc()
+        print(f"error: {printable(mistake.message)}", file=sys.stderr)
+        if mistake.hint:
+            print(f"hint: {printable(mistake.hint)}", file=sys.stderr)
+        return 2
 
 
 def make_parser() -> "Parser":
@@ -56,6 +62,9 @@ def make_parser() -> "Parser":
 
 def _call(arguments: Sequence[str]) -> int:
     """Do what was asked; a signal that stopped it becomes its exit code."""
+    for word in arguments:
+        if is_hostile(word):
+            raise UserError(f"'{word}' holds what is not text")
     parser = make_parser()
     options, rest = parser.parse_known_args(arguments)
     if options.version:
@@ -89,17 +98,12 @@ class Parser(argparse.ArgumentParser):
         """Every option there is, as typed."""
         return [word for action in self._actions for word in action.option_strings]
 
-    def error(self, message: str) -> None:  # type: ignore[override]
-        if "invalid choice" in message:
-            argument = message.split(":")[0].removeprefix("argument ").lower()
-            word = message.split("invalid choice: ")[1].split("'")[1]
-            (allowed,) = [[*action.choices] for action in self._actions if _name(action) == argument and action.choices]
-            mistake = unknown(argument, word, allowed)
-        else:
-            mistake = UserError(message, hint=f"{self.prog} --help")
-        print(f"error: {mistake.message}", file=sys.stderr)
-        print(f"hint: {mistake.hint}", file=sys.stderr)
-        sys.exit(2)
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message, hint=f"{self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise unknown(_name(action), str(value), map(str, action.choices))
 
 
 def _name(action: argparse.Action) -> str:

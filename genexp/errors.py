@@ -1,5 +1,6 @@
 """The two exceptions that are nobody's defect: "you asked for something that cannot be done", and "you stopped it"."""
 
+import errno
 import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -11,7 +12,7 @@ class UserError(Exception):
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = " ".join(message.split())
-        self.hint = hint
+        self.hint = hint and " ".join(hint.split())
 
 
 class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
@@ -20,6 +21,28 @@ class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
         self.exit_code = 128 + signum
+
+
+MEMORY = ("can't allocate memory", "bad_alloc", "CUDA out of memory", "array is too big", "could not create a memory object")
+NO_DEFECT = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space, or choose another place"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "another place, or other permissions"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP), None),
+    **dict.fromkeys((errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO), None),
+}
+
+
+def circumstance(failure: BaseException) -> UserError | None:
+    """What a disk or a memory that had enough says, in one line; None where the failure is something else: a defect."""
+    if isinstance(failure, OSError) and failure.errno in NO_DEFECT:
+        where = f"{failure.filename}: " if failure.filename else ""
+        return UserError(f"{where}{(failure.strerror or '').lower()}", hint=NO_DEFECT[failure.errno])
+    said = f"{type(failure).__name__}: {failure}"
+    if isinstance(failure, MemoryError) or (isinstance(failure, RuntimeError) and any(word in said for word in MEMORY)):
+        return UserError(
+            "there is not enough memory for this", hint="a smaller trainer.batch_size, evaluation.*, dataset.size or model"
+        )
+    return None
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str | None:

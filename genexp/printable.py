@@ -1,0 +1,29 @@
+"""Text that is safe to give to a terminal: names come from files, and files from strangers."""
+
+import sys
+import unicodedata
+
+
+def printable(text: str) -> str:
+    r"""`text` with what a terminal would obey or could not show as an escape: a control character, a mark that turns the
+    direction of writing, half a surrogate pair. Line ends and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else _escaped(letter) for letter in text)
+
+
+def is_hostile(text: str) -> bool:
+    """Whether there is in it what nobody types: control characters other than line ends and tabs, or bytes that are no text."""
+    return not text.isprintable() and any(unicodedata.category(x) in ("Cc", "Cs") and x not in "\n\r\t" for x in text)
+
+
+def speak_safely() -> None:
+    """From now on what the terminal's encoding does not have is written as an escape instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
