@@ -13,7 +13,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,9 @@ import yaml
 from tqdm import tqdm
 
 from genexp.errors import UserError
+from genexp.paths import expanded
+from genexp.printable import printable
+from genexp.records import check_links, read_history, read_run
 from genexp.tracking import Tracker
 
 try:
@@ -33,9 +36,6 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
     from PIL.Image import Image
-
-
-PARTS = ("checkpoints", "figures", "samples")
 
 
 class RunFolder:
@@ -50,15 +50,15 @@ class RunFolder:
     @classmethod
     def create(cls, experiment: str, run_dir: str | None, root: Path = Path("outputs")) -> "RunFolder":
         """A new folder: `run_dir`, or outputs/<experiment>/<date>_<time>_<id>. Never an existing one."""
-        path = root / experiment / new_id() if run_dir is None else Path(run_dir).expanduser()
+        path = root / experiment / new_id() if run_dir is None else expanded(run_dir)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
         except FileExistsError:
-            if run_dir is None:
+            if run_dir is None and path.is_dir():  # in the same second, by a chance of one in 65,536
                 return cls.create(experiment, run_dir, root)
             if not path.is_dir() or any(path.iterdir()):
-                raise UserError(f"run_dir={run_dir}: exists already, and a run never overwrites another") from None
+                raise UserError(f"{path}: exists already, and a run never overwrites another") from None
         except OSError as failure:
             raise UserError(f"cannot make the run folder {path}: {failure.strerror}") from None
         return cls(path)
@@ -68,24 +68,29 @@ class RunFolder:
         """Only one process at a time works in a run folder; UserError when another one does. Whoever does begins by clearing
         away what a killed one was writing.
         """
-        if fcntl is None:  # Windows
-            yield
-            return
-        handle = os.open(self.path, os.O_RDONLY)
+        check_links(self.path)
+        handle = None if fcntl is None else os.open(self.path, os.O_RDONLY)  # None: Windows
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if handle is not None:
+                self._take(handle)
             self._clear_away()
             yield
+        finally:
+            if handle is not None:
+                os.close(handle)
+
+    def _take(self, handle: int) -> None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"{self.path}: another process is working on this run") from None
-        finally:
-            os.close(handle)
+        except OSError as failure:  # a file system without locks
+            self.say(f"warning: {self.path} cannot be locked ({failure.strerror}); let no other process work on this run")
 
     def _clear_away(self) -> None:
         """Remove the temporary files of a process that was killed, and end the line it was saying."""
-        for folder in (self.path, *(self.path / name for name in PARTS)):
-            for leftover in folder.glob(".*.tmp"):
-                leftover.unlink(missing_ok=True)
+        for leftover in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
+            leftover.unlink(missing_ok=True)
         log = self.path / "log.txt"
         if log.exists() and log.stat().st_size and not log.read_bytes().endswith(b"\n"):
             self._append("log.txt", "\n")
@@ -99,8 +104,7 @@ class RunFolder:
 
     def update(self, **fields: Any) -> None:
         """Merge `fields` into run.json, which also says when that was."""
-        path = self.path / "run.json"
-        known = json.loads(path.read_text()) if path.exists() else {"id": self.id}
+        known = read_run(self.path) if (self.path / "run.json").exists() else {"id": self.id}
         now = datetime.now().astimezone().isoformat(timespec="milliseconds")
         self._replace("run.json", _json({**known, **fields, "updated": now}, indent=2))
 
@@ -114,9 +118,11 @@ class RunFolder:
     # --- what a run says as it goes --------------------------------------------------------------------------
 
     def say(self, text: str = "") -> None:
-        """One line on the terminal and in log.txt."""
-        tqdm.write(text)
-        sys.stdout.flush()
+        """One line on the terminal and in log.txt. A terminal that is gone ends no run."""
+        text = printable(text)
+        with suppress(OSError, AttributeError):
+            tqdm.write(text)
+            sys.stdout.flush()
         self._append("log.txt", text + "\n")
 
     def log_history(self, line: Mapping[str, float | int]) -> None:
@@ -134,10 +140,8 @@ class RunFolder:
         self._replace(tracker.file, tracker.head() + b"".join(told))
 
     def history(self) -> list[dict[str, float]]:
-        """The whole lines of history.jsonl; a torn last line is left out."""
-        path = self.path / "history.jsonl"
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
-        return [json.loads(line) for line in lines]
+        """The lines of history.jsonl; a torn one is left out."""
+        return read_history(self.path)
 
     def cut_history(self, step: int) -> None:
         """Forget the lines after `step`: a resumed run writes them again."""
@@ -182,7 +186,7 @@ class RunFolder:
 
     def _append(self, name: str, text: str | bytes) -> None:
         with (self.path / name).open("ab") as file:
-            file.write(text.encode() if isinstance(text, str) else text)
+            file.write(text.encode(errors="backslashreplace") if isinstance(text, str) else text)
 
     def _replace(self, name: str, content: bytes) -> None:
         with self._temporary(Path(name)) as (temporary, _):
@@ -218,7 +222,8 @@ class Replacing:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            self.temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.temporary.unlink()
             return
         sync(self.temporary)
         os.replace(self.temporary, self.path)
@@ -240,4 +245,5 @@ def _finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(value: Any, indent: int | None = None) -> bytes:
-    return (json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(value, indent=indent, allow_nan=False, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")  # a name of bytes that are no text stays valid JSON

@@ -4,14 +4,13 @@ A checkpoint is a dictionary of tensors and plain Python values. It is written t
 again to see that it is whole, and only then renamed. Loading never executes anything (`weights_only=True`).
 """
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from genexp.artifacts import Replacing
-from genexp.errors import UserError
+from genexp.errors import UserError, circumstance
 
 FORMAT = 1
 
@@ -19,17 +18,26 @@ FORMAT = 1
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write `state`; afterwards `path` holds either all of it or what it held before."""
     with Replacing(path) as (temporary, _):
-        torch.save({"format": FORMAT, **state}, temporary)
+        with temporary.open("wb") as file:  # whose errors say what is wrong, unlike those of torch's own
+            torch.save({"format": FORMAT, **state}, file)
         load(temporary)
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """The state in `path`; UserError when it is missing, damaged, or something else than a checkpoint."""
     try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is not a file")
         state = torch.load(path, map_location=device, weights_only=True)
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"no checkpoint at {path}: nothing had been saved yet", hint="start the run again: genexp run") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError):
+    except OSError as failure:
+        raise UserError(f"{path} cannot be read: {failure.strerror or failure}") from None
+    except Exception as failure:  # of the many that a file from a stranger can bring about
+        if circumstance(failure):
+            raise
         raise UserError(f"{path} is damaged or not a genexp checkpoint") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise UserError(f"{path} is not a checkpoint of this version of genexp")

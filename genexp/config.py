@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -21,9 +20,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from genexp.catalogue import CONF, options
 from genexp.errors import UserError, nearest, unknown
+from genexp.fetch import default_data_dir
+from genexp.records import check_links, checked_yaml, read_config
 from genexp.settings import RunSettings, validate
 from genexp.tracking import check_tracker
 
+GROUPS = ("experiment", "dataset", "model", "trainer")
 CHANGEABLE = (
     *(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every")),
     "tracking",
@@ -58,13 +60,8 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Compo
 
 def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
     """The configuration of an earlier run, with overrides of what may change when it goes on."""
-    try:
-        values = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as failure:
-        raise UserError(f"{run / 'config.yaml'} cannot be read ({type(failure).__name__})") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{run / 'config.yaml'} is not a configuration")
-    typed = values.pop("overrides", [])
+    check_links(run)
+    values, typed = read_config(run)
     for text in overrides:
         item = parse_override(text)
         _check_key(item, values)
@@ -73,6 +70,8 @@ def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
             allowed = f"{', '.join(CHANGEABLE)}, evaluation.* and figures.*"
             raise UserError(f"{item.key_or_group} cannot be changed when a run goes on", hint=f"what can: {allowed}")
         (values[path[0]] if path else values)[key] = item.value()
+    if not Path(str(values.get("data_dir"))).is_dir():  # as on another machine
+        values["data_dir"] = str(default_data_dir())
     return Composed(settings=check(values), overrides=(*typed, *overrides))
 
 
@@ -110,6 +109,9 @@ def _hydra(config_dirs: Sequence[Path]) -> Iterator[list[str]]:
     for folder in config_dirs:
         if not folder.is_dir():
             raise UserError(f"--config-dir {folder}: no such folder")
+        for group in GROUPS:  # no more than is good for Hydra
+            for path in (folder / group).rglob("*.yaml"):
+                checked_yaml(path)
     if GlobalHydra.instance().is_initialized():  # inside a sweep's job
         GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), job_name="genexp", version_base="1.3"):

@@ -12,6 +12,7 @@ from genexp.artifacts import Replacing
 from genexp.catalogue import entries
 from genexp.device import autocast, choose_precision
 from genexp.errors import UserError, unknown
+from genexp.records import read_metrics
 from genexp.registry import datasets, studies
 from genexp.studies.base import Evaluation, Metric, Study, Subject
 from genexp.summary import results_table
@@ -85,15 +86,6 @@ def compared(metrics: Mapping[str, Metric], before: Mapping[str, Metric]) -> str
         return f"all {len(common)} numbers are the same as at the end of training"
     shown = "; ".join(f"{name} was {before[name]}" for name in other[:5])
     return f"{len(common) - len(other)} of {len(common)} numbers are the same as at the end of training; {shown}"
-
-
-def read_metrics(path: Path) -> dict[str, Metric]:
-    """metrics.json of a run; empty where it is not there or not one."""
-    try:
-        found = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _plain(value: Metric) -> Metric:

@@ -12,6 +12,17 @@ import yaml
 from genexp.errors import UserError
 
 LARGEST = 16 << 20  # bytes of a file that is read whole
+PARTS = (
+    "config.yaml",
+    "run.json",
+    "metrics.json",
+    "history.jsonl",
+    "log.txt",
+    "checkpoints",
+    "figures",
+    "samples",
+    "tensorboard",
+)
 MOST = 10_000  # values of a configuration, aliases counted where they are used
 
 Number = float | int | str | None
@@ -45,46 +56,55 @@ class Record:
         return str(self.config.get("experiment", self.run.get("experiment", "?")))
 
     def history(self) -> list[dict[str, float]]:
-        """The lines of history.jsonl, each {"step": …, name: number}; a torn line is left out."""
-        lines = []
-        try:
-            text = _text(self.path, "history.jsonl", largest=1 << 30)
-        except (OSError, ValueError):
-            return []
-        for line in text.split("\n"):
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(value, dict) and isinstance(value.get("step"), int):
-                lines.append({str(name): number for name, number in value.items() if type(number) in (int, float)})
-        return lines
+        """What `read_history` reads."""
+        return read_history(self.path)
 
 
 def read_record(path: Path) -> Record:
     """The record of the run in `path`; UserError where its run.json cannot be read."""
     run = read_run(path)
     try:
-        config = yaml.load(_text(path, "config.yaml"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        config, overrides = read_config(path)
+    except UserError:
+        config, overrides = {}, ()
+    return Record(path=path, run=run, config=config, overrides=overrides, metrics=read_metrics(path))
+
+
+def read_config(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """config.yaml of the run folder `path`, and in it the overrides as typed; UserError where there is none to be read."""
+    config = checked_yaml(path / "config.yaml")
+    overrides = config.pop("overrides", None)
+    return config, tuple(map(str, overrides)) if isinstance(overrides, list) else ()
+
+
+def checked_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file of plain values, and not more of them than a configuration has; UserError where it is something else."""
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        config = yaml.load(read_text(path.parent, path.name), Loader=loader) or {}
         if not isinstance(config, dict):
             raise ValueError("not a configuration")
         flat(config)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        config = {}
-    overrides = config.pop("overrides", None)
-    return Record(
-        path=path,
-        run=run,
-        config=config,
-        overrides=tuple(map(str, overrides)) if isinstance(overrides, list) else (),
-        metrics=read_metrics(path),
-    )
+        return config
+    except yaml.YAMLError as failure:
+        mark = getattr(failure, "problem_mark", None)
+        raise UserError(f"{path} is not YAML" + (f": line {mark.line + 1}" if mark else "")) from None
+    except (OSError, ValueError, RecursionError) as failure:
+        why = (failure.strerror if isinstance(failure, OSError) else str(failure)) or type(failure).__name__
+        raise UserError(f"{path} cannot be read: {why}") from None
+
+
+def check_links(path: Path) -> None:
+    """UserError where a part of the run folder `path` is a link to somewhere else: nothing is read or written there."""
+    for part in [path / name for name in PARTS] + [*path.glob("checkpoints/*.pt")]:
+        if part.is_symlink() and path.resolve() not in part.resolve().parents:
+            raise UserError(f"{part} is a link to another place", hint="a run folder has its own files; put them there")
 
 
 def read_run(path: Path) -> dict[str, Any]:
     """run.json of the run folder `path`; UserError where there is none that can be read."""
     try:
-        run = json.loads(_text(path, "run.json"))
+        run = json.loads(read_text(path, "run.json"))
         if not isinstance(run, dict):
             raise ValueError("not an object")
         return run
@@ -96,12 +116,29 @@ def read_run(path: Path) -> dict[str, Any]:
 def read_metrics(path: Path) -> dict[str, Number]:
     """metrics.json of the run folder `path`: numbers, words and nulls; empty where there is none yet."""
     try:
-        metrics = json.loads(_text(path, "metrics.json"))
+        metrics = json.loads(read_text(path, "metrics.json"))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(metrics, dict):
         return {}
     return {name: value for name, value in metrics.items() if value is None or isinstance(value, int | float | str)}
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The lines of history.jsonl, each {"step": …, name: number}; a torn line is left out."""
+    lines = []
+    try:
+        text = read_text(path, "history.jsonl", largest=1 << 30)
+    except (OSError, ValueError):
+        return []
+    for line in text.split("\n"):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict) and isinstance(value.get("step"), int):
+            lines.append({str(name): number for name, number in value.items() if type(number) in (int, float)})
+    return lines
 
 
 def worked_on(path: Path) -> float:
@@ -151,7 +188,7 @@ def _spend(budget: list[int]) -> None:
         raise ValueError("too many values for a configuration")
 
 
-def _text(folder: Path, name: str, largest: int = LARGEST) -> str:
+def read_text(folder: Path, name: str, largest: int = LARGEST) -> str:
     """A regular file of the run folder, read whole. OSError or ValueError where it is not there or leads elsewhere."""
     path = folder / name
     if path.is_symlink() and path.resolve().parent != folder.resolve():

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genexp.errors import UserError, nearest
+from genexp.paths import expanded
 from genexp.records import read_run, worked_on
 
 OUTPUTS = Path("outputs")
@@ -18,7 +19,7 @@ def find_run(name: str, root: Path = OUTPUTS) -> Path:
 
     `latest` is the run that was last worked on: the one that started, was resumed, stopped or ended last.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     if os.path.isfile(path / "run.json"):
         return path
     runs = runs_below(root)
@@ -82,7 +83,7 @@ def _meant(name: str, root: Path, alone: bool) -> Iterator[Path]:
     """What one name means. An existing path without a run is an error when it is named alone; in a list it may come from
     the shell (`outputs/*` names outputs/README.md) and is only warned of.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     if os.path.isfile(path / "run.json"):
         read_run(path)
         yield path

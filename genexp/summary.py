@@ -1,5 +1,6 @@
 """What a run says at its end: its numbers beside their floors, and what to type next."""
 
+import shlex
 from collections.abc import Mapping
 
 from genexp.artifacts import RunFolder
@@ -28,7 +29,7 @@ def next_steps(folder: RunFolder, experiment: str) -> str:
     lines = ["", f"everything is in {folder.path}"]
     if pictures:
         lines.append(f"look at   {folder.path / 'figures'}: {', '.join(pictures)}")
-    lines.append(f"next      genexp run experiment={experiment} seed=1        the same, another seed")
+    lines.append(f"next      genexp run experiment={shlex.quote(experiment)} seed=1        the same, another seed")
     lines.append("          genexp list                                other experiments")
     return "\n".join(lines)
 

@@ -1,6 +1,5 @@
 """A trained run, opened again from its folder: its configuration and one of its checkpoints."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from genexp.data.base import DataSpec
 from genexp.device import choose_device, prepare_cpu
 from genexp.errors import UserError
 from genexp.models.base import GenerativeModel
+from genexp.records import read_run
 from genexp.registry import datasets, models
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
@@ -58,7 +58,7 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
     try:
         model.load_state_dict(state["model"] if which == "best" else state["average"])
         step = int(state["step"] if which == "best" else state["position"]["step"])
-    except (RuntimeError, KeyError, TypeError, AttributeError):
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError):
         raise UserError(f"{path}: its checkpoint {which}.pt does not fit its config.yaml") from None
     return Trained(path, settings, model.eval(), spec, step)
 
@@ -71,9 +71,9 @@ def build_data(settings: RunSettings, device: torch.device) -> Any:
 def read_spec(path: Path) -> DataSpec | None:
     """What run.json says of the run's data; None where it says nothing."""
     try:
-        record = json.loads((path / "run.json").read_text(encoding="utf-8"))["data"]
+        record = read_run(path)["data"]
         shape, classes = record["shape"], record["classes"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UserError, KeyError, TypeError):
         return None
     right = isinstance(shape, list) and all(type(size) is int and 0 < size < 1 << 16 for size in shape) and 0 < len(shape) < 5
     if not (right and isinstance(classes, list) and all(isinstance(name, str) for name in classes)):

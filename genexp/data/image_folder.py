@@ -9,6 +9,7 @@ from pydantic import Field
 from genexp.data.images import ImageData, ImageSet, hold_out, shuffled
 from genexp.data.pictures import find_pictures, read_pictures
 from genexp.errors import UserError
+from genexp.paths import expanded
 from genexp.registry import datasets
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -43,7 +44,7 @@ class ImageFolder(ImageData):
     ) -> None:
         if path is None:
             raise UserError("dataset.path is missing: which folder?", hint="dataset=image_folder dataset.path=my_pictures")
-        given = Path(path).expanduser()
+        given = expanded(path)
         folder = next((there for there in (given, data_dir / given) if there.is_dir()), None)
         if folder is None:
             raise UserError(f"dataset.path={path}: no such folder")

@@ -13,6 +13,7 @@ from genexp.data.base import DataSpec, FreshData
 from genexp.data.cells import UniformCells
 from genexp.data.picture import CellGrid, read_grid
 from genexp.errors import UserError
+from genexp.paths import expanded
 from genexp.registry import datasets
 
 _LEVELS = {
@@ -55,7 +56,7 @@ class QR(FreshData):
     ) -> None:
         self.spec = DataSpec(shape=(2,))
         if image is not None:
-            path = Path(image).expanduser()
+            path = expanded(image)
             grid = read_grid(next((there for there in (path, Path(data_dir) / path) if there.exists()), path), raster)
         else:
             grid = encode(text or "", error_correction, version, quiet_zone)
