@@ -66,8 +66,8 @@ class Forks:
         environment: dict[str, str] | None = None,
     ) -> Ended:
         """One command in `folder`: killed at event `die_at` or after `die_after` seconds; with at most so many bytes of
-        `memory` more than the warm process has, or in a file; as another user. `sketchy`: pictures are blank and the
-        classifier hardly trained, to save time where neither matters.
+        `memory` more than the warm process has, or in a file; as another user. `sketchy`: pictures are blank, the classifier
+        hardly trained and a floor rough, to save time where none of them matters.
         """
         order = {"folder": str(folder), "arguments": [*arguments], "die_at": die_at, "die_after": die_after, "memory": memory}
         order |= {"file_size": file_size, "uid": uid, "sketchy": sketchy, "environment": environment or {}}
@@ -161,9 +161,11 @@ def _sketch() -> None:
     import matplotlib.figure
     from PIL import Image
 
+    from genexp.data.cells import UniformCells
     from genexp.metrics.classifier import train_classifier
 
     train_classifier.__defaults__ = (2, 128)
+    UniformCells.irreducible_loss.__defaults__ = (256, 0)
     blank = Image.new("L", (200, 200))
     matplotlib.figure.Figure.savefig = lambda self, path, **_: blank.save(path, "PNG")
 
