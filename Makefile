@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+APT := DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq
 
-.PHONY: help setup run test test-slow lint clean
+.PHONY: help setup browser run test test-slow lint clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## *' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -17,10 +18,15 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,opencv]'
 	@touch $@
 
+browser:         ## Chromium, in which the tests open the report's page: Debian's, where this may install it
+	@which chromium chromium-browser google-chrome chrome 2>/dev/null | grep -q . \
+	|| { [ "$$(id -u)" = 0 ] && $(APT) update && $(APT) install --yes --no-install-recommends chromium >/dev/null; } \
+	|| echo "no Chromium, and none can be installed here: the tests that need one say that they are skipped"
+
 run: $(STAMP)    ## train, evaluate and draw the default experiment: a QR code as a density
 	$(BIN)/genexp run
 
-test: $(STAMP)   ## everything that is quick
+test: $(STAMP) browser  ## everything that is quick
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest

@@ -23,6 +23,8 @@ def test_the_wheel_holds_every_configuration(wheel: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     for path in (ROOT / "conf").rglob("*.yaml"):
         assert f"genexp/{path.relative_to(ROOT).as_posix()}" in inside
+    for path in (ROOT / "genexp" / "report" / "page").iterdir():
+        assert f"genexp/report/page/{path.name}" in inside
     assert not [name for name in inside if name.split("/")[0] in ("conf", "tests", "data", "outputs")]
 
 

@@ -20,6 +20,7 @@ NAMES = (
     "sample",
     "evaluate",
     "compare",
+    "report",
     "list",
     "data",
     "completion",

@@ -82,6 +82,8 @@ class ImageStudy(Study):
             with torch.enable_grad():
                 evaluation.metrics |= amortization_gap(subject, test)
             evaluation.samples["latent"] = latent.numpy()
+            if (label := test_part(subject).label) is not None:
+                evaluation.samples["latent_label"] = label.cpu().numpy()
             if classification.confusion is not None:
                 evaluation.samples["confusion"] = classification.confusion
             others = {name: scores(subject, self._pictures(data)) for name, data in self.strangers.items()}

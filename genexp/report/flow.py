@@ -1,0 +1,66 @@
+"""Points on their way from noise to data, packed for the page: along a velocity by time, or through layers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from genexp.models.base import HasLayers, HasVelocity
+from genexp.report.explorer import read_arrays
+from genexp.report.folder import Folder
+from genexp.report.packing import packed, quantised
+from genexp.seeds import seed_for, seeded
+
+POINTS, FRAMES = 3_000, 41
+FINE = 73  # times that are solved for, of which FRAMES are kept, the more of them the nearer to 1
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Where `POINTS` points are at each of some moments; `kind` is time or layers."""
+
+    kind: str
+    data: dict[str, Any]
+
+
+def has_flow(model: Any) -> bool:
+    """Whether this model moves points of the plane."""
+    return getattr(model, "dim", None) == 2 and isinstance(model, HasVelocity | HasLayers)
+
+
+@torch.no_grad()
+def pack(model: Any, folder: Folder, seed: int) -> Flow:
+    """The paths of a model that `has_flow`, and points of its data where the run kept some."""
+    device = next(model.parameters()).device
+    with seeded(seed_for(seed, "animation"), device):
+        if isinstance(model, HasVelocity):
+            kind, times = "time", kept_times()
+            path = model.trajectory(torch.randn(POINTS, 2, device=device), FINE)[torch.as_tensor(times, device=device)]
+            moments = [round(float(index) / (FINE - 1), 4) for index in times]
+        else:
+            kind = "layers"
+            path = model.layers(model.sample_base(POINTS))
+            moments = [float(layer) for layer in range(len(path))]
+    paths = path.float().cpu().numpy()
+    if not np.isfinite(paths).all():
+        raise ValueError("points that are no numbers")
+    points, unit = quantised(paths)
+    data = {"moments": moments, "count": POINTS, "points": points, "unit": unit, "kind": kind, **target(folder)}
+    data["limit"] = 1.25 * float(np.quantile(np.abs(paths[-1]), 0.999))
+    return Flow(kind, data)
+
+
+def kept_times() -> np.ndarray:
+    """Which of the FINE times are kept: u ↦ 1 − (1−u)^1.6, since the detail forms near t = 1."""
+    u = np.linspace(0, 1, FRAMES)
+    return np.unique(np.round((FINE - 1) * (1 - (1 - u) ** 1.6)).astype(int))
+
+
+def target(folder: Folder) -> dict[str, Any]:
+    """Points of the data, where the run kept some."""
+    true = read_arrays(folder, ("target",)).get("target")
+    if true is None or true.ndim != 2 or true.shape[1] != 2 or not np.isfinite(true).all():
+        return {"target": packed(np.empty(0), "i2"), "target_unit": 1.0}
+    points, unit = quantised(true[: 2 * POINTS])
+    return {"target": points, "target_unit": unit}

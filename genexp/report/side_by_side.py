@@ -1,0 +1,108 @@
+"""What several runs say of the same thing, side by side: one run is the special case of one column."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from genexp.report.charts import Chart, Line
+from genexp.report.gather import Number, Run
+from genexp.report.words import CURVES, FIRST, HEADLINES, NUMBERS, caption
+
+ADMINISTRATIVE = ("lr", "samples_per_second")  # curves that come last
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that is known of every run: its name, what it means, and a cell for each run."""
+
+    name: str
+    meaning: str
+    cells: list[Any]
+
+    @property
+    def differs(self) -> bool:
+        return len({str(cell) for cell in self.cells}) > 1
+
+
+def number_rows(runs: Sequence[Run]) -> list[Row]:
+    """Each metric that some run has, in the order in which runs have them."""
+    names = list(dict.fromkeys(name for run in runs for name in run.numbers))
+    return [Row(name, meaning(name), [run.numbers.get(name) for run in runs]) for name in names]
+
+
+def headlines(runs: Sequence[Run], most: int = 4) -> list[Row]:
+    """The few numbers to look at first: known ones, those that something stands beside before the others."""
+    rows = {row.name: row for row in number_rows(runs)}
+    chosen = [rows[name] for name in HEADLINES if name in rows]
+    beside = [row for row in chosen if any(cell is not None and cell.beside for cell in row.cells)]
+    others = [row for row in chosen if row not in beside]
+    kept = (beside + others)[:most] if "scannable" not in rows else [rows["scannable"], *beside][:most]
+    return [row for row in chosen if row in kept] or list(rows.values())[:most]
+
+
+def meaning(name: str) -> str:
+    """What a metric is; `kl/classifier` is explained as `kl` is."""
+    return NUMBERS.get(name) or NUMBERS.get(name.partition("/")[0], "")
+
+
+def config_rows(runs: Sequence[Run]) -> list[Row]:
+    """Each key of the configurations."""
+    keys = list(dict.fromkeys(key for run in runs for key in run.config if key != "run_dir"))
+    return [Row(key, "", [run.config.get(key) for run in runs]) for key in keys]
+
+
+def record_rows(runs: Sequence[Run]) -> list[Row]:
+    """Each key of the run.json files but those that the page says elsewhere."""
+    keys = list(dict.fromkeys(key for run in runs for key in run.record if key not in ("id", "experiment")))
+    return [Row(key, "", [run.record.get(key) for run in runs]) for key in keys]
+
+
+def charts(runs: Sequence[Run]) -> list[Chart]:
+    """One chart for each term of the histories. A term on training and on held-out data is one chart, except the objective,
+    which need not be the same in both.
+    """
+    names = list(dict.fromkeys(name for run in runs for name in run.curves))
+    found = []
+    for name in names:
+        base = name.removeprefix("heldout/")
+        if name != base and base != "loss" and base in names:
+            continue  # drawn with the training curve
+        both = [name] if base != name or base == "loss" else [name, f"heldout/{name}"]
+        lines = [
+            Line(index, "held-out" if part.startswith("heldout/") else "training", run.curves[part])
+            for part in both
+            for index, run in enumerate(runs)
+            if part in run.curves
+        ]
+        floors = sorted({run.floors[f"heldout/{base}"] for run in runs if f"heldout/{base}" in run.floors})
+        held_out = any(line.part == "held-out" for line in lines)
+        found.append(Chart(name, CURVES.get(name, name.replace("_", " ")), lines, floors[:1] if held_out else []))
+    found.sort(key=lambda chart: (chart.name in ADMINISTRATIVE, not chart.name.endswith("loss")))
+    return [chart for chart in found if any(len(line.curve.steps) > 1 for line in chart.lines)]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Pictures of one name, those of each run that has one: (index of the run, picture)."""
+
+    name: str
+    caption: str
+    pictures: list[tuple[int, Any]]
+
+
+def shelves(found: Sequence[Sequence[Any]]) -> list[Shelf]:
+    """The pictures (or films, or explorers) of each run, by name; the most telling first."""
+    every = [(index, picture) for index, pictures in enumerate(found) for picture in pictures]
+    names = sorted({picture.name for _, picture in every})
+    names.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST) + (name == "samples_picture"))
+    return [Shelf(name, caption(name), [(index, picture) for index, picture in every if picture.name == name]) for name in names]
+
+
+def distance(number: Number) -> str | None:
+    """How a number stands to what it cannot fall below, in words; None where nothing is to be said."""
+    floor = number.beside.get("floor")
+    numeric = isinstance(number.value, float | int) and isinstance(floor, float | int)
+    if not numeric or not floor:
+        return None
+    gap = float(number.value) - float(floor)  # type: ignore[arg-type]
+    return f"{gap:.3g} above its floor" if gap > 0 else None

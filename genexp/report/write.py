@@ -1,0 +1,24 @@
+"""Where a page is written: never over something that is not one."""
+
+from pathlib import Path
+
+from genexp.artifacts import Replacing
+from genexp.errors import UserError
+from genexp.report.render import MARKER
+
+
+def check_target(path: Path) -> None:
+    """UserError where `path` cannot be written, or holds something that is not a report."""
+    if path.is_dir():
+        raise UserError(f"--out {path} is a folder", hint=f"--out {path / 'report.html'}")
+    if not path.parent.is_dir():
+        raise UserError(f"--out {path}: there is no folder {path.parent}")
+    if path.exists() and MARKER.encode() not in path.read_bytes()[:2048]:
+        raise UserError(f"{path} exists and is not a report of genexp's", hint="name another file: --out F")
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write the page, whole or not at all."""
+    check_target(path)
+    with Replacing(path) as (temporary, _):
+        temporary.write_text(page, encoding="utf-8")

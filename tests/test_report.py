@@ -1,0 +1,319 @@
+"""The page of `genexp report`, opened in a real browser; and that a stranger's run folder can do nothing through it."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from genexp.config import compose
+from genexp.data.base import DataSpec
+from genexp.experiment import run
+from genexp.models.vae import VAE
+from genexp.report import explorer, flow
+from genexp.report.folder import Folder
+from genexp.report.gather import gather
+from genexp.report.live import bring_to_life
+from genexp.report.packing import unpacked
+from genexp.report.render import report
+from genexp.summary import BESIDE
+from genexp.trained import open_run
+from tests import browser
+from tests.conftest import TINY, small_parts
+
+BRIEF = [*TINY, "figures.manifold_side=3", "evaluation.num_samples=300"]
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Browser]:
+    yield from browser.start(tmp_path_factory.mktemp("browser"))
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of each kind that the page brings to life: a flow of points, layers of points, a latent plane."""
+    root = tmp_path_factory.mktemp("runs")
+    small = ["model.width=32", "model.num_frequencies=16", "trainer.eval_every=10"]
+    settings = {
+        "qr": ["trainer.max_steps=30", *small],
+        "other": ["trainer.max_steps=20", *small, "model.width=16", "seed=1", "figures.gif=false"],
+        "glyphs": ["experiment=glyphs_vae", *small_parts("glyphs_vae"), "trainer.max_steps=20", "trainer.eval_every=5"],
+        "layers": ["experiment=double_gaussian", "model.width=8", "figures.enabled=false"],
+    }
+    for name, words in settings.items():
+        run(compose([*BRIEF, *words]), str(root / name))
+    return {name: root / name for name in settings}
+
+
+@pytest.fixture(scope="session")
+def pages(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The page of each run, and `both`: two side by side."""
+    root = tmp_path_factory.mktemp("pages")
+    chosen = {name: [path] for name, path in runs.items()} | {"both": [runs["qr"], runs["other"]]}
+    for name, paths in chosen.items():
+        (root / f"{name}.html").write_text(report(paths), encoding="utf-8")
+    return {name: root / f"{name}.html" for name in chosen}
+
+
+# --- opened ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["qr", "glyphs", "layers", "both"])
+def test_the_page_is_whole(chromium: browser.Browser, pages: dict[str, Path], runs: dict[str, Path], name: str) -> None:
+    """No broken picture, no error, nothing asked for outside, every number and figure of the run there."""
+    with chromium.open(pages[name]) as page:
+        assert page.broken_images() == []
+        text = page("document.body.innerText")
+        shown = runs[{"both": "qr"}.get(name, name)]
+        metrics = json.loads((shown / "metrics.json").read_text())
+        for metric in metrics:
+            kind, _, of = metric.partition("/")
+            assert (of if kind in BESIDE and of in metrics else metric) in text
+        assert page("document.querySelectorAll('.numbers .value').length") >= len([key for key in metrics if "/" not in key])
+        for figure in (shown / "figures").glob("*.png"):
+            assert page(f"document.querySelectorAll('#figures img[alt=\"{figure.stem}\"]').length") == (
+                2 if name == "both" else 1
+            )
+        assert page("document.querySelectorAll('.chart svg path').length") > 0
+        assert page.errors == []
+        assert page.requests == []
+
+
+def test_numbers_stand_beside_their_floors(chromium: browser.Browser, pages: dict[str, Path], runs: dict[str, Path]) -> None:
+    metrics = json.loads((runs["qr"] / "metrics.json").read_text())
+    with chromium.open(pages["qr"]) as page:
+        row = page("[...document.querySelectorAll('.numbers tr')].find(row => row.innerText.startsWith('nll')).innerText")
+        assert f"{metrics['nll']:.4g}" in row
+        assert f"floor {metrics['floor/nll']:.4g}" in row
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("name", ["qr", "glyphs", "both"])
+def test_it_fits_a_phone_in_light_and_dark(chromium: browser.Browser, pages: dict[str, Path], name: str, dark: bool) -> None:
+    with chromium.open(pages[name], width=360, height=740, dark=dark) as page:
+        assert page("document.documentElement.scrollWidth") == 360
+        paper, ink = page("['backgroundColor', 'color'].map(key => getComputedStyle(document.documentElement)[key])")
+        light, dark_ = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (paper, ink))
+        assert (light > dark_) != dark
+        page.page.click("#theme")
+        assert page("getComputedStyle(document.documentElement).backgroundColor") != paper
+        assert page.errors == []
+
+
+def test_the_explorer_decodes_under_the_pointer(chromium: browser.Browser, pages: dict[str, Path], runs: dict[str, Path]) -> None:
+    """Moving the pointer, a key, a click on `walk` changes the picture; the page decodes as the checkpoint does."""
+    model = open_run(runs["glyphs"]).model
+    places = np.random.default_rng(0).normal(size=(20, 2)) * 1.5
+    with torch.no_grad():
+        own = model.decode(torch.as_tensor(places, dtype=torch.float32)).flatten(1).numpy()
+    with chromium.open(pages["glyphs"]) as page:
+        decoded = page("places => places.map(z => [...genexp.explorers['explorer-0'].decode(z)])", places.tolist())
+        assert np.abs(np.array(decoded) - own).max() < 2e-3
+        picture = "document.querySelector('.picture').getContext('2d').getImageData(0, 0, 28, 28).data.join()"
+        seen = {page(picture)}
+        box = page.page.locator(".plane").bounding_box()
+        page.page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.3 * box["height"])
+        seen.add(page(picture))
+        z = page("genexp.explorers['explorer-0'].state().z")
+        extent = page("genexp.data('explorer-0').extent")
+        assert z == pytest.approx([-0.5 * extent, 0.4 * extent], abs=0.02 * extent)
+        shown = np.array(page(picture).split(","), dtype=float).reshape(-1, 4)[:, 0] / 255
+        with torch.no_grad():
+            assert np.abs(shown - model.decode(torch.tensor([z])).flatten().numpy()).max() < 6e-3  # bytes
+        page.page.focus(".plane")
+        page.page.keyboard.press("Shift+ArrowRight")
+        seen.add(page(picture))
+        assert len(seen) == 3
+        page.page.click("button.pictures")
+        page.until("document.querySelector('button.pictures').getAttribute('aria-pressed') === 'true'")
+        assert page("document.querySelectorAll('.legend li').length") > 1
+        assert page.errors == []
+
+
+def test_the_flow_has_a_slider_through_time(chromium: browser.Browser, pages: dict[str, Path], runs: dict[str, Path]) -> None:
+    """The canvas changes with the slider; at both ends stand the model's own points; it plays and pauses."""
+    canvas = "document.querySelector('.flow canvas').toDataURL()"
+    with chromium.open(pages["qr"]) as page:
+        slider = page.page.locator(".flow input[type=range]")
+        state = "genexp.flows['flow-0'].state()"
+        assert page(state) == {"position": 0, "playing": False}  # this reader wants no motion
+        before = page(canvas)
+        last = page("genexp.data('flow-0').moments.length") - 1
+        slider.fill(str(last))
+        assert page(canvas) != before
+        assert "1.000" in page("document.querySelector('.flow output').value")
+        packed = bring_to_life(gather(runs["qr"])).flow
+        assert packed is not None
+        path = unpacked(packed.data["points"], "i2").reshape(-1, 2 * flow.POINTS) * packed.data["unit"]
+        assert np.abs(np.array(page("Object.values(genexp.flows['flow-0'].at(1e9))")) - path[-1]).max() < 1e-3
+        page.page.click(".flow .play")
+        page.until(f"{state}.playing && {state}.position > 0 && {state}.position < {last}")
+        page.page.click(".flow .play")
+        assert not page(f"{state}.playing")
+        assert page.errors == []
+
+
+def test_films_play_and_pause(chromium: browser.Browser, pages: dict[str, Path], runs: dict[str, Path]) -> None:
+    """They start by themselves only for who wants motion."""
+    state = "genexp.films['film-0-0'].state()"
+    ready = "genexp.films['film-0-0']"
+    with chromium.open(pages["qr"]) as page:
+        page.until(ready)
+        page.page.locator("[data-film]").scroll_into_view_if_needed()
+        assert page(state) == {"position": 0, "playing": False}
+        with Image.open(runs["qr"] / "figures" / "flow.gif") as film:
+            frames = film.n_frames  # type: ignore[attr-defined]
+        assert page("genexp.films['film-0-0'].pictures.length") == frames
+        page.page.locator("[data-film] input").fill("1")
+        assert page("document.querySelector('[data-film] output').value") == f"2 / {frames}"
+    with chromium.open(pages["qr"], still=False) as page:
+        page.until(ready)
+        page.page.locator("[data-film]").scroll_into_view_if_needed()
+        page.until(f"{state}.playing")
+        page.page.click("[data-film] .play")
+        assert not page(f"{state}.playing")
+        assert page.errors == []
+
+
+def test_curves_zoom_and_tell_values(chromium: browser.Browser, pages: dict[str, Path]) -> None:
+    with chromium.open(pages["qr"]) as page:
+        svg = page.page.locator(".chart svg").first
+        svg.scroll_into_view_if_needed()
+        box = svg.bounding_box()
+        path = "document.querySelector('.chart path').getAttribute('d')"
+        whole = page(path)
+        page.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 60)
+        assert "step" in page("document.querySelector('.tip').innerText")
+        page.page.mouse.down()
+        page.page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 60)
+        page.page.mouse.up()
+        zoomed = page(path)
+        assert zoomed != whole
+        svg.dblclick()
+        assert page(path) == whole
+        page.page.locator(".chart .log").first.click()
+        assert page(path) != whole
+        assert page.errors == []
+
+
+def test_without_scripts_the_page_can_be_read(chromium: browser.Browser, pages: dict[str, Path]) -> None:
+    with chromium.open(pages["qr"], script=False) as page:
+        assert page.page.locator(".chart svg path").count() > 0
+        assert page.page.locator(".chart svg").first.is_visible()
+        assert page.page.locator("[data-film] img").first.is_visible()
+        assert not page.page.locator(".play").first.is_visible()
+        assert page.page.locator(".numbers .value").first.is_visible()
+
+
+# --- as it is written -----------------------------------------------------------------------------------------
+
+
+def test_the_packed_decoder_agrees_with_the_checkpoint(runs: dict[str, Path]) -> None:
+    """The numpy twin of the page's script, at other points than those that `agreement` was measured at."""
+    live = bring_to_life(gather(runs["glyphs"]))
+    assert live.explorer is not None
+    assert live.explorer.agreement < 2e-3
+    z = np.random.default_rng(1).normal(size=(50, 2)) * 2
+    with torch.no_grad():
+        own = open_run(runs["glyphs"]).model.decode(torch.as_tensor(z, dtype=torch.float32)).numpy()
+    assert np.abs(explorer.decode(live.explorer.data, z) - own).max() < 2e-3
+    assert live.explorer.data["labels"]
+
+
+@pytest.mark.parametrize("activation", ["relu", "silu", "gelu", "tanh"])
+def test_every_kind_of_decoder_is_packed(
+    activation: str, tmp_path: Path, chromium: browser.Browser, pages: dict[str, Path]
+) -> None:
+    """Conditional ones, in colour, with and without waves, by any activation: script, numpy and torch agree."""
+    torch.manual_seed(0)
+    spec = DataSpec((3, 5, 4), ("a", "b", "c"))
+    model = VAE(
+        spec, network="mlp", decoder_widths=(16, 12), activation=activation, conditional=True, likelihood="gaussian",
+        frequencies=0 if activation == "relu" else 8,
+    )  # fmt: skip
+    packed = explorer.pack(model.eval(), spec.classes, Folder(tmp_path))
+    assert packed.agreement < 2e-3
+    z, label = torch.tensor([[0.3, -1.2]] * 3), torch.arange(3)
+    with torch.no_grad():
+        own = model.decode(z, label).clamp(0, 1).flatten(1).numpy()
+    assert len(np.unique(own.round(4), axis=0)) == 3  # the class matters
+    with chromium.open(pages["glyphs"]) as page:
+        script = "data => [0, 1, 2].map(label => [...genexp.decoder(data)([0.3, -1.2], label)])"
+        assert np.abs(np.array(page(script, packed.data)) - own).max() < 2e-3
+
+
+def test_a_page_side_by_side_says_what_differs(pages: dict[str, Path]) -> None:
+    text = pages["both"].read_text()
+    differing = text[text.index("What differs between these runs") :].split("</table>")[0]
+    assert "model.width" in differing
+    assert "seed" in differing
+    assert "model.solver" not in differing
+
+
+def test_a_run_without_a_usable_checkpoint_still_has_a_page(runs: dict[str, Path], tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(runs["qr"], tmp_path / "copy"))
+    (copy / "checkpoints" / "best.pt").write_bytes(b"no checkpoint")
+    assert "best.pt is damaged" in report([copy])
+    (copy / "checkpoints" / "best.pt").unlink()
+    page = report([copy])
+    assert "checkpoints/best.pt is missing" in page
+    assert "data-flow" not in page.split("<script>")[0]
+
+
+def test_a_strangers_folder_cannot_speak_to_the_browser(runs: dict[str, Path], tmp_path: Path, chromium: browser.Browser) -> None:
+    """Markup in ids, keys, values and file names is text; links are not followed; what is no picture is not embedded."""
+    bad = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+    folder = Path(shutil.copytree(runs["glyphs"], tmp_path / "a <b> & <img src=x onerror=alert(3)>"))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps({**metrics, bad: bad, f"floor/{bad}": bad, "huge": "x" * 10**6}))
+    record = json.loads((folder / "run.json").read_text())
+    record["data"]["classes"] = [bad] * 10
+    (folder / "run.json").write_text(json.dumps({**record, bad: bad, "experiment": bad}))
+    with (folder / "history.jsonl").open("a") as file:
+        file.write(
+            json.dumps({"step": 1, "seconds": 1.0, bad: 1.0}) + "\n" + json.dumps({"step": 2, bad: 2.0}) + "\nnot json\n[]\n"
+        )
+    secret = tmp_path / "secret.png"
+    Image.new("RGB", (8, 8), "red").save(secret)
+    (folder / "figures" / "link.png").symlink_to(secret)
+    (folder / "figures" / "page.png").write_text("<svg onload=alert(4)>")
+    (folder / "figures" / "cut.gif").write_bytes((folder / "figures" / "training.gif").read_bytes()[:200])
+    page_file = tmp_path / "page.html"
+    text = report([folder])
+    page_file.write_text(text, encoding="utf-8")
+    assert bad not in text
+    assert "x" * 1000 not in text
+    assert "links are not followed" in text
+    assert "page.png: left out" in text
+    assert "cut.gif: left out" in text
+    with chromium.open(page_file) as page:
+        page.page.on("dialog", lambda dialog: page.errors.append("a script ran"))
+        assert page.broken_images() == []
+        assert page("document.querySelectorAll('#figures img[alt=link]').length") == 0
+        assert page("document.scripts.length") == text.count("<script")
+        assert page("document.body.innerText.includes('<img src=x onerror=alert(2)>')")
+        assert page.errors == []
+        assert page.requests == []
+
+
+# --- the command ----------------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_a_page_and_never_over_something_else(genexp, runs: dict[str, Path], tmp_path: Path) -> None:
+    code, out, _ = genexp("report", str(runs["layers"]))
+    assert code == 0
+    assert "report.html" in out
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert genexp("report", str(runs["layers"]))[0] == 0  # over a report of its own it may
+    (tmp_path / "mine.html").write_text("my thesis")
+    code, _, err = genexp("report", str(runs["layers"]), "--out", "mine.html")
+    assert code == 2
+    assert "is not a report" in err
+    assert (tmp_path / "mine.html").read_text() == "my thesis"
+    assert genexp("report", str(runs["layers"]), "--out", "nowhere/page.html")[0] == 2
+    assert genexp("report", "nothing")[0] == 2
