@@ -36,7 +36,7 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
     sent: int | None = None
     announced: bool = True
-    pace: float = 0.0  # seconds before each byte
+    pace: float = 0.0  # seconds after each ten bytes
 
 
 @dataclass
@@ -77,7 +77,7 @@ def silent(content: bytes, begin: int) -> None:
 
 
 def trickling(content: bytes, begin: int) -> Answer:
-    return good(content, begin)._replace(pace=0.05, sent=40)
+    return good(content, begin)._replace(pace=0.05, sent=600)
 
 
 @pytest.fixture
@@ -99,10 +99,10 @@ def site() -> Iterator[Site]:
             self.end_headers()
             if not answer.pace:
                 self.wfile.write(answer.body[: answer.sent])
-            for position in range(answer.sent if answer.pace and answer.sent else 0):
+            for position in range(0, answer.sent if answer.pace and answer.sent else 0, 10):
+                self.wfile.write(answer.body[position : position + 10])
                 if here.over.wait(answer.pace):
                     return
-                self.wfile.write(answer.body[position : position + 1])
 
         def log_message(self, *_: object) -> None:
             pass
@@ -127,6 +127,12 @@ def waited() -> list[float]:
 @pytest.fixture
 def patient(waited: list[float]) -> Downloader:
     """A downloader that only writes down how long it would have waited."""
+    return Downloader(sleep=waited.append)
+
+
+@pytest.fixture
+def hasty(waited: list[float]) -> Downloader:
+    """The same for servers that keep one waiting."""
     return Downloader(timeout=0.3, sleep=waited.append)
 
 
@@ -144,7 +150,7 @@ def test_a_file_takes_its_place_once_and_is_not_asked_for_again(site: Site, pati
 
 
 def test_what_breaks_off_is_gone_on_with(site: Site, patient: Downloader, waited: list[float], tmp_path: Path) -> None:
-    site.script = [breaks_after(100_000), breaks_after(50_000), lambda content, begin: Answer(503, b""), silent]
+    site.script = [breaks_after(100_000), breaks_after(50_000), lambda content, begin: Answer(503, b""), breaks_after(0)]
     fetch(digits(site.url), tmp_path, downloader=patient)
     assert [begin for _, begin in site.asked] == [0, 100_000, 150_000, 150_000, 150_000]
     assert waited == [1.0, 1.0, 2.0, 4.0]  # longer each time that nothing came
@@ -169,11 +175,11 @@ def test_what_breaks_off_is_gone_on_with(site: Site, patient: Downloader, waited
     ],
 )
 def test_what_cannot_be_had_ends_in_one_line(
-    site: Site, patient: Downloader, tmp_path: Path, answers: list, words: str, kept: int
+    site: Site, patient: Downloader, hasty: Downloader, tmp_path: Path, answers: list, words: str, kept: int
 ) -> None:
-    site.script = answers
+    site.script = [*answers]
     with pytest.raises(UserError, match=rf"{NAME} could not be downloaded \(127\.0\.0\.1:\d+: .*{words}") as failure:
-        fetch(digits(site.url), tmp_path, downloader=patient)
+        fetch(digits(site.url), tmp_path, downloader=hasty if silent in answers else patient)
     left = list((tmp_path / "raw").iterdir())
     assert [path.read_bytes() for path in left] == ([CONTENT[:kept]] if kept else [])
     assert (f"the {kept:,} bytes that have come are kept" in str(failure.value.hint)) == bool(kept)
@@ -185,14 +191,14 @@ def test_what_cannot_be_had_ends_in_one_line(
 
 
 def test_what_hardly_comes_is_given_up_and_gone_on_with(
-    site: Site, patient: Downloader, waited: list[float], tmp_path: Path
+    site: Site, hasty: Downloader, waited: list[float], tmp_path: Path
 ) -> None:
-    site.script = [trickling, trickling]
-    fetch(digits(site.url), tmp_path, downloader=patient)
+    site.script = [trickling, trickling, silent]
+    fetch(digits(site.url), tmp_path, downloader=hasty)
     begins = [begin for _, begin in site.asked]
-    assert begins[0] == 0 < begins[1] < 40
-    assert begins[1] < begins[2] < begins[1] + 40
-    assert waited == [1.0, 2.0]  # a few bytes are no progress
+    assert begins[0] == 0 < begins[1] < 600
+    assert begins[1] < begins[2] < begins[1] + 600
+    assert waited[:3] == [1.0, 2.0, 4.0]  # a few bytes are no progress
     assert (tmp_path / "raw" / NAME).read_bytes() == CONTENT
 
 

@@ -25,6 +25,7 @@ def test_the_wheel_holds_every_configuration(wheel: Path) -> None:
         assert f"genexp/{path.relative_to(ROOT).as_posix()}" in inside
     for path in (ROOT / "genexp" / "report" / "page").iterdir():
         assert f"genexp/report/page/{path.name}" in inside
+    assert {"genexp/fetch/fruit.sha256", "genexp/completion/genexp.bash", "genexp/completion/genexp.zsh"} <= inside
     assert not [name for name in inside if name.split("/")[0] in ("conf", "tests", "data", "outputs")]
 
 
