@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 class RunFolder:
     """One run on disk. `id` is the folder's name."""
 
+    silent = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
@@ -156,6 +158,12 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         return folder
 
+    def save_checkpoint(self, name: str, state: dict[str, Any]) -> None:
+        """checkpoints/<name>.pt; afterwards it holds either all of `state` or what it held before."""
+        from genexp import checkpoint
+
+        checkpoint.save(self.checkpoints / f"{name}.pt", state)
+
     def save_figure(self, name: str, picture: "Figure | Image") -> Path:
         """figures/<name>.png from a matplotlib figure or a Pillow image."""
         return self._save_picture(Path("figures") / f"{name}.png", picture)
@@ -196,6 +204,44 @@ class RunFolder:
         path = self.path / name
         path.parent.mkdir(exist_ok=True)
         return Replacing(path)
+
+
+class SilentFolder(RunFolder):
+    """A run folder that another process writes to: here everything can be said and saved, and nothing is."""
+
+    silent = True
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        yield
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def say(self, text: str = "") -> None:
+        pass
+
+    def track(self, tracker: Tracker) -> None:
+        pass
+
+    def save_checkpoint(self, name: str, state: dict[str, Any]) -> None:
+        pass
+
+    def save_samples(self, arrays: Mapping[str, "np.ndarray"], picture: "Figure | Image | None" = None) -> Path:
+        return self.path / "samples" / "samples.npz"
+
+    def save_gif(self, name: str, frames: Sequence["Image"], fps: int, hold_last: float = 1.5) -> Path:
+        return self.path / "figures" / f"{name}.gif"
+
+    def _save_picture(self, name: Path, picture: "Figure | Image") -> Path:
+        return self.path / name
+
+    def _append(self, name: str, text: str | bytes) -> None:
+        pass
+
+    def _replace(self, name: str, content: bytes) -> None:
+        pass
 
 
 def new_id() -> str:

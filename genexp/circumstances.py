@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from genexp.device import choose_precision
+from genexp.distributed import world
 from genexp.studies.base import Subject
 
 LIBRARIES = ("genexp", "torch", "numpy", "hydra-core", "omegaconf", "torchdiffeq", "nflows", "pillow")
@@ -26,6 +27,7 @@ def circumstances(subject: Subject) -> dict[str, Any]:
         "data": {"shape": list(subject.data.spec.shape), "classes": list(subject.data.spec.classes)},
         "device": str(subject.device),
         "precision": choose_precision(subject.settings.trainer.precision, subject.device),
+        "processes": world().size,
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in LIBRARIES},

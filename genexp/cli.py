@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from genexp.commands import NAMES, command
 from genexp.errors import Interrupted, UserError, circumstance, unknown
+from genexp.launch import launch, leave_the_word_to_the_first
 from genexp.printable import is_hostile, printable, speak_safely
 
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mistake = failure if isinstance(failure, UserError) else circumstance(failure)
         if mistake is None:
             raise
+        leave_the_word_to_the_first()
         if show_traceback:
             traceback.print_exc()
         print(f"error: {printable(mistake.message)}", file=sys.stderr)
@@ -80,6 +82,10 @@ def _call(arguments: Sequence[str]) -> int:
     if module is None:
         parser.print_help()
         return 0
+    if launch().size > 1:
+        if not getattr(module, "DISTRIBUTED", False):
+            raise UserError(f"torchrun: 'genexp {options.command}' is the work of one process", hint="start it without torchrun")
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # torch advises on DistributedDataParallel once a process
     try:
         if getattr(options, "plugin", None):
             from genexp.plugins import load_plugin

@@ -7,6 +7,7 @@ from contextlib import suppress
 import torch
 
 from genexp.errors import UserError
+from genexp.launch import launch
 
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
 
@@ -32,10 +33,22 @@ def choose_device(name: str) -> torch.device:
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device("cuda" if there["cuda"] else "cpu")
+        name = "cuda" if there["cuda"] else "cpu"
     if not there[name]:
         raise UserError(f"device={name}: this machine has none", hint="device=cpu, or device=auto")
-    return torch.device(name)
+    return _gpu_of_this_process() if name == "cuda" else torch.device(name)
+
+
+def _gpu_of_this_process() -> torch.device:
+    """The first GPU; of the processes that torchrun starts, each on a machine takes its own."""
+    start = launch()
+    if start.local_size > torch.cuda.device_count():
+        there = f"{start.local_size} processes on this machine, and {torch.cuda.device_count()} GPUs"
+        raise UserError(there, hint=f"torchrun --nproc-per-node={torch.cuda.device_count()}, or device=cpu")
+    if start.size == 1:
+        return torch.device("cuda")
+    torch.cuda.set_device(start.local_rank)
+    return torch.device("cuda", start.local_rank)
 
 
 def choose_precision(name: str, device: torch.device) -> str:

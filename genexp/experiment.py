@@ -1,6 +1,5 @@
 """One run, from configuration to folder: build → fit → evaluate → draw."""
 
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +12,11 @@ from genexp.artifacts import RunFolder
 from genexp.circumstances import circumstances
 from genexp.config import Composed, compose_stored
 from genexp.device import autocast, choose_device, choose_precision, prepare_cpu
+from genexp.distributed import entered, first_of_each_machine_first, on_main, one_folder, part, processes, world
 from genexp.errors import Interrupted
 from genexp.evaluation import measure, parameters
 from genexp.interrupts import Interrupts
+from genexp.launch import typed
 from genexp.registry import datasets, models, studies
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
@@ -28,24 +29,26 @@ from genexp.training import Position
 def run(composed: Composed, run_dir: str | None = None, plugins: Sequence[Path] = ()) -> RunFolder:
     """Train, evaluate and draw what `composed` describes, in a new folder."""
     settings = composed.settings
-    subject = build(settings)
-    folder = RunFolder.create(settings.experiment, run_dir or settings.run_dir)
-    with folder.lock():
-        folder.write_config(settings.model_dump(), composed.overrides)
-        _carry_out(subject, folder, None, plugins)
+    with processes():
+        subject = first_of_each_machine_first(lambda: build(settings))
+        folder = one_folder(lambda: RunFolder.create(settings.experiment, run_dir or settings.run_dir))
+        with entered(folder.lock()):
+            folder.write_config(settings.model_dump(), composed.overrides)
+            _carry_out(subject, folder, None, plugins)
     return folder
 
 
 def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = ()) -> RunFolder:
     """Go on with the run in `path` from its last checkpoint, exactly as if it had never stopped."""
-    composed = compose_stored(path, overrides)
-    folder = RunFolder(path)
-    with folder.lock():
-        state = checkpoint.load(path / "checkpoints" / "last.pt")
-        subject = build(composed.settings)
-        folder.cut_history(state["position"]["step"])
-        folder.write_config(composed.settings.model_dump(), composed.overrides)
-        _carry_out(subject, folder, state, plugins)
+    with processes():
+        composed = on_main(lambda: compose_stored(path, overrides))
+        folder = one_folder(lambda: RunFolder(path))
+        with entered(folder.lock()):
+            state = on_main(lambda: checkpoint.load(path / "checkpoints" / "last.pt"))
+            subject = first_of_each_machine_first(lambda: build(composed.settings))
+            folder.cut_history(state["position"]["step"])
+            folder.write_config(composed.settings.model_dump(), composed.overrides)
+            _carry_out(subject, folder, state, plugins)
     return folder
 
 
@@ -64,7 +67,7 @@ def _carry_out(subject: Subject, folder: RunFolder, state: dict[str, Any] | None
     started = time.perf_counter()
     if (tracker := make_tracker(subject.settings.tracking)) is not None:
         folder.track(tracker)
-    study = studies[subject.data.study](subject)
+    study = first_of_each_machine_first(lambda: studies[subject.data.study](subject))
     folder.update(status="running", error=None, plugins=[str(path.resolve()) for path in plugins], **circumstances(subject))
     try:
         with Interrupts() as interrupts:
@@ -74,7 +77,7 @@ def _carry_out(subject: Subject, folder: RunFolder, state: dict[str, Any] | None
         folder.update(status="interrupted")
         if (folder.checkpoints / "last.pt").exists():
             own = [word for path in plugins for word in ("--plugin", str(path))]
-            folder.say(f"stopped; go on with: {shlex.join(['genexp', 'resume', *own, str(folder.path)])}")
+            folder.say(f"stopped; go on with: {typed(['resume', *own, str(folder.path)])}")
         else:
             folder.say("stopped before anything was saved")
         raise
@@ -90,7 +93,8 @@ def _fit(subject: Subject, study: Study, folder: RunFolder, interrupts: Interrup
     settings = subject.settings
     folder.say(f"{settings.experiment}   {subject.data.describe()}")
     model = f"{settings.model['name']}, {parameters(subject):,} parameters"
-    folder.say(f"{model}, on {subject.device}, seed {settings.seed} → {folder.path}")
+    many = f" in each of {world().size} processes" if world().size > 1 else ""
+    folder.say(f"{model}, on {subject.device}{many}, seed {settings.seed} → {folder.path}")
     position = trainer.fit(subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, study)
     folder.update(steps=position.step)
     folder.say(f"trained {position.step} steps in {position.seconds:.1f} s")
@@ -103,12 +107,15 @@ def _evaluate(subject: Subject, study: Study, folder: RunFolder, position: Posit
         folder.say("measuring")
         began = time.perf_counter()
         evaluation = measure(study, position.best_step)
+        part()  # what is left to do one process can do
         folder.update(seconds_measuring=round(time.perf_counter() - began, 3))
         evaluation.metrics |= {
             "steps": position.step,
             "seconds_train": round(position.seconds, 3),
             "samples_per_second": round(position.step * settings.trainer.batch_size / max(position.seconds, 1e-9), 1),
         }
+        if folder.silent:
+            return evaluation
         folder.save_samples(evaluation.samples, study.picture(evaluation))
         folder.write_metrics(evaluation.metrics)
         if settings.figures.enabled:

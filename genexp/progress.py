@@ -21,7 +21,8 @@ class Reporter:
         self.loss = float("nan")
 
     def __enter__(self) -> "Reporter":
-        self.bar = tqdm(total=self.budget.steps, unit=" steps", leave=False, dynamic_ncols=True, disable=not sys.stderr.isatty())
+        quiet = self.folder.silent or not sys.stderr.isatty()
+        self.bar = tqdm(total=self.budget.steps, unit=" steps", leave=False, dynamic_ncols=True, disable=quiet)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,15 +3,17 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from genexp import checkpoint
 from genexp.artifacts import RunFolder
 from genexp.budget import Budget, Stopwatch
 from genexp.data.base import Dataset
 from genexp.device import autocast, choose_precision
+from genexp.distributed import Moment, agreed, noise_of_its_own, on_main
 from genexp.interrupts import Interrupts
 from genexp.models.base import GenerativeModel
+from genexp.objective import make_objective
 from genexp.progress import Reporter
 from genexp.schedule import schedule
 from genexp.seeds import seed_for, seeded
@@ -52,29 +54,34 @@ def fit(
     if state is None:
         model.initialise(data.first_look(INITIAL_EXAMPLES, seed_for(seed, "first look")))
     training = Training(model, settings, stream, folder, watch or Watch())
+    noise_of_its_own(seed, 0 if state is None else state["position"]["step"])
     if state is not None:
         training.restore(state)
     training.check_monitor(heldout)
     position, optimizer = training.position, training.optimizer
-    compute_loss = torch.compile(model.loss) if settings.compile else model.loss
+    objective = make_objective(model, torch.compile(model.loss) if settings.compile else model.loss)
     clock = Stopwatch(position.seconds or first_look.seconds)
     model.train()
 
     with interrupts.deferred(), Reporter(folder, budget) as report:
-        while not budget.spent(position.step, clock.seconds) and not interrupts.requested:
-            rate = schedule(settings.schedule, budget.progress(position.step, clock.seconds), settings.warmup)
+        while True:
+            now = agreed(Moment(clock.seconds, interrupts.signum))
+            if now.signum is not None or budget.spent(position.step, now.seconds):
+                break
+            rate = schedule(settings.schedule, budget.progress(position.step, now.seconds), settings.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * rate.factor
                 group["betas"] = (rate.beta1 or settings.betas[0], settings.betas[1])
 
             batch = stream.next()
             with autocast(device, precision):
-                terms = compute_loss(batch)
+                terms = objective(batch)
             optimizer.zero_grad(set_to_none=True)
             terms["loss"].backward()
             if settings.clip_norm is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
             optimizer.step()
+            objective.after_step()
 
             position.step += 1
             training.average.update(position.step)
@@ -96,14 +103,24 @@ def fit(
 
         clock.stop()
         position.seconds = clock.seconds
-        if not interrupts.requested and position.step != position.evaluated_at:
+        if now.signum is None and position.step != position.evaluated_at:
             training.evaluate(heldout, position.seconds)
         training.save()
+        if now.signum is not None:
+            interrupts.signum = now.signum  # which another process may have got
 
+    model.load_state_dict(on_main(lambda: conclude(model, data, folder, seed)))
+    model.eval()
+    return position
+
+
+def conclude(model: GenerativeModel, data: Dataset, folder: RunFolder, seed: int) -> dict[str, Tensor]:
+    """Give `model` its best weights and let it take its last look at the data; best.pt and the result hold what comes out."""
+    device = next(model.parameters()).device
     best = checkpoint.load(folder.checkpoints / "best.pt", device)
     model.load_state_dict(best["model"])
     model.eval()
     with seeded(seed_for(seed, "conclusion"), device):
         model.conclude(data.examples(INITIAL_EXAMPLES, seed_for(seed, "last look")))
-    checkpoint.save(folder.checkpoints / "best.pt", {**best, "model": model.state_dict()})
-    return position
+    folder.save_checkpoint("best", {**best, "model": model.state_dict()})
+    return {name: weights.cpu() for name, weights in model.state_dict().items()}

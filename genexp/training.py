@@ -12,6 +12,7 @@ from genexp.artifacts import RunFolder
 from genexp.average import Average
 from genexp.data.base import Batch, Stream
 from genexp.device import autocast, choose_precision
+from genexp.distributed import gathered, mean_over_ranks, world
 from genexp.errors import UserError, unknown
 from genexp.models.base import GenerativeModel
 from genexp.settings import TrainerSettings
@@ -51,6 +52,7 @@ class Training:
     def save(self) -> None:
         """checkpoints/last.pt; refused when something in it is not finite, so that the last one stays good."""
         self.check_finite()
+        randomness, *others = gathered(checkpoint.random_state(self.device))
         for name, weights in self.model.named_parameters():
             if not torch.isfinite(weights).all():
                 raise self._diverged(self.position.step, f"the weights {name} are")
@@ -62,9 +64,10 @@ class Training:
             "stream": self.stream.state_dict(),
             "window": self.window.terms,
             "watch": self.watch.state_dict(),
-            "random": checkpoint.random_state(),
+            "random": randomness,
+            "random_of_others": others,
         }
-        checkpoint.save(self.folder.checkpoints / "last.pt", state)
+        self.folder.save_checkpoint("last", state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Put everything back as `save` found it. A best.pt of a later step belongs to a future that is forgotten."""
@@ -73,9 +76,10 @@ class Training:
         self.average.model.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.stream.load_state_dict(state["stream"])
-        self.window.terms = [{name: value.to(self.device) for name, value in terms.items()} for terms in state["window"]]
+        self.window.restore(state["window"], self.device)
         self.watch.load_state_dict(state["watch"])
-        checkpoint.set_random_state(state["random"])
+        for randomness in random_states(state)[world().rank :][:1]:
+            checkpoint.set_random_state(randomness, self.device)
         best = self.folder.checkpoints / "best.pt"
         if not best.exists() or checkpoint.load(best)["step"] != self.position.best_step:
             self.position.best = math.inf
@@ -96,7 +100,7 @@ class Training:
         if value < position.best or self.settings.keep == "last":
             position.best, position.best_step, position.best_loss = value, position.step, terms["loss"]
             weights = self.average.model.state_dict()
-            checkpoint.save(self.folder.checkpoints / "best.pt", {"step": position.step, "model": weights, **named})
+            self.folder.save_checkpoint("best", {"step": position.step, "model": weights, **named})
         return terms["loss"]
 
     def check_monitor(self, heldout: Batch) -> None:
@@ -136,16 +140,27 @@ class Training:
         return UserError(f"step {step}: {what} not finite; {kept}", hint="try a smaller trainer.lr, or trainer.clip_norm=1")
 
 
+def random_states(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of a checkpoint: the random state of every process that trained."""
+    return [state["random"], *state.get("random_of_others", [])]
+
+
 class LossWindow:
-    """The loss terms of the latest steps, left on the device until somebody asks."""
+    """The loss terms of the latest steps, left on the device, and with their own process, until somebody asks."""
 
     def __init__(self) -> None:
         self.terms: list[dict[str, Tensor]] = []
+        self._joined = 0  # so many of them are means over all processes already
 
     def add(self, terms: dict[str, Tensor]) -> None:
         self.terms.append({name: value.detach() for name, value in terms.items()})
 
+    def restore(self, terms: list[dict[str, Tensor]], device: torch.device) -> None:
+        self.terms = [{name: value.to(device) for name, value in step.items()} for step in terms]
+        self._joined = len(terms)
+
     def first_not_finite(self) -> int | None:
+        self._join()
         if not self.terms:
             return None
         finite = torch.isfinite(torch.stack([terms["loss"] for terms in self.terms]))
@@ -153,9 +168,18 @@ class LossWindow:
 
     def empty(self) -> dict[str, float]:
         """The mean of each term; forgets them."""
+        self._join()
         means = {name: float(torch.stack([terms[name] for terms in self.terms]).mean()) for name in self.terms[0]}
-        self.terms = []
+        self.terms, self._joined = [], 0
         return means
+
+    def _join(self) -> None:
+        """Replace what is this process's own by means over all processes."""
+        own = self.terms[self._joined :]
+        if own and world().size > 1:
+            means = mean_over_ranks(torch.stack([torch.stack([*terms.values()]) for terms in own]))
+            self.terms[self._joined :] = [dict(zip(own[0], row, strict=True)) for row in means]
+        self._joined = len(self.terms)
 
 
 def make_optimizer(model: nn.Module, settings: TrainerSettings) -> torch.optim.Optimizer:

@@ -4,8 +4,9 @@
     configure    adds the command's arguments to its parser
     call         does what was asked and returns the exit code
 
-and, where it has them, DESCRIPTION (the text of `genexp COMMAND --help`), OVERRIDES = True (it takes key=value words) and
-SECTIONS (those of the configuration that the keys may be of; all, if there is none: only completion minds it).
+and, where it has them, DESCRIPTION (the text of `genexp COMMAND --help`), OVERRIDES = True (it takes key=value words),
+SECTIONS (those of the configuration that the keys may be of; all, if there is none: only completion minds it) and
+DISTRIBUTED = True (torchrun may start it, in many processes at once).
 None of them imports anything heavy before it is called.
 """
 

@@ -8,6 +8,7 @@ HELP = "go on exactly where a run stopped"
 DESCRIPTION = "Go on exactly where RUN stopped, in the same folder; key=value may change the trainer's budget."
 OVERRIDES = True
 SECTIONS = ("trainer", "evaluation", "figures", "tracking")
+DISTRIBUTED = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,8 +17,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    from genexp.distributed import on_main, processes
     from genexp.experiment import resume
     from genexp.runs import find_run
 
-    resume(find_run(options.run), overrides, options.plugin)
+    with processes():
+        resume(on_main(lambda: find_run(options.run)), overrides, options.plugin)
     return 0

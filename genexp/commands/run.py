@@ -3,6 +3,8 @@
 import argparse
 
 from genexp.commands import add_config_dir, add_plugin
+from genexp.errors import UserError
+from genexp.launch import launch
 
 HELP = "train, evaluate, draw: one run folder"
 DESCRIPTION = """\
@@ -16,6 +18,7 @@ Train, evaluate and draw: one run folder under outputs/.
 Every key of the configuration can be set as key=value; --cfg prints them all. `genexp list` names the experiments.
 """
 OVERRIDES = True
+DISTRIBUTED = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    if options.multirun and launch().size > 1:
+        raise UserError(
+            "torchrun and -m: a sweep is many runs of one process each", hint="one run at a time, or without torchrun"
+        )
     from genexp.config import compose
 
     if options.multirun and not options.cfg:
