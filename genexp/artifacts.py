@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+class Busy(UserError):  # noqa: N818 (a state, not a defect)
+    """Another process works in the same run folder."""
+
+
 class RunFolder:
     """One run on disk. `id` is the folder's name."""
 
@@ -85,7 +89,7 @@ class RunFolder:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{self.path}: another process is working on this run") from None
+            raise Busy(f"{self.path}: another process is working on this run") from None
         except OSError as failure:  # a file system without locks
             self.say(f"warning: {self.path} cannot be locked ({failure.strerror}); let no other process work on this run")
 
@@ -96,6 +100,13 @@ class RunFolder:
         log = self.path / "log.txt"
         if log.exists() and log.stat().st_size and not log.read_bytes().endswith(b"\n"):
             self._append("log.txt", "\n")
+
+    def put_aside(self) -> Path:
+        """Move the folder to _aside/<name>_<date>_<time>_<id> beside it, so that its name is free again."""
+        aside = self.path.parent / "_aside" / f"{self.path.name}_{new_id()}"
+        aside.parent.mkdir(exist_ok=True)
+        self.path.rename(aside)
+        return aside
 
     # --- what a run is ---------------------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ def test_list_names_what_there_is(genexp) -> None:
         (["run", "--config-dir", "none"], "no such folder", None),
         (["run", "-m", "trainer.lr=1,x"], "trainer.lr=x", None),
         (["run", "-m", "model.width=1,"], "cannot read the value", "quote"),
-        (["run", "-m", "run_dir=x", "seed=1,2"], "every job has a folder of its own", "hydra.sweep.dir"),
+        (["run", "-m", "run_dir=x", "seed=1,2"], "every job has a folder of its own", "sweep.dir"),
         (["resume", "latest"], "there is no run", "genexp run"),
         (["resume", "nothing"], "no run 'nothing'", "latest"),
         (["resume"], "required: RUN", "--help"),

@@ -54,7 +54,7 @@ def test_without_its_file_a_plugins_name_is_unknown(tiny: list[str], own_files: 
 def test_every_command_in_the_readme_is_a_valid_one() -> None:
     """Each `genexp run …` line composes (those with files of the user's own are run above)."""
     from genexp.config import compose
-    from genexp.sweep import jobs
+    from genexp.sweep.plan import jobs
 
     lines = [line.split(" #")[0].strip() for line in README.splitlines() if line.startswith("genexp run")]
     assert len(lines) > 5

@@ -36,13 +36,13 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     from genexp.config import compose
 
     if options.multirun and not options.cfg:
-        from genexp.sweep import sweep
+        from genexp.sweep.run import sweep
 
         return sweep(overrides, options.config_dir, options.plugin)
     if options.cfg:
         import yaml
 
-        from genexp.sweep import check_jobs
+        from genexp.sweep.plan import check_jobs
 
         jobs = check_jobs(overrides, options.config_dir) if options.multirun else [compose(overrides, options.config_dir)]
         print(yaml.safe_dump_all([job.settings.model_dump() for job in jobs], sort_keys=False, allow_unicode=True), end="")

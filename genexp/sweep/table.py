@@ -1,0 +1,101 @@
+"""What a sweep's folder shows: sweep.csv and sweep.png, always as far as the sweep is."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from genexp.artifacts import Replacing
+from genexp.comparison import headline
+from genexp.errors import UserError
+from genexp.figures.sweep import Line, metric_against
+from genexp.records import Record, read_record
+from genexp.selection import as_text
+from genexp.summary import BESIDE
+from genexp.sweep.plan import Plan
+from genexp.table import comma_separated
+
+CSV, PNG = "sweep.csv", "sweep.png"
+
+
+def records(plan: Plan) -> list[Record | None]:
+    """The run of each job, or None where there is none yet."""
+    found: list[Record | None] = []
+    for number in range(len(plan.jobs)):
+        try:
+            found.append(read_record(plan.folder(number)))
+        except UserError:
+            found.append(None)
+    return found
+
+
+def write_table(plan: Plan) -> None:
+    """sweep.csv, a line for each job, and sweep.png, the metric of the finished ones, as they are now."""
+    found, swept = records(plan), plan.swept()
+    with Replacing(plan.root / CSV) as (temporary, _):
+        temporary.write_bytes(table(found, swept).encode())
+    picture = draw(found, swept, plan.settings.metric)
+    if picture is not None:
+        with Replacing(plan.root / PNG) as (temporary, _):
+            picture.savefig(temporary, format="png", dpi=120)
+
+
+def table(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]]) -> str:
+    """CSV: number and status of each job, the values that were swept, its metrics, and what went wrong."""
+    names = list(dict.fromkeys(name for record in found if record for name in record.metrics))
+    rows = []
+    for number, record in enumerate(found):
+        values = [_plain(column[number]) for column in swept.values()]
+        metrics = [record.metrics.get(name) if record else None for name in names]
+        error = record.run.get("error") if record else None
+        rows.append([number, record.status if record else "not started", *values, *metrics, error])
+    return comma_separated(["job", "status", *swept, *names, "error"], rows)
+
+
+def draw(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]], wanted: str | None) -> Any:
+    """The picture, or None while there is nothing to see: no number of that name, or nothing that was swept."""
+    there = {number: record.metrics for number, record in enumerate(found) if record and record.status == "finished"}
+    metric = chosen_metric(there.values(), wanted) or ""
+    heights = {number: float(metrics[metric] or 0) for number, metrics in there.items() if _is_number(metrics.get(metric))}
+    if not heights or not swept:
+        return None
+    along = x_key(swept)
+    others = [key for key in swept if key not in (along, "seed")]
+    groups: dict[str, list[int]] = {}
+    for number in heights:
+        label = ", ".join(f"{_short(key, swept)}={as_text(swept[key][number])}" for key in others)
+        groups.setdefault(label, []).append(number)
+    lines = []
+    for label, numbers in sorted(groups.items(), key=lambda group: group[1]):
+        x = [swept[along][number] for number in numbers]
+        if not all(map(_is_number, swept[along])):
+            x = list(map(as_text, x))
+        lines.append(Line(label, np.array(x), np.array([heights[number] for number in numbers])))
+    known = [metrics.get(f"floor/{metric}") for metrics in there.values()]
+    floors = {float(value) for value in known if isinstance(value, int | float)}
+    return metric_against(lines, along, metric, floors.pop() if len(floors) == 1 else None)
+
+
+def chosen_metric(metrics: Any, wanted: str | None) -> str | None:
+    """The metric that is drawn: the one wanted, else what the runs are judged by."""
+    names = list(dict.fromkeys(name for each in metrics for name, value in each.items() if _is_number(value)))
+    return wanted if wanted is not None else headline(name for name in names if name.partition("/")[0] not in BESIDE)
+
+
+def x_key(swept: Mapping[str, Sequence[Any]]) -> str:
+    """What is drawn along x: the first swept key that has numbers, else the first; the seed only where there is no other."""
+    keys = [key for key in swept if key != "seed"] or list(swept)
+    return next((key for key in keys if all(map(_is_number, swept[key]))), keys[0])
+
+
+def _short(key: str, swept: Mapping[str, Any]) -> str:
+    last = key.rpartition(".")[2]
+    return last if [other.rpartition(".")[2] for other in swept].count(last) == 1 and last != "name" else key
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _plain(value: Any) -> Any:
+    return value if _is_number(value) else as_text(value)
