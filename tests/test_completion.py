@@ -15,7 +15,7 @@ import pytest
 
 from genexp import catalogue
 from genexp.completion.outline import run_keys
-from genexp.completion.words import candidates, split, trimmed
+from genexp.completion.words import SWEEP, candidates, split, trimmed
 from genexp.config import compose
 from genexp.registry import datasets, models
 from genexp.settings import EvaluationSettings, FigureSettings, RunSettings, TrainerSettings
@@ -92,6 +92,17 @@ def test_lists_of_a_sweep() -> None:
     assert "experiment=mnist_vae,mnist_vae" not in candidates("genexp run -m experiment=mnist_vae,")
     assert candidates("genexp run dataset=mnist,fas") == []
     assert {"model.prior=", "model.solver="} <= {*offered("genexp run -m model=vae,flow_matching model.")}
+
+
+def test_the_keys_of_a_sweep_itself() -> None:
+    from genexp.sweep.launchers import LAUNCHERS
+    from genexp.sweep.plan import SweepSettings
+
+    fields = {f"sweep.{key}": choices(field.annotation) for key, field in SweepSettings.model_fields.items()}
+    assert {"hydra/launcher": tuple(LAUNCHERS), **fields} == {**SWEEP}
+    assert offered("genexp run -m hydra/launcher=j") == ["hydra/launcher=joblib"]
+    assert offered("genexp run hydra/launcher=j") == []
+    assert offered("genexp run -m seed=0,1 sweep.s") == ["sweep.skip_finished="]
 
 
 def test_the_users_own_files_count(tmp_path: Path) -> None:

@@ -3,30 +3,57 @@
 import argparse
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from genexp import catalogue
-from genexp.cli import make_parser
-from genexp.commands import command
+from genexp.cli import Parser, make_parser
+from genexp.commands import Command, command
 from genexp.completion.outline import run_keys
 
 GROUPS = ("experiment", "dataset", "model", "trainer")
+SWEEP = {  # the keys of a sweep itself; a test holds them against genexp.sweep
+    "hydra/launcher": ("basic", "joblib", "submitit_local", "submitit_slurm"),
+    "sweep.dir": (),
+    "sweep.skip_finished": ("true", "false"),
+    "sweep.metric": (),
+}
+
+
+@dataclass
+class Place:
+    """Where in the grammar of commands a line has come to.
+
+    `position` counts the positional arguments since the last command; `pending` is an option that waits for its value.
+    """
+
+    parser: Parser
+    command: Command | None = None
+    position: int = 0
+    pending: argparse.Action | None = None
+
+    @property
+    def argument(self) -> argparse.Action | None:
+        """The positional argument that comes next."""
+        arguments = [action for action in self.parser._actions if not action.option_strings]
+        if self.position < len(arguments):
+            return arguments[self.position]
+        return arguments[-1] if arguments and arguments[-1].nargs in ("*", "+") else None
 
 
 def candidates(line: str) -> list[str]:
     """What the last word of `line` (the text left of the cursor, the program's name first) could become."""
     *before, current = split(line)
-    parser, module, position, pending = _walk(make_parser(), before[1:])
-    if pending is not None:  # the value of an option
-        return _begin(current, _complete(_values(pending)))
-    if current.startswith("-"):
-        return _begin(current, _complete(parser.options()))
-    arguments = [action for action in parser._actions if not action.option_strings]
-    action = arguments[min(position, len(arguments) - 1)] if arguments else None
-    if action is not None and (position < len(arguments) or action.nargs in ("*", "+")):
+    place = _walk(make_parser(), before[1:])
+    if place.pending is None and current.startswith("-"):
+        return _begin(current, _complete(place.parser.options()))
+    action = place.pending or place.argument
+    if action is not None:
         return _begin(current, _complete(_values(action)))
-    return overrides(before, current, getattr(module, "SECTIONS", None)) if getattr(module, "OVERRIDES", False) else []
+    if getattr(place.command, "OVERRIDES", False):
+        return overrides(before, current, getattr(place.command, "SECTIONS", None))
+    return []
 
 
 def split(line: str) -> list[str]:
@@ -52,7 +79,7 @@ def overrides(before: Sequence[str], current: str, sections: Sequence[str] | Non
     config_dirs = [Path(folder).expanduser() for flag, folder in pairwise(before) if flag == "--config-dir"]
     typed = dict(word.split("=", 1) for word in before if "=" in word and not word.startswith("-"))
     groups = {group: typed[group].split(",") for group in GROUPS if group in typed}
-    keys = run_keys(groups, config_dirs)
+    keys = run_keys(groups, config_dirs) | (SWEEP if several else {})
     key, equals, value = current.partition("=")
     if not equals:
         if sections is None:
@@ -65,24 +92,23 @@ def overrides(before: Sequence[str], current: str, sections: Sequence[str] | Non
     return _begin(current, [f"{key}={first}{comma}{name}{end}" for name in allowed if name not in taken])
 
 
-def _walk(parser: argparse.ArgumentParser, before: Sequence[str]) -> tuple:
-    """The parser that the words lead to, its command's module, how many positional arguments there were since, and the
-    option that waits for its value."""
-    module, position, pending = None, 0, None
+def _walk(parser: Parser, before: Sequence[str]) -> Place:
+    """The place that the words before the current one lead to."""
+    place = Place(parser)
     for word in before:
-        if pending is not None:
-            pending = None
+        if place.pending is not None:
+            place.pending = None
         elif word.startswith("-"):
-            option = parser._option_string_actions.get(word)
-            pending = option if option is not None and option.nargs != 0 else None
-        elif (branch := _branches(parser)) and word in branch:
-            module, parser, position = module or command(word), branch[word], 0
-        elif not ("=" in word and getattr(module, "OVERRIDES", False)):
-            position += 1
-    return parser, module, position, pending
+            option = place.parser._option_string_actions.get(word)
+            place.pending = option if option is not None and option.nargs != 0 else None
+        elif (branch := _branches(place.parser)) and word in branch:
+            place = Place(branch[word], place.command or command(word))
+        elif not ("=" in word and getattr(place.command, "OVERRIDES", False)):
+            place.position += 1
+    return place
 
 
-def _branches(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+def _branches(parser: Parser) -> dict[str, Parser]:
     """Sub-commands by name."""
     found = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     return {**found[0]} if found else {}
