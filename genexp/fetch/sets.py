@@ -136,6 +136,7 @@ def fetchable() -> Mapping[str, FetchableSet]:
             licence="CC BY-SA 4.0",
             folder="fruit",
             items=_listed_items("fruit", Path(__file__).with_name("fruit.sha256")),
+            # a pinned commit and, should that be gone, what there is now: every file is checked, so both are equally safe
             source=Archives(
                 (f"{_SEMINAR}/0a79dbe776db5986365858e7d65e131b2f50c976", f"{_SEMINAR}/HEAD"), below="VAEs/data/Fruit"
             ),
