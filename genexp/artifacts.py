@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -193,6 +193,12 @@ class RunFolder:
             np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]
         if picture is not None:
             self._save_picture(Path("samples") / "samples.png", picture)
+        return final
+
+    def save_trace(self, write: Callable[[Path], None]) -> Path:
+        """profile/trace.json, by a function that writes a file of a given name."""
+        with self._temporary(Path("profile") / "trace.json") as (temporary, final):
+            write(temporary)
         return final
 
     def _save_picture(self, name: Path, picture: "Figure | Image") -> Path:

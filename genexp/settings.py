@@ -55,6 +55,7 @@ class TrainerSettings(Strict):
     ema: Fraction = 0.0
     precision: Precision = "float32"
     compile: bool = False
+    profile: bool = False
     log_every: Steps = 50
     eval_every: Steps = 500
     eval_size: Many = 8192

@@ -14,6 +14,7 @@ from genexp.distributed import Moment, agreed, noise_of_its_own, on_main
 from genexp.interrupts import Interrupts
 from genexp.models.base import GenerativeModel
 from genexp.objective import make_objective
+from genexp.profiler import profiling
 from genexp.progress import Reporter
 from genexp.schedule import schedule
 from genexp.seeds import seed_for, seeded
@@ -63,7 +64,7 @@ def fit(
     clock = Stopwatch(position.seconds or first_look.seconds)
     model.train()
 
-    with interrupts.deferred(), Reporter(folder, budget) as report:
+    with interrupts.deferred(), Reporter(folder, budget) as report, profiling(folder, settings.profile) as after_step:
         while True:
             now = agreed(Moment(clock.seconds, interrupts.signum))
             if now.signum is not None or budget.spent(position.step, now.seconds):
@@ -86,6 +87,7 @@ def fit(
             position.step += 1
             training.average.update(position.step)
             training.window.add(terms)
+            after_step()
             if position.step % settings.log_every == 0:
                 losses = training.losses()
                 position.seconds = clock.seconds

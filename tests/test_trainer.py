@@ -396,3 +396,36 @@ def test_a_failed_save_leaves_the_old_checkpoint(tmp_path: Path) -> None:
         checkpoint.save(path, {"x": Hostile()})  # what cannot be loaded again is not kept
     assert checkpoint.load(path)["x"] == 1
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.pt"]
+
+
+# --- where the time goes -------------------------------------------------------------------------------------
+
+
+def test_profile_is_a_trace_and_names_the_dearest_operations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = folder(tmp_path, "profiled")
+    fit(Noisy(), Normal(), settings(profile=True), run, seed=0)
+    events = json.loads((run.path / "profile" / "trace.json").read_text())["traceEvents"]
+    assert sum(event["name"].startswith("ProfilerStep") and event.get("ph") == "X" for event in events) >= 10
+    assert any(event["name"].startswith("aten::") for event in events)
+    lines = capsys.readouterr().out.splitlines()
+    head = next(number for number, line in enumerate(lines) if "the dearest operations of 10 steps" in line)
+    shares = [float(line.split("%")[0]) for line in lines[head + 1 : head + 11]]
+    assert shares == sorted(shares, reverse=True)
+    assert 0 < sum(shares) <= 100.5
+
+
+def test_profile_changes_nothing_of_a_training(tmp_path: Path) -> None:
+    states = []
+    for profile in (False, True):
+        torch.manual_seed(0)
+        run = folder(tmp_path, f"profile {profile}")
+        fit(Noisy(), Normal(), settings(profile=profile), run, seed=0)
+        states.append(weights(run)["model"])
+    assert_same_state(*states)
+
+
+def test_too_short_a_training_has_no_profile(tmp_path: Path) -> None:
+    run = folder(tmp_path, "short")
+    fit(Noisy(), Normal(), settings(profile=True, max_steps=5), run, seed=0)
+    assert "nothing to profile" in (run.path / "log.txt").read_text()
+    assert not (run.path / "profile").exists()
