@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,26 @@ def test_without_its_file_a_plugins_name_is_unknown(tiny: list[str], own_files: 
     code, _, err = genexp("run", "--config-dir", "my_conf", "dataset=rings", "dataset.name=rungs", *tiny)
     assert code == 2
     assert "unknown dataset 'rungs'" in err
+
+
+def test_the_first_session_runs_as_printed(genexp, tiny: list[str]) -> None:
+    """Line by line, with budgets and numbers of samples made small."""
+    section = README[README.index("## A first session") :]
+    lines = re.search(r"```bash\n(.*?)```", section, re.DOTALL).group(1).splitlines()
+    for line in lines:
+        words = shlex.split(line, comments=True)[1:]
+        if words[0] == "run":
+            small = [*tiny, "figures.gif=false", *(["figures.enabled=false"] if "-m" in words else [])]
+            words = [word for word in words if "max_steps" not in word] + small
+        words = ["100" if word == "1000000" else word for word in words]
+        code, _, err = genexp(*words)
+        assert code == 0, f"{line}: {err}"
+    runs = {path.parent for path in Path("outputs").rglob("run.json")}
+    assert len([run for run in runs if run.parent == Path("outputs/features")]) == 6
+    assert len(runs) == 8
+    for name in ("report.html", "features.html", "million.npz", "outputs/features/sweep.csv", "outputs/features/sweep.png"):
+        assert Path(name).stat().st_size > 0
+    assert np.load("million.npz")["samples"].shape == (100, 2)
 
 
 def test_every_command_in_the_readme_is_a_valid_one() -> None:
