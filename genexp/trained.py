@@ -11,6 +11,7 @@ from genexp.config import compose_stored
 from genexp.data.base import DataSpec
 from genexp.device import choose_device, prepare_cpu
 from genexp.errors import UserError
+from genexp.memory import weights_fit
 from genexp.models.base import GenerativeModel
 from genexp.records import read_run
 from genexp.registry import datasets, models
@@ -54,7 +55,8 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
     torch.manual_seed(seed_for(settings.seed, "model"))  # weights that are not in the checkpoint would be the run's
     if spec is None:
         spec = build_data(settings, chosen).spec
-    model = models.build(settings.model, spec).to(chosen)
+    with weights_fit():
+        model = models.build(settings.model, spec).to(chosen)
     try:
         model.load_state_dict(state["model"] if which == "best" else state["average"])
         step = int(state["step"] if which == "best" else state["position"]["step"])
