@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from genexp.commands import NAMES, command
 from genexp.errors import Interrupted, UserError, circumstance, unknown
 from genexp.launch import launch, leave_the_word_to_the_first
-from genexp.printable import is_hostile, printable, speak_safely
+from genexp.printable import is_hostile, printable, shortened, speak_safely
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         leave_the_word_to_the_first()
         if show_traceback:
             traceback.print_exc()
-        print(f"error: {printable(mistake.message)}", file=sys.stderr)
-        if mistake.hint:
-            print(f"hint: {printable(mistake.hint)}", file=sys.stderr)
+        for kind, said in (("error", mistake.message), ("hint", mistake.hint)):
+            if said:
+                print(f"{kind}: {printable(shortened(said))}", file=sys.stderr)
         return 2
 
 

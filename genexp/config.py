@@ -22,7 +22,7 @@ from genexp.catalogue import CONF, options
 from genexp.errors import UserError, nearest, unknown
 from genexp.fetch import default_data_dir
 from genexp.records import check_links, checked_yaml, read_config
-from genexp.settings import RunSettings, validate
+from genexp.settings import RunSettings, shown, validate
 from genexp.tracking import check_tracker
 
 GROUPS = ("experiment", "dataset", "model", "trainer")
@@ -89,12 +89,13 @@ def parse_override(text: str) -> Override:
     """One override as Hydra reads it; UserError where it is not of the form key=value."""
     key, equals, value = text.partition("=")
     if not key or not (equals or text.startswith("~")):
-        raise UserError(f"'{text}' is not of the form key=value", hint="for example: trainer.lr=3e-4")
+        raise UserError(f"'{shown(text)}' is not of the form key=value", hint="for example: trainer.lr=3e-4")
     try:
         return OverridesParser.create().parse_override(text)
-    except HydraException:
-        quoted = value.strip("\"'").replace('"', '\\"')
-        raise UserError(f"cannot read the value of '{key}': {value}", hint=f"quote it: '{key}=\"{quoted}\"'") from None
+    except (HydraException, RecursionError):
+        quoted = shown(value).strip("\"'").replace('"', '\\"')
+        name = shown(key)
+        raise UserError(f"cannot read the value of '{name}': {shown(value)}", hint=f"quote it: '{name}=\"{quoted}\"'") from None
 
 
 def search_path(config_dirs: Sequence[Path]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from genexp.errors import Interrupted
 from genexp.evaluation import measure, parameters
 from genexp.interrupts import Interrupts
 from genexp.launch import typed
+from genexp.memory import weights_fit
 from genexp.registry import datasets, models, studies
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
@@ -58,7 +60,8 @@ def build(settings: RunSettings) -> Subject:
     prepare_cpu()
     torch.manual_seed(seed_for(settings.seed, "model"))
     data = datasets.build(settings.dataset, Path(settings.data_dir)).to(device)
-    model = models.build(settings.model, data.spec).to(device)
+    with weights_fit():
+        model = models.build(settings.model, data.spec).to(device)
     return Subject(model, data, settings, device)
 
 
@@ -82,7 +85,8 @@ def _carry_out(subject: Subject, folder: RunFolder, state: dict[str, Any] | None
             folder.say("stopped before anything was saved")
         raise
     except BaseException as failure:
-        folder.update(status="failed", error=f"{type(failure).__name__}: {failure}")
+        with suppress(OSError):  # where the disk is what failed
+            folder.update(status="failed", error=f"{type(failure).__name__}: {failure}")
         raise
     folder.update(status="finished", steps=position.step, seconds=round(time.perf_counter() - started, 2))
     folder.say(results_table(evaluation.metrics))

@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter in "\n\t" else _escaped(letter) for letter in text)
 
 
+def shortened(text: str, most: int = 2000) -> str:
+    """`text`, or its beginning and its end where it is longer than anybody reads."""
+    return text if len(text) <= most else f"{text[: most - 200]} … {text[-200:]}"
+
+
 def is_hostile(text: str) -> bool:
     """Whether there is in it what nobody types: control characters other than line ends and tabs, or bytes that are no text."""
     return not text.isprintable() and any(unicodedata.category(x) in ("Cc", "Cs") and x not in "\n\r\t" for x in text)

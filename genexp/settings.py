@@ -142,9 +142,9 @@ def _explain(failure: ValidationError, schema: type[BaseModel], where: str) -> U
         message = f"must be one of {', '.join(choices)}" + (f"; did you mean '{guess}'?" if guess else "")
     if isinstance(value, Mapping):  # said of a whole section
         return UserError(f"{key}: {message}" if key else message)
-    return UserError(f"{key}={_shown(value)}: {message[0].lower() + message[1:]}")
+    return UserError(f"{key}={shown(value)}: {message[0].lower() + message[1:]}")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= 60 else text[:57] + "…"

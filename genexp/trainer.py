@@ -64,7 +64,8 @@ def fit(
     clock = Stopwatch(position.seconds or first_look.seconds)
     model.train()
 
-    with interrupts.deferred(), Reporter(folder, budget) as report, profiling(folder, settings.profile) as after_step:
+    report, profile = Reporter(folder, budget), profiling(folder, settings.profile)
+    with interrupts.deferred(), training.rescued(), report, profile as after_step:
         while True:
             now = agreed(Moment(clock.seconds, interrupts.signum))
             if now.signum is not None or budget.spent(position.step, now.seconds):

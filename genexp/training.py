@@ -1,7 +1,12 @@
 """The state of a training: how it is saved, restored and judged."""
 
 import math
+import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +19,7 @@ from genexp.data.base import Batch, Stream
 from genexp.device import autocast, choose_precision
 from genexp.distributed import gathered, mean_over_ranks, world
 from genexp.errors import UserError, unknown
+from genexp.launch import typed
 from genexp.models.base import GenerativeModel
 from genexp.settings import TrainerSettings
 from genexp.validation import Watch, same_noise
@@ -52,11 +58,40 @@ class Training:
     def save(self) -> None:
         """checkpoints/last.pt; refused when something in it is not finite, so that the last one stays good."""
         self.check_finite()
-        randomness, *others = gathered(checkpoint.random_state(self.device))
+        randomness = gathered(checkpoint.random_state(self.device))
         for name, weights in self.model.named_parameters():
             if not torch.isfinite(weights).all():
                 raise self._diverged(self.position.step, f"the weights {name} are")
-        state = {
+        self.folder.save_checkpoint("last", self._state(randomness))
+
+    @contextmanager
+    def rescued(self) -> Iterator[None]:
+        """Where the run folder cannot be written any more, the state goes into the system's folder for temporary files."""
+        try:
+            yield
+        except OSError as failure:
+            raise self._rescue(failure) from failure
+
+    def _rescue(self, failure: OSError) -> UserError:
+        """Save the state elsewhere; what to say of it."""
+        why = f"{failure.filename or self.folder.path}: {(failure.strerror or 'cannot be written').lower()}"
+        if world().size > 1:
+            return UserError(f"{why}; {self._last()}")
+        kept = Path(tempfile.gettempdir()) / f"genexp_{self.folder.id}_last.pt"
+        self.position.evaluated_at = -1  # if that is what failed, it is done again
+        try:
+            checkpoint.save(kept, self._state([checkpoint.random_state(self.device)]))
+        except (OSError, UserError):
+            return UserError(f"{why}; {self._last()}")
+        back = shlex.join(["mv", str(kept), str(self.folder.path / "checkpoints" / "last.pt")])
+        return UserError(
+            f"{why}; the state of step {self.position.step} is kept in {kept}",
+            hint=f"when there is room again: {back}; {typed(['resume', str(self.folder.path)])}",
+        )
+
+    def _state(self, randomness: list[dict[str, Any]]) -> dict[str, Any]:
+        """All that `restore` needs; `randomness` of every process."""
+        return {
             "position": vars(self.position),
             "model": self.model.state_dict(),
             "average": self.average.model.state_dict(),
@@ -64,10 +99,9 @@ class Training:
             "stream": self.stream.state_dict(),
             "window": self.window.terms,
             "watch": self.watch.state_dict(),
-            "random": randomness,
-            "random_of_others": others,
+            "random": randomness[0],
+            "random_of_others": randomness[1:],
         }
-        self.folder.save_checkpoint("last", state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Put everything back as `save` found it. A best.pt of a later step belongs to a future that is forgotten."""
@@ -134,10 +168,16 @@ class Training:
         return terms
 
     def _diverged(self, step: int, what: str) -> UserError:
-        last, kept = self.folder.checkpoints / "last.pt", "no checkpoint had been written yet"
-        if last.exists():
-            kept = f"the last good checkpoint is of step {checkpoint.load(last)['position']['step']}: {last}"
-        return UserError(f"step {step}: {what} not finite; {kept}", hint="try a smaller trainer.lr, or trainer.clip_norm=1")
+        return UserError(
+            f"step {step}: {what} not finite; {self._last()}", hint="try a smaller trainer.lr, or trainer.clip_norm=1"
+        )
+
+    def _last(self) -> str:
+        """What there is to go on from."""
+        last = self.folder.path / "checkpoints" / "last.pt"
+        if not last.exists():
+            return "no checkpoint had been written yet"
+        return f"the last good checkpoint is of step {checkpoint.load(last)['position']['step']}: {last}"
 
 
 def random_states(state: dict[str, Any]) -> list[dict[str, Any]]:
