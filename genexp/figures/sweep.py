@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +12,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from genexp.figures.style import GREY, classes, panels
 
 DECADE = 10.0
+DASHES = ("-", "--", "-.")  # lines on top of each other are all seen
 LEGEND = 5  # more lines have theirs beside the picture
 
 
@@ -34,19 +36,19 @@ def metric_against(lines: Sequence[Line], key: str, metric: str, floor: float | 
     """
     figure, [[axes]] = panels(1, 1, 5.6, 3.8)
     words = list(dict.fromkeys(word for line in lines for word in line.x.tolist())) if _are_words(lines) else None
-    for line, color in zip(lines, classes(max(len(lines), 1)), strict=True):
+    for line, color, dash in zip(lines, classes(len(lines)), cycle(DASHES)):
         x = np.array([words.index(word) for word in line.x.tolist()], float) if words is not None else line.x.astype(float)
         values, mean, sd = _by_value(x, line.y)
         axes.fill_between(values, mean - sd, mean + sd, color=color, alpha=0.18, lw=0)
-        axes.plot(values, mean, "-", color=color, lw=1.5, label=line.label)
+        axes.plot(values, mean, dash, color=color, lw=1.5, label=line.label)
         axes.plot(x, line.y, "o", color=color, ms=3.5, alpha=0.8, mew=0)
     axes.set(xlabel=key, ylabel=metric)
     heights = np.concatenate([line.y for line in lines]) if lines else np.zeros(0)
-    logarithmic = _spread_out(heights, 10 * DECADE)
+    logarithmic = _spread_out(heights, 2 * DECADE)
     if logarithmic:
         axes.set_yscale("log")
     if floor is not None and (floor > 0 or not logarithmic):
-        axes.axhline(floor, color=GREY, ls="--", lw=1, label="floor")
+        axes.axhline(floor, color=GREY, ls=":", lw=1.2, label="floor")
     _set_x(axes, lines, words)
     if axes.get_legend_handles_labels()[1]:
         beside = len(lines) > LEGEND

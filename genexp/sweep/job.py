@@ -24,6 +24,7 @@ from genexp.sweep.plan import Plan
 
 STOP = ".stop"  # in the sweep's folder: every job that runs saves and ends, no other begins
 GLANCE = 0.2  # seconds between two looks at it
+SHORT = 100  # characters of a hint that goes into the line of an error
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,9 @@ def carry_out(plan: Plan, number: int, stop: Path | None = None) -> None:
 def _fail(folder: RunFolder, failure: Exception) -> None:
     """Note a failure in run.json, even where there was no run yet; of a defect also where it came from."""
     folder.path.mkdir(parents=True, exist_ok=True)
-    hint = f" ({failure.hint})" if isinstance(failure, UserError) and failure.hint else ""
-    folder.update(status="failed", error=f"{type(failure).__name__}: {failure}{hint}")
+    hint = failure.hint or "" if isinstance(failure, UserError) else ""
+    more = f" ({hint})" if 0 < len(hint) <= SHORT else ""
+    folder.update(status="failed", error=f"{type(failure).__name__}: {failure}{more}")
     if not isinstance(failure, UserError):
         folder.say("".join(traceback.format_exception(failure)).rstrip())
 
