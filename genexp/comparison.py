@@ -112,13 +112,27 @@ class Comparison:
 
 
 def compare(records: Sequence[Record], each: bool = False) -> Comparison:
-    """The runs in their order; those whose configurations differ in the seed alone are one row, unless `each` is wanted."""
+    """The runs in their order; those whose configurations differ in the seed alone are one row, unless `each` is wanted.
+
+    What only one of two configurations says is no difference: a run of an older version had fewer keys.
+    """
     labels = _labels(records)
-    groups: dict[str, list[Record]] = {}
-    for index, record in enumerate(records):
-        alone = each or not record.config
-        groups.setdefault(str(index) if alone else repr(sorted(_settings(record, "seed").items())), []).append(record)
-    return Comparison(tuple(_row(group, labels) for group in groups.values()))
+    groups: list[tuple[dict[str, Any], list[Record]]] = []
+    for record in records:
+        settings = {} if each else _settings(record, "seed")
+        fitting = (members for first, members in groups if settings and first and _agree(first, settings))
+        members = next(fitting, None)
+        if members is None:
+            groups.append((settings, [record]))
+        else:
+            members.append(record)
+    return Comparison(tuple(_row(members, labels) for _, members in groups))
+
+
+def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if one.keys() == other.keys():
+        return one == other
+    return all(value == other[key] for key, value in one.items() if key in other)
 
 
 def headline(names: Iterable[str]) -> str | None:

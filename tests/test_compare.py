@@ -48,6 +48,13 @@ def test_runs_that_differ_in_their_seed_alone_are_one_row(records: list[Record])
     assert len(compare(records, each=True).rows) == len(records)
 
 
+def test_a_key_that_came_later_parts_no_seeds(records: list[Record]) -> None:
+    newer = record("new", configuration(0.1, 7, figures={"gif": True}), {"leak": 0.03})
+    assert [row.label for row in compare([*records, newer]).rows] == ["0 +3", "3 +1"]
+    assert [row.label for row in compare([newer, *records]).rows] == ["new +3", "3 +1"]
+    assert len(compare([record("a", {}), record("b", {})]).rows) == 2  # of which nothing is known
+
+
 def test_only_what_differs_is_shown(records: list[Record]) -> None:
     assert compare(records).columns() == ["run", "n", "trainer.lr", "leak", "nll"]
     assert compare(records, each=True).columns() == ["run", "seed", "trainer.lr", "leak", "nll", "decoded"]

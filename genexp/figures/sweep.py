@@ -28,7 +28,8 @@ class Line:
 def metric_against(lines: Sequence[Line], key: str, metric: str, floor: float | None = None) -> Figure:
     """A dot for each run, a line through the means of equal x, and a band of ± one standard deviation.
 
-    Axes are logarithmic where their values are spread over decades; words stand side by side in the order they come in.
+    Axes are logarithmic where their values are spread over decades. Words stand side by side in the order they come in, a
+    bar in place of the line, for there is nothing between two words.
 
     Args:
         key: what x is, for the axis.
@@ -36,11 +37,17 @@ def metric_against(lines: Sequence[Line], key: str, metric: str, floor: float | 
     """
     figure, [[axes]] = panels(1, 1, 5.6, 3.8)
     words = list(dict.fromkeys(word for line in lines for word in line.x.tolist())) if _are_words(lines) else None
-    for line, color, dash in zip(lines, classes(len(lines)), cycle(DASHES)):
-        x = np.array([words.index(word) for word in line.x.tolist()], float) if words is not None else line.x.astype(float)
-        values, mean, sd = _by_value(x, line.y)
-        axes.fill_between(values, mean - sd, mean + sd, color=color, alpha=0.18, lw=0)
-        axes.plot(values, mean, dash, color=color, lw=1.5, label=line.label)
+    for number, (line, color, dash) in enumerate(zip(lines, classes(len(lines)), cycle(DASHES))):
+        if words is not None:
+            aside = 0.5 * ((number + 0.5) / len(lines) - 0.5)
+            x = np.array([words.index(word) for word in line.x.tolist()]) + aside
+            values, mean, sd = _by_value(x, line.y)
+            axes.errorbar(values, mean, sd, fmt="_", ms=14, mew=2, lw=1.2, color=color, label=line.label)
+        else:
+            x = line.x.astype(float)
+            values, mean, sd = _by_value(x, line.y)
+            axes.fill_between(values, mean - sd, mean + sd, color=color, alpha=0.18, lw=0)
+            axes.plot(values, mean, dash, color=color, lw=1.5, label=line.label)
         axes.plot(x, line.y, "o", color=color, ms=3.5, alpha=0.8, mew=0)
     axes.set(xlabel=key, ylabel=metric)
     heights = np.concatenate([line.y for line in lines]) if lines else np.zeros(0)
