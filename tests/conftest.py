@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from genexp.data.cells import UniformCells
 from genexp.data.drawn_fruit import draw_fruit
 from genexp.data.fruit import CLASSES
 from genexp.data.glyphs import draw_glyphs
+from tests import browser
 
 TINY = [
     "trainer.max_steps=2",
@@ -94,6 +96,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Path:
     for name, words in RUNS.items():
         assert main(["run", f"run_dir={root / name}", *words, *small]) == 0
     return root
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Browser]:
+    """A real browser; who asks for it is skipped where there is none."""
+    yield from browser.start(tmp_path_factory.mktemp("browser"))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ NAMES = (
     "evaluate",
     "compare",
     "report",
+    "reproduce",
     "list",
     "data",
     "completion",

@@ -47,7 +47,7 @@ def pack(model: Any, folder: Folder, seed: int) -> Flow:
         raise ValueError("points that are no numbers")
     points, unit = quantised(paths)
     data = {"moments": moments, "count": POINTS, "points": points, "unit": unit, "kind": kind, **target(folder)}
-    data["limit"] = 1.25 * float(np.quantile(np.abs(paths[-1]), 0.999))
+    data["limit"] = 1.3 * float(np.quantile(np.abs(paths[-1]), 0.98))
     return Flow(kind, data)
 
 

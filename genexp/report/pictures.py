@@ -47,10 +47,10 @@ class Film:
         return {"width": self.width, "height": self.height, "frames": self.frames, "milliseconds": self.milliseconds}
 
 
-def stills(folder: Folder) -> list[Still]:
-    """Every PNG in figures/, and the picture of the samples."""
+def stills(folder: Folder, only: tuple[str, ...] = ()) -> list[Still]:
+    """Every PNG in figures/, and the picture of the samples; or only the figures of some names."""
     found = []
-    for name in [*folder.names("figures", ".png"), "samples/samples.png"]:
+    for name in [f"figures/{name}.png" for name in only] or [*folder.names("figures", ".png"), "samples/samples.png"]:
         try:
             image = _open(folder, name, "PNG")
             uri = _data_uri(image)

@@ -65,10 +65,14 @@ def report(paths: Sequence[Path], title: str | None = None) -> str:
     )  # fmt: skip
 
 
-def environment() -> Environment:
-    """Jinja, escaping everything, with what every page of ours needs."""
+def environment(*folders: Path) -> Environment:
+    """Jinja, escaping everything, with what every page of ours needs; `folders` hold other templates."""
     jinja = Environment(
-        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader([PAGE, *folders]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     script = "\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

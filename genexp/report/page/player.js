@@ -39,6 +39,6 @@ genexp.player = (root, { last, seconds, hold, show, say }) => {
   });
   canvas.addEventListener("click", () => { wanted = !playing; play(wanted); });
   new IntersectionObserver(([entry]) => play(entry.isIntersecting && wanted), { threshold: 0.35 }).observe(root);
-  go(0);
+  go(genexp.stillness ? last : 0); // who wants no motion sees where it leads
   return { go, play, state: () => ({ position, playing }) };
 };

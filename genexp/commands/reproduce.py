@@ -1,0 +1,61 @@
+"""`genexp reproduce`: the article's case studies again, and one page of all."""
+
+import argparse
+from pathlib import Path
+
+HELP = "every case study of the article, and one report beside the article's numbers"
+DESCRIPTION = """\
+Run every case study of the article, in its setting and in ours, and write one page that puts the figures and numbers beside
+the article's and beside the floors. Data that are not on disk are replaced by embedded ones, and the page says which.
+
+  genexp reproduce --quick                       all of them in a few minutes, with small budgets, each labelled as such
+  genexp reproduce --plan                        what would be done, and about how long it takes
+  genexp reproduce                               in full, the cheapest first
+  genexp reproduce --into outputs/reproduce/ID   go on with one that was stopped; what is finished stays
+  genexp reproduce --only qr_flowmatch,mnist_vae
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="small budgets, labelled as such")
+    parser.add_argument("--only", metavar="CASE,…", help="only these cases")
+    parser.add_argument(
+        "--into", type=Path, metavar="DIR", help="go on in this folder (default: a new one, outputs/reproduce/ID)"
+    )
+    parser.add_argument("--out", type=Path, metavar="F", help="the page (default: report.html in that folder)")
+    parser.add_argument("--plan", action="store_true", help="say what would be done, and stop")
+
+
+def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    from genexp.artifacts import new_id
+    from genexp.errors import Interrupted, UserError
+    from genexp.reproduce.plan import in_words, plan, read_mode
+
+    folder: Path = options.into or Path("outputs/reproduce") / new_id()
+    mode = read_mode(folder)
+    if mode is None and folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f"--into {folder}: there is something else in it")
+    if mode is False and options.quick:
+        raise UserError(f"{folder} was begun without --quick", hint="leave --quick out, or begin anew without --into")
+    quick = options.quick if mode is None else mode
+    only = [name for name in (options.only or "").split(",") if name]
+    planned = plan(folder, quick, only)
+    print(f"{'quick: small budgets, fewer samples' if quick else 'in full'} → {folder}\n{in_words(planned)}", flush=True)
+    if options.plan:
+        return 0
+    from genexp.report.write import check_target, write_page
+    from genexp.reproduce.carry_out import carry_out, write_mode
+    from genexp.reproduce.page import page
+
+    out: Path = options.out or folder / "report.html"
+    write_mode(folder, quick)
+    check_target(out)
+    try:
+        failed = carry_out(planned)
+    except (Interrupted, KeyboardInterrupt):
+        print(f"stopped; go on with: genexp reproduce --into {folder}")
+        raise
+    print("\nwriting the page", flush=True)
+    write_page(out, page(plan(folder, quick), failed, quick))
+    print(f"{out}   {out.stat().st_size / 1e6:.1f} MB; {len(planned) - len(failed)} of {len(planned)} cases finished")
+    return 2 if failed else 0

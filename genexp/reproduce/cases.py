@@ -1,0 +1,164 @@
+"""The runs behind the case studies. Each is data; a new case is one more record.
+
+Seconds are of two cores of an AMD EPYC (Zen 5), measuring and drawing included.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+QUICK_EVALUATION = (
+    "evaluation.num_samples=400",
+    "evaluation.num_points=1000",
+    "evaluation.ode_points=256",
+    "evaluation.importance_samples=50",
+    "evaluation.quadrature_side=60",
+    "figures.log_density_side=24",
+    "figures.manifold_side=12",
+    "figures.gif=false",
+)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A run as typed: its experiment and overrides."""
+
+    experiment: str
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run of a case study. `setting`: whose; `needs`: the data set it wants on disk, for which `stand_in` is the embedded way.
+
+    `quick` is what --quick changes (None: it leaves the case out); `seconds` and `quick_seconds`, about how long it takes.
+    """
+
+    name: str
+    study: str
+    setting: Literal["ours", "the article's"]
+    way: Way
+    seconds: float
+    quick: tuple[str, ...] | None
+    quick_seconds: float = 0.0
+    needs: str | None = None
+    stand_in: Way | None = None
+    remark: str = ""
+
+
+def steps(count: int, *more: str) -> tuple[str, ...]:
+    """A quick budget."""
+    return (f"trainer.max_steps={count}", f"trainer.eval_every={max(1, count // 8)}", *QUICK_EVALUATION, *more)
+
+
+CODE = ("dataset.text='https://qrco.de/bg6AQE'",)
+POINTS = ("evaluation.num_samples=50000", "trainer.eval_size=2048")  # a scanner needs many points
+HEAVY_POINTS = (  # a hundred evaluations of a large network each
+    "evaluation.num_samples=6000", "evaluation.num_points=512", "evaluation.ode_points=48", "figures.log_density_side=12",
+    "trainer.eval_size=1024",
+)  # fmt: skip
+DRAWN = "drawn_fruit_vae_iaf"
+AS_FRUIT_VAE = (
+    "model.latent=64",
+    "model.posterior=gaussian",
+    "model.likelihood=gaussian",
+    "model.sigma=0.70710678",
+    "model.learn_sigma=false",
+    "model.beta=0.5",
+    "model.start=mean",
+    "trainer.lr=3e-3",
+    "trainer.clip_norm=500",
+)
+AS_CONV = (
+    "model.network=conv",
+    "model.encoder_widths=[32,64,128,256,512]",
+    "model.decoder_widths=[512,256,128,64,32]",
+    "model.likelihood=gaussian",
+    "model.sigma=0.70710678",
+    "model.learn_sigma=false",
+    "model.start=random",
+    "model.prior=standard",
+    "trainer.max_steps=null",
+    "trainer.max_epochs=100",
+    "trainer.batch_size=32",
+    "trainer.optimizer=adam",
+    "trainer.betas=[0.9,0.999]",
+    "trainer.schedule=constant",
+    "trainer.warmup=0",
+    "trainer.clip_norm=null",
+    "trainer.ema=0",
+    "trainer.precision=float32",
+    "trainer.keep=last",
+)
+
+CASES = (
+    Case(
+        "double_gaussian", "double_gaussian", "ours", Way("double_gaussian"),
+        seconds=60, quick=steps(1200), quick_seconds=12, remark="three spline couplings",
+    ),
+    Case(
+        "seminar_double_gaussian", "double_gaussian", "the article's", Way("seminar/double_gaussian"),
+        seconds=60, quick=steps(800), quick_seconds=12, remark="eight affine couplings",
+    ),
+    Case(
+        "qr_flowmatch", "qr", "ours", Way("qr_flowmatch", CODE),
+        seconds=240, quick=steps(2500, *POINTS), quick_seconds=35, remark="flow matching, noise-aware features",
+    ),
+    Case(
+        "seminar_qr_flowmatch", "qr", "the article's", Way("seminar/qr_flowmatch"),
+        seconds=8700, quick=steps(250, *HEAVY_POINTS, "trainer.batch_size=1024"), quick_seconds=30,
+        remark="flow matching, random Fourier features",
+    ),
+    Case(
+        "qr_flowmatch_plain", "qr", "ours", Way("qr_flowmatch_plain", CODE),
+        seconds=120, quick=None, remark="flow matching without Fourier features",
+    ),
+    Case(
+        "qr_coupling", "qr", "ours", Way("qr_coupling", CODE),
+        seconds=260, quick=None, remark="a discrete flow",
+    ),
+    Case(
+        "mnist_vae", "mnist", "ours", Way("mnist_vae"),
+        seconds=540, quick=steps(800, "trainer.eval_size=2000"), quick_seconds=30,
+        needs="mnist", stand_in=Way("mnist_vae", ("dataset=glyphs",)),
+    ),
+    Case(
+        "seminar_mnist_vae", "mnist", "the article's", Way("seminar/mnist_vae"),
+        seconds=240, quick=steps(800, "trainer.max_epochs=null"), quick_seconds=25,
+        needs="mnist", stand_in=Way("seminar/mnist_vae", ("dataset=glyphs",)),
+    ),
+    Case(
+        "mnist_lattice", "mnist", "ours", Way("mnist_lattice"),
+        seconds=300, quick=None, needs="mnist", stand_in=Way("mnist_lattice", ("dataset=glyphs",)),
+        remark="a decoder by maximum likelihood, without an encoder",
+    ),
+    Case(
+        "fruit_vae", "fruit_vae", "ours",
+        Way(
+            "fruit_vae",
+            ("dataset.split=seminar", "dataset.rotate=0", "dataset.stretch=0", "dataset.shift=0", "model.components=512",
+             "trainer.max_steps=1500"),
+        ),
+        seconds=180, quick=steps(250), quick_seconds=30, needs="fruit",
+        stand_in=Way(DRAWN, (*AS_FRUIT_VAE, "trainer.max_steps=1500")),
+    ),
+    Case(
+        "seminar_fruit_vae", "fruit_vae", "the article's", Way("seminar/fruit_vae"),
+        seconds=1500, quick=steps(30, "trainer.max_epochs=null"), quick_seconds=30, needs="fruit",
+        stand_in=Way(DRAWN, (*AS_CONV, "model.latent=128", "model.posterior=gaussian", "model.beta=0.5", "trainer.lr=5e-5",
+                             "trainer.weight_decay=0")),
+    ),
+    Case(
+        "fruit_vae_iaf", "fruit_iaf", "ours",
+        Way(
+            "fruit_vae_iaf",
+            ("dataset.split=seminar", "dataset.rotate=0", "dataset.stretch=0", "dataset.shift=0", "model.components=512"),
+        ),
+        seconds=480, quick=steps(200), quick_seconds=35, needs="fruit", stand_in=Way(DRAWN),
+    ),
+    Case(
+        "seminar_fruit_vae_iaf", "fruit_iaf", "the article's", Way("seminar/fruit_vae_iaf"),
+        seconds=1800, quick=steps(30, "trainer.max_epochs=null"), quick_seconds=30, needs="fruit",
+        stand_in=Way(DRAWN, (*AS_CONV, "model.latent=64", "model.iaf_library=nflows", "trainer.lr=1e-4",
+                             "trainer.weight_decay=1e-5")),
+    ),
+)  # fmt: skip

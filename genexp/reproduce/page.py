@@ -1,0 +1,109 @@
+"""One page of all cases: the article's figures and numbers, its settings run here, and ours, beside the floors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from genexp.records import Number, read_metrics
+from genexp.report.gather import Run, gather
+from genexp.report.live import Live, bring_to_life
+from genexp.report.pictures import Still, stills
+from genexp.report.render import environment
+from genexp.report.side_by_side import meaning
+from genexp.reproduce.article import ARTICLE, STUDIES, Claim, Study, value_of
+from genexp.reproduce.plan import Planned, state_of
+from genexp.summary import BESIDE
+
+
+@dataclass(frozen=True)
+class Done:
+    """A case that has a run: its text, the figures that are shown, and the model where it can be played with."""
+
+    planned: Planned
+    run: Run
+    metrics: Mapping[str, Number]
+    stills: list[Still]
+    live: Live
+
+
+@dataclass(frozen=True)
+class Row:
+    """A number: what it is, what the article says of it, what each run says, and what is known of it."""
+
+    measure: str
+    meaning: str
+    claim: Claim | None
+    values: list[Number]
+    beside: dict[str, Number]
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A figure of the article's, from each run that has it."""
+
+    caption: str
+    pictures: list[tuple[Done, Still]]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A case study with its runs, the article's setting first."""
+
+    study: Study
+    done: list[Done]
+    unfinished: list[tuple[Planned, str]]
+
+    @property
+    def rows(self) -> list[Row]:
+        claims = {claim.measure: claim for claim in self.study.claims}
+        rows = []
+        for measure in dict.fromkeys([*claims, *self.study.measures]):
+            values = [value_of(measure, one.metrics) for one in self.done]
+            if measure in claims or any(value is not None for value in values):
+                rows.append(Row(measure, meaning(measure), claims.get(measure), values, self.beside(measure)))
+        return rows
+
+    @property
+    def plates(self) -> list[Plate]:
+        plates = []
+        for name, caption in self.study.figures.items():
+            pictures = [(one, still) for one in self.done for still in one.stills if still.name == name]
+            if pictures:
+                plates.append(Plate(caption, pictures))
+        return plates
+
+    def beside(self, measure: str) -> dict[str, Number]:
+        """Floors, exact values and baselines; where they depend on the run's samples, those of the last run."""
+        known: dict[str, Number] = {}
+        for one in self.done:
+            known |= {kind: value for kind in BESIDE if (value := one.metrics.get(f"{kind}/{measure}")) is not None}
+        return known
+
+
+def chapters(planned: Sequence[Planned], failed: Mapping[str, str], live: bool = True) -> list[Chapter]:
+    """The case studies of these cases."""
+    found = []
+    for study in STUDIES:
+        mine = [one for one in planned if one.case.study == study.name]
+        mine.sort(key=lambda one: one.case.setting == "ours")
+        done, unfinished, shown_alive = [], [], False
+        for one in mine:
+            if state_of(one.path) != "finished":
+                unfinished.append((one, failed.get(one.case.name, "not run yet")))
+                continue
+            run = gather(one.path)
+            alive = live and one.case.setting == "ours" and not shown_alive
+            shown_alive |= alive
+            pictures = stills(run.folder, only=tuple(study.figures))
+            done.append(Done(one, run, read_metrics(one.path), pictures, bring_to_life(run) if alive else Live()))
+        if mine:
+            found.append(Chapter(study, done, unfinished))
+    return found
+
+
+def page(planned: Sequence[Planned], failed: Mapping[str, str], quick: bool) -> str:
+    """The page."""
+    template = environment(Path(__file__).parent).get_template("reproduce.html.j2")
+    return template.render(
+        title="The article's case studies, reproduced", article=ARTICLE, chapters=chapters(planned, failed), quick=quick
+    )

@@ -1,0 +1,129 @@
+"""What is to be done: which cases, on which data, with which budget, and about how long that takes."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from genexp.config import Composed, compose
+from genexp.errors import UserError, unknown
+from genexp.fetch import default_data_dir
+from genexp.fetch.sets import find_set
+from genexp.records import read_run
+from genexp.reproduce.cases import CASES, Case
+from genexp.settings import TrainerSettings
+
+State = Literal["finished", "to go on with", "to do"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A case in its folder: the run as it will be composed, its data and its budget in words."""
+
+    case: Case
+    path: Path
+    composed: Composed
+    data: str
+    real: bool
+    budget: str
+    full_budget: str
+    state: State
+    seconds: float
+
+    @property
+    def label(self) -> str:
+        """The budget, and what it is a part of."""
+        return self.budget if self.budget == self.full_budget else f"quick: {self.budget}; in full {self.full_budget}"
+
+
+def plan(folder: Path, quick: bool, only: Sequence[str] = ()) -> list[Planned]:
+    """The cases in order of their cost. UserError for a name in `only` that is none of them."""
+    names = [case.name for case in CASES]
+    for name in only:
+        if name not in names:
+            raise unknown("case", name, names)
+    if quick and only and (left_out := [case.name for case in CASES if case.name in only and case.quick is None]):
+        raise UserError(f"{left_out[0]} is not part of --quick", hint=f"genexp reproduce --only {left_out[0]}")
+    chosen = [case for case in CASES if (not only or case.name in only) and not (quick and case.quick is None)]
+    planned = [_planned(case, folder / case.name, quick) for case in chosen]
+    return sorted(planned, key=lambda one: one.seconds)
+
+
+def _planned(case: Case, path: Path, quick: bool) -> Planned:
+    real = case.needs is None or is_there(case.needs)
+    way = case.way if real or case.stand_in is None else case.stand_in
+    full = compose([f"experiment={way.experiment}", *way.overrides])
+    composed = compose([*full.overrides, *case.quick]) if quick and case.quick is not None else full
+    return Planned(
+        case=case,
+        path=path,
+        composed=composed,
+        data=data_in_words(case, composed.settings.dataset["name"]),
+        real=real,
+        budget=budget_in_words(composed.settings.trainer),
+        full_budget=budget_in_words(full.settings.trainer),
+        state=state_of(path),
+        seconds=case.quick_seconds if quick else case.seconds,
+    )
+
+
+def is_there(name: str) -> bool:
+    """Whether every file of a data set lies in the data folder. (A data set that is missing would be fetched, unasked.)"""
+    return all(item.lying(default_data_dir()) for item in find_set(name).items)
+
+
+def data_in_words(case: Case, name: str) -> str:
+    if case.needs is None:
+        return f"{name}, exact"
+    if name == case.needs:
+        return f"{name}, real, from {default_data_dir()}"
+    return f"{name}, embedded, in place of {case.needs}"
+
+
+def budget_in_words(trainer: TrainerSettings) -> str:
+    if trainer.max_steps is not None:
+        return f"{trainer.max_steps:,} steps of {trainer.batch_size:,}"
+    return f"{trainer.max_epochs} epochs of {trainer.batch_size:,}"
+
+
+def state_of(path: Path) -> State:
+    """How the run of a case stands."""
+    try:
+        status = read_run(path).get("status")
+    except UserError:
+        return "to do"
+    if status == "finished":
+        return "finished"
+    return "to go on with" if (path / "checkpoints" / "last.pt").is_file() else "to do"
+
+
+def in_words(planned: Sequence[Planned]) -> str:
+    """What will be done, a line each, and the sum."""
+    width = max(len(one.case.name) for one in planned)
+    data = max(len(one.data) for one in planned)
+    lines = []
+    for one in planned:
+        state = "finished already" if one.state == "finished" else f"about {duration(one.seconds)}"
+        going = " (goes on)" if one.state == "to go on with" else ""
+        lines.append(f"  {one.case.name:<{width}}  {one.data:<{data}}  {one.budget:<24}  {state}{going}")
+    left = sum(one.seconds for one in planned if one.state != "finished")
+    lines.append(f"  in all about {duration(left)} on two free cores" if left else "  nothing is left to do but the page")
+    missing = sorted({one.case.needs for one in planned if not one.real and one.case.needs})
+    lines += [f"  {name} is not in {default_data_dir()}: genexp data fetch {name}" for name in missing]
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def read_mode(folder: Path) -> bool | None:
+    """Whether the reproduction in `folder` is a quick one; None where there is none."""
+    try:
+        mode = json.loads((folder / "reproduce.json").read_text(encoding="utf-8"))["quick"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return bool(mode)

@@ -1,0 +1,126 @@
+"""`genexp reproduce`: every case is one that can be run, what is finished is not done twice, and one failure stops nothing."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from genexp.config import compose
+from genexp.reproduce import plan as planning
+from genexp.reproduce.article import STUDIES, value_of
+from genexp.reproduce.cases import CASES, Case, Way
+from genexp.reproduce.plan import plan
+from tests import browser
+from tests.conftest import TINY
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_case_is_a_run(case: Case) -> None:
+    """In full, on embedded data and quick; quick is less of the same."""
+    assert case.study in [study.name for study in STUDIES]
+    assert (case.needs is None) == (case.stand_in is None)
+    ways = [case.way] if case.stand_in is None else [case.way, case.stand_in]
+    for way in ways:
+        full = compose([f"experiment={way.experiment}", *way.overrides]).settings
+        assert (full.dataset["name"] == case.needs) == (way is case.way and case.needs is not None)
+        if case.quick is not None:
+            quick = compose([f"experiment={way.experiment}", *way.overrides, *case.quick]).settings
+            assert quick.model == full.model
+            assert quick.dataset == full.dataset
+            steps = quick.trainer.max_steps
+            assert steps is not None
+            assert quick.trainer.max_epochs is None
+            assert steps < (full.trainer.max_steps or 1000)
+
+
+def test_real_data_where_they_are_and_embedded_ones_where_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["mnist_vae", "seminar_fruit_vae"]
+    with_mnist = {one.case.name: one for one in plan(tmp_path, True, names)}
+    assert with_mnist["mnist_vae"].real
+    assert with_mnist["mnist_vae"].data.startswith("mnist, real")
+    assert with_mnist["seminar_fruit_vae"].data.startswith("drawn_fruit, embedded")  # the small fruit here are not the published
+    monkeypatch.setenv("GENEXP_DATA", str(tmp_path))
+    assert plan(tmp_path, True, names[:1])[0].data == "glyphs, embedded, in place of mnist"
+    assert [one.seconds for one in plan(tmp_path, False)] == sorted(case.seconds for case in CASES)
+
+
+def test_every_quick_number_is_labelled_with_its_budget(tmp_path: Path) -> None:
+    (one,) = plan(tmp_path, True, ["seminar_qr_flowmatch"])
+    assert one.label == "quick: 250 steps of 1,024; in full 20,000 steps of 12,288"
+    assert plan(tmp_path, False, ["seminar_qr_flowmatch"])[0].label == "20,000 steps of 12,288"
+
+
+def test_a_sum_of_metrics_needs_all_of_them() -> None:
+    assert value_of("a+b", {"a": 1.0, "b": 2}) == 3.0
+    assert value_of("a+b", {"a": 1.0}) is None
+    assert value_of("a", {"a": "text"}) == "text"
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two cases: one that is quickly done, and one that cannot be."""
+    by_name = {case.name: case for case in CASES}
+    good = replace(by_name["double_gaussian"], quick=(*TINY, "figures.gif=false", "model.width=8"))
+    bad = replace(by_name["qr_flowmatch"], way=Way("qr_flowmatch", ("dataset.image=absent.png",)), quick=tuple(TINY))
+    monkeypatch.setattr(planning, "CASES", (good, bad))
+
+
+def test_one_failure_stops_nothing_and_what_is_done_stays_done(
+    genexp, few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chromium: browser.Browser
+) -> None:
+    code, out, err = genexp("reproduce", "--quick", "--into", "again")
+    assert code == 2
+    assert "absent.png" in err
+    assert "1 of 2 cases finished" in out
+    record = (tmp_path / "again" / "double_gaussian" / "run.json").read_text()
+    assert json.loads(record)["status"] == "finished"
+    with chromium.open(tmp_path / "again" / "report.html") as page:
+        assert page.broken_images() == []
+        text = page("document.body.innerText")
+        assert "2.62" in text
+        assert "A quick look" in text
+        assert "quick: 2 steps of 32; in full 6,000 steps of 512" in text
+        assert "absent.png: no such file" in text
+        metrics = json.loads((tmp_path / "again" / "double_gaussian" / "metrics.json").read_text())
+        for name in ("nll", "kl", "bridge_mass"):
+            assert f"{metrics[name]:.4g}" in text
+        assert f"floor {metrics['floor/nll']:.4g}" in text
+        assert page("document.querySelectorAll('.plate img').length") == 1
+        assert page.errors == []
+        assert page.requests == []
+
+    monkeypatch.setattr(planning, "CASES", planning.CASES[:1])
+    code, out, _ = genexp("reproduce", "--into", "again")  # it was begun as a quick one, and goes on as one
+    assert code == 0
+    assert "finished already" in out
+    assert (tmp_path / "again" / "double_gaussian" / "run.json").read_text() == record
+    with chromium.open(tmp_path / "again" / "report.html", width=360, height=740) as page:
+        assert page("document.documentElement.scrollWidth") == 360
+        assert page.errors == []
+
+
+def test_the_plan_is_said_and_nothing_is_done(genexp, tmp_path: Path) -> None:
+    code, out, _ = genexp("reproduce", "--plan")
+    assert code == 0
+    for case in CASES:
+        assert case.name in out
+    assert "about 2.4 hours" in out
+    assert "fruit is not in" in out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("typed", "error"),
+    [
+        (["--only", "mnist"], "unknown case 'mnist'"),
+        (["--quick", "--only", "qr_coupling"], "qr_coupling is not part of --quick"),
+        (["--into", "mine"], "there is something else in it"),
+    ],
+)
+def test_mistakes(genexp, tmp_path: Path, typed: list[str], error: str) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    code, _, err = genexp("reproduce", *typed)
+    assert code == 2
+    assert error in err
