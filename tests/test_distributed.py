@@ -15,9 +15,12 @@ import torch
 from genexp import checkpoint
 from genexp.artifacts import RunFolder, SilentFolder
 from genexp.config import compose
+from genexp.data.base import Batch, DataSpec
 from genexp.distributed import sharded, world
 from genexp.experiment import build
 from genexp.launch import VARIABLES
+from genexp.metrics import latent
+from genexp.models.vae import VAE
 from genexp.seeds import seed_for
 from genexp.studies.base import draw_chunk, draw_samples, sample_chunks
 from genexp.trainer import INITIAL_EXAMPLES
@@ -122,13 +125,29 @@ def test_a_silent_folder_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == ""
 
 
+def test_the_order_in_which_parts_are_done_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds of pictures, part by part: each part's noise is its own, and no two parts have the same."""
+    model = VAE(DataSpec(shape=(1, 2, 2)), encoder_widths=[8], decoder_widths=[8]).eval()
+    batch = Batch(torch.rand(1, 1, 2, 2).repeat(10, 1, 1, 1))
+    monkeypatch.setattr(latent, "_VALUES", 4 * 6 * 3)  # three pictures, six draws each, at a time
+    found = []
+    for order in (list, lambda parts: [*reversed(parts)]):
+        monkeypatch.setattr(latent, "sharded", lambda parts, function, order=order: order([*map(function, order(parts))]))
+        torch.manual_seed(0)
+        found.append(latent.bounds(model, batch, 6).iwae_nll)
+        found.append(latent.quadrature_nll(model, batch.x, 8))
+    assert torch.equal(found[0], found[2])
+    assert torch.equal(found[1], found[3])
+    assert len(found[0].unique()) == 10
+
+
 # --- two processes -------------------------------------------------------------------------------------------
 
 
 def test_two_processes_learn_what_one_learns(tmp_path: Path, tiny: list[str]) -> None:
     """An objective without noise, in float64: the same losses, weights and numbers but for the order of additions.
 
-    33 examples are shared by two processes unevenly, and 400 samples in chunks of 150.
+    33 examples are shared unevenly; 400 samples and 128 likelihoods are found in parts of 50.
     """
     (tmp_path / "float64.py").write_text(FLOAT64)
     sizes = [
@@ -136,7 +155,7 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path, tiny: list[str]) ->
         "trainer.batch_size=33",
         "trainer.clip_norm=1",
         "trainer.ema=0.9",
-        "evaluation.batch_size=150",
+        "evaluation.batch_size=50",
     ]
     small = ["model.bins=4", "model.width=16", "model.depth=2", "model.harmonics=4"]
     words = ["run", "--plugin", "float64.py", "experiment=qr_coupling", *small, *tiny, *KEYS, *sizes]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from genexp.distributed import sharded
 from genexp.quadrature import Grid
 
 LogProb = Callable[[Tensor], Tensor]
@@ -14,7 +15,7 @@ LogProb = Callable[[Tensor], Tensor]
 @torch.no_grad()
 def on_grid(log_prob: LogProb, grid: Grid, batch_size: int) -> Tensor:
     """ln p at the grid's points, (side²,), in float64 on the CPU."""
-    return torch.cat([log_prob(part).double().cpu() for part in grid.points.split(batch_size)])
+    return torch.cat(sharded(grid.points.split(batch_size), lambda part: log_prob(part).double().cpu()))
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from genexp.data.base import Batch
+from genexp.distributed import sharded
 from genexp.latent.priors import StandardNormal
 from genexp.models.base import HasLatent, HasPosterior, Importance
+from genexp.seeds import seed_for, seeded
 
 _VALUES = 12_000_000  # decoded at a time: 50 MB
 
@@ -32,32 +34,45 @@ class Bounds:
 
 @torch.no_grad()
 def bounds(model: HasPosterior, batch: Batch, k: int, parameters: Tensor | None = None) -> Bounds:
-    """The bounds of each example from k samples of its posterior, or of that with other `parameters` (n, …)."""
-    parts = []
+    """The bounds of each example from k samples of its posterior, or of that with other `parameters` (n, …); on the CPU.
+
+    The examples are taken a part at a time, and each part's noise follows from its place and one number drawn here.
+    """
     draws = max(1, min(k, _VALUES // batch.x[0].numel()))
     size = max(1, _VALUES // batch.x[0].numel() // draws)
     counts = [draws] * (k // draws) + ([k % draws] if k % draws else [])
     given = [None] * len(batch.x) if parameters is None else parameters.split(size)
-    for few, fixed in zip(batch.split(size), given, strict=False):
-        drawn = Importance.join([model.importance(few.x, few.label, count, fixed) for count in counts])
+    seed = int(torch.randint(1 << 62, ()))
+
+    def of_part(part: tuple[int, Batch, Tensor | None]) -> tuple[Tensor, ...]:
+        index, few, fixed = part
+        with seeded(seed_for(seed, f"part {index}"), few.x.device):
+            drawn = Importance.join([model.importance(few.x, few.label, count, fixed) for count in counts])
         log_weights = drawn.log_weights()
         effective = torch.exp(2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0))
         kl = (drawn.log_posterior - drawn.log_prior).mean(0)
-        parts.append((-drawn.log_likelihood.mean(0), kl, -drawn.log_evidence(), effective))
-    return Bounds(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        return tuple(found.cpu() for found in (-drawn.log_likelihood.mean(0), kl, -drawn.log_evidence(), effective))
+
+    parts = [(index, few, fixed) for index, (few, fixed) in enumerate(zip(batch.split(size), given, strict=False))]
+    return Bounds(*(torch.cat(column) for column in zip(*sharded(parts, of_part), strict=True)))
 
 
 @torch.no_grad()
 def quadrature_nll(model: HasLatent, x: Tensor, side: int, spread: float = 1.5) -> Tensor:
-    """−ln p(x), (n,), under the prior N(0, I) of a plane, by the midpoint rule with side² points.
+    """−ln p(x), (n,), on the CPU, under the prior N(0, I) of a plane, by the midpoint rule with side² points.
 
     The points are even in the quantiles of N(0, spread²): dense where the prior is, and reaching beyond its tails.
     """
     z, log_weight = lattice(side, spread, x.device)
-    total = torch.full((len(x),), -torch.inf, device=x.device)
     size = max(1, min(2048, _VALUES // x[0].numel()))
-    for points, weights in zip(z.split(size), log_weight.split(size), strict=True):
-        total = torch.logaddexp(total, (model.log_likelihoods(x, points).float() + weights).logsumexp(1))
+
+    def of_part(part: tuple[Tensor, Tensor]) -> Tensor:
+        points, weights = part
+        return (model.log_likelihoods(x, points).float() + weights).logsumexp(1).cpu()
+
+    total = torch.full((len(x),), -torch.inf)
+    for part in sharded([*zip(z.split(size), log_weight.split(size), strict=True)], of_part):
+        total = torch.logaddexp(total, part)
     return -total
 
 

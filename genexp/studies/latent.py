@@ -8,6 +8,7 @@ import torch
 
 from genexp.data.base import Batch
 from genexp.data.images import ImageSet
+from genexp.distributed import sharded
 from genexp.latent.likelihoods import Bernoulli, Gaussian
 from genexp.metrics.classify import auroc
 from genexp.metrics.latent import bounds, fitted_posteriors, quadrature_nll, squared_error
@@ -127,5 +128,9 @@ def test_part(subject: Subject) -> ImageSet:
 
 def latent_points(subject: Subject, pictures: ImageSet) -> torch.Tensor:
     """Where the model puts pictures, (n, latent), on the CPU; bytes become floats a part at a time."""
-    parts = (pictures[start : start + 512].batch() for start in range(0, len(pictures), 512))
-    return torch.cat([subject.model.encode(part.x, part.label).float().cpu() for part in parts])
+
+    def encode(start: int) -> torch.Tensor:
+        part = pictures[start : start + 512].batch()
+        return subject.model.encode(part.x, part.label).float().cpu()
+
+    return torch.cat(sharded(range(0, len(pictures), 512), encode))

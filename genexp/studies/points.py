@@ -4,6 +4,7 @@ import torch
 from PIL import Image
 
 from genexp.artifacts import RunFolder
+from genexp.distributed import sharded
 from genexp.figures import points
 from genexp.metrics.points import sliced_wasserstein
 from genexp.models.base import HasLogProb, HasVelocity
@@ -12,6 +13,7 @@ from genexp.seeds import seed_for, seeded
 from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples
 
 SHOWN_POINTS = 60_000
+PART = 512  # points whose likelihood is found at once: few enough for several processes to have some
 
 
 @studies.register("points")
@@ -48,8 +50,15 @@ def mean_nll(subject: Subject, x: torch.Tensor) -> float:
     """−E[ln p(x)] in nats over held-out points x (n, 2): the first few thousand where each likelihood is an ODE of its own."""
     settings = subject.settings.evaluation
     used = x[: settings.ode_points if isinstance(subject.model, HasVelocity) else settings.num_points].to(subject.device)
+
+    def log_prob(part: tuple[int, torch.Tensor]) -> torch.Tensor:
+        index, few = part
+        with seeded(seed_for(subject.settings.seed, f"nll/{index}"), subject.device):
+            return subject.model.log_prob(few).double().cpu()
+
     with torch.autocast(subject.device.type, enabled=False):
-        return -float(torch.cat([subject.model.log_prob(part).double() for part in used.split(settings.batch_size)]).mean())
+        parts = used.split(min(settings.batch_size, PART))
+        return -float(torch.cat(sharded([*enumerate(parts)], log_prob)).mean())
 
 
 def draw_loss(evaluation: Evaluation, folder: RunFolder) -> None:
