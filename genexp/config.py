@@ -28,7 +28,7 @@ from genexp.tracking import check_tracker
 GROUPS = ("experiment", "dataset", "model", "trainer")
 CHANGEABLE = (
     *(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every")),
-    "tracking",
+    *("tracking", "device", "data_dir"),
 )
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from genexp.evaluation import measure, parameters
 from genexp.interrupts import Interrupts
 from genexp.launch import typed
 from genexp.memory import weights_fit
+from genexp.records import read_run
 from genexp.registry import datasets, models, studies
+from genexp.resuming import check_budget, finished_already, going_on
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
 from genexp.studies.base import Evaluation, Study, Subject
@@ -41,12 +44,23 @@ def run(composed: Composed, run_dir: str | None = None, plugins: Sequence[Path] 
 
 
 def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = ()) -> RunFolder:
-    """Go on with the run in `path` from its last checkpoint, exactly as if it had never stopped."""
+    """Go on with the run in `path` from its last checkpoint, exactly as if it had never stopped.
+
+    A run that has finished stays as it is, unless `overrides` give it something to do. UserError for what cannot be changed.
+    """
     with processes():
-        composed = on_main(lambda: compose_stored(path, overrides))
+        before, composed = (on_main(partial(compose_stored, path, words)) for words in ((), overrides))
         folder = one_folder(lambda: RunFolder(path))
         with entered(folder.lock()):
+            done = on_main(lambda: finished_already(read_run(path), composed.settings, str(path)))
+            if done is not None and not overrides:
+                if not folder.silent:
+                    print(done)
+                return folder
             state = on_main(lambda: checkpoint.load(path / "checkpoints" / "last.pt"))
+            check_budget(composed.settings, state["position"]["step"])
+            for line in going_on(state, before.settings, composed.settings):
+                folder.say(line)
             subject = first_of_each_machine_first(lambda: build(composed.settings))
             folder.cut_history(state["position"]["step"])
             folder.write_config(composed.settings.model_dump(), composed.overrides)

@@ -97,7 +97,7 @@ def assert_same_state(one: Any, other: Any, path: str = "") -> None:
         for key in one:
             if key != "seconds":
                 assert_same_state(one[key], other[key], f"{path}.{key}")
-    elif isinstance(one, list):
+    elif isinstance(one, list | tuple):
         assert len(one) == len(other)
         for index, pair in enumerate(zip(one, other, strict=True)):
             assert_same_state(*pair, f"{path}[{index}]")

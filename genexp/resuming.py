@@ -1,0 +1,47 @@
+"""What is said, and refused, when a run goes on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from genexp.distributed import world
+from genexp.errors import UserError
+from genexp.launch import typed
+from genexp.records import flat
+from genexp.settings import RunSettings
+from genexp.training import random_states
+
+BUDGETS = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
+
+
+def check_budget(settings: RunSettings, step: int) -> None:
+    """UserError where a run that has done `step` steps is given fewer."""
+    limit = settings.trainer.max_steps
+    if limit is not None and limit < step:
+        raise UserError(f"trainer.max_steps={limit}: the run has done {step} steps already", hint="a number above that")
+
+
+def finished_already(record: Mapping[str, Any], settings: RunSettings, name: str) -> str | None:
+    """What to say of a run that has nothing left to do; None where it has."""
+    if record.get("status") != "finished":
+        return None
+    budget = {key: flat(settings.model_dump())[key] for key in BUDGETS}
+    spent = ", ".join(f"{key}={value}" for key, value in budget.items() if value is not None)
+    key, value = next((key, value) for key, value in budget.items() if value is not None)
+    more = typed(["resume", name, f"{key}={2 * value}"])
+    return f"{name} has finished: {record.get('steps')} steps ({spent})\ngo on with a larger budget, for example: {more}"
+
+
+def going_on(state: Mapping[str, Any], before: RunSettings, after: RunSettings) -> list[str]:
+    """How the rest of a run will differ from what an uninterrupted one would have done, a line each."""
+    was, will = flat(before.model_dump()), flat(after.model_dump())
+    changed = [key for key in will if will[key] != was.get(key)]
+    lines = [f"going on from step {state['position']['step']}"]
+    lines += [f"  {key}: {was.get(key)} → {will[key]}" for key in changed]
+    if after.trainer.schedule != "constant" and any(key in changed for key in BUDGETS):
+        lines.append(
+            f"  the {after.trainer.schedule} schedule follows the new budget: the learning rate goes on where that has it"
+        )
+    trained_by = len(random_states(dict(state)))
+    if trained_by != world().size:
+        lines.append(f"  {trained_by} → {world().size} processes: the same objective, but other random numbers")
+    return lines

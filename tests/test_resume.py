@@ -1,0 +1,116 @@
+"""Going on with a run: exactly, in every family of experiments; and what is said and refused."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from genexp import checkpoint
+from genexp.artifacts import RunFolder
+from genexp.data.base import Batch
+from genexp.models.base import Terms
+from genexp.objective import Objective
+from tests.conftest import small_parts
+from tests.test_distributed import metrics, read
+from tests.test_trainer import assert_same_state, strip
+
+FAMILIES = ("qr_flowmatch", "double_gaussian", "glyphs_vae", "drawn_fruit_vae_iaf", "mnist_lattice")
+KEYS = ["figures.enabled=false", "trainer.eval_every=2", "trainer.checkpoint_every=3"]
+
+
+def stop_in_step(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TERM comes while the loss of `step` is computed."""
+    calls = iter(range(1, 1000))
+    compute = Objective.__call__
+
+    def interrupted(self: Objective, batch: Batch) -> Terms:
+        if next(calls) == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return compute(self, batch)
+
+    monkeypatch.setattr(Objective, "__call__", interrupted)
+
+
+@pytest.mark.parametrize("experiment", FAMILIES)
+def test_going_on_equals_never_having_stopped(genexp, tiny: list[str], tmp_path: Path, experiment: str, monkeypatch) -> None:
+    """Bit for bit: both checkpoints, the history, the samples, every number."""
+    words = [
+        f"experiment={experiment}",
+        *small_parts(experiment),
+        *tiny,
+        *KEYS,
+        "trainer.max_steps=4",
+        "evaluation.num_samples=60",
+    ]
+    assert genexp("run", "run_dir=whole", *words)[0] == 0
+    with monkeypatch.context() as patch:
+        stop_in_step(3, patch)
+        code, out, _ = genexp("run", "run_dir=parts", *words)
+    assert code == 143
+    assert "go on with: genexp resume parts" in out
+    assert checkpoint.load(tmp_path / "parts" / "checkpoints" / "last.pt")["position"]["step"] == 3
+    code, out, err = genexp("resume", "parts")
+    assert code == 0, err
+    assert "going on from step 3" in out
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for name in ("last", "best"):
+        assert_same_state(*(checkpoint.load(run / "checkpoints" / f"{name}.pt") for run in (whole, parts)))
+    assert strip(RunFolder(whole).history()) == strip(RunFolder(parts).history())
+    assert metrics(whole) == metrics(parts)
+    samples = [np.load(run / "samples" / "samples.npz") for run in (whole, parts)]
+    for name in samples[0].files:
+        assert np.array_equal(samples[0][name], samples[1][name]), name
+
+
+def test_a_finished_run_stays_as_it_is_until_it_is_given_more(genexp, tiny: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert genexp("run", "run_dir=run", "experiment=double_gaussian", *tiny, *KEYS)[0] == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    code, out, _ = genexp("resume", "run")
+    assert code == 0
+    assert "run has finished: 2 steps (trainer.max_steps=2)" in out
+    assert "genexp resume run trainer.max_steps=4" in out
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    code, _, err = genexp("resume", "run", "trainer.max_steps=1")
+    assert (code, err.splitlines()[0]) == (2, "error: trainer.max_steps=1: the run has done 2 steps already")
+    code, out, err = genexp("resume", "run", "trainer.max_steps=4")
+    assert code == 0, err
+    assert "trainer.max_steps: 2 → 4" in out
+    assert "the cosine schedule follows the new budget" in out
+    assert "going on from step 2" in (run / "log.txt").read_text()
+    assert yaml.safe_load((run / "config.yaml").read_text())["overrides"][-1] == "trainer.max_steps=4"
+    assert read(run, "metrics.json")["steps"] == read(run, "run.json")["steps"] == 4
+    assert genexp("resume", "run", "evaluation.num_samples=300")[0] == 0  # measured again
+    assert np.load(run / "samples" / "samples.npz")["samples"].shape == (300, 2)
+
+
+def test_where_may_change_and_what_may_not(genexp, tiny: list[str], tmp_path: Path) -> None:
+    assert genexp("run", "run_dir=run", "experiment=double_gaussian", *tiny, *KEYS)[0] == 0
+    before = (tmp_path / "run" / "config.yaml").read_bytes()
+    for word in ("model.width=7", "dataset.name=qr", "trainer.batch_size=64", "seed=3", "trainer.ema=0.5"):
+        code, _, err = genexp("resume", "run", word)
+        assert code == 2
+        assert err.startswith(f"error: {word.split('=')[0]} cannot be changed when a run goes on")
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == before
+    (tmp_path / "elsewhere").mkdir()
+    code, _, err = genexp("resume", "run", "device=cpu", "data_dir=elsewhere", "trainer.max_steps=3")
+    assert code == 0, err
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["data_dir"] == "elsewhere"
+
+
+def test_a_run_whose_measuring_failed_is_measured_when_it_goes_on(genexp, tiny: list[str], tmp_path: Path, monkeypatch) -> None:
+    from genexp.studies.density import DensityStudy
+
+    words = ["experiment=double_gaussian", *tiny, *KEYS]
+    assert genexp("run", "run_dir=whole", *words)[0] == 0
+    with monkeypatch.context() as patch:
+        patch.delattr(DensityStudy, "likelihoods")
+        with pytest.raises(AttributeError):
+            genexp("run", "run_dir=parts", *words)
+    assert read(tmp_path / "parts", "run.json")["status"] == "failed"
+    assert genexp("resume", "parts")[0] == 0
+    assert read(tmp_path / "parts", "run.json")["status"] == "finished"
+    assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
