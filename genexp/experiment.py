@@ -39,7 +39,7 @@ def run(composed: Composed, run_dir: str | None = None, plugins: Sequence[Path] 
         folder = one_folder(lambda: RunFolder.create(settings.experiment, run_dir or settings.run_dir))
         with entered(folder.lock()):
             folder.write_config(settings.model_dump(), composed.overrides)
-            _carry_out(subject, folder, None, plugins)
+            _carry_out(subject, folder, composed.overrides, None, plugins)
     return folder
 
 
@@ -64,7 +64,7 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
             subject = first_of_each_machine_first(lambda: build(composed.settings))
             folder.cut_history(state["position"]["step"])
             folder.write_config(composed.settings.model_dump(), composed.overrides)
-            _carry_out(subject, folder, state, plugins)
+            _carry_out(subject, folder, composed.overrides, state, plugins)
     return folder
 
 
@@ -79,7 +79,9 @@ def build(settings: RunSettings) -> Subject:
     return Subject(model, data, settings, device)
 
 
-def _carry_out(subject: Subject, folder: RunFolder, state: dict[str, Any] | None, plugins: Sequence[Path]) -> None:
+def _carry_out(
+    subject: Subject, folder: RunFolder, overrides: Sequence[str], state: dict[str, Any] | None, plugins: Sequence[Path]
+) -> None:
     """Fit, evaluate and draw inside `folder`, whose run.json says at any time how it stands."""
     started = time.perf_counter()
     if (tracker := make_tracker(subject.settings.tracking)) is not None:
@@ -104,7 +106,7 @@ def _carry_out(subject: Subject, folder: RunFolder, state: dict[str, Any] | None
         raise
     folder.update(status="finished", steps=position.step, seconds=round(time.perf_counter() - started, 2))
     folder.say(results_table(evaluation.metrics))
-    folder.say(next_steps(folder, subject.settings.experiment))
+    folder.say(next_steps(folder, overrides, subject.settings.seed))
 
 
 def _fit(subject: Subject, study: Study, folder: RunFolder, interrupts: Interrupts, state: dict[str, Any] | None) -> Position:

@@ -1,7 +1,7 @@
 """What a run says at its end: its numbers beside their floors, and what to type next."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from genexp.artifacts import RunFolder
 
@@ -23,14 +23,22 @@ def results_table(metrics: Mapping[str, float | int | str | None]) -> str:
     return "\n".join(lines)
 
 
-def next_steps(folder: RunFolder, experiment: str) -> str:
-    """Where the pictures are, and three things to try."""
+def next_steps(folder: RunFolder, overrides: Sequence[str], seed: int) -> str:
+    """Where the pictures are, and three things to try: what was typed, again with another seed, among them."""
     pictures = sorted(path.name for path in (folder.path / "figures").glob("*"))
     lines = ["", f"everything is in {folder.path}"]
     if pictures:
         lines.append(f"look at   {folder.path / 'figures'}: {', '.join(pictures)}")
-    lines.append(f"next      genexp run experiment={shlex.quote(experiment)} seed=1        the same, another seed")
-    lines.append("          genexp list                                other experiments")
+    path = shlex.quote(str(folder.path))
+    kept = [word for word in overrides if word.partition("=")[0] not in ("seed", "run_dir")]
+    suggested = {
+        f"genexp report {path}": "one page of it all",
+        f"genexp sample {path} --out more.npz": "more samples",
+        shlex.join(["genexp", "run", *kept, f"seed={seed + 1}"]): "the same from another seed",
+    }
+    width = min(60, max(map(len, suggested)))
+    for start, (command, why) in zip(("next", "", ""), suggested.items(), strict=True):
+        lines.append(f"{start:<10}{command:<{width}}   {why}")
     return "\n".join(lines)
 
 
