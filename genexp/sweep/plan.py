@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Plan:
         except UserError:
             return "not started"
 
+    @cached_property
     def swept(self) -> dict[str, list[Any]]:
         """The keys in which the jobs differ, each with its value in every job."""
         values = [{item.key_or_group: item.value() for item in map(parse_override, job)} for job in self.jobs]
@@ -63,7 +65,7 @@ class Plan:
 
     def named(self, number: int) -> str:
         """A job for a reader: `job 3 (model.depth=2 seed=1)`."""
-        own = [text for text in self.jobs[number] if text.partition("=")[0] in self.swept()]
+        own = [text for text in self.jobs[number] if text.partition("=")[0] in self.swept]
         return f"job {number} ({shlex.join(own)})" if own else f"job {number}"
 
     def finishing(self) -> str:

@@ -16,7 +16,7 @@ from genexp.comparison import compare
 from genexp.config import search_path
 from genexp.errors import Interrupted, UserError, nearest
 from genexp.interrupts import Interrupts
-from genexp.records import Record, read_run
+from genexp.records import Record, read_record, read_run
 from genexp.showing import as_text
 from genexp.summary import BESIDE, number_text
 from genexp.sweep.job import STOP, Task
@@ -139,8 +139,9 @@ class News:
             write_table(self.plan)
 
     def _say(self, number: int) -> None:
-        record = records(self.plan)[number]
-        if record is None:
+        try:
+            record = read_record(self.plan.folder(number))
+        except UserError:
             return
         name = self.plan.named(number)
         if record.status == "failed":

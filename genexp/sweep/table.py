@@ -31,7 +31,7 @@ def records(plan: Plan) -> list[Record | None]:
 
 def write_table(plan: Plan) -> None:
     """sweep.csv, a line for each job, and sweep.png, the metric of the finished ones, as they are now."""
-    found, swept = records(plan), plan.swept()
+    found, swept = records(plan), plan.swept
     with Replacing(plan.root / CSV) as (temporary, _):
         temporary.write_bytes(table(found, swept).encode())
     picture = draw(found, swept, plan.settings.metric)
