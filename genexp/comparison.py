@@ -104,6 +104,7 @@ class Comparison:
         status = ["status"] if any(row.status != "finished" for row in self.rows) else []
         hidden = set() if constant or len(self.rows) == 1 else set(self.constants())
         settings = self.settings if constant else self.differing()
+        hidden |= {name for name in self.metrics if all(row.value(name) is None for row in self.rows)}
         return ["run", *several, *status, *settings, *(name for name in self.metrics if name not in hidden)]
 
     def _different(self, key: str) -> set[str]:

@@ -77,6 +77,7 @@ def _notes(comparison: Comparison, columns: Sequence[str], exact: bool) -> list[
     notes = []
     constants = comparison.constants()
     same = [name for name in constants if name not in columns and name.partition("/")[0] not in BESIDE]
+    same = [name for name in same if any(row.value(name) is not None for row in comparison.rows)]
     if same and not exact and len(comparison.rows) > 1:
         notes.append(f"same for all: {', '.join(f'{name} {_metric_of(comparison, name)}' for name in same)}")
     if any(len(row.records) > 1 for row in comparison.rows):
@@ -111,9 +112,12 @@ def _spread_text(spread: Spread, runs: int) -> str:
 
 
 def _headers(columns: Sequence[str]) -> list[str]:
-    """Keys without their section where that leaves no doubt (`lr`); `model.name` keeps it."""
+    """Keys without their section where that leaves no doubt (`lr`); `model.name` and `figures.enabled` keep it."""
     last = [key.rpartition(".")[2] for key in columns]
-    return [short if last.count(short) == 1 and short != "name" else key for key, short in zip(columns, last, strict=True)]
+    return [
+        short if last.count(short) == 1 and short not in ("name", "enabled") else key
+        for key, short in zip(columns, last, strict=True)
+    ]
 
 
 def _exact(value: Any) -> Any:

@@ -63,6 +63,13 @@ def test_only_what_differs_is_shown(records: list[Record]) -> None:
     assert not {"run_dir", "data_dir", "device"} & set(everything)
 
 
+def test_a_metric_that_nobody_has_a_number_of_is_not_shown(records: list[Record]) -> None:
+    silent = [record(name, configuration(lr, 0), {"leak": lr, "decoded": None}) for name, lr in (("a", 0.1), ("b", 0.2))]
+    comparison = compare(silent)
+    assert "decoded" not in comparison.columns(constant=True)
+    assert "decoded" not in as_text(comparison, comparison.columns(), None)
+
+
 def test_a_key_of_some_models_alone_counts_among_those(records: list[Record]) -> None:
     one = record("a", configuration(0.1, 0, model={"name": "flow", "bins": 8}), {"leak": 1.0})
     two = record("b", configuration(0.1, 0, model={"name": "ode"}), {"leak": 2.0})
