@@ -95,6 +95,7 @@ def test_jobs_are_the_product_of_all_values() -> None:
         (["hydra/launcher=jolib"], "unknown hydra/launcher 'jolib'; did you mean 'joblib'", "submitit_slurm"),
         (["hydra/launcher=joblib", "hydra.launcher.n_jbos=2"], "did you mean 'hydra.launcher.n_jobs'", None),
         (["hydra/launcher=joblib", "hydra.launcher.n_jobs=x"], "n_jobs", None),
+        (["hydra/launcher=submitit_slurm"], "there is no sbatch here", "cluster"),
         (["hydra/sweeper=basic"], "hydra/sweeper cannot be chosen", None),
         (["trainer.lr=interval(0,1)"], "not a list of values", "range"),
         (["seed=0,1", "trainer.lr=1e-3,-1"], "trainer.lr=-1", None),
@@ -104,7 +105,10 @@ def test_jobs_are_the_product_of_all_values() -> None:
         (["seed=1", "sweep.dir=there", "sweep.skip_finished=true"], "is no sweep", None),
     ],
 )
-def test_a_mistake_is_named_before_anything_runs(genexp, typed: list[str], error: str, hint: str | None) -> None:
+def test_a_mistake_is_named_before_anything_runs(
+    genexp, monkeypatch: pytest.MonkeyPatch, typed: list[str], error: str, hint: str | None
+) -> None:
+    monkeypatch.setattr("genexp.sweep.launchers.which", lambda program: None)
     Path("there").mkdir()
     Path("there/mine").touch()
     code, _, err = genexp("run", "-m", *typed)
@@ -212,6 +216,21 @@ def test_an_interrupted_sweep_is_finished_exactly(genexp, at_update) -> None:
         configs = [yaml.safe_load((place / job / "config.yaml").read_text()) for place in (root, Path("whole"))]
         assert configs[0] == configs[1]
         assert "sweep" not in configs[0]
+
+
+def test_a_job_of_an_older_configuration_keeps_it_and_is_named(genexp) -> None:
+    Path("conf/experiment").mkdir(parents=True)
+    mine = Path("conf/experiment/mine.yaml")
+    text = "# @package _global_\n# mine\ndefaults:\n  - qr_coupling\n  - _self_\ntrainer:\n  lr: {}\n"
+    mine.write_text(text.format(0.001))
+    words = ["run", "-m", "--config-dir", "conf", "experiment=mine", *SMALL[1:], "seed=0", ROOT]
+    assert genexp(*words)[0] == 0
+    mine.write_text(text.format(0.002))
+    code, _, err = genexp(*words, "sweep.skip_finished=true")
+    assert code == 0
+    assert err.splitlines() == [
+        "warning: job 0 has another value of trainer.lr than what was typed gives today; it keeps its own"
+    ]
 
 
 def test_what_was_killed_before_it_saved_begins_anew(genexp) -> None:

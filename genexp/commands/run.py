@@ -15,6 +15,13 @@ Train, evaluate and draw: one run folder under outputs/.
   genexp run experiment=qr_flowmatch dataset.image=my_code.png trainer.max_seconds=60
   genexp run -m experiment=qr_flowmatch,qr_flowmatch_plain seed=0,1,2
 
+A sweep (-m) runs every combination of the values given, each in a folder of its own, with a table and a picture over all:
+
+  genexp run -m model.depth=1,2,3 seed=range(3) sweep.metric=nll                    drawn: nll against model.depth
+  genexp run -m … sweep.skip_finished=true [sweep.dir=FOLDER]                       finish one that was interrupted
+  genexp run -m … hydra/launcher=joblib hydra.launcher.n_jobs=4                     four at once (genexp[joblib])
+  genexp run -m … hydra/launcher=submitit_slurm hydra.launcher.timeout_min=120      on a cluster (genexp[slurm])
+
 Every key of the configuration can be set as key=value; --cfg prints them all. `genexp list` names the experiments.
 """
 OVERRIDES = True
@@ -47,6 +54,8 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
         jobs = check_jobs(overrides, options.config_dir) if options.multirun else [compose(overrides, options.config_dir)]
         print(yaml.safe_dump_all([job.settings.model_dump() for job in jobs], sort_keys=False, allow_unicode=True), end="")
         return 0
+    if of_sweeps := [text for text in overrides if text.startswith("sweep.")]:
+        raise UserError(f"{of_sweeps[0]} is of a sweep", hint="genexp run -m …")
     composed = compose(overrides, options.config_dir)
     from genexp.experiment import run
 

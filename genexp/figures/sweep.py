@@ -36,6 +36,8 @@ def metric_against(lines: Sequence[Line], key: str, metric: str, floor: float | 
         floor: the lowest value that the metric could have, where it is known.
     """
     figure, [[axes]] = panels(1, 1, 5.6, 3.8)
+    if any(len(line.x) > len(set(line.x.tolist())) for line in lines):
+        axes.set_title("mean ± standard deviation over seeds", fontsize=8)
     words = list(dict.fromkeys(word for line in lines for word in line.x.tolist())) if _are_words(lines) else None
     for number, (line, color, dash) in enumerate(zip(lines, classes(len(lines)), cycle(DASHES))):
         if words is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from multiprocessing import resource_tracker
 from pathlib import Path
+from shutil import which
 
 import torch
 from hydra._internal.callbacks import Callbacks
@@ -29,13 +30,14 @@ Task = Callable[[DictConfig], None]
 class Kind:
     """One of Hydra's launchers. `at_once`: how many of `jobs` it runs at the same time on one machine.
 
-    `prepare`: done before signals are blocked, for what would let them through again.
+    `prepare`: done before signals are blocked, for what would let them through again. `program`: what it cannot do without.
     """
 
     plugin: str | None
     extra: str | None
     at_once: Callable[[DictConfig, int], int]
     prepare: Callable[[], None] = lambda: None
+    program: str | None = None
 
 
 def _joblib_at_once(settings: DictConfig, jobs: int) -> int:
@@ -53,7 +55,7 @@ LAUNCHERS = {
     "basic": Kind(None, None, lambda settings, jobs: 1),
     "joblib": Kind("hydra_joblib_launcher", "joblib", _joblib_at_once, _start_resource_tracker),
     "submitit_local": Kind("hydra_submitit_launcher", "slurm", lambda settings, jobs: jobs),
-    "submitit_slurm": Kind("hydra_submitit_launcher", "slurm", lambda settings, jobs: 1),
+    "submitit_slurm": Kind("hydra_submitit_launcher", "slurm", lambda settings, jobs: 1, program="sbatch"),
 }
 
 
@@ -107,6 +109,8 @@ def check_launcher(overrides: Sequence[str]) -> None:
     kind = LAUNCHERS[name]
     if kind.plugin and (find_spec("hydra_plugins") is None or find_spec(f"hydra_plugins.{kind.plugin}") is None):
         raise UserError(f"hydra/launcher={name}: its plugin is not installed", hint=f"pip install 'genexp[{kind.extra}]'")
+    if kind.program and which(kind.program) is None:
+        raise UserError(f"hydra/launcher={name}: there is no {kind.program} here", hint="start it on a machine of the cluster")
     if any(text.startswith("hydra/sweeper") for text in overrides):
         raise UserError("hydra/sweeper cannot be chosen: a sweep is the product of all values that are given")
     if not overrides:

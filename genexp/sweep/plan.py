@@ -12,9 +12,11 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.errors import HydraException
 
 from genexp.artifacts import Replacing, new_id
+from genexp.comparison import PLACE
 from genexp.config import Composed, compose, parse_override
 from genexp.errors import UserError
-from genexp.records import read_run
+from genexp.records import flat, read_record, read_run
+from genexp.selection import as_text
 from genexp.settings import Strict, validate
 from genexp.sweep.launchers import check_launcher
 
@@ -152,6 +154,16 @@ def make_folder(plan: Plan) -> Plan:
             raise UserError(f"cannot make the sweep's folder {plan.root}: {failure.strerror}") from None
     plan.write()
     return plan
+
+
+def changed(plan: Plan, number: int) -> list[str]:
+    """The keys whose values a job's folder has otherwise than what is typed says today: an experiment was edited since."""
+    try:
+        then = flat(read_record(plan.folder(number)).config)
+    except UserError:
+        return []
+    now = flat(compose(plan.jobs[number], plan.config_dirs).settings.model_dump())
+    return [key for key in now if key in then and key not in PLACE and as_text(now[key]) != as_text(then[key])]
 
 
 def _settings(overrides: Sequence[str]) -> SweepSettings:

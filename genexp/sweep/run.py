@@ -21,7 +21,7 @@ from genexp.showing import as_text
 from genexp.summary import BESIDE, number_text
 from genexp.sweep.job import STOP, Task
 from genexp.sweep.launchers import Launch, hydra_path
-from genexp.sweep.plan import Plan, make_folder, make_plan
+from genexp.sweep.plan import Plan, changed, make_folder, make_plan
 from genexp.sweep.table import CSV, PNG, chosen_metric, records, write_table
 
 ENDED = ("finished", "failed", "interrupted")
@@ -44,6 +44,10 @@ def _sweep(plan: Plan) -> int:
     todo = [number for number in range(len(plan.jobs)) if plan.status(number) != "finished"]
     (plan.root / STOP).unlink(missing_ok=True)
     print(f"{len(todo)} of {len(plan.jobs)} jobs to do, in {plan.root}", flush=True)
+    for number in range(len(plan.jobs)) if plan.settings.skip_finished else ():
+        if keys := changed(plan, number):
+            others = f"warning: {plan.named(number)} has another value of {', '.join(keys)} than what was typed gives today"
+            print(f"{others}; it keeps its own", file=sys.stderr)
     news, signum = News(plan, todo), None
     if todo:
         signum = _launch(plan, todo, news)
@@ -69,7 +73,8 @@ def _launch(plan: Plan, todo: Sequence[int], news: "News") -> int | None:
                 launch.run(tell, jobs)
         else:
             launch.kind.prepare()
-            print(f"{launch.at_once(len(todo))} at once; what each says is in its log.txt", flush=True)
+            at_once = launch.at_once(len(todo))
+            print(f"{f'{at_once} at once; ' if at_once > 1 else ''}what each says is in its log.txt", flush=True)
             with _stopping(plan, news) as stopped:
                 launch.run(task, jobs)
             return stopped[0] if stopped else None
