@@ -14,7 +14,7 @@ from genexp.config import compose
 from genexp.data.base import DataSpec
 from genexp.experiment import run
 from genexp.models.vae import VAE
-from genexp.report import explorer, flow
+from genexp.report import explorer, flow, render
 from genexp.report.folder import Folder
 from genexp.report.gather import gather
 from genexp.report.live import bring_to_life
@@ -35,7 +35,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     small = ["model.width=32", "model.num_frequencies=16", "trainer.eval_every=10"]
     settings = {
         "qr": ["trainer.max_steps=30", *small],
-        "other": ["trainer.max_steps=20", *small, "model.width=16", "seed=1", "figures.gif=false"],
+        "other": ["trainer.max_steps=20", *small, "model.width=16", "seed=1", "figures.enabled=false"],
         "glyphs": ["experiment=glyphs_vae", *small_parts("glyphs_vae"), "trainer.max_steps=20", "trainer.eval_every=5"],
         "layers": ["experiment=double_gaussian", "model.width=8", "figures.enabled=false"],
     }
@@ -70,9 +70,7 @@ def test_the_page_is_whole(chromium: browser.Browser, pages: dict[str, Path], ru
             assert (of if kind in BESIDE and of in metrics else metric) in text
         assert page("document.querySelectorAll('.numbers .value').length") >= len([key for key in metrics if "/" not in key])
         for figure in (shown / "figures").glob("*.png"):
-            assert page(f"document.querySelectorAll('#figures img[alt=\"{figure.stem}\"]').length") == (
-                2 if name == "both" else 1
-            )
+            assert page(f"document.querySelectorAll('#figures img[alt=\"{figure.stem}\"]').length") == 1
         assert page("document.querySelectorAll('.chart svg path').length") > 0
         assert page.errors == []
         assert page.requests == []
@@ -248,6 +246,17 @@ def test_a_page_side_by_side_says_what_differs(pages: dict[str, Path]) -> None:
     assert "model.width" in differing
     assert "seed" in differing
     assert "model.solver" not in differing
+
+
+def test_of_many_runs_only_the_first_bring_pictures_and_models(runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says so; their numbers are all there."""
+    monkeypatch.setattr(render, "MOST_LIVE", 0)
+    monkeypatch.setattr(render, "MOST_PICTURED", 1)
+    text = report([runs["layers"], runs["qr"]])
+    assert "without models and animations" in text
+    assert "without figures" in text
+    assert "data-flow=" not in text.split("<script>")[0]
+    assert "excess_loss" in text
 
 
 def test_a_run_without_a_usable_checkpoint_still_has_a_page(runs: dict[str, Path], tmp_path: Path) -> None:

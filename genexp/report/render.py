@@ -24,7 +24,7 @@ from genexp.summary import BESIDE, number_text
 PAGE = Path(__file__).parent / "page"
 SCRIPTS = ("page.js", "charts.js", "player.js", "film.js", "explorer.js", "flow.js")
 MARKER = '<meta name="generator" content="genexp report">'
-MOST_LIVE = 4  # runs whose models travel with the page
+MOST_LIVE, MOST_PICTURED = 4, 12  # runs whose models and films, and whose figures travel with the page
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,21 @@ class Exhibit:
     live: Live
 
 
-def exhibit(path: Path, live: bool = True) -> Exhibit:
-    """Everything of the run in `path`; `live` is whether its model is to travel with the page."""
+def exhibit(path: Path, number: int = 0) -> Exhibit:
+    """Everything of the run in `path`, which is the `number`-th of the page; of many runs only the first bring everything."""
     run = gather(path)
-    found = bring_to_life(run) if live else Live(missing=f"only the first {MOST_LIVE} runs bring their models")
-    return Exhibit(run, stills(run.folder), films(run.folder), found)
+    if number < MOST_LIVE:
+        return Exhibit(run, stills(run.folder), films(run.folder), bring_to_life(run))
+    if number == MOST_LIVE:
+        run.folder.notes.append(f"from here on without models and animations: those of the first {MOST_LIVE} runs are shown")
+    if number == MOST_PICTURED:
+        run.folder.notes.append(f"from here on without figures: those of the first {MOST_PICTURED} runs are shown")
+    return Exhibit(run, stills(run.folder) if number < MOST_PICTURED else [], [], Live())
 
 
 def report(paths: Sequence[Path], title: str | None = None) -> str:
     """The page of these runs."""
-    exhibits = [exhibit(path, index < MOST_LIVE) for index, path in enumerate(paths)]
+    exhibits = [exhibit(path, number) for number, path in enumerate(paths)]
     runs = [each.run for each in exhibits]
     experiments = list(dict.fromkeys(run.experiment for run in runs))
     return environment().get_template("report.html.j2").render(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genexp.artifacts import Replacing
-from genexp.errors import UserError
+from genexp.errors import Interrupted, UserError
 from genexp.reproduce.plan import Planned
 
 
@@ -26,6 +26,8 @@ def carry_out(planned: Sequence[Planned]) -> dict[str, str]:
             else:
                 put_aside(one.path)
                 run(one.composed, str(one.path))
+        except Interrupted:  # whoever stops a case stops all
+            raise
         except UserError as mistake:
             failed[one.case.name] = mistake.message
             print(f"error: {one.case.name}: {mistake.message}", file=sys.stderr, flush=True)
