@@ -86,29 +86,54 @@ class Comparison:
         return ["run", "n", "status", *self.metrics, *self.settings]
 
     def differing(self) -> list[str]:
-        """The settings in which those runs that have them differ."""
-        return [key for key in self.settings if len(self._different(key)) > 1]
+        """The settings in which those runs that have them differ.
+
+        Where the experiments differ, that is said by their names: of the rest only what was typed, and what differs between runs
+        of one experiment.
+        """
+        different = [key for key in self.settings if len(self._different(key, self.rows)) > 1]
+        if "experiment" not in different:
+            return different
+        groups = [[row for row in self.rows if row.settings.get("experiment") == name] for name in self._experiments]
+        typed = {word.partition("=")[0] for row in self.rows for record in row.records for word in record.overrides}
+        inside = {key for key in different if any(len(self._different(key, group)) > 1 for group in groups)}
+        return [key for key in different if key == "experiment" or key in typed or key in inside]
+
+    @cached_property
+    def _experiments(self) -> list[Any]:
+        return list(dict.fromkeys(row.settings.get("experiment") for row in self.rows))
+
+    def _rare(self) -> set[str]:
+        """Metrics that the runs of one experiment alone have, where there are several experiments; but not its headline."""
+        if len(self._experiments) < 2:
+            return set()
+        having = {name: {row.settings.get("experiment") for row in self.rows if name in row.metrics} for name in self.metrics}
+        headlines = {headline(name for name in self.metrics if name in row.metrics) for row in self.rows}
+        kept = headlines | {f"{kind}/{name}" for kind in BESIDE for name in headlines}
+        return {name for name, experiments in having.items() if len(experiments) < 2 and name not in kept}
 
     def constants(self) -> list[str]:
         """The metrics that are one and the same for all rows that have any."""
         rows = [row for row in self.rows if row.metrics]
-        return [name for name in self.metrics if len(self._different(name)) == 1 and all(name in row.metrics for row in rows)]
+        same = (name for name in self.metrics if len(self._different(name, self.rows)) == 1)
+        return [name for name in same if all(name in row.metrics for row in rows)]
 
     def columns(self, constant: bool = False) -> list[str]:
         """The run, how many, their status where one is not finished, the settings that differ, the metrics that do.
 
         Args:
-            constant: also the settings and the metrics that are the same for all.
+            constant: also the settings and the metrics that are the same for all, or of one experiment's runs alone.
         """
         several = ["n"] if any(len(row.records) > 1 for row in self.rows) else []
         status = ["status"] if any(row.status != "finished" for row in self.rows) else []
-        hidden = set() if constant or len(self.rows) == 1 else set(self.constants())
+        hidden = set() if constant or len(self.rows) == 1 else {*self.constants(), *self._rare()}
         settings = self.settings if constant else self.differing()
         hidden |= {name for name in self.metrics if all(row.value(name) is None for row in self.rows)}
         return ["run", *several, *status, *settings, *(name for name in self.metrics if name not in hidden)]
 
-    def _different(self, key: str) -> set[str]:
-        cells = [place[key] for row in self.rows for place in (row.settings, row.metrics) if key in place]
+    @staticmethod
+    def _different(key: str, rows: Iterable[Row]) -> set[str]:
+        cells = [place[key] for row in rows for place in (row.settings, row.metrics) if key in place]
         return {repr(cell.mean if isinstance(cell, Spread) and cell.sd == 0 else cell) for cell in cells}
 
 
