@@ -40,6 +40,7 @@ NUMBERS = {
     "importance_samples": "posterior samples of each picture for iwae_nll",
     "sliced_wasserstein": "distance between samples and data",
     "squared_error": "of reconstructions, summed over a picture",
+    "squared_error+kl": "what the article trained this model on",
     "steps": "training steps",
 }
 
