@@ -77,12 +77,12 @@ def test_every_command_in_the_readme_is_a_valid_one() -> None:
     from genexp.config import compose
     from genexp.sweep.plan import jobs
 
-    lines = [line.split(" #")[0].strip() for line in README.splitlines() if line.startswith("genexp run")]
-    assert len(lines) > 5
+    joined = README.replace("\\\n", " ")
+    lines = [line for line in joined.splitlines() if line.startswith("genexp run")]
+    assert len(lines) > 20
     for line in lines:
-        words = re.findall(r"(?:[^\s']|'[^']*')+", line)[2:]
+        words = shlex.split(line, comments=True)[2:]
         if any(word.startswith("--") for word in words):
             continue
-        overrides = [word.replace("'", "") if word.count("'") == 2 else word for word in words if word != "-m"]
-        for job in jobs(overrides):
+        for job in jobs([word for word in words if word != "-m"]):
             compose(job)
