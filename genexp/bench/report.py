@@ -18,8 +18,11 @@ def peaks_line(peaks: Peaks) -> str:
 
 
 def speed_table(rows: Sequence[Row], peaks: Peaks) -> Iterator[str]:
-    """Median [lowest … highest] over the rounds; `×` is examples per second over the first row's, round by round."""
-    head = ("", "parameters", "steps/s", "examples/s", "× notebook", "GFLOP/s", "of float32 peak", "memory")
+    """Median [lowest … highest] over the rounds; `×` is examples per second over the first row's, round by round.
+
+    `start`: seconds until a process was ready and warm, compiling included.
+    """
+    head = ("", "parameters", "steps/s", "examples/s", "× notebook", "GFLOP/s", "of float32 peak", "memory", "start")
     lines, notes = [head], []
     for row in rows:
         if row.described is None or not row.steps_per_second:
@@ -36,6 +39,7 @@ def speed_table(rows: Sequence[Row], peaks: Peaks) -> Iterator[str]:
                 f"{row.gigaflops:,.1f}",
                 f"{row.gigaflops / peaks.float32:.0%}",
                 f"{row.peak_memory / 1e6:,.0f} MB",
+                f"{row.seconds_to_start:.1f} s",
             )
         )
     yield from table(lines)

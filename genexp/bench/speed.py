@@ -3,6 +3,7 @@
 What slows the machine for a while then slows all of them, and the ratios stay honest.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,13 +18,17 @@ WARM_UP = Slice(seconds=1.0, steps=5)
 
 @dataclass(frozen=True)
 class Row:
-    """One contender. `steps_per_second` by round; `peak_memory` in bytes; all None where it could not be measured."""
+    """One contender. `steps_per_second` by round; `peak_memory` in bytes; `failure` says why nothing was measured.
+
+    `seconds_to_start`: from the start of the process to the end of the warm-up: imports, data, compiling.
+    """
 
     contender: str
     described: Described | None
     steps_per_second: list[float]
     peak_memory: int
     failure: str | None = None
+    seconds_to_start: float = 0.0
 
     @property
     def examples_per_second(self) -> list[float]:
@@ -40,12 +45,14 @@ class Row:
 def measure(case: Case, rounds: int, slice_: Slice, overrides: Sequence[str], say: Callable[[str], None]) -> list[Row]:
     """Train every contender of `case` for `rounds` slices, in turn."""
     with ExitStack() as stack:
-        workers = []
+        workers, starts = [], []
         for contender in case.contenders:
             say(f"{case.name}: starting {contender.name}")
+            began = time.perf_counter()
             worker = stack.enter_context(Worker(Task(case, contender, tuple(overrides))))
             worker.run(WARM_UP)
             workers.append(worker)
+            starts.append(time.perf_counter() - began)
         rates: list[list[float]] = [[] for _ in workers]
         for number in range(rounds):
             say(f"{case.name}: round {number + 1} of {rounds}")
@@ -53,12 +60,12 @@ def measure(case: Case, rounds: int, slice_: Slice, overrides: Sequence[str], sa
                 ran = worker.run(slice_)
                 if ran is not None:
                     rate.append(ran.steps / ran.seconds)
-        return [_row(worker, rate) for worker, rate in zip(workers, rates, strict=True)]
+        return [_row(*measured) for measured in zip(workers, rates, starts, strict=True)]
 
 
-def _row(worker: Worker, rates: list[float]) -> Row:
+def _row(worker: Worker, rates: list[float], start: float) -> Row:
     ended = worker.finish()
-    return Row(worker.task.contender.name, worker.described, rates, ended.peak_memory, ended.failure)
+    return Row(worker.task.contender.name, worker.described, rates, ended.peak_memory, ended.failure, start)
 
 
 def ratio(row: Row, yardstick: Row) -> Spread | None:

@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genexp.nn.fourier import FourierFeatures, HatFunctions, NoiseAwareFourierFeatures
@@ -33,7 +34,15 @@ class RandomFourierField(nn.Module):
         self.trunk = mlp([2 * num + time_width, *hidden, dim], activation, layer_norm)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        return self.trunk(torch.cat([self.features(x), self.time(t[:, None])], dim=1))
+        """The first layer is applied to waves and time apart: of the waves, four in five of its inputs, no gradient is wanted."""
+        first, *rest = self.trunk
+        assert isinstance(first, nn.Linear)
+        waves = self.features(x)
+        of_waves, of_time = first.weight.split([waves.shape[1], first.in_features - waves.shape[1]], dim=1)
+        h = F.linear(waves, of_waves) + F.linear(self.time(t[:, None]), of_time, first.bias)
+        for layer in rest:
+            h = layer(h)
+        return h
 
 
 class NoiseAwareField(nn.Module):
