@@ -214,7 +214,7 @@ def test_notebook_draws_from_the_code_that_the_data_set_is() -> None:
 def test_every_contender_trains_at_the_gate(case: Any, contender: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     if contender.extra is not None and find_spec(contender.extra) is None:
         pytest.skip(f"{contender.extra} is not installed")
-    few = () if contender.loop else ("trainer.batch_size=16",)
+    few = () if contender.loop else ("trainer.batch_size=16", "trainer.compile=false")
     if contender.experiment == "fruit_vae_iaf":
         few += ("model.components=12", "model.latent=4")
     if contender.loop:
@@ -252,7 +252,13 @@ def test_embedded_data_stand_in_for_data_that_are_not_there(monkeypatch: pytest.
 
 # --- the whole -----------------------------------------------------------------------------------------------
 
-FEW = ("trainer.batch_size=32", "evaluation.num_samples=400", "evaluation.num_points=128", "figures.gif_frames=3")
+FEW = (
+    "trainer.batch_size=32",
+    "trainer.compile=false",
+    "evaluation.num_samples=400",
+    "evaluation.num_points=128",
+    "figures.gif_frames=3",
+)
 
 
 @pytest.fixture
@@ -300,7 +306,7 @@ def test_bench_as_json(genexp: Callable[..., Any], monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.usefixtures("_threads")
 def test_race_of_both_contenders(genexp: Callable[..., Any]) -> None:
-    code, out, err = genexp("bench", "double_gaussian", "--time-to", "9")
+    code, out, err = genexp("bench", "double_gaussian", "--time-to", "9", "trainer.compile=false")
     assert code == 0, err
     assert "kl ≤ 9" in out
     assert "times less" in out
