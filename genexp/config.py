@@ -70,9 +70,18 @@ def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
             allowed = f"{', '.join(CHANGEABLE)}, evaluation.* and figures.*"
             raise UserError(f"{item.key_or_group} cannot be changed when a run goes on", hint=f"what can: {allowed}")
         (values[path[0]] if path else values)[key] = item.value()
-    if not Path(str(values.get("data_dir"))).is_dir():  # as on another machine
+    if not _has_data(values):  # as on another machine; and nothing is ever fetched into a folder that only a file names
         values["data_dir"] = str(default_data_dir())
     return Composed(settings=check(values), overrides=(*typed, *overrides))
+
+
+def _has_data(values: dict[str, Any]) -> bool:
+    """Whether the folder of data sets that a run names is there and, where its data are files of a known set, has them."""
+    from genexp.fetch.sets import fetchable
+
+    folder, dataset = Path(str(values.get("data_dir"))), values.get("dataset")
+    known = fetchable().get(str(dataset.get("name"))) if isinstance(dataset, dict) else None
+    return folder.is_dir() and (known is None or all(item.lying(folder) for item in known.items))
 
 
 def check(values: dict[str, Any]) -> RunSettings:

@@ -28,7 +28,7 @@ from genexp.settings import RunSettings
 from genexp.studies.base import Evaluation, Study, Subject
 from genexp.summary import next_steps, results_table
 from genexp.tracking import make_tracker
-from genexp.training import Position
+from genexp.training import Position, step_of
 
 
 def run(composed: Composed, run_dir: str | None = None, plugins: Sequence[Path] = ()) -> RunFolder:
@@ -62,7 +62,7 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
             for line in going_on(state, before.settings, composed.settings):
                 folder.say(line)
             subject = first_of_each_machine_first(lambda: build(composed.settings))
-            folder.cut_history(state["position"]["step"])
+            folder.cut_history(step_of(state))
             folder.write_config(composed.settings.model_dump(), composed.overrides)
             _carry_out(subject, folder, composed.overrides, state, plugins)
     return folder

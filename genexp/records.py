@@ -99,6 +99,8 @@ def check_links(path: Path) -> None:
     for part in [path / name for name in PARTS] + [*path.glob("checkpoints/*.pt")]:
         if part.is_symlink() and path.resolve() not in part.resolve().parents:
             raise UserError(f"{part} is a link to another place", hint="a run folder has its own files; put them there")
+        if part.exists() and not part.is_file() and not part.is_dir():
+            raise UserError(f"{part} is not a file")
 
 
 def read_run(path: Path) -> dict[str, Any]:

@@ -37,8 +37,11 @@ class Trained:
         return next(self.model.parameters()).device
 
     def subject(self, data: Any = None) -> Subject:
-        """The model with the run's own data, or with other `data`."""
-        return Subject(self.model, build_data(self.settings, self.device) if data is None else data, self.settings, self.device)
+        """The model with the run's own data, or with other `data`. UserError where the model cannot take its examples."""
+        data = build_data(self.settings, self.device) if data is None else data
+        if data.spec.shape != self.spec.shape:
+            raise UserError(f"{self.path}: its data are not of the shape that its model was trained on")
+        return Subject(self.model, data, self.settings, self.device)
 
 
 def open_run(path: Path, which: Which = "best", device: str | None = None, overrides: tuple[str, ...] = ()) -> Trained:

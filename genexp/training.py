@@ -104,7 +104,16 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Put everything back as `save` found it. A best.pt of a later step belongs to a future that is forgotten."""
+        """Put everything back as `save` found it. A best.pt of a later step belongs to a future that is forgotten.
+
+        UserError where the state is not one of this model and these settings.
+        """
+        try:
+            self._restore(state)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
+            raise UserError(f"{self.folder.path / 'checkpoints' / 'last.pt'} does not fit the run's config.yaml") from None
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.position = Position(**state["position"])
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
@@ -178,6 +187,14 @@ class Training:
         if not last.exists():
             return "no checkpoint had been written yet"
         return f"the last good checkpoint is of step {checkpoint.load(last)['position']['step']}: {last}"
+
+
+def step_of(state: dict[str, Any]) -> int:
+    """Of a checkpoint: the step after which it was saved."""
+    position = state.get("position")
+    if not isinstance(position, dict) or not all(isinstance(number, int | float) for number in position.values()):
+        raise UserError("the checkpoint does not say where the training stood")
+    return int(position.get("step", 0))
 
 
 def random_states(state: dict[str, Any]) -> list[dict[str, Any]]:

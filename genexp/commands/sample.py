@@ -32,9 +32,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    from genexp.printable import printable
     from genexp.runs import find_run
     from genexp.samples import Request, write
 
     request = Request(options.num, options.seed, options.out, options.label, options.log_prob)
-    print(write(find_run(options.run), request, options.checkpoint, options.device))
+    print(printable(write(find_run(options.run), request, options.checkpoint, options.device)))
     return 0
