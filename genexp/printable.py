@@ -1,5 +1,6 @@
 """Text that is safe to give to a terminal: names come from files, and files from strangers."""
 
+import os
 import sys
 import unicodedata
 
@@ -24,7 +25,10 @@ def is_hostile(text: str) -> bool:
 
 
 def speak_safely() -> None:
-    """From now on what the terminal's encoding does not have is written as an escape instead of ending the program."""
+    """From now on what the terminal's encoding does not have is written as an escape, and what a closed stream was given is
+    lost, instead of ending the program.
+    """
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -169,7 +169,7 @@ BAD_RECORDS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("text", BAD_RECORDS.values(), ids=BAD_RECORDS.keys())
-@pytest.mark.parametrize("name", ["run.json", "metrics.json"])
+@pytest.mark.parametrize("name", ["run.json", pytest.param("metrics.json", marks=pytest.mark.slow)])
 def test_records_that_are_not(genexp, stolen: Path, name: str, text: str) -> None:
     (stolen / name).write_text(text)
     use_all(genexp, stolen)
