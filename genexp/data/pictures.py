@@ -31,8 +31,9 @@ class Pictures:
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """The picture files in a folder, in order of name; hidden ones are left out."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and not path.name.startswith("."))
+    """The picture files in a folder, in order of name; hidden ones, and what is no file, are left out."""
+    named = (path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and not path.name.startswith("."))
+    return sorted(path for path in named if path.is_file())
 
 
 def read_pictures(paths: Sequence[Path], size: int, channels: int, cache: Path | None = None) -> Pictures:
