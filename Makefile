@@ -29,7 +29,7 @@ run: $(STAMP)    ## train, evaluate and draw the default experiment: a QR code a
 test: $(STAMP) browser  ## everything that is quick
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test-slow: $(STAMP)  ## the long trainings behind the README's numbers
 	$(BIN)/python -m pytest -m slow

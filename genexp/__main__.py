@@ -4,7 +4,7 @@ import os
 import sys
 
 from genexp.cli import main
-from genexp.launch import launch
+from genexp.machine.launch import launch
 
 if __name__ == "__main__":
     code = main()

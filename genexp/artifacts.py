@@ -24,8 +24,8 @@ from tqdm import tqdm
 from genexp.errors import UserError
 from genexp.paths import expanded
 from genexp.printable import printable
-from genexp.records import check_links, read_history, read_run
-from genexp.tracking import Tracker
+from genexp.runs.records import check_links, read_history, read_run
+from genexp.training.tracking import Tracker
 
 try:
     import fcntl

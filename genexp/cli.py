@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from genexp.commands import NAMES, command
 from genexp.errors import Interrupted, UserError, circumstance, unknown
-from genexp.launch import launch, leave_the_word_to_the_first
+from genexp.machine.launch import launch, leave_the_word_to_the_first
 from genexp.printable import is_hostile, printable, shortened, speak_safely
 
 

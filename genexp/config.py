@@ -21,9 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 from genexp.catalogue import CONF, options
 from genexp.errors import UserError, nearest, unknown
 from genexp.fetch import default_data_dir
-from genexp.records import check_links, checked_yaml, read_config
+from genexp.runs.records import check_links, checked_yaml, read_config
 from genexp.settings import RunSettings, shown, validate
-from genexp.tracking import check_tracker
+from genexp.training.tracking import check_tracker
 
 GROUPS = ("experiment", "dataset", "model", "trainer")
 CHANGEABLE = (

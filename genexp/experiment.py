@@ -11,24 +11,24 @@ import torch
 
 from genexp import checkpoint, trainer
 from genexp.artifacts import RunFolder
-from genexp.circumstances import circumstances
 from genexp.config import Composed, compose_stored
-from genexp.device import autocast, choose_device, choose_precision, prepare_cpu
-from genexp.distributed import entered, first_of_each_machine_first, on_main, one_folder, part, processes, world
 from genexp.errors import Interrupted
-from genexp.evaluation import measure, parameters
-from genexp.interrupts import Interrupts
-from genexp.launch import typed
-from genexp.memory import weights_fit
-from genexp.records import read_run
+from genexp.machine.circumstances import circumstances
+from genexp.machine.device import autocast, choose_device, choose_precision, prepare_cpu
+from genexp.machine.distributed import entered, first_of_each_machine_first, on_main, one_folder, part, processes, world
+from genexp.machine.launch import typed
+from genexp.machine.memory import weights_fit
 from genexp.registry import datasets, models, studies
-from genexp.resuming import check_budget, finished_already, going_on
+from genexp.runs.evaluation import measure, parameters
+from genexp.runs.records import read_run
+from genexp.runs.resuming import check_budget, finished_already, going_on
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
 from genexp.studies.base import Evaluation, Study, Subject
 from genexp.summary import next_steps, results_table
-from genexp.tracking import make_tracker
-from genexp.training import Position, step_of
+from genexp.training.interrupts import Interrupts
+from genexp.training.state import Position, step_of
+from genexp.training.tracking import make_tracker
 
 
 def run(composed: Composed, run_dir: str | None = None, plugins: Sequence[Path] = ()) -> RunFolder:

@@ -7,20 +7,20 @@ from torch import Tensor, nn
 
 from genexp import checkpoint
 from genexp.artifacts import RunFolder
-from genexp.budget import Budget, Stopwatch
 from genexp.data.base import Dataset
-from genexp.device import autocast, choose_precision
-from genexp.distributed import Moment, agreed, noise_of_its_own, on_main
-from genexp.interrupts import Interrupts
+from genexp.machine.device import autocast, choose_precision
+from genexp.machine.distributed import Moment, agreed, noise_of_its_own, on_main
 from genexp.models.base import GenerativeModel
-from genexp.objective import make_objective
-from genexp.profiler import profiling
-from genexp.progress import Reporter
-from genexp.schedule import schedule
 from genexp.seeds import seed_for, seeded
 from genexp.settings import TrainerSettings
-from genexp.training import Position, Training
-from genexp.validation import Watch, heldout_batch
+from genexp.training.budget import Budget, Stopwatch
+from genexp.training.interrupts import Interrupts
+from genexp.training.objective import make_objective
+from genexp.training.profiler import profiling
+from genexp.training.progress import Reporter
+from genexp.training.schedule import schedule
+from genexp.training.state import Position, Training
+from genexp.training.validation import Watch, heldout_batch
 
 INITIAL_EXAMPLES = 16_384  # what a model may look at before its first step
 

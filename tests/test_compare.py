@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from genexp.comparison import Spread, compare
+from genexp.compare.comparison import Spread, compare
+from genexp.compare.selection import choose_columns, choose_rows, find_key
+from genexp.compare.showing import as_csv, as_markdown, as_text
+from genexp.compare.table import Table, comma_separated, text
 from genexp.errors import UserError
-from genexp.records import Record
-from genexp.selection import choose_columns, choose_rows, find_key
-from genexp.showing import as_csv, as_markdown, as_text
-from genexp.table import Table, comma_separated, text
+from genexp.runs.records import Record
 
 LEAKS = {(0.1, 0): 0.031, (0.1, 1): 0.029, (0.1, 2): 0.033, (0.01, 0): 0.0101, (0.01, 1): 0.0202}
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from genexp.device import autocast, choose_device, choose_precision
 from genexp.errors import UserError
+from genexp.machine.device import autocast, choose_device, choose_precision
 
 
 def test_auto_takes_the_best_there_is() -> None:

@@ -16,7 +16,7 @@ import torch
 from genexp import checkpoint
 from genexp.artifacts import Replacing, RunFolder
 from genexp.errors import UserError
-from genexp.runs import find_run
+from genexp.runs.finding import find_run
 from tests.forking import Ended
 from tests.test_hostile_commands import wrong_in
 from tests.test_trainer import STEPS, Noisy, Normal, assert_same_state, fit, folder, settings, weights

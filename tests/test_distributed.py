@@ -16,9 +16,9 @@ from genexp import checkpoint
 from genexp.artifacts import RunFolder, SilentFolder
 from genexp.config import compose
 from genexp.data.base import Batch, DataSpec
-from genexp.distributed import sharded, world
 from genexp.experiment import build
-from genexp.launch import VARIABLES
+from genexp.machine.distributed import sharded, world
+from genexp.machine.launch import VARIABLES
 from genexp.metrics import latent
 from genexp.models.vae import VAE
 from genexp.seeds import seed_for
@@ -232,9 +232,9 @@ import torch
 from torch import nn
 
 from genexp.data.base import Batch
-from genexp.distributed import Moment, agreed, gathered, mean_over_ranks, on_main, processes, sharded, together, world
+from genexp.machine.distributed import Moment, agreed, gathered, mean_over_ranks, on_main, processes, sharded, together, world
 from genexp.errors import UserError
-from genexp.objective import make_objective
+from genexp.training.objective import make_objective
 
 
 class Normalised(nn.Module):

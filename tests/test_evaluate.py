@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from genexp import checkpoint
-from genexp.evaluation import OF_TRAINING
+from genexp.runs.evaluation import OF_TRAINING
 from tests.conftest import RUNS
 
 

@@ -254,8 +254,8 @@ def test_what_is_looked_at_in_training_changes_nothing(tmp_path: Path) -> None:
     from genexp.artifacts import RunFolder
     from genexp.data.glyphs import Glyphs
     from genexp.settings import TrainerSettings
-    from genexp.training import Training
-    from genexp.validation import Watch
+    from genexp.training.state import Training
+    from genexp.training.validation import Watch
 
     class Looks(Watch):
         def observe(self, model, batch, step) -> None:

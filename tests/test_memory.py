@@ -3,8 +3,8 @@
 import pytest
 from torch import nn
 
-from genexp import memory
 from genexp.errors import UserError, circumstance
+from genexp.machine import memory
 
 
 def test_a_model_with_more_weights_than_fit_is_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,8 @@ from genexp.report.gather import gather
 from genexp.report.live import bring_to_life
 from genexp.report.packing import unpacked
 from genexp.report.render import report
+from genexp.runs.trained import open_run
 from genexp.summary import BESIDE
-from genexp.trained import open_run
 from tests import browser
 from tests.conftest import TINY, small_parts
 

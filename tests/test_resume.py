@@ -12,7 +12,7 @@ from genexp import checkpoint
 from genexp.artifacts import RunFolder
 from genexp.data.base import Batch
 from genexp.models.base import Terms
-from genexp.objective import Objective
+from genexp.training.objective import Objective
 from tests.conftest import small_parts
 from tests.test_distributed import metrics, read
 from tests.test_trainer import assert_same_state, strip

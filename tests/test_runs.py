@@ -8,8 +8,8 @@ import pytest
 
 from genexp.artifacts import RunFolder
 from genexp.errors import UserError
-from genexp.records import flat, read_record
-from genexp.runs import find_run, find_runs
+from genexp.runs.finding import find_run, find_runs
+from genexp.runs.records import flat, read_record
 
 
 def make_run(path: str, **record: object) -> Path:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from genexp.sampling import draw
-from genexp.trained import open_run
+from genexp.runs.sampling import draw
+from genexp.runs.trained import open_run
 from tests.conftest import RUNS
 
 

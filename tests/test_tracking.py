@@ -9,7 +9,7 @@ import pytest
 
 from genexp.artifacts import RunFolder
 from genexp.studies.base import Evaluation
-from genexp.tracking import TensorBoard
+from genexp.training.tracking import TensorBoard
 
 RUN = ["run", "experiment=double_gaussian", "run_dir=run", "trainer.eval_every=2", "trainer.checkpoint_every=2"]
 

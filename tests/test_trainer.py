@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from genexp import checkpoint
 from genexp.artifacts import RunFolder
-from genexp.average import Average
 from genexp.data.base import Batch, DataSpec, EpochStream, FreshStream
 from genexp.errors import Interrupted, UserError
-from genexp.interrupts import Interrupts
 from genexp.models.base import GenerativeModel
-from genexp.schedule import schedule
 from genexp.settings import TrainerSettings
 from genexp.trainer import fit as fit_
-from genexp.validation import Watch
+from genexp.training.average import Average
+from genexp.training.interrupts import Interrupts
+from genexp.training.schedule import schedule
+from genexp.training.validation import Watch
 
 STEPS = 30
 

@@ -38,7 +38,7 @@ def _run(channel: Channel, case: Case, overrides: tuple[str, ...]) -> None:
 
     from genexp import experiment
     from genexp.config import compose
-    from genexp.trained import open_run
+    from genexp.runs.trained import open_run
 
     name = case.experiment
     if not case.has_data(Path(compose([f"experiment={name}"]).settings.data_dir)):

@@ -13,15 +13,15 @@ from genexp.bench import qualities
 from genexp.bench.flops import describe
 from genexp.bench.gate import Described, Gate
 from genexp.data.base import Batch, Stream
-from genexp.device import prepare_cpu
-from genexp.interrupts import Interrupts
+from genexp.machine.device import prepare_cpu
 from genexp.metrics.latent import squared_error
 from genexp.models.base import GenerativeModel
 from genexp.registry import models
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
 from genexp.trainer import fit
-from genexp.validation import Watch
+from genexp.training.interrupts import Interrupts
+from genexp.training.validation import Watch
 
 NEVER = 1_000_000_000
 Judged = tuple[float, bool]

@@ -80,7 +80,7 @@ def _sampling(case: Case, contender: Contender, count: int, overrides: Sequence[
 
 def _sample(channel: Channel, case: Case, contender: Contender, count: int, overrides: tuple[str, ...]) -> None:
     """Draw from the model as it is before training, a batch at a time, keeping nothing."""
-    from genexp.device import prepare_cpu
+    from genexp.machine.device import prepare_cpu
     from genexp.registry import models
 
     prepare_cpu()

@@ -70,7 +70,7 @@ class Ingredients:
 def build(case: Case, contender: Contender, overrides: Sequence[str] = ()) -> Ingredients:
     """The settings of a contender, and its data: the embedded ones where the real ones are not there."""
     from genexp.config import compose
-    from genexp.device import choose_device
+    from genexp.machine.device import choose_device
     from genexp.registry import datasets
 
     words = [*contender.overrides, *overrides]

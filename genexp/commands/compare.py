@@ -36,12 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
-    from genexp.comparison import compare
+    from genexp.compare.comparison import compare
+    from genexp.compare.selection import choose_columns, choose_rows
+    from genexp.compare.showing import as_csv, as_markdown, as_text
     from genexp.errors import UserError
-    from genexp.records import read_record
-    from genexp.runs import find_runs
-    from genexp.selection import choose_columns, choose_rows
-    from genexp.showing import as_csv, as_markdown, as_text
+    from genexp.runs.finding import find_runs
+    from genexp.runs.records import read_record
 
     if options.reverse and options.sort is None:
         raise UserError("--reverse needs --sort COLUMN")

@@ -4,7 +4,7 @@ import argparse
 
 from genexp.commands import add_config_dir, add_plugin
 from genexp.errors import UserError
-from genexp.launch import launch
+from genexp.machine.launch import launch
 
 HELP = "train, evaluate, draw: one run folder"
 DESCRIPTION = """\

@@ -122,7 +122,7 @@ def _values(action: argparse.Action) -> Iterable[str]:
 
 
 def _runs() -> list[str]:
-    from genexp.runs import OUTPUTS, runs_below
+    from genexp.runs.finding import OUTPUTS, runs_below
 
     ids = [run.name for run in runs_below(OUTPUTS)]
     return ["latest", *(name for name in ids if ids.count(name) == 1)] if ids else []

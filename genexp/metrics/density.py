@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genexp.distributed import sharded
+from genexp.machine.distributed import sharded
 from genexp.quadrature import Grid
 
 LogProb = Callable[[Tensor], Tensor]

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from genexp.data.base import Batch
-from genexp.distributed import sharded
 from genexp.latent.priors import StandardNormal
+from genexp.machine.distributed import sharded
 from genexp.models.base import HasLatent, HasPosterior, Importance
 from genexp.seeds import seed_for, seeded
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genexp.records import Number as Metric
-from genexp.records import flat, read_record
 from genexp.report.folder import Folder
+from genexp.runs.records import Number as Metric
+from genexp.runs.records import flat, read_record
 from genexp.summary import BESIDE
 
 MOST_ENTRIES, LONGEST = 400, 300  # keys of a file, characters of one value

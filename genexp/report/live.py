@@ -23,7 +23,7 @@ class Live:
 
 def bring_to_life(run: Run) -> Live:
     """What of the run's model can be packed. The page is made whatever a checkpoint is like; it says what is amiss."""
-    from genexp.trained import open_run, read_spec
+    from genexp.runs.trained import open_run, read_spec
 
     try:
         for name in NEEDED:

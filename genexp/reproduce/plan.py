@@ -10,8 +10,8 @@ from genexp.config import Composed, compose
 from genexp.errors import UserError, unknown
 from genexp.fetch import default_data_dir
 from genexp.fetch.sets import find_set
-from genexp.records import read_run
 from genexp.reproduce.cases import CASES, Case
+from genexp.runs.records import read_run
 from genexp.settings import TrainerSettings
 
 State = Literal["finished", "to go on with", "to do"]

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from genexp.artifacts import RunFolder
-from genexp.distributed import sharded
+from genexp.machine.distributed import sharded
 from genexp.seeds import seed_for, seeded
 from genexp.settings import RunSettings
-from genexp.validation import Watch
+from genexp.training.validation import Watch
 
 Metric = float | int | str | None
 

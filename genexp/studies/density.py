@@ -17,7 +17,7 @@ from genexp.registry import studies
 from genexp.seeds import seed_for, seeded
 from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples
 from genexp.studies.points import SHOWN_POINTS, draw_flow, draw_loss, mean_nll
-from genexp.validation import heldout_batch
+from genexp.training.validation import heldout_batch
 
 GRID_SIDE, STRIP_SIDE = 480, 240  # of the quadratures, where a likelihood is one pass through a network
 ODE_GRID_SIDE, ODE_STRIP_SIDE = 64, 24  # and where it is an ODE

@@ -8,8 +8,8 @@ import torch
 
 from genexp.data.base import Batch
 from genexp.data.images import ImageSet
-from genexp.distributed import sharded
 from genexp.latent.likelihoods import Bernoulli, Gaussian
+from genexp.machine.distributed import sharded
 from genexp.metrics.classify import auroc
 from genexp.metrics.latent import bounds, fitted_posteriors, quadrature_nll, squared_error
 from genexp.metrics.linear import fit_ppca

@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 
 from genexp.artifacts import RunFolder
-from genexp.distributed import sharded
 from genexp.figures import points
+from genexp.machine.distributed import sharded
 from genexp.metrics.points import sliced_wasserstein
 from genexp.models.base import HasLogProb, HasVelocity
 from genexp.registry import studies

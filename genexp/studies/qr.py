@@ -20,7 +20,7 @@ from genexp.registry import studies
 from genexp.seeds import seed_for
 from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples
 from genexp.studies.points import SHOWN_POINTS, draw_flow, draw_loss, mean_nll
-from genexp.validation import heldout_batch, same_noise
+from genexp.training.validation import heldout_batch, same_noise
 
 FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share of the width shown
 

@@ -18,9 +18,9 @@ from omegaconf import DictConfig
 from genexp.artifacts import Busy, RunFolder
 from genexp.config import compose
 from genexp.errors import Interrupted, UserError
-from genexp.interrupts import Interrupts
 from genexp.plugins import load_plugin
 from genexp.sweep.plan import Plan
+from genexp.training.interrupts import Interrupts
 
 STOP = ".stop"  # in the sweep's folder: every job that runs saves and ends, no other begins
 GLANCE = 0.2  # seconds between two looks at it

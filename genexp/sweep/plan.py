@@ -12,11 +12,11 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.errors import HydraException
 
 from genexp.artifacts import Replacing, new_id
-from genexp.comparison import PLACE
+from genexp.compare.comparison import PLACE
+from genexp.compare.selection import as_text
 from genexp.config import Composed, compose, parse_override
 from genexp.errors import UserError
-from genexp.records import flat, read_record, read_run
-from genexp.selection import as_text
+from genexp.runs.records import flat, read_record, read_run
 from genexp.settings import Strict, validate
 from genexp.sweep.launchers import check_launcher
 

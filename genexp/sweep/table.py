@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from genexp.artifacts import Replacing
-from genexp.comparison import headline
+from genexp.compare.comparison import headline
+from genexp.compare.selection import as_text
+from genexp.compare.table import comma_separated
 from genexp.errors import UserError
 from genexp.figures.sweep import Line, metric_against
-from genexp.records import Record, read_record
-from genexp.selection import as_text
+from genexp.runs.records import Record, read_record
 from genexp.summary import BESIDE
 from genexp.sweep.plan import Plan
-from genexp.table import comma_separated
 
 CSV, PNG = "sweep.csv", "sweep.png"
 

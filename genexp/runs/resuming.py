@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from genexp.distributed import world
 from genexp.errors import UserError
-from genexp.launch import typed
-from genexp.records import flat
+from genexp.machine.distributed import world
+from genexp.machine.launch import typed
+from genexp.runs.records import flat
 from genexp.settings import RunSettings
-from genexp.training import random_states
+from genexp.training.state import random_states
 
 BUDGETS = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from genexp.records import Record, flat
+from genexp.runs.records import Record, flat
 from genexp.summary import BESIDE, number_text
 
 PLACE = ("run_dir", "data_dir", "device")  # where a run took place is no part of what was run

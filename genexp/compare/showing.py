@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from genexp.comparison import Comparison, Row, Spread
-from genexp.selection import as_text as setting_text
+from genexp.compare.comparison import Comparison, Row, Spread
+from genexp.compare.selection import as_text as setting_text
+from genexp.compare.table import Table, comma_separated, markdown, text
 from genexp.summary import BESIDE, number_text
-from genexp.table import Table, comma_separated, markdown, text
 
 LEAST_METRICS = 3  # with room for fewer, a table is set on its side
 

@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from genexp import checkpoint
 from genexp.artifacts import RunFolder
-from genexp.average import Average
 from genexp.data.base import Batch, Stream
-from genexp.device import autocast, choose_precision
-from genexp.distributed import gathered, mean_over_ranks, world
 from genexp.errors import UserError, unknown
-from genexp.launch import typed
+from genexp.machine.device import autocast, choose_precision
+from genexp.machine.distributed import gathered, mean_over_ranks, world
+from genexp.machine.launch import typed
 from genexp.models.base import GenerativeModel
 from genexp.settings import TrainerSettings
-from genexp.validation import Watch, same_noise
+from genexp.training.average import Average
+from genexp.training.validation import Watch, same_noise
 
 
 @dataclass

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from genexp.comparison import Comparison, Row
+from genexp.compare.comparison import Comparison, Row
 from genexp.errors import UserError, nearest
-from genexp.runs import natural
+from genexp.runs.finding import natural
 
 SIGNS = {
     "<": lambda own, wanted: own < wanted,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genexp.artifacts import RunFolder, SilentFolder
 from genexp.errors import UserError
-from genexp.launch import launch
+from genexp.machine.launch import launch
 from genexp.seeds import seed_for
 
 P = TypeVar("P")

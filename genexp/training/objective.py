@@ -8,8 +8,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parallel import DistributedDataParallel
 
 from genexp.data.base import Batch
-from genexp.distributed import World, mean_over_ranks, on_main, world
 from genexp.errors import UserError
+from genexp.machine.distributed import World, mean_over_ranks, on_main, world
 from genexp.models.base import GenerativeModel, Terms
 
 Loss = Callable[[Batch], Terms]

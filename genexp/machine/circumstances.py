@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from genexp.device import choose_precision
-from genexp.distributed import world
+from genexp.machine.device import choose_precision
+from genexp.machine.distributed import world
 from genexp.studies.base import Subject
 
 LIBRARIES = ("genexp", "torch", "numpy", "hydra-core", "omegaconf", "torchdiffeq", "nflows", "pillow")
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def circumstances(subject: Subject) -> dict[str, Any]:

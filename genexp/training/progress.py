@@ -6,7 +6,7 @@ import time
 from tqdm import tqdm
 
 from genexp.artifacts import RunFolder
-from genexp.budget import Budget
+from genexp.training.budget import Budget
 
 QUIET_SECONDS = 15.0
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 import torch
 
 from genexp.errors import UserError
-from genexp.launch import launch
-from genexp.memory import limit_memory
+from genexp.machine.launch import launch
+from genexp.machine.memory import limit_memory
 
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from genexp.errors import UserError, nearest
 from genexp.paths import expanded
-from genexp.records import read_run, worked_on
+from genexp.runs.records import read_run, worked_on
 
 OUTPUTS = Path("outputs")
 HINT = "a path, a run's id, a folder of runs, a glob in quotes, or latest"

@@ -10,14 +10,14 @@ import torch
 
 from genexp.artifacts import Replacing
 from genexp.catalogue import entries
-from genexp.device import autocast, choose_precision
 from genexp.errors import UserError, unknown
-from genexp.records import read_metrics
+from genexp.machine.device import autocast, choose_precision
 from genexp.registry import datasets, studies
+from genexp.runs.records import read_metrics
+from genexp.runs.trained import Trained, Which, open_run
 from genexp.studies.base import Evaluation, Metric, Study, Subject
 from genexp.summary import results_table
-from genexp.trained import Trained, Which, open_run
-from genexp.validation import heldout_batch, same_noise
+from genexp.training.validation import heldout_batch, same_noise
 
 OF_TRAINING = ("steps", "best_step", "seconds_train", "samples_per_second")  # facts of the training, not of the model
 

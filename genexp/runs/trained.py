@@ -9,12 +9,12 @@ import torch
 from genexp import checkpoint
 from genexp.config import compose_stored
 from genexp.data.base import DataSpec
-from genexp.device import choose_device, prepare_cpu
 from genexp.errors import UserError
-from genexp.memory import weights_fit
+from genexp.machine.device import choose_device, prepare_cpu
+from genexp.machine.memory import weights_fit
 from genexp.models.base import GenerativeModel
-from genexp.records import read_run
 from genexp.registry import datasets, models
+from genexp.runs.records import read_run
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
 from genexp.studies.base import Subject

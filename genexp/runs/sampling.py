@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genexp.device import autocast, choose_precision
 from genexp.errors import UserError, unknown
 from genexp.latent.paths import spherical
+from genexp.machine.device import autocast, choose_precision
 from genexp.models.base import HasLatent, HasLayers, HasLogProb, HasVelocity
+from genexp.runs.trained import Trained
 from genexp.seeds import seed_for, seeded
-from genexp.trained import Trained
 
 STOPS = 12  # latent points that a walk through latent space visits
 

@@ -10,8 +10,8 @@ import numpy as np
 from genexp.artifacts import Replacing, write_gif
 from genexp.errors import UserError
 from genexp.figures import images, points
-from genexp.sampling import Drawn, NpzWriter, class_index, draw, moving
-from genexp.trained import Trained, Which, open_run
+from genexp.runs.sampling import Drawn, NpzWriter, class_index, draw, moving
+from genexp.runs.trained import Trained, Which, open_run
 
 SHEET = 100  # pictures in a picture of pictures
 LARGEST_PICTURE = 10_000  # pictures, or millions of points, that one picture is made of

@@ -1,0 +1,1 @@
+"""`genexp compare`: runs beside each other, as a table."""

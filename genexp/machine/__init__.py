@@ -1,0 +1,1 @@
+"""What a run may depend on besides its configuration: device, memory, processes, libraries."""

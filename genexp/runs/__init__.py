@@ -1,0 +1,1 @@
+"""Run folders after the run: found, read, opened, measured and sampled again."""
