@@ -61,15 +61,15 @@ def test_the_first_session_runs_as_printed(genexp, tiny: list[str]) -> None:
         if words[0] == "run":
             small = [*tiny, "figures.gif=false", *(["figures.enabled=false"] if "-m" in words else [])]
             words = [word for word in words if "max_steps" not in word] + small
-        words = ["100" if word == "1000000" else word for word in words]
+        words = ["100" if word == "300000" else word for word in words]
         code, _, err = genexp(*words)
         assert code == 0, f"{line}: {err}"
     runs = {path.parent for path in Path("outputs").rglob("run.json")}
     assert len([run for run in runs if run.parent == Path("outputs/features")]) == 6
     assert len(runs) == 8
-    for name in ("report.html", "features.html", "million.npz", "outputs/features/sweep.csv", "outputs/features/sweep.png"):
+    for name in ("report.html", "features.html", "more.npz", "outputs/features/sweep.csv", "outputs/features/sweep.png"):
         assert Path(name).stat().st_size > 0
-    assert np.load("million.npz")["samples"].shape == (100, 2)
+    assert np.load("more.npz")["samples"].shape == (100, 2)
 
 
 def test_every_command_in_the_readme_is_a_valid_one() -> None:

@@ -1,11 +1,13 @@
 """`genexp sample`: what is asked for, and the file that comes of it."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from genexp.artifacts import Replacing, write_gif
 from genexp.errors import UserError
@@ -58,7 +60,9 @@ def write_npz(trained: Trained, request: Request, label: int | None) -> str:
     first = next(parts)
 
     def samples() -> Iterator[np.ndarray]:
+        bar = tqdm(total=num, unit=" samples", leave=False, disable=not sys.stderr.isatty())
         for part in chain([first], parts):
+            bar.update(len(part.x))
             for name, values in (("label", part.label), ("log_prob", part.log_prob)):
                 if values is not None:
                     others.setdefault(name, []).append(values.numpy())
