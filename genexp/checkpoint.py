@@ -18,8 +18,11 @@ FORMAT = 1
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write `state`; afterwards `path` holds either all of it or what it held before."""
     with Replacing(path) as (temporary, _):
-        with temporary.open("wb") as file:  # whose errors say what is wrong, unlike those of torch's own
-            torch.save({"format": FORMAT, **state}, file)
+        try:
+            with temporary.open("wb") as file:  # whose errors say what is wrong, unlike those of torch's own
+                torch.save({"format": FORMAT, **state}, file)
+        except RuntimeError as failure:  # torch, closing what could not be written
+            raise (failure.__context__ if isinstance(failure.__context__, OSError) else failure) from None
         load(temporary)
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -173,3 +174,15 @@ def test_what_fails_half_way_leaves_what_was_there(tmp_path: Path) -> None:
         raise OSError("full")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_torch_says_of_a_full_disk_is_what_the_disk_said(tmp_path: Path) -> None:
+    """A real limit in the kernel: torch, closing the file that could not be written, raises an error of its own over it."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            checkpoint.save(tmp_path / "large.pt", {"weights": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
