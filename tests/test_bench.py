@@ -17,8 +17,11 @@ from torch import nn
 
 from genexp.bench import after, machine, processes, program
 from genexp.bench.after import After
-from genexp.bench.cases import CASES
+from genexp.bench.cases import CASES, Case
 from genexp.bench.gate import Described, Gate, Race, Ran, Slice, Stop
+from genexp.bench.machine import Peaks
+from genexp.bench.race import Finish
+from genexp.bench.report import race_lines, speed_table
 from genexp.bench.scaling import measure_scaling
 from genexp.bench.speed import Row, ratio
 from genexp.bench.startup import StartUp
@@ -99,7 +102,7 @@ def test_gate_lets_through_what_was_granted_and_reports_it() -> None:
 
 
 def test_race_ends_at_the_first_look_that_is_good_enough() -> None:
-    race = Race(target=0.5, every_steps=2)
+    race = Race(target=0.5, every=2)
     gate, values = Gate(Pipe([]), race), iter([0.9, 0.4, 0.1])
     with suppress(Stop):
         while True:
@@ -111,7 +114,7 @@ def test_race_ends_at_the_first_look_that_is_good_enough() -> None:
 
 
 def test_race_that_takes_too_long_is_not_reached() -> None:
-    race = Race(target=None, every_steps=1)
+    race = Race(target=None, every=1)
     gate = Gate(Pipe([]), race, limit=0.0)
     with pytest.raises(Stop):
         gate.step()
@@ -138,7 +141,7 @@ def keeps(name: str, value: torch.Tensor) -> bool:
 def article_model(name: str) -> tuple[Any, Any]:
     """The model of the trainer's row of a case, and its data."""
     case = CASES[name]
-    made = build(case, case.contenders[1])
+    made = build(case, case.trainer)
     torch.manual_seed(0)
     return models.build(made.settings.model, made.data.spec), made.data
 
@@ -235,19 +238,87 @@ def test_missing_library_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "zuko", None)
     monkeypatch.delitem(sys.modules, "genexp.bench.peers.zuko_flow", raising=False)
     pipe = Pipe([Slice(0.0, 1)])
-    work(pipe, Task(CASES["double_gaussian"], CASES["double_gaussian"].contenders[3]))
+    work(pipe, Task(CASES["double_gaussian"], CASES["double_gaussian"].contender("zuko")))
     (ended,) = pipe.said
     assert ended.failure == "zuko is not installed: pip install 'genexp[bench]'"
 
 
 def test_embedded_data_stand_in_for_data_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     case = CASES["mnist_vae"]
-    assert build(case, case.contenders[1]).settings.dataset["name"] == "mnist"
+    assert build(case, case.trainer).settings.dataset["name"] == "mnist"
     monkeypatch.setenv("GENEXP_DATA", str(tmp_path))
     monkeypatch.setattr(glyphs, "draw_glyphs", lambda n, *how: draw_glyphs(10, *how))
-    made = build(case, case.contenders[1])
+    made = build(case, case.trainer)
     assert made.settings.dataset["name"] == "glyphs"
     assert made.settings.model["encoder_widths"] == (256, 128, 64)
+
+
+def test_trainer_row_has_the_notebooks_arithmetic() -> None:
+    for case in CASES.values():
+        row, fast = (build(case, case.contender(name)).settings for name in ("trainer", "trainer, fast"))
+        assert (row.trainer.precision, row.trainer.compile) == ("float32", False)
+        assert fast.model == row.model
+        assert fast.trainer.batch_size == row.trainer.batch_size
+        assert (fast.trainer.precision, fast.trainer.compile) != ("float32", False)
+
+
+def test_every_row_names_its_arithmetic_and_is_held_against_the_peak_of_it() -> None:
+    plain = Row("plain", Described(1, 1, 10_000_000_000), [1.0], 0)
+    fast = Row("fast", Described(1, 1, 10_000_000_000, "bf16", compiled=True), [2.0], 0)
+    head, *lines = speed_table([plain, fast], Peaks("cpu", 1, float32=20.0, bf16=80.0))
+    assert "of its peak" in head
+    assert [("bf16, compiled" in line, "float32" in line) for line in lines] == [(False, True), (True, False)]
+    assert ["50%" in line for line in lines] == [True, False]
+    assert "25%" in lines[1]
+    assert "2 [2 … 2]" in lines[1]
+
+
+def test_trainer_tells_the_arithmetic_it_used() -> None:
+    case = CASES["double_gaussian"]
+    pipe = Pipe([Slice(0.0, 1)])
+    work(pipe, Task(case, case.trainer, ("trainer.precision=bf16", "trainer.batch_size=16")))
+    assert pipe.said[0].arithmetic == "bf16"
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_both_sides_of_a_race_are_looked_at_after_as_many_examples(case: Case) -> None:
+    sizes = []
+    for contender in (case.trainer, case.race[1]):
+        batch_size = build(case, contender).settings.trainer.batch_size
+        gate = Gate(Pipe([]), Race(None, case.look_every))
+        gate.describe(Described(1, batch_size, 0))
+        sizes.append(gate.look_every * batch_size)
+    assert sizes == [case.look_every, case.look_every]
+
+
+def test_our_side_of_a_race_is_looked_at_when_the_race_says() -> None:
+    case = CASES["double_gaussian"]
+    pipe = Pipe([])
+    few = ("trainer.batch_size=16", "trainer.max_steps=6", "trainer.eval_every=5")
+    work(pipe, Task(case, case.race[1], few, Race(-1.0, every=32)))
+    assert [steps for _, steps, _ in pipe.said[-1].race.looks][:3] == [2, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("plain", "ours", "said"),
+    [
+        ((True, 8.0), (True, 2.0), ["  ours: 4.0 times faster"]),
+        ((True, 5.0), (True, 8.0), ["  ours: 1.6 times slower"]),
+        ((False, 8.0), (True, 2.0), ["  ours: more than 4.0 times faster"]),
+        ((False, 5.0), (True, 8.0), []),
+        ((True, 5.0), (False, 8.0), ["  ours: more than 1.6 times slower"]),
+        ((True, 8.0), (False, 2.0), []),
+        ((False, 8.0), (False, 2.0), []),
+    ],
+)
+def test_race_says_faster_or_slower(plain: tuple[bool, float], ours: tuple[bool, float], said: list[str]) -> None:
+    case = CASES["double_gaussian"]
+    finishes = [Finish(name, *end, 100, 0.04, 0.5) for name, end in (("notebook", plain), ("best", ours))]
+    head, first, second, *rest = race_lines(case, finishes, None)
+    assert "a look every 12,800 examples" in head
+    assert "looks 0.5 s apart" in first
+    assert "looks 0.5 s apart" in second
+    assert rest == said
 
 
 # --- the whole -----------------------------------------------------------------------------------------------
@@ -282,7 +353,7 @@ def test_bench_prints_every_row(genexp: Callable[..., Any]) -> None:
     code, out, err = genexp("bench", "double_gaussian", "--repeat", "2", "--seconds", "0.01", *FEW)
     assert code == 0, err
     lines = out.splitlines()
-    for name in ("notebook (nflows)", "trainer", "best", "zuko"):
+    for name in ("notebook (nflows)", "trainer", "trainer, fast", "best", "zuko"):
         (row,) = [line for line in lines if line.startswith(f"  {name}  ")]
         assert "MB" in row
     assert "  notebook (nflows)" in lines[4]
@@ -298,7 +369,7 @@ def test_bench_as_json(genexp: Callable[..., Any], monkeypatch: pytest.MonkeyPat
     assert code == 0, err
     found = json.loads(out[out.index("{") :])  # what threads print comes first
     rows = found["cases"]["double_gaussian"]["rows"]
-    assert [row["contender"] for row in rows] == ["notebook (nflows)", "trainer", "best", "zuko"]
+    assert [row["contender"] for row in rows] == ["notebook (nflows)", "trainer", "trainer, fast", "best", "zuko"]
     assert all(len(row["steps_per_second"]) == 1 for row in rows if row["failure"] is None)
     assert found["cases"]["double_gaussian"]["after"]["seconds_drawing"] is None  # JSON has no NaN
     assert found["startup"]["first_step"] == [4.0]
@@ -309,7 +380,8 @@ def test_race_of_both_contenders(genexp: Callable[..., Any]) -> None:
     code, out, err = genexp("bench", "double_gaussian", "--time-to", "9", "trainer.compile=false")
     assert code == 0, err
     assert "kl ≤ 9" in out
-    assert "times less" in out
+    assert "a look every 12,800 examples" in out
+    assert all(f"{name}: " in out for name in ("notebook", "best"))
 
 
 @pytest.mark.usefixtures("_threads")

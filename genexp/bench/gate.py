@@ -29,11 +29,20 @@ class Slice:
 
 @dataclass(frozen=True)
 class Described:
-    """What a contender trains: the floating-point operations of one step's matrix products, forward and backward."""
+    """What a contender trains: the floating-point operations of one step's matrix products, forward and backward.
+
+    `precision` is that of the products; `compiled` says that the step was.
+    """
 
     parameters: int
     batch_size: int
     flops: int
+    precision: str = "float32"
+    compiled: bool = False
+
+    @property
+    def arithmetic(self) -> str:
+        return f"{self.precision}, compiled" if self.compiled else self.precision
 
 
 @dataclass(frozen=True)
@@ -46,10 +55,13 @@ class Ran:
 
 @dataclass
 class Race:
-    """How a training comes nearer to a quality: (seconds, steps, value) at each look. `target` None: the judge says."""
+    """How a training comes nearer to a quality: (seconds, steps, value) at each look. `target` None: the judge says.
+
+    A look comes after each `every` examples, so that no contender's seconds are rounded up by more than another's.
+    """
 
     target: float | None
-    every_steps: int
+    every: int
     looks: list[tuple[float, int, float]] = field(default_factory=list)
     reached: bool = False
 
@@ -63,6 +75,7 @@ class Gate:
     def __init__(self, channel: Channel, race: Race | None = None, limit: float = float("inf")) -> None:
         self.channel, self.race, self.limit = channel, race, limit
         self.steps = 0
+        self.look_every = 1 if race is None else race.every  # in steps
         self._granted: Slice | None = None
         self._before, self._since = 0.0, time.perf_counter()
 
@@ -75,6 +88,8 @@ class Gate:
 
     def describe(self, described: Described) -> None:
         """Tell what is trained, once, before the first step."""
+        if self.race is not None:
+            self.look_every = max(1, round(self.race.every / described.batch_size))
         self.channel.send(described)
 
     def step(self) -> None:
@@ -99,7 +114,7 @@ class Gate:
     @property
     def due(self) -> bool:
         """Whether it is time for the next look at the model."""
-        return self.race is not None and self.steps > 0 and self.steps % self.race.every_steps == 0
+        return self.race is not None and self.steps > 0 and self.steps % self.look_every == 0
 
     def judge(self, quality: Callable[[], tuple[float, bool]]) -> None:
         """Look at the model: its quality, and whether that is good enough in itself where the race has no target."""

@@ -19,6 +19,9 @@ class Peaks:
     float32: float
     bf16: float
 
+    def of(self, precision: str) -> float:
+        return {"float32": self.float32, "bf16": self.bf16}[precision]
+
 
 def measure_peaks(seconds: float = 2.0) -> Peaks:
     """Products in float32 and in bf16, for `seconds` each."""

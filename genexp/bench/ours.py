@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +14,7 @@ from genexp.bench import qualities
 from genexp.bench.flops import describe
 from genexp.bench.gate import Described, Gate
 from genexp.data.base import Batch, Stream
-from genexp.machine.device import prepare_cpu
+from genexp.machine.device import choose_precision, prepare_cpu
 from genexp.metrics.latent import squared_error
 from genexp.models.base import GenerativeModel
 from genexp.registry import models
@@ -33,12 +34,14 @@ def train(data: Any, gate: Gate, settings: RunSettings, quality: str) -> None:
     device, trainer = data_device(data), settings.trainer
     torch.manual_seed(seed_for(settings.seed, "model"))
     model = models.build(settings.model, data.spec).to(device)
-    gate.describe(_described(model, data.train_stream(trainer.batch_size, 0).next()))
+    described = _described(model, data.train_stream(trainer.batch_size, 0).next())
+    precision = choose_precision(trainer.precision, device)
+    gate.describe(replace(described, precision=precision, compiled=trainer.compile))
     if gate.race is None:
         endless = {"max_steps": NEVER, "max_epochs": None, "max_seconds": None, "eval_every": NEVER, "checkpoint_every": NEVER}
         trainer = trainer.model_copy(update=endless)
     else:
-        gate.race.every_steps = trainer.eval_every
+        trainer = trainer.model_copy(update={"eval_every": gate.look_every})
     with TemporaryDirectory() as scratch:
         folder = RunFolder.create(settings.experiment, str(Path(scratch) / "run"))
         gate.restart()

@@ -83,7 +83,7 @@ def _speed(chosen: Sequence[Case], request: Request, show: Print) -> dict[str, A
         show_all(show, report.speed_table(rows, peaks))
         say(f"{case.name}: a short run, for what comes after training")
         after = measure_after(case, request.overrides)
-        show_all(show, report.after_lines(after, rows[2]))
+        show_all(show, report.after_lines(after, next(row for row in rows if row.contender == case.best.name)))
         cases[case.name] = {"rows": rows, "after": after}
     say("start-up")
     startup = measure_startup(request.repeat)

@@ -12,6 +12,7 @@ from genexp.bench.worker import Task, Worker
 class Finish:
     """How one contender's race ended: seconds and steps of training (looks at the model not counted), and the last quality.
 
+    `resolution`: seconds of training between the last two looks, by less than which the seconds are too many.
     `reached` is False where the budget or the limit came first: the seconds are then a lower bound.
     """
 
@@ -20,6 +21,7 @@ class Finish:
     seconds: float
     steps: int
     quality: float
+    resolution: float = 0.0
     failure: str | None = None
 
 
@@ -34,10 +36,11 @@ def race(case: Case, target: float | None, limit: float, overrides: Sequence[str
         run = ended.race
         if ended.failure is not None or run is None or not run.looks:
             why = ended.failure or "the limit came before the first look"
-            finishes.append(Finish(contender.name, False, 0.0, 0, float("nan"), why))
+            finishes.append(Finish(contender.name, False, 0.0, 0, float("nan"), failure=why))
         else:
             seconds, steps, quality = run.looks[-1]
-            finishes.append(Finish(contender.name, run.reached, seconds, steps, quality))
+            before = run.looks[-2][0] if len(run.looks) > 1 else 0.0
+            finishes.append(Finish(contender.name, run.reached, seconds, steps, quality, seconds - before))
     return finishes
 
 

@@ -20,9 +20,11 @@ def peaks_line(peaks: Peaks) -> str:
 def speed_table(rows: Sequence[Row], peaks: Peaks) -> Iterator[str]:
     """Median [lowest … highest] over the rounds; `×` is examples per second over the first row's, round by round.
 
-    `start`: seconds until a process was ready and warm, compiling included.
+    `arithmetic`: the precision of the products, whose peak `of its peak` is of. `start`: seconds until a process was ready and
+    warm, compiling included.
     """
-    head = ("", "parameters", "steps/s", "examples/s", "× notebook", "GFLOP/s", "of float32 peak", "memory", "start")
+    rates = ("parameters", "steps/s", "examples/s", "× notebook", "GFLOP/s", "of its peak")
+    head = ("", "arithmetic", *rates, "memory", "start")
     lines, notes = [head], []
     for row in rows:
         if row.described is None or not row.steps_per_second:
@@ -32,12 +34,13 @@ def speed_table(rows: Sequence[Row], peaks: Peaks) -> Iterator[str]:
         lines.append(
             (
                 row.contender,
+                row.described.arithmetic,
                 f"{row.described.parameters:,}",
                 spread(Spread.of(row.steps_per_second)),
                 spread(Spread.of(row.examples_per_second)),
                 "" if times is None else spread(times),
                 f"{row.gigaflops:,.1f}",
-                f"{row.gigaflops / peaks.float32:.0%}",
+                f"{row.gigaflops / peaks.of(row.described.precision):.0%}",
                 f"{row.peak_memory / 1e6:,.0f} MB",
                 f"{row.seconds_to_start:.1f} s",
             )
@@ -48,17 +51,26 @@ def speed_table(rows: Sequence[Row], peaks: Peaks) -> Iterator[str]:
 
 def race_lines(case: Case, finishes: Sequence[Finish], target: float | None) -> Iterator[str]:
     goal = case.quality.article if target is None else target
-    yield f"until {case.quality.name} {goal_text(goal)}:"
+    yield f"until {case.quality.name} {goal_text(goal)}; a look every {case.look_every:,} examples, the clock stopped:"
     for finish in finishes:
         if finish.failure is not None:
             yield f"  {finish.contender}: {finish.failure.strip().splitlines()[-1]}"
             continue
         seconds = f"{finish.seconds:,.1f} s" if finish.reached else f"not within {finish.seconds:,.1f} s"
-        yield f"  {finish.contender}: {seconds}, {finish.steps:,} steps, {case.quality.name} {finish.quality:.4g}"
-    plain, ours = finishes
-    if ours.reached and plain.seconds > 0:
-        more = "" if plain.reached else "more than "
-        yield f"  {more}{plain.seconds / ours.seconds:,.1f} times less"
+        looks = f"looks {finish.resolution:.2g} s apart"
+        yield f"  {finish.contender}: {seconds} ({looks}), {finish.steps:,} steps, {case.quality.name} {finish.quality:.4g}"
+    yield from compared(*finishes)
+
+
+def compared(plain: Finish, ours: Finish) -> Iterator[str]:
+    """How many times faster or slower ours was; nothing where that is not known: one failed, or gave up before the other."""
+    if plain.failure is not None or ours.failure is not None or not (plain.reached or ours.reached):
+        return
+    more = "" if plain.reached and ours.reached else "more than "
+    if ours.reached and plain.seconds >= ours.seconds:
+        yield f"  ours: {more}{plain.seconds / ours.seconds:,.1f} times faster"
+    elif plain.reached and ours.seconds > plain.seconds:
+        yield f"  ours: {more}{ours.seconds / plain.seconds:,.1f} times slower"
 
 
 def startup_lines(times: StartUp) -> Iterator[str]:

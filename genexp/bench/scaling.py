@@ -46,7 +46,7 @@ def measure_scaling(
     case: Case, slice_: Slice, samples: Sequence[int], overrides: Sequence[str], say: Callable[[str], None]
 ) -> Iterator[Growth]:
     """The batch, the width and the number of samples of our best settings."""
-    best = case.contenders[2]
+    best = case.best
     batches = [("trainer.batch_size", str(size), float(size)) for size in case.batch_sizes]
     key, values = case.widths
     widths = [(key, value, float(value.strip("[]").split(",")[0])) for value in values]

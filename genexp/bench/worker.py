@@ -51,7 +51,7 @@ def _train(task: Task, gate: Gate) -> None:
     contender, case = task.contender, task.case
     if contender.loop is not None:
         loop = importlib.import_module(contender.loop)
-        loop.train(build(case, case.contenders[1]).data, gate)
+        loop.train(build(case, case.trainer).data, gate)
         return
     from genexp.bench import ours
 

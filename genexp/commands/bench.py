@@ -6,8 +6,9 @@ from collections.abc import Callable
 HELP = "how fast this machine runs it, against a plain notebook loop"
 CASES = ("double_gaussian", "mnist_vae", "qr_flowmatch", "fruit_vae_iaf")
 DESCRIPTION = """\
-How fast this machine trains a case study, in one interleaved run: a plain notebook loop with the article's settings, the same
-model and batch on genexp's trainer, genexp's best settings, and other libraries (pip install 'genexp[bench]').
+How fast this machine trains a case study, in one interleaved run: a plain notebook loop with the article's settings; the same
+model, batch and arithmetic on genexp's trainer; that with the trainer's fast settings (each row says which); genexp's best
+settings; and other libraries (pip install 'genexp[bench]').
 
   genexp bench mnist_vae                        the speed table
   genexp bench all --repeat 5 --json            everything, as JSON
