@@ -1,6 +1,6 @@
 """RunFolder: the only writer below a run folder.
 
-    config.yaml run.json metrics.json history.jsonl log.txt checkpoints/ figures/ samples/ tensorboard/
+    config.yaml run.json metrics.json history.jsonl log.txt checkpoints/ figures/ samples/ profile/ tensorboard/
 
 Every file is written to a temporary name, synced and renamed, so a reader never meets half a file; history.jsonl
 and log.txt are appended to, whole lines at a time.
@@ -9,6 +9,7 @@ and log.txt are appended to, whole lines at a time.
 import json
 import math
 import os
+import re
 import secrets
 import sys
 import time
@@ -24,7 +25,7 @@ from tqdm import tqdm
 from genexp.errors import UserError
 from genexp.paths import expanded
 from genexp.printable import printable
-from genexp.runs.records import check_links, read_history, read_run
+from genexp.runs.records import check_links, own_folders, read_history, read_run
 from genexp.training.tracking import Tracker
 
 try:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
     from PIL.Image import Image
+
+
+TEMPORARY = re.compile(r"\..+\.[0-9]+\.tmp", re.DOTALL)  # the names that Replacing gives
 
 
 class Busy(UserError):  # noqa: N818 (a state, not a defect)
@@ -95,8 +99,10 @@ class RunFolder:
 
     def _clear_away(self) -> None:
         """Remove the temporary files of a process that was killed, and end the line it was saying."""
-        for leftover in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
-            leftover.unlink(missing_ok=True)
+        for folder in [self.path, *own_folders(self.path)]:
+            for entry in [*folder.iterdir()]:
+                if TEMPORARY.fullmatch(entry.name) and not entry.is_dir():
+                    entry.unlink(missing_ok=True)
         log = self.path / "log.txt"
         if log.exists() and log.stat().st_size and not log.read_bytes().endswith(b"\n"):
             self._append("log.txt", "\n")

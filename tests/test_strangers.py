@@ -12,8 +12,11 @@ import torch
 import yaml
 
 from genexp import checkpoint
+from genexp.artifacts import RunFolder
 from genexp.data.base import DataSpec
+from genexp.errors import UserError
 from genexp.registry import models
+from genexp.runs.records import FOLDERS
 from tests.forking import Ended
 from tests.test_disk import TINY
 from tests.test_hostile_commands import wrong_in
@@ -97,6 +100,7 @@ def test_an_honest_run_passes(genexp, stolen: Path) -> None:
 @pytest.mark.parametrize("name", ["last.pt", "best.pt"])
 def test_pickles_are_refused(genexp, stolen: Path, name: str) -> None:
     path = stolen / "checkpoints" / name
+    edit(stolen, "run.json", status="interrupted")  # of a finished run, resume does not open last.pt
     state = checkpoint.load(path)
     torch.save({**state, "trap": Trap()}, path)
     codes = [code for code, _, _ in use_all(genexp, stolen, MODEL_READERS)]
@@ -194,16 +198,19 @@ def test_metrics_and_names_are_escaped_everywhere(genexp, stolen: Path, tmp_path
     assert "<script>" not in out
 
 
-FOLDERS = ["checkpoints", "figures", "samples"]
-LINKS = ["config.yaml", "run.json", "metrics.json", "history.jsonl", "log.txt", "checkpoints/last.pt", *FOLDERS]
+INSIDE = ("checkpoints/last.pt", "figures/loss.png", "samples/samples.npz", "profile/trace.json", "tensorboard/events.x")
+LINKS = ("config.yaml", "run.json", "metrics.json", "history.jsonl", "log.txt", "anything", *FOLDERS, *INSIDE)
 
 
 @pytest.mark.parametrize("name", LINKS)
 def test_links_lead_nowhere(genexp, stolen: Path, victims: Path, name: str) -> None:
+    edit(stolen, "config.yaml", trainer={**yaml.safe_load((stolen / "config.yaml").read_text())["trainer"], "profile": True})
+    edit(stolen, "run.json", status="interrupted")
     part = stolen / name
+    part.parent.mkdir(exist_ok=True)
     shutil.rmtree(part, ignore_errors=True)
     part.unlink(missing_ok=True)
-    part.symlink_to(victims if name in FOLDERS else victims / "log.txt")
+    part.symlink_to(victims if name in (*FOLDERS, "anything") else victims / "log.txt")
     before = tree(victims)
     for _, out, err in use_all(genexp, stolen):
         assert "private" not in out + err
@@ -211,6 +218,27 @@ def test_links_lead_nowhere(genexp, stolen: Path, victims: Path, name: str) -> N
     assert tree(victims) == before
     for page in stolen.parent.glob("*.html"):
         assert "private" not in page.read_text()
+
+
+def test_the_list_of_folders_is_all_that_a_run_makes(genexp, tmp_path: Path) -> None:
+    words = ["experiment=double_gaussian", "model.width=4", "model.bins=4", "run_dir=run", "trainer.max_steps=30"]
+    assert genexp("run", *TINY, *words, "trainer.profile=true", "tracking=tensorboard")[0] == 0
+    assert {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()} | {"figures"} == {*FOLDERS}
+
+
+def test_only_what_a_killed_process_was_writing_is_tidied(stolen: Path, victims: Path) -> None:
+    mine = [stolen / ".run.json.12.tmp", stolen / "checkpoints" / ".last.pt.3.tmp"]
+    others = [stolen / ".notes.tmp", stolen / "mine" / ".last.pt.3.tmp", stolen / "samples" / ".x.tmp"]
+    (stolen / "mine").mkdir()
+    for path in [*mine, *others]:
+        path.write_text("")
+    with RunFolder(stolen).lock():
+        assert [path.exists() for path in (*mine, *others)] == [False] * 2 + [True] * 3
+    (stolen / "extra").symlink_to(victims)
+    before = tree(victims)
+    with pytest.raises(UserError, match="extra is a link to another place"), RunFolder(stolen).lock():
+        pass
+    assert tree(victims) == before
 
 
 def test_a_picture_that_is_a_link_is_not_shown(genexp, stolen: Path, victims: Path, tmp_path: Path) -> None:

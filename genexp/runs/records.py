@@ -1,7 +1,9 @@
 """A run folder read into a record, whoever wrote it: while its run is still writing, after a crash, from a stranger."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,17 +14,7 @@ import yaml
 from genexp.errors import UserError
 
 LARGEST = 16 << 20  # bytes of a file that is read whole
-PARTS = (
-    "config.yaml",
-    "run.json",
-    "metrics.json",
-    "history.jsonl",
-    "log.txt",
-    "checkpoints",
-    "figures",
-    "samples",
-    "tensorboard",
-)
+FOLDERS = ("checkpoints", "figures", "samples", "profile", "tensorboard")  # what a run folder has below it
 MOST = 10_000  # values of a configuration, aliases counted where they are used
 
 Number = float | int | str | None
@@ -95,12 +87,29 @@ def checked_yaml(path: Path) -> dict[str, Any]:
 
 
 def check_links(path: Path) -> None:
-    """UserError where a part of the run folder `path` is a link to somewhere else: nothing is read or written there."""
-    for part in [path / name for name in PARTS] + [*path.glob("checkpoints/*.pt")]:
-        if part.is_symlink() and path.resolve() not in part.resolve().parents:
-            raise UserError(f"{part} is a link to another place", hint="a run folder has its own files; put them there")
-        if part.exists() and not part.is_file() and not part.is_dir():
-            raise UserError(f"{part} is not a file")
+    """UserError where an entry of the run folder `path`, whatever its name, is a link to somewhere else: nothing is read or
+    written there.
+    """
+    within = Path(os.path.realpath(path))
+    for entry in _entries(path):
+        if entry.is_symlink() and within not in Path(os.path.realpath(entry)).parents:
+            raise UserError(f"{entry} is a link to another place", hint="a run folder has its own files; put them there")
+        if entry.exists() and not entry.is_file() and not entry.is_dir():
+            raise UserError(f"{entry} is not a file")
+
+
+def _entries(path: Path) -> Iterator[Path]:
+    """What lies in a run folder and, after it, in the folders of its own: those that are no links."""
+    with suppress(OSError):
+        yield from sorted(path.iterdir())
+    for folder in own_folders(path):
+        with suppress(OSError):
+            yield from sorted(folder.iterdir())
+
+
+def own_folders(path: Path) -> list[Path]:
+    """The folders that genexp makes in the run folder `path`, as far as they are there and are folders themselves."""
+    return [path / name for name in FOLDERS if (path / name).is_dir() and not (path / name).is_symlink()]
 
 
 def read_run(path: Path) -> dict[str, Any]:
