@@ -79,7 +79,7 @@ def test_what_cannot_be_written_is_kept_elsewhere(
         BadDisk(patch, run.path, number, after)
         with pytest.raises(UserError, match=os.strerror(number).lower()) as failure:
             fit(Noisy(), Normal(), settings(keep="last"), run, seed=3)
-    (kept,) = elsewhere.glob("genexp_*")
+    (kept,) = elsewhere.glob("genexp_*/last.pt")
     state = checkpoint.load(kept)
     assert f"the state of step {state['position']['step']} is kept in {kept}" in failure.value.message
     assert 0 < state["position"]["step"] <= STEPS
@@ -89,6 +89,28 @@ def test_what_cannot_be_written_is_kept_elsewhere(
     for part in ("model", "average", "optimizer", "random"):
         assert_same_state(weights(whole)[part], weights(run)[part])
     assert [path.name for path in run.path.rglob("*.tmp")] == []
+
+
+def test_rescues_never_replace_one_another(monkeypatch, tmp_path: Path, elsewhere: Path) -> None:
+    """The first job of every sweep is called 0; and where everybody may write, somebody may have planted a link."""
+    victim = tmp_path / "victim"
+    victim.write_text("private")
+    (elsewhere / "genexp_0_last.pt").symlink_to(victim)
+    places = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        run = folder(tmp_path / name, "0")
+        with monkeypatch.context() as patch:
+            BadDisk(patch, run.path, errno.ENOSPC, 9)
+            with pytest.raises(UserError, match="is kept in") as failure:
+                fit(Noisy(), Normal(), settings(), run, seed=3)
+        places.append(failure.value.message.rpartition(" is kept in ")[2])
+    assert len({*places}) == 2
+    for kept in map(Path, places):
+        checkpoint.load(kept)
+        assert kept.parent.stat().st_mode & 0o077 == 0
+    assert (elsewhere / "genexp_0_last.pt").is_symlink()
+    assert victim.read_text() == "private"
 
 
 def test_with_no_room_anywhere_the_last_checkpoint_stands(monkeypatch, tmp_path: Path, elsewhere: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import shlex
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,11 +78,15 @@ class Training:
         why = f"{failure.filename or self.folder.path}: {(failure.strerror or 'cannot be written').lower()}"
         if world().size > 1:
             return UserError(f"{why}; {self._last()}")
-        kept = Path(tempfile.gettempdir()) / f"genexp_{self.folder.id}_last.pt"
         self.position.evaluated_at = -1  # if that is what failed, it is done again
+        try:
+            kept = _safe_place(self.folder.id) / "last.pt"
+        except OSError:
+            return UserError(f"{why}; {self._last()}")
         try:
             checkpoint.save(kept, self._state([checkpoint.random_state(self.device)]))
         except (OSError, UserError):
+            shutil.rmtree(kept.parent, ignore_errors=True)
             return UserError(f"{why}; {self._last()}")
         back = shlex.join(["mv", str(kept), str(self.folder.path / "checkpoints" / "last.pt")])
         return UserError(
@@ -187,6 +192,13 @@ class Training:
         if not last.exists():
             return "no checkpoint had been written yet"
         return f"the last good checkpoint is of step {checkpoint.load(last)['position']['step']}: {last}"
+
+
+def _safe_place(name: str) -> Path:
+    """A new folder of this user alone among the system's temporary files: it holds no rescue of another run that is called
+    `name` too, and nobody can have planted a link in it.
+    """
+    return Path(tempfile.mkdtemp(prefix=f"genexp_{name[:50]}_"))
 
 
 def step_of(state: dict[str, Any]) -> int:
