@@ -54,6 +54,17 @@ def test_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert offered("genexp resume a1 mod") == []  # a run that goes on keeps its model
 
 
+@pytest.mark.parametrize(
+    "name", ["x;touch PWNED", "$(touch PWNED)", "`touch PWNED`", "a b", "a\nb", "-m", "~", "a|b", "a'b", "!1"]
+)
+def test_names_that_a_shell_would_obey_are_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    for run in (name, "plain_1-b.c=d+日本"):
+        (tmp_path / "outputs" / "qr" / run).mkdir(parents=True)
+        (tmp_path / "outputs" / "qr" / run / "run.json").write_text("{}")
+    assert candidates("genexp resume ") == ["latest ", "plain_1-b.c=d+日本 "]
+
+
 def test_keys_step_by_step() -> None:
     first = candidates("genexp run ")
     assert {"experiment=", "dataset=", "model=", "trainer.", "figures.", "seed="} <= {*first}

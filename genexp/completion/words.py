@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +14,7 @@ from genexp.commands import Command, command
 from genexp.completion.outline import run_keys
 
 GROUPS = ("experiment", "dataset", "model", "trainer")
+PLAIN = re.compile(r"[\w.+,@%/][\w.+=,@%^:/-]*")  # names that a shell takes as they are; the shells insert them unquoted
 SWEEP = {  # the keys of a sweep itself; a test holds them against genexp.sweep
     "hydra/launcher": ("basic", "joblib", "submitit_local", "submitit_slurm"),
     "sweep.dir": (),
@@ -89,7 +91,9 @@ def overrides(before: Sequence[str], current: str, sections: Sequence[str] | Non
     first, comma, _ = value.rpartition(",") if several else ("", "", "")
     taken = first.split(",")
     end = "" if several else " "
-    return _begin(current, [f"{key}={first}{comma}{name}{end}" for name in allowed if name not in taken])
+    return _begin(
+        current, [f"{key}={first}{comma}{name}{end}" for name in allowed if name not in taken and PLAIN.fullmatch(name)]
+    )
 
 
 def _walk(parser: Parser, before: Sequence[str]) -> Place:
@@ -125,7 +129,7 @@ def _runs() -> list[str]:
     from genexp.runs.finding import OUTPUTS, runs_below
 
     ids = [run.name for run in runs_below(OUTPUTS)]
-    return ["latest", *(name for name in ids if ids.count(name) == 1)] if ids else []
+    return ["latest", *(name for name in ids if ids.count(name) == 1 and PLAIN.fullmatch(name))] if ids else []
 
 
 def _sets() -> list[str]:
