@@ -9,12 +9,15 @@ import pytest
 
 from genexp.config import Composed, compose
 from genexp.errors import Interrupted
+from genexp.experiment import build
+from genexp.metrics.latent import bounds, squared_error
 from genexp.reproduce import plan as planning
-from genexp.reproduce.article import STUDIES, value_of
+from genexp.reproduce.article import FULL_KL, STUDIES, value_of
 from genexp.reproduce.cases import CASES, Case, Way
 from genexp.reproduce.plan import plan
+from genexp.studies.latent import reconstruction_numbers
 from tests import browser
-from tests.conftest import TINY
+from tests.conftest import RUNS, TINY
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -52,10 +55,21 @@ def test_every_quick_number_is_labelled_with_its_budget(tmp_path: Path) -> None:
     assert plan(tmp_path, False, ["seminar_qr_flowmatch"])[0].label == "20,000 steps of 12,288"
 
 
-def test_a_sum_of_metrics_needs_all_of_them() -> None:
-    assert value_of("a+b", {"a": 1.0, "b": 2}) == 3.0
-    assert value_of("a+b", {"a": 1.0}) is None
+def test_what_is_derived_from_metrics_needs_all_of_them() -> None:
     assert value_of("a", {"a": "text"}) == "text"
+    assert value_of(FULL_KL, {"article_loss": 60.0}) is None
+    assert value_of(FULL_KL, {"article_loss": 60.0, "squared_error": "?"}) is None
+
+
+def test_the_articles_loss_with_all_of_the_divergence() -> None:
+    """|x − x̂|² + KL(q ‖ N(0, I)), of a model whose own prior is another: beside the article's stands no divergence from that."""
+    other = ["model.prior=vamp", "model.posterior=gaussian", "model.conditional=false", "model.pseudo_inputs=3"]
+    subject = build(compose([*RUNS["fruit"], *other]).settings)
+    model, batch = subject.model.eval(), subject.data.test.batch()
+    metrics = reconstruction_numbers(subject, batch, {"kl"})
+    error, divergence = squared_error(model, batch, draws=64)
+    assert value_of(FULL_KL, metrics) == pytest.approx(error + divergence, rel=0.01)
+    assert bounds(model, batch, 64).kl.mean() != pytest.approx(divergence, rel=0.05)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What numbers, curves and pictures are, in a line each: for the reader who did not run them."""
 
 NUMBERS = {
+    "2 article_loss − squared_error": "squared error + KL(q ‖ N(0, I)), what the article trained this model on",
     "active_units": "latent dimensions that the encoder uses",
     "article_loss": "squared error + ½ KL(q ‖ N(0, I)), the article's objective",
     "bayes_accuracy": "share of test pictures whose class Bayes' rule finds",
@@ -40,7 +41,6 @@ NUMBERS = {
     "importance_samples": "posterior samples of each picture for iwae_nll",
     "sliced_wasserstein": "distance between samples and data",
     "squared_error": "of reconstructions, summed over a picture",
-    "squared_error+kl": "what the article trained this model on",
     "steps": "training steps",
 }
 
