@@ -55,6 +55,40 @@ def test_every_quick_number_is_labelled_with_its_budget(tmp_path: Path) -> None:
     assert plan(tmp_path, False, ["seminar_qr_flowmatch"])[0].label == "20,000 steps of 12,288"
 
 
+def test_the_page_says_what_a_run_was_trained_on_not_what_is_there_today(
+    genexp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data_folder: Path
+) -> None:
+    """A run that was begun without MNIST stays one of glyphs when MNIST has come, and with its own budget."""
+    by_name = {case.name: case for case in CASES}
+    case = replace(by_name["seminar_mnist_vae"], quick=(*TINY, "figures.enabled=false", "trainer.max_epochs=null"))
+    small = ("dataset=glyphs", "dataset.count=120", "dataset.validation=30", "dataset.test=30")
+    case = replace(case, stand_in=Way("seminar/mnist_vae", small))
+    monkeypatch.setattr(planning, "CASES", (case,))
+    monkeypatch.setenv("GENEXP_DATA", str(tmp_path / "empty"))
+    assert genexp("reproduce", "--quick", "--into", "again")[0] == 0
+
+    monkeypatch.setenv("GENEXP_DATA", str(data_folder))
+    monkeypatch.setattr(planning, "CASES", (replace(case, quick=(*case.quick, "trainer.max_steps=3")),))
+    (one,) = plan(Path("again"), True)
+    assert one.data == "glyphs, embedded, in place of mnist"
+    assert not one.real
+    assert one.label.startswith("quick: 2 steps of 32;")
+    assert one.differs == f"mnist, real, from {data_folder}; 3 steps of 32"
+    code, out, _ = genexp("reproduce", "--into", "again")
+    assert code == 0
+    assert one.differs in out
+    page = (tmp_path / "again" / "report.html").read_text()
+    assert "<td>glyphs, embedded, in place of mnist" in page
+    assert one.differs in page
+    assert "Other data than the article" in page
+
+    (tmp_path / "again" / case.name / "config.yaml").unlink()
+    (one,) = plan(Path("again"), True)
+    assert "not known" in one.data
+    assert "not known" in one.budget
+    assert not one.real
+
+
 def test_what_is_derived_from_metrics_needs_all_of_them() -> None:
     assert value_of("a", {"a": "text"}) == "text"
     assert value_of(FULL_KL, {"article_loss": 60.0}) is None

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,15 +11,17 @@ from genexp.errors import UserError, unknown
 from genexp.fetch import default_data_dir
 from genexp.fetch.sets import find_set
 from genexp.reproduce.cases import CASES, Case
-from genexp.runs.records import read_run
-from genexp.settings import TrainerSettings
+from genexp.runs.records import read_config, read_run
+from genexp.settings import TrainerSettings, validate
 
 State = Literal["finished", "to go on with", "to do"]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A case in its folder: the run as it will be composed, its data and its budget in words."""
+    """A case in its folder: the run as it would be composed today, and in words the data and the budget of the run that is
+    there, else of that one. `differs`: what today's would have of them instead, where that is something else.
+    """
 
     case: Case
     path: Path
@@ -28,13 +30,17 @@ class Planned:
     real: bool
     budget: str
     full_budget: str
+    quick: bool
     state: State
     seconds: float
+    differs: str = ""
 
     @property
     def label(self) -> str:
         """The budget, and what it is a part of."""
-        return self.budget if self.budget == self.full_budget else f"quick: {self.budget}; in full {self.full_budget}"
+        if self.budget == self.full_budget:
+            return self.budget
+        return f"{'quick: ' if self.quick else ''}{self.budget}; in full {self.full_budget}"
 
 
 def plan(folder: Path, quick: bool, only: Sequence[str] = ()) -> list[Planned]:
@@ -52,20 +58,51 @@ def plan(folder: Path, quick: bool, only: Sequence[str] = ()) -> list[Planned]:
 
 def _planned(case: Case, path: Path, quick: bool) -> Planned:
     real = case.needs is None or is_there(case.needs)
-    way = case.way if real or case.stand_in is None else case.stand_in
-    full = compose([f"experiment={way.experiment}", *way.overrides])
-    composed = compose([*full.overrides, *case.quick]) if quick and case.quick is not None else full
-    return Planned(
+    full, composed = _composed(case, real, quick)
+    today = Planned(
         case=case,
         path=path,
         composed=composed,
-        data=data_in_words(case, composed.settings.dataset["name"]),
+        data=data_in_words(case, composed.settings.dataset["name"], default_data_dir()),
         real=real,
         budget=budget_in_words(composed.settings.trainer),
         full_budget=budget_in_words(full.settings.trainer),
+        quick=quick,
         state=state_of(path),
         seconds=case.quick_seconds if quick else case.seconds,
     )
+    return today if today.state == "to do" else _as_it_is(today)
+
+
+def _composed(case: Case, real: bool, quick: bool) -> tuple[Composed, Composed]:
+    """The case in full, and as it is wanted."""
+    way = case.way if real or case.stand_in is None else case.stand_in
+    full = compose([f"experiment={way.experiment}", *way.overrides])
+    return full, compose([*full.overrides, *case.quick]) if quick and case.quick is not None else full
+
+
+def _as_it_is(today: Planned) -> Planned:
+    """With the data and the budget of the run that is in the folder: those on disk today may be others."""
+    case = today.case
+    try:
+        config, _ = read_config(today.path)
+        name, data_dir = str(config["dataset"]["name"]), Path(str(config["data_dir"]))
+        budget = budget_in_words(validate(TrainerSettings, config["trainer"]))
+    except (UserError, KeyError, TypeError, ValueError):
+        unreadable = "not known: its config.yaml cannot be read"
+        return replace(today, data=unreadable, real=False, budget=unreadable)
+    real = case.needs is None or name == case.needs
+    full, _ = _composed(case, real, quick=False)
+    there = replace(
+        today,
+        data=data_in_words(case, name, data_dir),
+        real=real,
+        budget=budget,
+        full_budget=budget_in_words(full.settings.trainer),
+    )
+    others = [] if name == today.composed.settings.dataset["name"] else [today.data]
+    others += [] if budget == today.budget else [today.budget]
+    return replace(there, differs="; ".join(others))
 
 
 def is_there(name: str) -> bool:
@@ -73,11 +110,11 @@ def is_there(name: str) -> bool:
     return all(item.lying(default_data_dir()) for item in find_set(name).items)
 
 
-def data_in_words(case: Case, name: str) -> str:
+def data_in_words(case: Case, name: str, data_dir: Path) -> str:
     if case.needs is None:
         return f"{name}, exact"
     if name == case.needs:
-        return f"{name}, real, from {default_data_dir()}"
+        return f"{name}, real, from {data_dir}"
     return f"{name}, embedded, in place of {case.needs}"
 
 
@@ -107,9 +144,11 @@ def in_words(planned: Sequence[Planned]) -> str:
         state = "finished already" if one.state == "finished" else f"about {duration(one.seconds)}"
         going = " (goes on)" if one.state == "to go on with" else ""
         lines.append(f"  {one.case.name:<{width}}  {one.data:<{data}}  {one.budget:<24}  {state}{going}")
+        if one.differs:
+            lines.append(f"  {'':<{width}}  begun earlier, and it stays so; begun today it would have: {one.differs}")
     left = sum(one.seconds for one in planned if one.state != "finished")
     lines.append(f"  in all about {duration(left)} on two free cores" if left else "  nothing is left to do but the page")
-    missing = sorted({one.case.needs for one in planned if not one.real and one.case.needs})
+    missing = sorted({one.case.needs for one in planned if one.case.needs and not is_there(one.case.needs)})
     lines += [f"  {name} is not in {default_data_dir()}: genexp data fetch {name}" for name in missing]
     return "\n".join(lines)
 
