@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from genexp.artifacts import RunFolder
 from genexp.config import Composed, compose
-from genexp.errors import Interrupted
+from genexp.errors import Interrupted, UserError
 from genexp.experiment import build
 from genexp.metrics.latent import bounds, squared_error
 from genexp.reproduce import plan as planning
 from genexp.reproduce.article import FULL_KL, STUDIES, value_of
+from genexp.reproduce.carry_out import alone_in, carry_out
 from genexp.reproduce.cases import CASES, Case, Way
 from genexp.reproduce.plan import plan
+from genexp.runs.records import read_run
 from genexp.studies.latent import reconstruction_numbers
 from tests import browser
 from tests.conftest import RUNS, TINY
@@ -164,6 +167,52 @@ def test_who_stops_one_case_stops_all(genexp, tmp_path: Path, monkeypatch: pytes
     assert "go on with: genexp reproduce --into again" in out
 
 
+def test_two_do_not_work_on_one_reproduction(genexp, few: None, tmp_path: Path) -> None:
+    with alone_in(Path("again"), quick=True):
+        code, _, err = genexp("reproduce", "--quick", "--into", "again")
+    assert code == 2
+    assert "again: another process is working on this reproduction" in err
+    assert {path.name for path in Path("again").iterdir()} == {".lock", "reproduce.json"}
+    with pytest.raises(UserError, match="another process has begun it with --quick"), alone_in(Path("again"), quick=False):
+        pass
+    (Path("again") / "reproduce.json").unlink()
+    (one,) = plan(Path("again"), True, ["double_gaussian"])
+    assert one.state == "to do"
+    assert genexp("reproduce", "--plan", "--into", "again")[0] == 0  # stopped before it had begun: nothing of anybody else's
+
+
+def test_a_run_that_another_process_works_on_keeps_its_folder(genexp, few: None, tmp_path: Path) -> None:
+    """Also where it has saved nothing yet; afterwards it is moved aside, whole."""
+    planned = plan(Path("again"), True, ["double_gaussian"])
+    mine = RunFolder(Path("again/double_gaussian"))
+    mine.path.mkdir(parents=True)
+    with mine.lock():
+        mine.update(status="running")
+        assert "another process is working on this run" in carry_out(planned)["double_gaussian"]
+    assert [path.name for path in Path("again").iterdir()] == ["double_gaussian"]
+    mine.update(status="failed", error="of old")
+    assert carry_out(planned) == {}
+    (aside,) = Path("again/_aside").iterdir()
+    assert read_run(aside)["error"] == "of old"
+    assert read_run(mine.path)["status"] == "finished"
+
+
+def test_how_a_run_stands_is_looked_up_when_it_is_its_turn(genexp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has finished since all was planned is not done again, and one that has saved something goes on."""
+    planned = plan(Path("again"), True, ["double_gaussian", "mnist_vae"])
+    assert [one.state for one in planned] == ["to do", "to do"]
+    for one, status in zip(planned, ("finished", "interrupted"), strict=True):
+        (one.path / "checkpoints").mkdir(parents=True)
+        (one.path / "checkpoints" / "last.pt").touch()
+        RunFolder(one.path).update(status=status)
+    resumed: list[Path] = []
+    monkeypatch.setattr("genexp.experiment.run", lambda *_: pytest.fail("begun again"))
+    monkeypatch.setattr("genexp.experiment.resume", resumed.append)
+    assert carry_out(planned) == {}
+    assert resumed == [planned[1].path]
+    assert not Path("again/_aside").exists()
+
+
 def test_the_plan_is_said_and_nothing_is_done(genexp, tmp_path: Path) -> None:
     code, out, _ = genexp("reproduce", "--plan")
     assert code == 0
@@ -180,6 +229,9 @@ def test_the_plan_is_said_and_nothing_is_done(genexp, tmp_path: Path) -> None:
         (["--only", "mnist"], "unknown case 'mnist'"),
         (["--quick", "--only", "qr_coupling"], "qr_coupling is not part of --quick"),
         (["--into", "mine"], "there is something else in it"),
+        (["--into", "mine/thesis.tex"], "--into mine/thesis.tex is not a folder"),
+        (["--into", "mine/thesis.tex", "--plan"], "--into mine/thesis.tex is not a folder"),
+        (["--into", "mine/thesis.tex/again", "--only", "qr_coupling"], "cannot make the folder mine/thesis.tex/again"),
     ],
 )
 def test_mistakes(genexp, tmp_path: Path, typed: list[str], error: str) -> None:

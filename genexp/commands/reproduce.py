@@ -32,8 +32,10 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     from genexp.reproduce.plan import in_words, plan, read_mode
 
     folder: Path = options.into or Path("outputs/reproduce") / new_id()
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--into {folder} is not a folder")
     mode = read_mode(folder)
-    if mode is None and folder.is_dir() and any(folder.iterdir()):
+    if mode is None and folder.is_dir() and any(item.name != ".lock" for item in folder.iterdir()):
         raise UserError(f"--into {folder}: there is something else in it")
     if mode is False and options.quick:
         raise UserError(f"{folder} was begun without --quick", hint="leave --quick out, or begin anew without --into")
@@ -44,18 +46,18 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.plan:
         return 0
     from genexp.report.write import check_target, write_page
-    from genexp.reproduce.carry_out import carry_out, write_mode
+    from genexp.reproduce.carry_out import alone_in, carry_out
     from genexp.reproduce.page import page
 
     out: Path = options.out or folder / "report.html"
-    write_mode(folder, quick)
-    check_target(out)
-    try:
-        failed = carry_out(planned)
-    except (Interrupted, KeyboardInterrupt):
-        print(f"stopped; go on with: genexp reproduce --into {folder}")
-        raise
-    print("\nwriting the page", flush=True)
-    write_page(out, page(plan(folder, quick), failed, quick))
+    with alone_in(folder, quick):
+        check_target(out)
+        try:
+            failed = carry_out(planned)
+        except (Interrupted, KeyboardInterrupt):
+            print(f"stopped; go on with: genexp reproduce --into {folder}")
+            raise
+        print("\nwriting the page", flush=True)
+        write_page(out, page(plan(folder, quick), failed, quick))
     print(f"{out}   {out.stat().st_size / 1e6:.1f} MB; {len(planned) - len(failed)} of {len(planned)} cases finished")
     return 2 if failed else 0
