@@ -257,6 +257,9 @@ class SilentFolder(RunFolder):
     def save_gif(self, name: str, frames: Sequence["Image"], fps: int, hold_last: float = 1.5) -> Path:
         return self.path / "figures" / f"{name}.gif"
 
+    def save_trace(self, write: Callable[[Path], None]) -> Path:
+        return self.path / "profile" / "trace.json"
+
     def _save_picture(self, name: Path, picture: "Figure | Image") -> Path:
         return self.path / name
 

@@ -103,7 +103,9 @@ def test_a_run_never_overwrites_another(genexp, tiny: list[str], tmp_path: Path)
 
 
 def test_a_run_that_fails_says_so_in_its_folder(genexp, tiny: list[str], tmp_path: Path) -> None:
-    code, _, err = genexp("run", "trainer.lr=1e30", "trainer.max_steps=40", *[word for word in tiny if "max_steps" not in word])
+    code, _, err = genexp(
+        "run", "trainer.lr=1000", "trainer.warmup=0", "trainer.max_steps=40", *[word for word in tiny if "max_steps" not in word]
+    )
     assert code == 2
     assert "not finite" in err
     record = read(only_run(tmp_path), "run.json")
