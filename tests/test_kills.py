@@ -134,7 +134,7 @@ def test_killed_at_any_change_of_the_disk(forks: Forks, tmp_path: Path) -> None:
     """A few of the changes that a run makes to its folder, each in turn its last. (All of them: make test-slow.)"""
     victim = Victim.of(forks, "flow_matching", tmp_path, sketchy=True)
     went_on = [
-        victim.goes_on(victim.killed(f"run{k}", die_at=k, sketchy=True), sketchy=True) for k in range(5, victim.ended.events, 60)
+        victim.goes_on(victim.killed(f"run{k}", die_at=k, sketchy=True), sketchy=True) for k in range(5, victim.ended.events, 100)
     ]
     assert went_on == sorted(went_on)  # from the first checkpoint on, always
     assert 0 < sum(went_on) < len(went_on)
