@@ -1,5 +1,6 @@
 """One run, from configuration to folder: build → fit → evaluate → draw."""
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from genexp.machine.circumstances import circumstances
 from genexp.machine.device import autocast, choose_device, choose_precision, prepare_cpu
 from genexp.machine.distributed import entered, first_of_each_machine_first, on_main, one_folder, part, processes, world
 from genexp.machine.launch import typed
-from genexp.machine.memory import weights_fit
+from genexp.machine.memory import check_fits, weights_fit
 from genexp.registry import datasets, models, studies
 from genexp.runs.evaluation import measure, parameters
 from genexp.runs.records import read_run
@@ -74,9 +75,18 @@ def build(settings: RunSettings) -> Subject:
     prepare_cpu()
     torch.manual_seed(seed_for(settings.seed, "model"))
     data = datasets.build(settings.dataset, Path(settings.data_dir)).to(device)
+    check_samples_fit(settings.evaluation.num_samples, data.spec.shape)
     with weights_fit():
         model = models.build(settings.model, data.spec).to(device)
     return Subject(model, data, settings, device)
+
+
+def check_samples_fit(count: int, shape: tuple[int, ...]) -> None:
+    """UserError, before anything is trained, where the samples that are measured afterwards would not fit into memory: they,
+    their parts as they are put together, and true ones beside them, as floats.
+    """
+    needed = 3 * 4 * count * math.prod(shape)
+    check_fits(needed, f"evaluation.num_samples={count}", "fewer; genexp sample writes any number of them later")
 
 
 def _carry_out(

@@ -12,6 +12,7 @@ from genexp.errors import UserError, nearest, unknown
 MOST_STEPS = 10**12
 Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Many = Annotated[int, Field(ge=1, le=10**9)]  # examples, points
+Drawn = Annotated[int, Field(ge=1, le=10**7)]  # examples that are made and held at once; `genexp sample` writes more
 Index = Annotated[int, Field(ge=0, le=10**9)]
 Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer
 Scale = Annotated[float, Field(gt=0, le=1e6)]  # standard deviations, lengths, frequencies
@@ -58,7 +59,7 @@ class TrainerSettings(Strict):
     profile: bool = False
     log_every: Steps = 50
     eval_every: Steps = 500
-    eval_size: Many = 8192
+    eval_size: Drawn = 8192
     monitor: str | None = None
     keep: Literal["best", "last"] = "best"
     checkpoint_every: Steps = 1000
@@ -73,9 +74,9 @@ class TrainerSettings(Strict):
 class EvaluationSettings(Strict):
     """How much is drawn and measured after training."""
 
-    num_samples: Many = 100_000
-    num_points: Many = 32_768
-    ode_points: Many = 2_048
+    num_samples: Drawn = 100_000
+    num_points: Drawn = 32_768
+    ode_points: Drawn = 2_048
     batch_size: Many = 2_048
     importance_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 500
     quadrature_side: Annotated[int, Field(ge=4, le=2048)] = 200

@@ -16,6 +16,27 @@ def test_a_model_with_more_weights_than_fit_is_refused_before_they_are_made(monk
     nn.Linear(100, 100)  # outside nothing is counted
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["experiment=double_gaussian", "evaluation.num_samples=1000000000"], "evaluation.num_samples=1000000000: "),
+        (["experiment=double_gaussian", "trainer.eval_size=1000000000"], "trainer.eval_size=1000000000: "),
+        (["experiment=glyphs_vae", "evaluation.num_samples=10000000"], "evaluation.num_samples=10000000: takes about 94 GB"),
+        (["experiment=glyphs_vae", "dataset.count=1000000", "dataset.size=128"], "at most 3 GB are drawn"),
+        (["experiment=drawn_fruit_vae_iaf", "dataset.count=100000", "dataset.size=256"], "at most 3 GB are drawn"),
+    ],
+)
+def test_more_examples_than_fit_are_refused_before_they_are_made(
+    genexp, monkeypatch: pytest.MonkeyPatch, words: list[str], why: str
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 8 << 30)
+    small = ["dataset.count=20", "dataset.validation=10", "dataset.test=10"]
+    own = [key for key in small if "glyphs" in words[0] and key.split("=")[0] not in " ".join(words)]
+    code, _, err = genexp("run", *words, *own, "trainer.max_steps=1")
+    assert code == 2
+    assert why in err
+
+
 def test_what_is_free_is_known() -> None:
     assert 1 << 20 < memory.available() < 1 << 50
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
 from genexp.data.fruit import CLASSES
-from genexp.data.images import ImageData, ImageSet
+from genexp.data.images import ImageData, ImageSet, check_drawable
 from genexp.registry import datasets
 from genexp.settings import Seed
 
@@ -44,6 +44,7 @@ class DrawnFruit(ImageData):
         size: Annotated[int, Field(ge=16, le=256)] = 96,
         seed: Seed = 0,
     ) -> None:
+        check_drawable((count, validation, test), 3, size)
         draw = [draw_fruit(n, size, (seed, part)) for part, n in enumerate((count, validation, test))]
         self.parts(draw[0], draw[1], draw[2], CLASSES)
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import Field
 
-from genexp.data.images import ImageData, ImageSet
+from genexp.data.images import ImageData, ImageSet, check_drawable
 from genexp.registry import datasets
 from genexp.settings import Seed
 
@@ -42,6 +42,7 @@ class Glyphs(ImageData):
         variation: Annotated[float, Field(ge=0, le=2)] = 1.0,
         seed: Seed = 0,
     ) -> None:
+        check_drawable((count, validation, test), 1, size)
         draw = [draw_glyphs(n, size, variation, (seed, part)) for part, n in enumerate((count, validation, test))]
         self.parts(draw[0], draw[1], draw[2], tuple(_DIGITS))
 

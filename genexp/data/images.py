@@ -1,5 +1,6 @@
 """What every data set of pictures is: bytes on the device, in three parts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,6 +10,8 @@ from torch import Tensor
 from genexp.data.augment import Augmentation, AugmentedStream
 from genexp.data.base import Batch, DataSpec, EpochStream, unit_interval
 from genexp.errors import UserError
+
+MOST_DRAWN = 3_000_000_000  # bytes of pictures that are drawn by formula
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,15 @@ class ImageData:
         lost = f"; {len(self.unreadable)} could not be read: {', '.join(self.unreadable[:5])}" if self.unreadable else ""
         more = ", …" if len(self.unreadable) > 5 else ""
         return f"{kind} pictures of {height}×{width}{classes}: {counts}{lost}{more}"
+
+
+def check_drawable(counts: Sequence[int], channels: int, size: int) -> None:
+    """UserError where pictures that are drawn when a run begins would take hours and most of a machine's memory."""
+    needed = sum(counts) * channels * size**2
+    if needed > MOST_DRAWN:
+        what = f"{sum(counts):,} pictures of {size}×{size} are {needed / 1e9:,.1f} GB"
+        hint = "a smaller dataset.count or dataset.size"
+        raise UserError(f"{what}, and at most {MOST_DRAWN / 1e9:g} GB are drawn", hint=hint)
 
 
 def shuffled(pictures: ImageSet, seed: int) -> ImageSet:

@@ -51,6 +51,12 @@ def weights_fit() -> Iterator[None]:
         hook.remove()
 
 
+def check_fits(needed: int, what: str, hint: str) -> None:
+    """UserError where `what` needs more bytes than there are."""
+    if sys.platform == "linux" and needed > (limit := available()):
+        raise UserError(f"{what}: takes about {needed / 1e9:,.0f} GB, and {limit / 1e9:,.1f} GB are free", hint=hint)
+
+
 def available() -> int:
     """Bytes that could still be had: of this machine, or of the container that this is."""
     machine = _kilobytes("/proc/meminfo")
