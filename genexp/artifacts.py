@@ -25,7 +25,7 @@ from tqdm import tqdm
 from genexp.errors import UserError
 from genexp.paths import expanded
 from genexp.printable import printable
-from genexp.runs.records import check_links, own_folders, read_history, read_run
+from genexp.runs.records import check_links, history_lines, own_folders, read_history, read_run
 from genexp.training.tracking import Tracker
 
 try:
@@ -163,9 +163,9 @@ class RunFolder:
         return read_history(self.path)
 
     def cut_history(self, step: int) -> None:
-        """Forget the lines after `step`: a resumed run writes them again."""
-        kept = [line for line in self.history() if line["step"] <= step]
-        self._replace("history.jsonl", b"".join(_json(line) for line in kept))
+        """Forget the lines after `step`: a resumed run writes them again. However many there are, all others stay."""
+        with self._temporary(Path("history.jsonl")) as (temporary, _), temporary.open("wb") as file:
+            file.writelines(_json(_finite(line)) for line in history_lines(self.path) if line["step"] <= step)
 
     # --- what a run makes ------------------------------------------------------------------------------------
 
@@ -246,6 +246,9 @@ class SilentFolder(RunFolder):
         pass
 
     def track(self, tracker: Tracker) -> None:
+        pass
+
+    def cut_history(self, step: int) -> None:
         pass
 
     def save_checkpoint(self, name: str, state: dict[str, Any]) -> None:

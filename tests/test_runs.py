@@ -8,6 +8,7 @@ import pytest
 
 from genexp.artifacts import RunFolder
 from genexp.errors import UserError
+from genexp.runs import records
 from genexp.runs.finding import find_run, find_runs
 from genexp.runs.records import flat, read_record
 
@@ -140,3 +141,19 @@ def test_a_record_survives_any_configuration(config: str) -> None:
     (folder / "metrics.json").write_text("[" * 100_000)
     record = read_record(folder)
     assert (record.config, record.overrides, record.metrics) == ({}, (), {})
+
+
+def test_of_a_very_long_history_only_the_end_is_read_and_none_is_lost(monkeypatch, capsys) -> None:
+    folder = make_run("a/run")
+    monkeypatch.setattr(records, "LARGEST_HISTORY", 1000)
+    monkeypatch.setattr(records, "LARGEST_LINE", 100)
+    lines = [json.dumps({"step": step, "loss": 1.5}) for step in range(500)]
+    (folder / "history.jsonl").write_text("\n".join([*lines, "x" * 5000, '{"step": true, "loss": 1}', lines[3], ""]))
+    assert read_record(folder).history() == [json.loads(lines[3])]
+    assert "history.jsonl: only its last" in capsys.readouterr().err
+    RunFolder(folder).cut_history(450)
+    kept = (folder / "history.jsonl").read_text().splitlines()
+    assert kept == [*lines[:451], lines[3]]
+    steps = [line["step"] for line in read_record(folder).history()]
+    assert steps[-3:] == [449, 450, 3]
+    assert 20 < len(steps) < 40

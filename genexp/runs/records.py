@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ import yaml
 from genexp.errors import UserError
 
 LARGEST = 16 << 20  # bytes of a file that is read whole
+LARGEST_HISTORY = 64 << 20
+LARGEST_LINE = 1 << 20
 FOLDERS = ("checkpoints", "figures", "samples", "profile", "tensorboard")  # what a run folder has below it
 MOST = 10_000  # values of a configuration, aliases counted where they are used
 
@@ -136,20 +139,34 @@ def read_metrics(path: Path) -> dict[str, Number]:
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """The lines of history.jsonl, each {"step": …, name: number}; a torn line is left out."""
-    lines = []
+    """The lines of history.jsonl, each {"step": …, name: number}; a torn line is left out.
+
+    Of a file of more than 64 MiB (some 400,000 lines) only the last 64 are read, and that is said: in memory they are ten
+    times as large, and a stranger's file may be of any size.
+    """
+    return [*history_lines(path, LARGEST_HISTORY)]
+
+
+def history_lines(path: Path, largest: int | None = None) -> Iterator[dict[str, float]]:
+    """The same one by one, from the whole file or from its last `largest` bytes."""
+    with suppress(OSError, ValueError), regular(path, "history.jsonl").open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if largest is not None and size > largest:
+            print(f"warning: {path / 'history.jsonl'}: only its last {largest >> 20} MiB are read", file=sys.stderr)
+            file.seek(size - largest)  # into some line, which then is a torn one
+        for text in iter(lambda: file.readline(LARGEST_LINE), b""):
+            if (line := _history_line(text)) is not None:
+                yield line
+
+
+def _history_line(text: bytes) -> dict[str, float] | None:
     try:
-        text = read_text(path, "history.jsonl", largest=1 << 30)
-    except (OSError, ValueError):
-        return []
-    for line in text.split("\n"):
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and isinstance(value.get("step"), int):
-            lines.append({str(name): number for name, number in value.items() if type(number) in (int, float)})
-    return lines
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or type(value.get("step")) is not int:
+        return None
+    return {str(name): number for name, number in value.items() if type(number) in (int, float)}
 
 
 def worked_on(path: Path) -> float:
@@ -199,13 +216,21 @@ def _spend(budget: list[int]) -> None:
         raise ValueError("too many values for a configuration")
 
 
-def read_text(folder: Path, name: str, largest: int = LARGEST) -> str:
-    """A regular file of the run folder, read whole. OSError or ValueError where it is not there or leads elsewhere."""
+def read_text(folder: Path, name: str) -> str:
+    """A regular file of the run folder, read whole. OSError or ValueError where it is not there, leads elsewhere or is too
+    large.
+    """
+    path = regular(folder, name)
+    if path.stat().st_size > LARGEST:
+        raise ValueError("too large")
+    return path.read_text(encoding="utf-8")
+
+
+def regular(folder: Path, name: str) -> Path:
+    """The path of a file of the run folder. ValueError where it is something else, or a link to another place."""
     path = folder / name
     if path.is_symlink() and path.resolve().parent != folder.resolve():
         raise ValueError("a link to another place")
     if path.exists() and not path.is_file():
         raise ValueError("not a file")
-    if path.stat().st_size > largest:
-        raise ValueError("too large")
-    return path.read_text(encoding="utf-8")
+    return path
