@@ -16,6 +16,7 @@ from genexp.reproduce import plan as planning
 from genexp.reproduce.article import FULL_KL, STUDIES, value_of
 from genexp.reproduce.carry_out import alone_in, carry_out
 from genexp.reproduce.cases import CASES, Case, Way
+from genexp.reproduce.page import cells_and_known
 from genexp.reproduce.plan import plan
 from genexp.runs.records import read_run
 from genexp.studies.latent import reconstruction_numbers
@@ -107,6 +108,19 @@ def test_the_articles_loss_with_all_of_the_divergence() -> None:
     error, divergence = squared_error(model, batch, draws=64)
     assert value_of(FULL_KL, metrics) == pytest.approx(error + divergence, rel=0.01)
     assert bounds(model, batch, 64).kl.mean() != pytest.approx(divergence, rel=0.05)
+
+
+def test_what_is_known_stands_beside_the_run_of_which_it_holds() -> None:
+    """What all runs agree on is said once; a baseline that depends on the model stands in each one's own cell."""
+    small = {"loss": 5.0, "baseline/loss": 7.0, "floor/loss": 1.0}
+    large = {"loss": 4.0, "baseline/loss": 6.0, "floor/loss": 1.0}
+    cells, known = cells_and_known("loss", [small, {}, large])
+    assert known == {"floor": 1.0}
+    assert [(cell.value, cell.beside) for cell in cells] == [(5.0, {"baseline": 7.0}), (None, {}), (4.0, {"baseline": 6.0})]
+    cells, known = cells_and_known("loss", [small, {"loss": 3.0}])  # of other data, with no known floor
+    assert known == {}
+    assert [cell.beside for cell in cells] == [{"floor": 1.0, "baseline": 7.0}, {}]
+    assert cells_and_known("loss", [small])[1] == {"floor": 1.0, "baseline": 7.0}
 
 
 @pytest.fixture

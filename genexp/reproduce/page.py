@@ -27,14 +27,22 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """What a run says of a number, and what is known of that and holds for this run alone: a floor, an exact value …"""
+
+    value: Number
+    beside: Mapping[str, Number]
+
+
+@dataclass(frozen=True)
 class Row:
-    """A number: what it is, what the article says of it, what each run says, and what is known of it."""
+    """A number: what it is, what the article says of it, what each run says, and what is known of it whichever the run."""
 
     measure: str
     meaning: str
     claim: Claim | None
-    values: list[Number]
-    beside: dict[str, Number]
+    cells: list[Cell]
+    known: dict[str, Number]
 
 
 @dataclass(frozen=True)
@@ -58,9 +66,9 @@ class Chapter:
         claims = {claim.measure: claim for claim in self.study.claims}
         rows = []
         for measure in dict.fromkeys([*claims, *self.study.measures]):
-            values = [value_of(measure, one.metrics) for one in self.done]
-            if measure in claims or any(value is not None for value in values):
-                rows.append(Row(measure, meaning(measure), claims.get(measure), values, self.beside(measure)))
+            cells, known = cells_and_known(measure, [one.metrics for one in self.done])
+            if measure in claims or any(cell.value is not None for cell in cells):
+                rows.append(Row(measure, meaning(measure), claims.get(measure), cells, known))
         return rows
 
     @property
@@ -72,12 +80,22 @@ class Chapter:
                 plates.append(Plate(caption, pictures))
         return plates
 
-    def beside(self, measure: str) -> dict[str, Number]:
-        """Floors, exact values and baselines; where they depend on the run's samples, those of the last run."""
-        known: dict[str, Number] = {}
-        for one in self.done:
-            known |= {kind: value for kind in BESIDE if (value := one.metrics.get(f"{kind}/{measure}")) is not None}
-        return known
+
+def cells_and_known(measure: str, runs: Sequence[Mapping[str, Number]]) -> tuple[list[Cell], dict[str, Number]]:
+    """A number in each run, and what is known of it in all runs that have it. A baseline depends on a model's size, a floor on
+    its data: what is not the same in all stands in each run's own cell.
+    """
+    cells = []
+    for metrics in runs:
+        beside = {kind: value for kind in BESIDE if (value := metrics.get(f"{kind}/{measure}")) is not None}
+        cells.append(Cell(value_of(measure, metrics), beside))
+    having = [cell for cell in cells if cell.value is not None or cell.beside]
+    known = {
+        kind: having[0].beside[kind]
+        for kind in BESIDE
+        if having and kind in having[0].beside and len({cell.beside.get(kind) for cell in having}) == 1
+    }
+    return [Cell(cell.value, {kind: own for kind, own in cell.beside.items() if kind not in known}) for cell in cells], known
 
 
 def chapters(planned: Sequence[Planned], failed: Mapping[str, str], live: bool = True) -> list[Chapter]:
