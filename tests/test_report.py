@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ from genexp.data.base import DataSpec
 from genexp.experiment import run
 from genexp.models.vae import VAE
 from genexp.report import explorer, flow, render
+from genexp.report.charts import Floor
 from genexp.report.folder import Folder
-from genexp.report.gather import gather
+from genexp.report.gather import Run, gather
 from genexp.report.live import bring_to_life
 from genexp.report.packing import unpacked
 from genexp.report.render import report
+from genexp.report.side_by_side import charts
 from genexp.runs.trained import open_run
 from genexp.summary import BESIDE
 from tests import browser
@@ -246,6 +249,31 @@ def test_a_page_side_by_side_says_what_differs(pages: dict[str, Path]) -> None:
     assert "model.width" in differing
     assert "seed" in differing
     assert "model.solver" not in differing
+
+
+def test_each_run_has_its_own_floor(runs: dict[str, Path], tmp_path: Path, chromium: browser.Browser) -> None:
+    """In its colour where they differ; one for all where they are the same; none for a run that knows of none."""
+    folder = tmp_path / "harder"
+    shutil.copytree(runs["other"], folder)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["floor/heldout_loss"] += 0.5
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    one, two = gather(runs["other"]), gather(folder)
+    low = one.floors["heldout/loss"]
+
+    def floors(*runs: Run) -> list[Floor]:
+        return next(chart.floors for chart in charts(runs) if chart.name == "heldout/loss")
+
+    assert floors(one, two) == [Floor(low, 0), Floor(low + 0.5, 1)]
+    assert floors(one, one) == floors(one) == [Floor(low)]
+    assert floors(one, replace(two, floors={})) == [Floor(low, 0)]
+
+    (tmp_path / "two.html").write_text(report([runs["other"], folder]), encoding="utf-8")
+    with chromium.open(tmp_path / "two.html") as page:
+        lines = page("[...document.querySelectorAll('.chart svg .floor')].map(line => getComputedStyle(line).stroke)")
+        colours = [page(f"getComputedStyle(document.querySelector('.chart path.run-{run}')).stroke") for run in (0, 1)]
+        assert set(colours) < set(lines)  # another curve has one floor for all
+        assert page.errors == []
 
 
 def test_of_many_runs_only_the_first_bring_pictures_and_models(runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

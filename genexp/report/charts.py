@@ -19,6 +19,14 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Floor:
+    """What nothing falls below: `run`'s alone, or where that is None every line's."""
+
+    value: float
+    run: int | None = None
+
+
+@dataclass(frozen=True)
 class Tick:
     place: float
     text: str
@@ -26,12 +34,12 @@ class Tick:
 
 @dataclass(frozen=True)
 class Chart:
-    """One term over the steps, with a line for each run (and part) and floors that nothing falls below."""
+    """One term over the steps, with a line for each run (and part), and the floors of the held-out ones."""
 
     name: str
     title: str
     lines: list[Line]
-    floors: list[float]
+    floors: list[Floor]
 
     @property
     def logarithmic(self) -> bool:
@@ -40,7 +48,7 @@ class Chart:
         return self.name != "lr" and low > 0 and high / low > 30
 
     def span(self) -> tuple[float, float]:
-        values = [value for line in self.lines for value in line.curve.values] + self.floors
+        values = [value for line in self.lines for value in line.curve.values] + [floor.value for floor in self.floors]
         return min(values), max(values)
 
     def data(self) -> dict[str, Any]:
@@ -55,7 +63,8 @@ class Chart:
             }
             for line in self.lines
         ]
-        return {"title": self.title, "lines": lines, "floors": self.floors, "log": self.logarithmic}
+        floors = [{"run": floor.run, "value": floor.value} for floor in self.floors]
+        return {"title": self.title, "lines": lines, "floors": floors, "log": self.logarithmic}
 
     # --- the drawing -----------------------------------------------------------------------------------------
 

@@ -1,10 +1,10 @@
 """What several runs say of the same thing, side by side: one run is the special case of one column."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genexp.report.charts import Chart, Line
+from genexp.report.charts import Chart, Floor, Line
 from genexp.report.gather import Number, Run
 from genexp.report.words import CURVES, FIRST, HEADLINES, NUMBERS, caption
 
@@ -74,11 +74,18 @@ def charts(runs: Sequence[Run]) -> list[Chart]:
             for index, run in enumerate(runs)
             if part in run.curves
         ]
-        floors = sorted({run.floors[f"heldout/{base}"] for run in runs if f"heldout/{base}" in run.floors})
-        held_out = any(line.part == "held-out" for line in lines)
-        found.append(Chart(name, CURVES.get(name, name.replace("_", " ")), lines, floors[:1] if held_out else []))
+        held_out = {line.run: runs[line.run].floors.get(f"heldout/{base}") for line in lines if line.part == "held-out"}
+        found.append(Chart(name, CURVES.get(name, name.replace("_", " ")), lines, floors(held_out)))
     found.sort(key=lambda chart: (chart.name in ADMINISTRATIVE, not chart.name.endswith("loss")))
     return [chart for chart in found if any(len(line.curve.steps) > 1 for line in chart.lines)]
+
+
+def floors(of: Mapping[int, float | None]) -> list[Floor]:
+    """The floors of runs that have a held-out line: one where it is the same for all, else to each its own."""
+    if len(set(of.values())) == 1:
+        (value,) = set(of.values())
+        return [] if value is None else [Floor(value)]
+    return [Floor(value, run) for run, value in of.items() if value is not None]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@
     const data = genexp.data(figure.dataset.chart), box = figure.querySelector(".drawing");
     const several = new Set(data.lines.map((line) => line.run)).size > 1, parts = new Set(data.lines.map((line) => line.part)).size > 1;
     let log = data.log, by = "steps", view = null, hover = null, drag = null, W = 640, H = 260;
-    const positive = data.lines.every((line) => line.values.every((value) => value > 0)) && data.floors.every((floor) => floor > 0);
+    const positive = data.lines.every((line) => line.values.every((value) => value > 0)) && data.floors.every((floor) => floor.value > 0);
 
     const button = (text, pressed, press) => {
       const node = document.createElement("button");
@@ -53,7 +53,7 @@
       for (const line of data.lines) line.values.forEach((value, i) => {
         if (line[by][i] >= x0 && line[by][i] <= x1) { low = Math.min(low, scale(value)); high = Math.max(high, scale(value)); }
       });
-      if (!view) for (const floor of data.floors) { low = Math.min(low, scale(floor)); high = Math.max(high, scale(floor)); }
+      if (!view) for (const floor of data.floors) { low = Math.min(low, scale(floor.value)); high = Math.max(high, scale(floor.value)); }
       if (!isFinite(low)) [low, high] = [0, 1];
       const margin = 0.04 * (high - low) || 0.5 * Math.abs(high) || 1;
       low -= margin; high += margin;
@@ -69,7 +69,7 @@
       }
       for (const mark of ticks(x0, x1, W < 420 ? 3 : 5)) nodes.push(make("text", { class: "tick", x: x(mark), y: H - 8, "text-anchor": "middle" }, `${(+mark.toPrecision(6)).toLocaleString("en")}${by === "seconds" ? " s" : ""}`));
       const inside = make("g", { "clip-path": `url(#${clip})` });
-      for (const floor of data.floors) inside.append(make("line", { class: "floor", x1: L, x2: W - R, y1: y(floor), y2: y(floor) }));
+      for (const floor of data.floors) inside.append(make("line", { class: floor.run === null ? "floor" : `floor own run-${floor.run % 8}`, x1: L, x2: W - R, y1: y(floor.value), y2: y(floor.value) }));
       for (const line of data.lines) {
         const d = line.values.map((value, i) => `${i ? "L" : "M"}${x(line[by][i]).toFixed(1)} ${y(value).toFixed(1)}`).join("");
         inside.append(make("path", { class: `line run-${line.run % 8} ${line.part === "training" ? "training" : "held"}`, d }));
@@ -90,7 +90,7 @@
           row.append(mark, genexp.short(line.values[near]));
           rows.push(row);
         }
-        data.floors.forEach((floor) => { const row = document.createElement("div"); row.textContent = `floor ${genexp.short(floor)}`; rows.push(row); });
+        data.floors.forEach((floor) => { const row = document.createElement("div"); row.textContent = `${floor.run === null ? "" : `${floor.run + 1} `}floor ${genexp.short(floor.value)}`; rows.push(row); });
         nodes.push(make("line", { class: "rule", x1: x(where), x2: x(where), y1: T, y2: H - B }));
         const head = document.createElement("div");
         head.textContent = by === "steps" ? `step ${where.toLocaleString("en")}` : `${where.toFixed(1)} s`;
