@@ -9,7 +9,6 @@ and log.txt are appended to, whole lines at a time.
 import json
 import math
 import os
-import re
 import secrets
 import sys
 import time
@@ -23,6 +22,7 @@ import yaml
 from tqdm import tqdm
 
 from genexp.errors import UserError
+from genexp.files import TEMPORARY, Replacing, write_gif
 from genexp.paths import expanded
 from genexp.printable import printable
 from genexp.runs.records import check_links, history_lines, own_folders, read_history, read_run
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
     from PIL.Image import Image
-
-
-TEMPORARY = re.compile(r"\..+\.[0-9]+\.tmp", re.DOTALL)  # the names that Replacing gives
 
 
 class Busy(UserError):  # noqa: N818 (a state, not a defect)
@@ -276,43 +273,6 @@ class SilentFolder(RunFolder):
 def new_id() -> str:
     """A name for a new folder: date, time, and four hexadecimal digits for those started in the same second."""
     return f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(2)}"
-
-
-def write_gif(path: Path, frames: Sequence["Image"], fps: int, hold_last: float = 1.5) -> None:
-    """An endless film; its last frame stays for `hold_last` seconds."""
-    durations = [round(1000 / fps)] * len(frames)
-    durations[-1] = round(1000 * hold_last)
-    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
-
-
-class Replacing:
-    """`with Replacing(path) as (temporary, path)`: what is written to `temporary` becomes `path`, whole or not at all."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> tuple[Path, Path]:
-        return self.temporary, self.path
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            with suppress(OSError):
-                self.temporary.unlink()
-            return
-        sync(self.temporary)
-        os.replace(self.temporary, self.path)
-        if sys.platform != "win32":
-            sync(self.path.parent)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's entries, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _finite(numbers: Mapping[str, Any]) -> dict[str, Any]:

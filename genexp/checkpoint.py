@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from genexp.artifacts import Replacing
 from genexp.errors import UserError, circumstance
+from genexp.files import Replacing
 
 FORMAT = 1
 

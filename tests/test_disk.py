@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from genexp import checkpoint
-from genexp.artifacts import Replacing, RunFolder
+from genexp.artifacts import RunFolder
 from genexp.errors import UserError
+from genexp.files import Replacing
 from genexp.runs.finding import find_run
 from tests.forking import Ended
 from tests.test_hostile_commands import wrong_in

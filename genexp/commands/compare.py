@@ -68,8 +68,8 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def _write(result: str, path: Path | None) -> None:
-    from genexp.artifacts import Replacing
     from genexp.errors import UserError
+    from genexp.files import Replacing
 
     if path is None:
         sys.stdout.write(result)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from genexp.artifacts import Replacing
 from genexp.errors import UserError
+from genexp.files import Replacing
 from genexp.report.render import MARKER
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from genexp.artifacts import Busy, Replacing, RunFolder
+from genexp.artifacts import Busy, RunFolder
 from genexp.errors import Interrupted, UserError
+from genexp.files import Replacing
 from genexp.reproduce.plan import Planned, State, read_mode, state_of
 
 

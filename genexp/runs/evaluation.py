@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from genexp.artifacts import Replacing
 from genexp.catalogue import entries
 from genexp.errors import UserError, unknown
+from genexp.files import Replacing
 from genexp.machine.device import autocast, choose_precision
 from genexp.registry import datasets, studies
 from genexp.runs.records import read_metrics

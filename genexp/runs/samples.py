@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from genexp.artifacts import Replacing, write_gif
 from genexp.errors import UserError
 from genexp.figures import images, points
+from genexp.files import Replacing, write_gif
 from genexp.runs.sampling import Drawn, NpzWriter, class_index, draw, moving
 from genexp.runs.trained import Trained, Which, open_run
 

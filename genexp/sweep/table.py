@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from genexp.artifacts import Replacing
 from genexp.compare.comparison import headline
 from genexp.compare.selection import as_text
 from genexp.compare.table import comma_separated
 from genexp.errors import UserError
 from genexp.figures.sweep import Line, metric_against
+from genexp.files import Replacing
 from genexp.runs.records import Record, read_record
 from genexp.summary import BESIDE
 from genexp.sweep.plan import Plan
