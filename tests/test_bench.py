@@ -4,6 +4,7 @@ import importlib
 import json
 import math
 import multiprocessing.dummy
+import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -15,24 +16,35 @@ import pytest
 import torch
 from torch import nn
 
-from genexp.bench import after, machine, processes, program
+from genexp.bench import after, machine, ours, processes, program, scaling
+from genexp.bench import worker as working
 from genexp.bench.after import After
 from genexp.bench.cases import CASES, Case
 from genexp.bench.gate import Described, Gate, Race, Ran, Slice, Stop
 from genexp.bench.machine import Peaks
 from genexp.bench.race import Finish
-from genexp.bench.report import race_lines, speed_table
-from genexp.bench.scaling import measure_scaling
+from genexp.bench.report import growth_lines, race_lines, speed_table
+from genexp.bench.scaling import Growth, measure_scaling
 from genexp.bench.speed import Row, ratio
 from genexp.bench.startup import StartUp
 from genexp.bench.statistics import Spread, exponent, ratios
-from genexp.bench.worker import Ended, Task, build, work
+from genexp.bench.worker import Ended, Task, Worker, build, work
 from genexp.data import glyphs
 from genexp.data.base import Batch
 from genexp.data.glyphs import draw_glyphs
+from genexp.errors import UserError
+from genexp.fetch import default_data_dir, sets
 from genexp.registry import models
 
 EVERY = [(case, contender) for case in CASES.values() for contender in case.contenders]
+
+
+@pytest.fixture(autouse=True)
+def _few_photographs_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small folder of fruit counts as the whole set: to draw the embedded one takes long."""
+    whole = sets.is_there
+    few = {"fruit": lambda: (default_data_dir() / "fruit" / "train").is_dir()}
+    monkeypatch.setattr(sets, "is_there", lambda name: few[name]() if name in few else whole(name))
 
 
 class Pipe:
@@ -243,6 +255,55 @@ def test_missing_library_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
     assert ended.failure == "zuko is not installed: pip install 'genexp[bench]'"
 
 
+def test_folder_without_its_files_is_no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert CASES["mnist_vae"].has_data()
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    monkeypatch.setenv("GENEXP_DATA", str(tmp_path))
+    assert not CASES["mnist_vae"].has_data()
+    assert program.data_of(CASES["mnist_vae"]) == "glyphs, embedded, in place of mnist"
+    assert program.data_of(CASES["double_gaussian"]) == "double_gaussian, exact"
+
+
+def test_default_run_is_of_the_experiment_whose_pace_was_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    case = CASES["mnist_vae"]
+    monkeypatch.setenv("GENEXP_DATA", str(tmp_path))
+    monkeypatch.setattr(glyphs, "draw_glyphs", lambda n, *how: draw_glyphs(max(10, n // 100), *how))
+    monkeypatch.setattr(after, "STEPS", ("trainer.max_steps=2", "trainer.eval_every=2"))
+    pipe = Pipe([])
+    few = (
+        "evaluation.num_samples=20",
+        "evaluation.importance_samples=2",
+        "evaluation.quadrature_side=8",
+        "figures.enabled=false",
+    )
+    after._run(pipe, case, few)
+    (found,) = pipe.said
+    assert found.experiment == case.best.experiment
+    assert found.default_steps == build(case, case.best).settings.trainer.max_steps
+
+
+@pytest.mark.usefixtures("_threads")
+def test_users_mistake_in_a_process_is_raised_here() -> None:
+    def mistaken(channel: Any, what: str) -> None:
+        raise UserError(what, hint="mend it")
+
+    with pytest.raises(UserError, match="too much") as caught:
+        processes.ask(mistaken, "too much")
+    assert caught.value.hint == "mend it"
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.message, again.hint) == ("too much", "mend it")
+
+
+@pytest.mark.usefixtures("_threads")
+def test_users_mistake_in_a_worker_is_raised_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(*_: Any) -> None:
+        raise UserError("this cannot be")
+
+    monkeypatch.setattr(working, "_train", mistaken)
+    with pytest.raises(UserError, match="this cannot be"), Worker(Task(CASES["mnist_vae"], CASES["mnist_vae"].best)):
+        pass
+
+
 def test_embedded_data_stand_in_for_data_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     case = CASES["mnist_vae"]
     assert build(case, case.trainer).settings.dataset["name"] == "mnist"
@@ -316,6 +377,8 @@ def test_race_says_faster_or_slower(plain: tuple[bool, float], ours: tuple[bool,
     finishes = [Finish(name, *end, 100, 0.04, 0.5) for name, end in (("notebook", plain), ("best", ours))]
     head, first, second, *rest = race_lines(case, finishes, None)
     assert "a look every 12,800 examples" in head
+    assert "the article's setting, run here: 0.043 ± 0.003" in head
+    assert "run here" not in next(race_lines(case, finishes, 0.1))
     assert "looks 0.5 s apart" in first
     assert "looks 0.5 s apart" in second
     assert rest == said
@@ -356,6 +419,7 @@ def test_bench_prints_every_row(genexp: Callable[..., Any]) -> None:
     for name in ("notebook (nflows)", "trainer", "trainer, fast", "best", "zuko"):
         (row,) = [line for line in lines if line.startswith(f"  {name}  ")]
         assert "MB" in row
+    assert lines[2] == "double_gaussian: double_gaussian, exact"
     assert "  notebook (nflows)" in lines[4]
     assert "1 [1 … 1]" in lines[4]
     for text in ("GFLOP/s in float32", "sampling: ", "figures and animations", "genexp --help", "until the first step"):
@@ -380,6 +444,7 @@ def test_race_of_both_contenders(genexp: Callable[..., Any]) -> None:
     code, out, err = genexp("bench", "double_gaussian", "--time-to", "9", "trainer.compile=false")
     assert code == 0, err
     assert "kl ≤ 9" in out
+    assert "double_gaussian: double_gaussian, exact" in out
     assert "a look every 12,800 examples" in out
     assert all(f"{name}: " in out for name in ("notebook", "best"))
 
@@ -391,6 +456,45 @@ def test_scaling_names_what_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [growth.what for growth in growths] == ["trainer.batch_size", "model.width", "samples"]
     assert [[point.size for point in growth.points] for growth in growths] == [[8, 64], [4, 16], [10, 5000]]
     assert all(point.seconds > 0 for growth in growths for point in growth.points)
+
+
+@pytest.mark.usefixtures("_threads")
+def test_scaling_tells_what_failed() -> None:
+    case = replace(CASES["double_gaussian"], batch_sizes=(8,), widths=("model.width", ("4", "0")))
+    batch, width, _ = measure_scaling(case, Slice(0.0, 2), (10,), (), lambda text: None)
+    assert not batch.failures
+    assert [point.value for point in width.points] == ["4"]
+    (failed,) = [line for line in growth_lines(width) if "failed" in line]
+    assert "0: " in failed
+    assert "model.width" in failed
+
+
+def test_scaling_of_nothing_is_said_in_one_line() -> None:
+    growth = Growth("double_gaussian", "model.width", "a training step", [], ["4: no memory", "8: no memory"])
+    assert math.isnan(growth.time_exponent)
+    assert math.isnan(growth.memory_exponent)
+    assert list(growth_lines(growth))[1:] == ["  nothing could be measured: 4: no memory"]
+
+
+def test_model_that_is_sampled_is_on_the_device_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = CASES["double_gaussian"]
+    moved, real = [], nn.Module.to
+    monkeypatch.setattr(ours, "data_device", lambda data: torch.device("cpu", 0))
+    monkeypatch.setattr(nn.Module, "to", lambda self, *where, **how: moved.append(where) or real(self, *where, **how))
+    pipe = Pipe([])
+    scaling._sample(pipe, case, case.best, 10, ())
+    assert (torch.device("cpu", 0),) in moved
+    assert pipe.said[0][0] > 0
+
+
+def test_article_is_not_raced_on_embedded_data(
+    genexp: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GENEXP_DATA", str(tmp_path))
+    code, _, err = genexp("bench", "mnist_vae", "--time-to", "article")
+    assert code == 2
+    assert "the data set mnist is not in" in err
+    assert "genexp data fetch mnist" in err
 
 
 @pytest.mark.slow
@@ -408,9 +512,26 @@ def test_bench_in_processes_of_its_own(genexp: Callable[..., Any], monkeypatch: 
         (["bench", "mnist"], "did you mean 'mnist_vae'?"),
         (["bench", "--repeat", "0"], "0 is not a positive number"),
         (["bench", "--time-to", "good"], "neither a number nor article"),
+        (["bench", "double_gaussian", "trainer.lrr=1"], "did you mean 'trainer.lr'?"),
+        (["bench", "mnist_vae", "--time-to", "9", "model.latnet=2"], "did you mean 'model.latent'?"),
+        (["bench", "all", "--scaling", "trainer.lrr=1"], "did you mean 'trainer.lr'?"),
+        (["bench", "mnist_vae", "data_dir=/tmp"], "data_dir=/tmp: the plain loops would not follow"),
+        (["bench", "mnist_vae", "device=cpu"], "device=cpu: the plain loops would not follow"),
+        (["bench", "mnist_vae", "dataset.validation=10"], "dataset.validation=10: the plain loops would not follow"),
+        (["bench", "mnist_vae", "+dataset=glyphs"], "the plain loops would not follow"),
+        (["bench", "mnist_vae", "--time-to", "9", "trainer.eval_every=1"], "looked at after as many examples"),
+        (["bench", "--time-to", "9", "--repeat", "2"], "--repeat says nothing with --time-to"),
+        (["bench", "--time-to", "9", "--seconds", "2"], "--seconds says nothing with --time-to"),
+        (["bench", "--time-to", "9", "--scaling"], "--scaling says nothing with --time-to"),
+        (["bench", "--scaling", "--repeat", "2"], "--repeat says nothing with --scaling"),
+        (["bench", "--limit", "2"], "--limit says nothing without --time-to"),
     ],
 )
-def test_mistakes(genexp: Callable[..., Any], typed: list[str], error: str) -> None:
+def test_mistakes(genexp: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, typed: list[str], error: str) -> None:
+    def measured(*_: Any) -> None:
+        raise AssertionError("a mistake was found out too late")
+
+    monkeypatch.setattr(processes, "start", measured)
     code, _, err = genexp(*typed)
     assert code == 2
     assert error in err

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from genexp.bench.cases import Case
+from genexp.bench.cases import Case, Contender
 from genexp.bench.gate import Channel
 from genexp.bench.processes import ask
+from genexp.bench.worker import settings_of
 
 STEPS = ("trainer.max_steps=100", "trainer.max_epochs=null", "trainer.eval_every=50")
 
@@ -37,17 +38,15 @@ def _run(channel: Channel, case: Case, overrides: tuple[str, ...]) -> None:
     import torch
 
     from genexp import experiment
-    from genexp.config import compose
+    from genexp.config import Composed
     from genexp.runs.trained import open_run
 
-    name = case.experiment
-    if not case.has_data(Path(compose([f"experiment={name}"]).settings.data_dir)):
-        assert case.instead is not None
-        name = case.instead
-    whole = compose([f"experiment={name}", *overrides]).settings
+    ours = Contender("a default run", experiment=case.experiment)
+    whole = settings_of(case, ours, overrides)
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "run"
-        experiment.run(compose([f"experiment={name}", *STEPS, *overrides, f"run_dir={path}"]))
+        short = settings_of(case, ours, (*STEPS, *overrides, f"run_dir={path}"))
+        experiment.run(Composed(short, overrides))
         record = json.loads((path / "run.json").read_text())
         model = open_run(path).model
         size = whole.evaluation.batch_size
@@ -59,4 +58,6 @@ def _run(channel: Channel, case: Case, overrides: tuple[str, ...]) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         rate = count / (time.perf_counter() - began)
-    channel.send(After(name, rate, record["seconds_measuring"], record["seconds_drawing"], whole.trainer.max_steps))
+    channel.send(
+        After(case.experiment, rate, record["seconds_measuring"], record.get("seconds_drawing", 0.0), whole.trainer.max_steps)
+    )

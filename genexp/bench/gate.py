@@ -102,7 +102,7 @@ class Gate:
             if self.seconds < self._granted.seconds or self.steps < self._granted.steps:
                 self.steps += 1
                 return
-            _wait_for_accelerator()
+            wait_for_accelerator()
             self.channel.send(Ran(self.steps, self.seconds))
         granted = self.channel.recv()
         if granted is None:
@@ -119,7 +119,7 @@ class Gate:
     def judge(self, quality: Callable[[], tuple[float, bool]]) -> None:
         """Look at the model: its quality, and whether that is good enough in itself where the race has no target."""
         assert self.race is not None
-        _wait_for_accelerator()
+        wait_for_accelerator()
         with self.paused():
             value, enough = quality()
         self.race.looks.append((self.seconds, self.steps, value))
@@ -137,7 +137,7 @@ class Gate:
             self._since = time.perf_counter()
 
 
-def _wait_for_accelerator() -> None:
+def wait_for_accelerator() -> None:
     import torch
 
     if torch.cuda.is_available():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from genexp.bench.gate import Channel
+from genexp.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,25 @@ def start(target: Callable[..., None], *arguments: Any) -> Started:
 
 
 def ask(target: Callable[..., None], *arguments: Any) -> Any:
-    """The one message that `target` sends."""
-    started = start(target, *arguments)
+    """The one message that `target` sends; a UserError raised there is raised here."""
+    started = start(_answer, target, *arguments)
     try:
-        return started.channel.recv()
+        answer = started.channel.recv()
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
     except EOFError:
         started.process.join()
         raise RuntimeError(f"{target.__module__}.{target.__name__} ended with code {started.process.exitcode}") from None
     finally:
         started.end()
+
+
+def _answer(channel: Channel, target: Callable[..., None], *arguments: Any) -> None:
+    try:
+        target(channel, *arguments)
+    except UserError as mistake:
+        channel.send(mistake)
 
 
 def _silently(target: Callable[..., None], channel: Channel, *arguments: Any) -> None:

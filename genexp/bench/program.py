@@ -17,7 +17,10 @@ from genexp.bench.race import race
 from genexp.bench.scaling import measure_scaling
 from genexp.bench.speed import measure
 from genexp.bench.startup import measure_startup
+from genexp.bench.worker import settings_of
 from genexp.errors import UserError
+from genexp.fetch import default_data_dir
+from genexp.fetch.sets import data_in_words
 
 SAMPLES = (1_000, 10_000, 100_000, 1_000_000)
 
@@ -37,7 +40,7 @@ class Request:
 
     @property
     def target(self) -> float | None:
-        """The quality to reach; None for the article's."""
+        """The quality to reach; None for what `article` stands for."""
         if self.time_to in (None, "article"):
             return None
         try:
@@ -51,10 +54,37 @@ class Request:
 
 Print = Callable[[str], None]
 
+TASK = ("experiment", "dataset", "data_dir", "device")
+
+
+def check(request: Request) -> None:
+    """UserError for whatever would be one in the middle of measuring, or make the two sides do different things."""
+    racing = request.time_to is not None
+    _ = request.target
+    for text in request.overrides:
+        key = text.partition("=")[0].lstrip("+~")
+        if key.split(".")[0] in TASK:
+            hint = "GENEXP_DATA=… says for all where the data lie, and CUDA_VISIBLE_DEVICES on which device"
+            raise UserError(f"{text}: the plain loops would not follow, and do another task", hint=hint)
+        if racing and key == "trainer.eval_every":
+            raise UserError(f"{text}: in a race both sides are looked at after as many examples")
+    for case in (CASES[name] for name in request.cases):
+        for contender in case.race if racing else case.contenders:
+            if contender.experiment is not None:
+                settings_of(case, contender, request.overrides)
+        if request.time_to == "article" and not case.has_data():
+            where = f"the data set {case.needs} is not in {default_data_dir()}"
+            raise UserError(f"--time-to article: {where}", hint=f"genexp data fetch {case.needs}; or --time-to NUMBER")
+
+
+def data_of(case: Case) -> str:
+    """The data set on which all of a case's contenders train, in words."""
+    return data_in_words(case.needs, settings_of(case, case.trainer).dataset["name"], default_data_dir())
+
 
 def bench(request: Request, as_json: bool) -> None:
     """Measure what was asked for and print it, as it comes or, as JSON, at the end."""
-    _ = request.target  # a mistake in it should not wait for the first measurement
+    check(request)
     found: dict[str, Any] = {}
 
     def show(line: str) -> None:
@@ -79,12 +109,12 @@ def _speed(chosen: Sequence[Case], request: Request, show: Print) -> dict[str, A
     cases: dict[str, Any] = {}
     for case in chosen:
         rows = measure(case, request.repeat, Slice(request.seconds), request.overrides, say)
-        show(f"\n{case.name}")
+        show(f"\n{case.name}: {data_of(case)}")
         show_all(show, report.speed_table(rows, peaks))
         say(f"{case.name}: a short run, for what comes after training")
         after = measure_after(case, request.overrides)
         show_all(show, report.after_lines(after, next(row for row in rows if row.contender == case.best.name)))
-        cases[case.name] = {"rows": rows, "after": after}
+        cases[case.name] = {"data": data_of(case), "rows": rows, "after": after}
     say("start-up")
     startup = measure_startup(request.repeat)
     show("\nfrom Enter")
@@ -94,13 +124,14 @@ def _speed(chosen: Sequence[Case], request: Request, show: Print) -> dict[str, A
 
 def _race(case: Case, request: Request, show: Print) -> Any:
     finishes = race(case, request.target, request.limit, request.overrides, say)
-    show(f"\n{case.name}")
+    show(f"\n{case.name}: {data_of(case)}")
     show_all(show, report.race_lines(case, finishes, request.target))
     return finishes
 
 
 def _scaling(case: Case, request: Request, show: Print) -> Any:
     growths = []
+    show(f"\n{case.name}: {data_of(case)}")
     for growth in measure_scaling(case, Slice(request.seconds), request.samples, request.overrides, say):
         show("")
         show_all(show, report.growth_lines(growth))

@@ -26,7 +26,7 @@ class Finish:
 
 
 def race(case: Case, target: float | None, limit: float, overrides: Sequence[str], say: Callable[[str], None]) -> list[Finish]:
-    """Both contenders, one after the other; `target` None is the article's quality."""
+    """Both contenders, one after the other; `target` None is the case's own, see Quality."""
     goal = case.quality.article if target is None else target
     finishes = []
     for contender in case.race:

@@ -10,6 +10,7 @@ from genexp.bench.scaling import Growth
 from genexp.bench.speed import Row, ratio
 from genexp.bench.startup import StartUp
 from genexp.bench.statistics import Spread
+from genexp.bench.worker import last_line
 
 
 def peaks_line(peaks: Peaks) -> str:
@@ -28,7 +29,7 @@ def speed_table(rows: Sequence[Row], peaks: Peaks) -> Iterator[str]:
     lines, notes = [head], []
     for row in rows:
         if row.described is None or not row.steps_per_second:
-            notes.append(f"  {row.contender}: {(row.failure or 'nothing was measured').strip().splitlines()[-1]}")
+            notes.append(f"  {row.contender}: {last_line(row.failure)}")
             continue
         times = ratio(row, rows[0])
         lines.append(
@@ -51,10 +52,11 @@ def speed_table(rows: Sequence[Row], peaks: Peaks) -> Iterator[str]:
 
 def race_lines(case: Case, finishes: Sequence[Finish], target: float | None) -> Iterator[str]:
     goal = case.quality.article if target is None else target
-    yield f"until {case.quality.name} {goal_text(goal)}; a look every {case.look_every:,} examples, the clock stopped:"
+    source = f" ({case.quality.source})" if target is None else ""
+    yield f"until {case.quality.name} {goal_text(goal)}{source}; a look every {case.look_every:,} examples, the clock stopped:"
     for finish in finishes:
         if finish.failure is not None:
-            yield f"  {finish.contender}: {finish.failure.strip().splitlines()[-1]}"
+            yield f"  {finish.contender}: {last_line(finish.failure)}"
             continue
         seconds = f"{finish.seconds:,.1f} s" if finish.reached else f"not within {finish.seconds:,.1f} s"
         looks = f"looks {finish.resolution:.2g} s apart"
@@ -92,9 +94,13 @@ def after_lines(after: After, best: Row | None) -> Iterator[str]:
 
 def growth_lines(growth: Growth) -> Iterator[str]:
     yield f"{growth.case}: {growth.cost} against {growth.what}"
+    if not growth.points:
+        yield f"  nothing could be measured: {growth.failures[0] if growth.failures else 'there was nothing to vary'}"
+        return
     lines = [(growth.what, "seconds", "memory")]
     lines += [(point.value, f"{point.seconds:.4g}", f"{point.peak_memory / 1e6:,.0f} MB") for point in growth.points]
     yield from table(lines)
+    yield from (f"  failed: {failure}" for failure in growth.failures)
     yield f"  time ∝ size^{growth.time_exponent:.2f}; memory beyond the smallest's ∝ size^{growth.memory_exponent:.2f}"
 
 

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from genexp.bench.cases import Case, Contender
-from genexp.bench.gate import Channel, Slice
+from genexp.bench.gate import Channel, Slice, wait_for_accelerator
 from genexp.bench.processes import ask, peak_memory
 from genexp.bench.statistics import exponent
-from genexp.bench.worker import Task, Worker, build
+from genexp.bench.worker import Task, Worker, build, last_line
+from genexp.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Growth:
-    """How the cost of something grows with `what`; cost ∝ size^exponent."""
+    """How the cost of something grows with `what`; cost ∝ size^exponent. `failures`: what could not be measured, and why."""
 
     case: str
     what: str
     cost: str
     points: list[Point]
+    failures: list[str] = field(default_factory=list)
 
     @property
     def time_exponent(self) -> float:
@@ -37,7 +39,7 @@ class Growth:
     @property
     def memory_exponent(self) -> float:
         """Of what is added to the memory of the smallest, so that the libraries' own does not hide it; NaN for too few."""
-        base = min(point.peak_memory for point in self.points)
+        base = min((point.peak_memory for point in self.points), default=0)
         grown = [point for point in self.points if point.peak_memory > base]
         return exponent([point.size for point in grown], [point.peak_memory - base for point in grown])
 
@@ -51,13 +53,17 @@ def measure_scaling(
     key, values = case.widths
     widths = [(key, value, float(value.strip("[]").split(",")[0])) for value in values]
     for what, settings in (("trainer.batch_size", batches), (key, widths)):
-        points = []
+        points: list[Point] = []
+        failures: list[str] = []
         for name, value, size in settings:
             say(f"{case.name}: {name}={value}")
             contender = replace(best, overrides=(*best.overrides, f"{name}={value}"))
             point = _step(case, contender, value, size, slice_, overrides)
-            points += [point] if point else []
-        yield Growth(case.name, what, "a training step", points)
+            if isinstance(point, Point):
+                points.append(point)
+            else:
+                failures.append(f"{value}: {point}")
+        yield Growth(case.name, what, "a training step", points, failures)
     points = []
     for count in samples:
         say(f"{case.name}: {count:,} samples")
@@ -65,12 +71,18 @@ def measure_scaling(
     yield Growth(case.name, "samples", "sampling", points)
 
 
-def _step(case: Case, contender: Contender, value: str, size: float, slice_: Slice, overrides: Sequence[str]) -> Point | None:
-    with Worker(Task(case, contender, tuple(overrides))) as worker:
-        worker.run(Slice(slice_.seconds / 2, 3))
-        ran = worker.run(slice_)
-        ended = worker.finish()
-    return None if ran is None else Point(value, size, ran.seconds / ran.steps, ended.peak_memory)
+def _step(case: Case, contender: Contender, value: str, size: float, slice_: Slice, overrides: Sequence[str]) -> Point | str:
+    """What was measured, or in one line why it was not."""
+    try:
+        with Worker(Task(case, contender, tuple(overrides))) as worker:
+            worker.run(Slice(slice_.seconds / 2, 3))
+            ran = worker.run(slice_)
+            ended = worker.finish()
+    except UserError as mistake:
+        return mistake.message
+    if ran is None:
+        return last_line(ended.failure)
+    return Point(value, size, ran.seconds / ran.steps, ended.peak_memory)
 
 
 def _sampling(case: Case, contender: Contender, count: int, overrides: Sequence[str]) -> Point:
@@ -80,15 +92,18 @@ def _sampling(case: Case, contender: Contender, count: int, overrides: Sequence[
 
 def _sample(channel: Channel, case: Case, contender: Contender, count: int, overrides: tuple[str, ...]) -> None:
     """Draw from the model as it is before training, a batch at a time, keeping nothing."""
+    from genexp.bench.ours import data_device
     from genexp.machine.device import prepare_cpu
     from genexp.registry import models
 
     prepare_cpu()
     subject = build(case, contender, overrides)
     size = min(count, subject.settings.evaluation.batch_size)
-    model = models.build(subject.settings.model, subject.data.spec).eval()
+    model = models.build(subject.settings.model, subject.data.spec).to(data_device(subject.data)).eval()
     model.initialise(subject.data.first_look(2048, 0))
+    wait_for_accelerator()
     began = time.perf_counter()
     for start in range(0, count, size):
         model.sample(min(size, count - start))
+    wait_for_accelerator()
     channel.send((time.perf_counter() - began, peak_memory()))

@@ -10,6 +10,7 @@ from typing import Any
 from genexp.bench import processes
 from genexp.bench.cases import Case, Contender
 from genexp.bench.gate import Channel, Described, Gate, Race, Ran, Slice, Stop
+from genexp.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,16 @@ class Ended:
 
 
 def work(channel: Channel, task: Task) -> None:
-    """Build and train what `task` says, as the gate on `channel` allows; the last message is Ended."""
+    """Build and train what `task` says, as the gate on `channel` allows; the last message is Ended, or the user's mistake."""
     gate = Gate(channel, task.race, task.limit)
     failure = None
     try:
         _train(task, gate)
     except Stop:
         pass
+    except UserError as mistake:
+        channel.send(mistake)
+        return
     except ModuleNotFoundError as missing:
         failure = f"{missing.name} is not installed: pip install 'genexp[bench]'"
     except Exception:
@@ -68,18 +72,29 @@ class Ingredients:
 
 
 def build(case: Case, contender: Contender, overrides: Sequence[str] = ()) -> Ingredients:
-    """The settings of a contender, and its data: the embedded ones where the real ones are not there."""
-    from genexp.config import compose
+    """The settings of a contender, and its data."""
     from genexp.machine.device import choose_device
     from genexp.registry import datasets
 
-    words = [*contender.overrides, *overrides]
-    settings = compose([f"experiment={contender.experiment}", *words]).settings
-    if not case.has_data(Path(settings.data_dir)):
-        embedded = compose([f"experiment={case.instead}"]).settings.dataset
-        settings = settings.model_copy(update={"dataset": embedded})
+    settings = settings_of(case, contender, overrides)
     data = datasets.build(settings.dataset, Path(settings.data_dir)).to(choose_device(settings.device))
     return Ingredients(data, settings)
+
+
+def settings_of(case: Case, contender: Contender, overrides: Sequence[str] = ()) -> Any:
+    """The settings of a contender that is an experiment, on the embedded data where the real ones are not there."""
+    from genexp.config import compose
+
+    settings = compose([f"experiment={contender.experiment}", *contender.overrides, *overrides]).settings
+    if case.has_data():
+        return settings
+    embedded = compose([f"experiment={case.instead}"]).settings.dataset
+    return settings.model_copy(update={"dataset": embedded})
+
+
+def last_line(failure: str | None) -> str:
+    """Of a traceback, what went wrong."""
+    return (failure or "nothing was measured").strip().splitlines()[-1]
 
 
 class Worker:
@@ -122,6 +137,9 @@ class Worker:
             answer = self._started.channel.recv()
         except EOFError:
             answer = Ended(0, None, f"the process ended with code {self._started.process.exitcode}")
+        if isinstance(answer, UserError):
+            self._started.end()
+            raise answer
         if isinstance(answer, Ended):
             self.ended = answer
         return answer

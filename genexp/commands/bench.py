@@ -12,26 +12,26 @@ settings; and other libraries (pip install 'genexp[bench]').
 
   genexp bench mnist_vae                        the speed table
   genexp bench all --repeat 5 --json            everything, as JSON
-  genexp bench mnist_vae --time-to article      train until the article's quality, or --time-to 135
+  genexp bench mnist_vae --time-to article      train until as good as the article, or --time-to 135
   genexp bench qr_flowmatch --scaling           time and memory against batch, width and samples
 
-key=value is passed on to genexp's own runs, but not to the loops. Embedded data are taken where the real are not there.
+key=value is passed on to genexp's own runs, but not to the loops; what would change the data is refused. Embedded data are
+taken where the real are not there.
 """
 OVERRIDES = True
+REPEAT, SECONDS, LIMIT = 3, 4.0, 3600.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "case", nargs="?", choices=[*CASES, "all"], default="all", metavar="CASE", help=", ".join([*CASES, "all"])
     )
-    parser.add_argument("--repeat", type=_positive(int), default=3, metavar="N", help="rounds of measurement (default: 3)")
-    parser.add_argument(
-        "--seconds", type=_positive(float), default=4.0, metavar="S", help="of each contender in a round (default: 4)"
-    )
+    parser.add_argument("--repeat", type=_positive(int), metavar="N", help="rounds of measurement (default: 3)")
+    parser.add_argument("--seconds", type=_positive(float), metavar="S", help="of each contender in a round (default: 4)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--time-to", metavar="QUALITY", help="train until a quality is reached: a number, or article")
     text = "of training after which a race is given up (default: 3600)"
-    parser.add_argument("--limit", type=_positive(float), default=3600.0, metavar="S", help=text)
+    parser.add_argument("--limit", type=_positive(float), metavar="S", help=text)
     parser.add_argument("--scaling", action="store_true", help="against batch size, width and number of samples")
 
 
@@ -53,7 +53,25 @@ def _positive(kind: type) -> Callable[[str], float]:
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
     from genexp.bench.program import Request, bench
 
+    _refuse_what_would_be_ignored(options)
     cases = CASES if options.case == "all" else (options.case,)
-    request = Request(cases, options.repeat, options.seconds, options.time_to, options.limit, options.scaling, tuple(overrides))
+    repeat, seconds, limit = options.repeat or REPEAT, options.seconds or SECONDS, options.limit or LIMIT
+    request = Request(cases, repeat, seconds, options.time_to, limit, options.scaling, tuple(overrides))
     bench(request, options.json)
     return 0
+
+
+def _refuse_what_would_be_ignored(options: argparse.Namespace) -> None:
+    from genexp.errors import UserError
+
+    racing = options.time_to is not None
+    useless = {
+        "--time-to": racing and {"--repeat": options.repeat, "--seconds": options.seconds, "--scaling": options.scaling},
+        "--scaling": options.scaling and {"--repeat": options.repeat},
+    }
+    for kind, others in useless.items():
+        for word, value in (others or {}).items():
+            if value:
+                raise UserError(f"{word} says nothing with {kind}", hint=f"leave {word} or {kind} out")
+    if options.limit and not racing:
+        raise UserError("--limit says nothing without --time-to")

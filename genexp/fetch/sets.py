@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from genexp.errors import unknown
+from genexp.fetch import default_data_dir
 from genexp.fetch.files import Form, Item
 from genexp.fetch.sources import Archives, Mirrors, Source
 
@@ -151,3 +152,17 @@ def find_set(name: str) -> FetchableSet:
     if name not in fetchable():
         raise unknown("data set to fetch", name, fetchable())
     return fetchable()[name]
+
+
+def is_there(name: str) -> bool:
+    """Whether every file of a data set lies in the data folder. (A data set that is missing would be fetched, unasked.)"""
+    return all(item.lying(default_data_dir()) for item in find_set(name).items)
+
+
+def data_in_words(needs: str | None, name: str, data_dir: Path) -> str:
+    """What the data set `name` is, where `needs` was wanted: real, embedded in its place, or, where nothing was, exact."""
+    if needs is None:
+        return f"{name}, exact"
+    if name == needs:
+        return f"{name}, real, from {data_dir}"
+    return f"{name}, embedded, in place of {needs}"

@@ -9,7 +9,7 @@ from typing import Literal
 from genexp.config import Composed, compose
 from genexp.errors import UserError, unknown
 from genexp.fetch import default_data_dir
-from genexp.fetch.sets import find_set
+from genexp.fetch.sets import data_in_words, is_there
 from genexp.reproduce.cases import CASES, Case
 from genexp.runs.records import read_config, read_run
 from genexp.settings import TrainerSettings, validate
@@ -63,7 +63,7 @@ def _planned(case: Case, path: Path, quick: bool) -> Planned:
         case=case,
         path=path,
         composed=composed,
-        data=data_in_words(case, composed.settings.dataset["name"], default_data_dir()),
+        data=data_in_words(case.needs, composed.settings.dataset["name"], default_data_dir()),
         real=real,
         budget=budget_in_words(composed.settings.trainer),
         full_budget=budget_in_words(full.settings.trainer),
@@ -95,7 +95,7 @@ def _as_it_is(today: Planned) -> Planned:
     full, _ = _composed(case, real, quick=False)
     there = replace(
         today,
-        data=data_in_words(case, name, data_dir),
+        data=data_in_words(case.needs, name, data_dir),
         real=real,
         budget=budget,
         full_budget=budget_in_words(full.settings.trainer),
@@ -103,19 +103,6 @@ def _as_it_is(today: Planned) -> Planned:
     others = [] if name == today.composed.settings.dataset["name"] else [today.data]
     others += [] if budget == today.budget else [today.budget]
     return replace(there, differs="; ".join(others))
-
-
-def is_there(name: str) -> bool:
-    """Whether every file of a data set lies in the data folder. (A data set that is missing would be fetched, unasked.)"""
-    return all(item.lying(default_data_dir()) for item in find_set(name).items)
-
-
-def data_in_words(case: Case, name: str, data_dir: Path) -> str:
-    if case.needs is None:
-        return f"{name}, exact"
-    if name == case.needs:
-        return f"{name}, real, from {data_dir}"
-    return f"{name}, embedded, in place of {case.needs}"
 
 
 def budget_in_words(trainer: TrainerSettings) -> str:
