@@ -1,6 +1,6 @@
 """RunFolder: the only writer below a run folder.
 
-    config.yaml run.json metrics.json history.jsonl log.txt checkpoints/ figures/ samples/ profile/ tensorboard/
+    config.yaml run.json metrics.json history.jsonl log.txt checkpoints/ figures/ samples/ profile/ tensorboard/ _aside/
 
 Every file is written to a temporary name, synced and renamed, so a reader never meets half a file; history.jsonl
 and log.txt are appended to, whole lines at a time.
@@ -111,6 +111,17 @@ class RunFolder:
         self.path.rename(aside)
         return aside
 
+    def put_results_aside(self, step: int) -> None:
+        """What was measured and drawn at `step` goes to _aside/: the run trains on, and its results will be others."""
+        results = [self.path / name for name in ("metrics.json", "figures", "samples") if (self.path / name).exists()]
+        if not results:
+            return
+        aside = self.path / "_aside" / f"step_{step}_{new_id()}"
+        aside.mkdir(parents=True)
+        for part in results:
+            part.rename(aside / part.name)
+        self.say(f"what was measured and drawn at step {step} is kept in {aside}")
+
     # --- what a run is ---------------------------------------------------------------------------------------
 
     def write_config(self, settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
@@ -123,6 +134,11 @@ class RunFolder:
         known = read_run(self.path) if (self.path / "run.json").exists() else {"id": self.id}
         now = datetime.now().astimezone().isoformat(timespec="milliseconds")
         self._replace("run.json", _json({**known, **fields, "updated": now}, indent=2))
+
+    def seconds(self) -> float:
+        """The wall time of the run's sessions so far, as run.json has it."""
+        seconds = read_run(self.path).get("seconds") if (self.path / "run.json").exists() else None
+        return float(seconds) if isinstance(seconds, int | float) and math.isfinite(seconds) else 0.0
 
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
         """metrics.json: flat {name: number | string | null}. A number that is not finite becomes null, and is said."""
@@ -238,6 +254,9 @@ class SilentFolder(RunFolder):
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    def put_results_aside(self, step: int) -> None:
+        pass
 
     def say(self, text: str = "") -> None:
         pass

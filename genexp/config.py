@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from genexp.catalogue import CONF, options
 from genexp.errors import UserError, nearest, unknown
 from genexp.fetch import default_data_dir
-from genexp.runs.records import check_links, checked_yaml, read_config
+from genexp.runs.records import check_links, checked_yaml, read_config, read_config_dirs
 from genexp.settings import RunSettings, shown, validate
 from genexp.training.tracking import check_tracker
 
@@ -34,10 +34,11 @@ CHANGEABLE = (
 
 @dataclass(frozen=True)
 class Composed:
-    """A whole configuration and how the user asked for it."""
+    """A whole configuration and how the user asked for it: what was typed, and with which folders of their own."""
 
     settings: RunSettings
     overrides: tuple[str, ...]
+    config_dirs: tuple[Path, ...] = ()
 
 
 def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Composed:
@@ -55,7 +56,7 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Compo
         config = _compose([*overrides, *own_folders])
         experiment = config.hydra.runtime.choices.get("experiment")
         values = _plain(config)
-    return Composed(settings=check({**values, "experiment": experiment}), overrides=tuple(overrides))
+    return Composed(check({**values, "experiment": experiment}), tuple(overrides), tuple(config_dirs))
 
 
 def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
@@ -72,7 +73,7 @@ def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
         (values[path[0]] if path else values)[key] = item.value()
     if not _has_data(values):  # as on another machine; and nothing is ever fetched into a folder that only a file names
         values["data_dir"] = str(default_data_dir())
-    return Composed(settings=check(values), overrides=(*typed, *overrides))
+    return Composed(check(values), (*typed, *overrides), read_config_dirs(run))
 
 
 def _has_data(values: dict[str, Any]) -> bool:

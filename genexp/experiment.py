@@ -40,7 +40,7 @@ def run(composed: Composed, run_dir: str | None = None, plugins: Sequence[Path] 
         folder = one_folder(lambda: RunFolder.create(settings.experiment, run_dir or settings.run_dir))
         with entered(folder.lock()):
             folder.write_config(settings.model_dump(), composed.overrides)
-            _carry_out(subject, folder, composed.overrides, None, plugins)
+            _carry_out(subject, folder, composed, None, plugins)
     return folder
 
 
@@ -65,7 +65,7 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
             subject = first_of_each_machine_first(lambda: build(composed.settings))
             folder.cut_history(step_of(state))
             folder.write_config(composed.settings.model_dump(), composed.overrides)
-            _carry_out(subject, folder, composed.overrides, state, plugins)
+            _carry_out(subject, folder, composed, state, plugins)
     return folder
 
 
@@ -90,20 +90,23 @@ def check_samples_fit(count: int, shape: tuple[int, ...]) -> None:
 
 
 def _carry_out(
-    subject: Subject, folder: RunFolder, overrides: Sequence[str], state: dict[str, Any] | None, plugins: Sequence[Path]
+    subject: Subject, folder: RunFolder, composed: Composed, state: dict[str, Any] | None, plugins: Sequence[Path]
 ) -> None:
     """Fit, evaluate and draw inside `folder`, whose run.json says at any time how it stands."""
-    started = time.perf_counter()
+    so_far = partial(_all_sessions, folder.seconds(), time.perf_counter())
     if (tracker := make_tracker(subject.settings.tracking)) is not None:
         folder.track(tracker)
     study = first_of_each_machine_first(lambda: studies[subject.data.study](subject))
-    folder.update(status="running", error=None, plugins=[str(path.resolve()) for path in plugins], **circumstances(subject))
+    places = {"plugins": plugins, "config_dirs": composed.config_dirs}
+    named = {name: [str(path.resolve()) for path in paths] for name, paths in places.items()}
+    steps = 0 if state is None else step_of(state)
+    folder.update(status="running", error=None, steps=steps, **named, **circumstances(subject))
     try:
         with Interrupts() as interrupts:
             position = _fit(subject, study, folder, interrupts, state)
             evaluation = _evaluate(subject, study, folder, position)
     except Interrupted:
-        folder.update(status="interrupted")
+        folder.update(status="interrupted", seconds=so_far())
         if (folder.checkpoints / "last.pt").exists():
             own = [word for path in plugins for word in ("--plugin", str(path))]
             folder.say(f"stopped; go on with: {typed(['resume', *own, str(folder.path)])}")
@@ -112,11 +115,16 @@ def _carry_out(
         raise
     except BaseException as failure:
         with suppress(OSError):  # where the disk is what failed
-            folder.update(status="failed", error=f"{type(failure).__name__}: {failure}")
+            folder.update(status="failed", error=f"{type(failure).__name__}: {failure}", seconds=so_far())
         raise
-    folder.update(status="finished", steps=position.step, seconds=round(time.perf_counter() - started, 2))
+    folder.update(status="finished", seconds=so_far())
     folder.say(results_table(evaluation.metrics))
-    folder.say(next_steps(folder, overrides, subject.settings.seed))
+    folder.say(next_steps(folder, composed, plugins))
+
+
+def _all_sessions(before: float, started: float) -> float:
+    """Wall time for run.json: `before` is that of earlier sessions, and this one has `started` on the clock."""
+    return round(before + time.perf_counter() - started, 2)
 
 
 def _fit(subject: Subject, study: Study, folder: RunFolder, interrupts: Interrupts, state: dict[str, Any] | None) -> Position:
@@ -126,7 +134,6 @@ def _fit(subject: Subject, study: Study, folder: RunFolder, interrupts: Interrup
     many = f" in each of {world().size} processes" if world().size > 1 else ""
     folder.say(f"{model}, on {subject.device}{many}, seed {settings.seed} → {folder.path}")
     position = trainer.fit(subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, study)
-    folder.update(steps=position.step)
     folder.say(f"trained {position.step} steps in {position.seconds:.1f} s")
     return position
 

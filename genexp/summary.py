@@ -2,8 +2,13 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genexp.artifacts import RunFolder
+
+if TYPE_CHECKING:
+    from genexp.config import Composed
 
 BESIDE = ("floor", "exact", "baseline", "real_vs_real")  # what is known of a number stands beside it
 
@@ -23,18 +28,20 @@ def results_table(metrics: Mapping[str, float | int | str | None]) -> str:
     return "\n".join(lines)
 
 
-def next_steps(folder: RunFolder, overrides: Sequence[str], seed: int) -> str:
+def next_steps(folder: RunFolder, composed: "Composed", plugins: Sequence[Path] = ()) -> str:
     """Where the pictures are, and three things to try: what was typed, again with another seed, among them."""
     pictures = sorted(path.name for path in (folder.path / "figures").glob("*"))
     lines = ["", f"everything is in {folder.path}"]
     if pictures:
         lines.append(f"look at   {folder.path / 'figures'}: {', '.join(pictures)}")
-    path = shlex.quote(str(folder.path))
-    kept = [word for word in overrides if word.partition("=")[0] not in ("seed", "run_dir")]
+    path, own = str(folder.path), [word for plugin in plugins for word in ("--plugin", str(plugin))]
+    folders = [word for place in composed.config_dirs for word in ("--config-dir", str(place))]
+    last = {word.partition("=")[0]: word for word in composed.overrides}  # a run that went on has some keys more than once
+    kept = [word for key, word in last.items() if key not in ("seed", "run_dir")]
     suggested = {
-        f"genexp report {path}": "one page of it all",
-        f"genexp sample {path} --out more.npz": "more samples",
-        shlex.join(["genexp", "run", *kept, f"seed={seed + 1}"]): "the same from another seed",
+        shlex.join(["genexp", "report", *own, path]): "one page of it all",
+        shlex.join(["genexp", "sample", *own, path, "--out", "more.npz"]): "more samples",
+        shlex.join(["genexp", "run", *own, *folders, *kept, f"seed={composed.settings.seed + 1}"]): "the same from another seed",
     }
     width = min(60, max(map(len, suggested)))
     for start, (command, why) in zip(("next", "", ""), suggested.items(), strict=True):

@@ -66,6 +66,8 @@ def fit(
 
     report, profile = Reporter(folder, budget), profiling(folder, settings.profile)
     with interrupts.deferred(), training.rescued(), report, profile as after_step:
+        if not budget.spent(position.step, position.seconds):
+            folder.put_results_aside(position.step)
         while True:
             now = agreed(Moment(clock.seconds, interrupts.signum))
             if now.signum is not None or budget.spent(position.step, now.seconds):
@@ -109,6 +111,7 @@ def fit(
         if now.signum is None and position.step != position.evaluated_at:
             training.evaluate(heldout, position.seconds)
         training.save()
+        folder.update(steps=position.step)
         if now.signum is not None:
             interrupts.signum = now.signum  # which another process may have got
 

@@ -114,3 +114,35 @@ def test_a_run_whose_measuring_failed_is_measured_when_it_goes_on(genexp, tiny: 
     assert genexp("resume", "parts")[0] == 0
     assert read(tmp_path / "parts", "run.json")["status"] == "finished"
     assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
+
+
+def test_numbers_of_an_earlier_end_never_stand_beside_later_steps(genexp, tiny: list[str], tmp_path: Path, monkeypatch) -> None:
+    run = tmp_path / "run"
+    words = ["experiment=double_gaussian", *tiny, "trainer.eval_every=2", "figures.gif=false"]
+    assert genexp("run", "run_dir=run", *words)[0] == 0
+    numbers = (run / "metrics.json").read_bytes()
+    pictures = sorted(path.name for path in (run / "figures").iterdir())
+    before = read(run, "run.json")["seconds"]
+    with monkeypatch.context() as patch:
+        stop_in_step(2, patch)
+        code, out, _ = genexp("resume", "run", "trainer.max_steps=8")
+    assert code == 143
+    assert not (run / "metrics.json").exists()
+    assert not (run / "figures").exists()
+    (aside,) = (run / "_aside").iterdir()  # nothing is lost
+    assert f"measured and drawn at step 2 is kept in {aside.relative_to(tmp_path)}" in out
+    assert (aside / "metrics.json").read_bytes() == numbers
+    assert sorted(path.name for path in (aside / "figures").iterdir()) == pictures
+    assert (aside / "samples" / "samples.npz").exists()
+    record = read(run, "run.json")
+    assert (record["status"], record["steps"]) == ("interrupted", 4)
+    assert record["seconds"] > before  # of both sessions
+    assert "nll" not in genexp("compare", "run")[1]
+    assert "nothing to compare them with" in genexp("evaluate", "run")[1]
+    code, out, err = genexp("resume", "run", "trainer.max_steps=6")
+    assert code == 0, err
+    assert read(run, "metrics.json")["steps"] == read(run, "run.json")["steps"] == 6
+    assert out.count("trainer.max_steps=") == 1  # in the line that does the same again: the last one alone
+    assert "trainer.max_steps=6" in out
+    assert genexp("resume", "run", "evaluation.num_samples=300")[0] == 0  # no further step: measured again where it was
+    assert len(list((run / "_aside").iterdir())) == 1

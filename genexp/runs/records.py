@@ -72,6 +72,15 @@ def read_config(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     return config, tuple(map(str, overrides)) if isinstance(overrides, list) else ()
 
 
+def read_config_dirs(path: Path) -> tuple[Path, ...]:
+    """The user's own folders that a run's configuration came from, as run.json names them."""
+    try:
+        folders = read_run(path).get("config_dirs")
+    except UserError:
+        return ()
+    return tuple(Path(folder) for folder in folders if isinstance(folder, str)) if isinstance(folders, list) else ()
+
+
 def checked_yaml(path: Path) -> dict[str, Any]:
     """A YAML file of plain values, and not more of them than a configuration has; UserError where it is something else."""
     try:
