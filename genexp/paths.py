@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from genexp.errors import UserError
+
 
 def expanded(path: str | Path) -> Path:
     """`path` with a leading ~ replaced by the user's home folder, where there is one."""
@@ -9,3 +11,11 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:  # no such user, or a user without a home
         return Path(path)
+
+
+def check_new(path: Path) -> None:
+    """UserError where `--out` names a file that exists, or one in a folder that does not."""
+    if path.exists() or path.is_symlink():
+        raise UserError(f"--out {path}: exists already, and nothing is overwritten")
+    if not path.parent.is_dir():
+        raise UserError(f"--out {path}: there is no folder {path.parent}")

@@ -53,11 +53,14 @@ def test_other_data_of_the_same_shape(genexp, runs: Path) -> None:
         (["--data", "fashion"], "did you mean 'fashion_mnist'?"),
         (["--out", "fashion.json"], "exists already"),
         (["--out", "fashion.txt"], "must end in .json"),
+        (["--out", "nowhere/fashion.json"], "there is no folder nowhere"),
+        (["--data", "image_folder"], "--data image_folder: dataset.path is missing"),
         (["model.latent=3"], "cannot be changed"),
     ):
         code, _, err = genexp("evaluate", run, *words)
         assert code == 2
         assert error in err.splitlines()[0]
+        assert "dataset=" not in err  # which it refuses
 
 
 def test_a_checkpoint_that_does_not_fit_is_named(genexp, here: Path) -> None:

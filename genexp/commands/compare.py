@@ -40,11 +40,14 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     from genexp.compare.selection import choose_columns, choose_rows
     from genexp.compare.showing import as_csv, as_markdown, as_text
     from genexp.errors import UserError
+    from genexp.paths import check_new
     from genexp.runs.finding import find_runs
     from genexp.runs.records import read_record
 
     if options.reverse and options.sort is None:
         raise UserError("--reverse needs --sort COLUMN")
+    if options.out is not None:
+        check_new(options.out)
     everything = compare([read_record(run) for run in find_runs(options.runs)], options.each)
     chosen = choose_rows(everything, options.filter, options.sort, options.reverse)
     if not chosen.rows:

@@ -12,6 +12,7 @@ from genexp.catalogue import entries
 from genexp.errors import UserError, unknown
 from genexp.files import Replacing
 from genexp.machine.device import autocast, choose_precision
+from genexp.paths import check_new
 from genexp.registry import datasets, studies
 from genexp.runs.records import read_metrics
 from genexp.runs.trained import Trained, Which, open_run
@@ -31,10 +32,10 @@ def evaluate(
     out: Path | None = None,
 ) -> str:
     """Measure the run in `path` and return what to say: the numbers beside their floors, and whether they are as before."""
-    if out is not None and (out.suffix != ".json" or out.exists()):
-        raise UserError(
-            f"--out {out}: " + ("exists already, and nothing is overwritten" if out.exists() else "must end in .json")
-        )
+    if out is not None:
+        if out.suffix != ".json":
+            raise UserError(f"--out {out}: must end in .json")
+        check_new(out)
     trained = open_run(path, which, device, tuple(overrides))
     subject = trained.subject(None if data is None else other_data(trained, data))
     metrics = measure(studies[subject.data.study](subject), trained.step).metrics
@@ -67,7 +68,12 @@ def other_data(trained: Trained, name: str) -> Any:
     """The data set `name` in its default settings. UserError where the model cannot take its examples."""
     if name not in entries("datasets"):
         raise unknown("dataset", name, entries("datasets"))
-    data = datasets.build({"name": name}, Path(trained.settings.data_dir)).to(trained.device)
+    try:
+        data = datasets.build({"name": name}, Path(trained.settings.data_dir)).to(trained.device)
+    except UserError as failure:
+        if "dataset." not in failure.message:
+            raise
+        raise UserError(f"--data {name}: {failure.message}", hint="a data set is taken in its default settings") from None
     if data.spec.shape != trained.spec.shape:
         ours, theirs = ("×".join(map(str, spec.shape)) for spec in (trained.spec, data.spec))
         raise UserError(f"--data {name}: its examples are {theirs}, and this model's {ours}")
@@ -77,7 +83,9 @@ def other_data(trained: Trained, name: str) -> Any:
 
 
 def compared(metrics: Mapping[str, Metric], before: Mapping[str, Metric]) -> str:
-    """In one line: whether the numbers are those of metrics.json."""
+    """In one line: whether the numbers are those of metrics.json, which is not there while a run trains (on)."""
+    if not before:
+        return "nothing to compare them with: the run has not come to its end, and has no metrics.json"
     common = [name for name in metrics if name in before and name not in OF_TRAINING]
     other = [name for name in common if _plain(metrics[name]) != before[name]]
     if not common:

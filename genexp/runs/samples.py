@@ -12,6 +12,7 @@ from tqdm import tqdm
 from genexp.errors import UserError
 from genexp.figures import images, points
 from genexp.files import Replacing, write_gif
+from genexp.paths import check_new
 from genexp.runs.sampling import Drawn, NpzWriter, class_index, draw, moving
 from genexp.runs.trained import Trained, Which, open_run
 
@@ -39,10 +40,7 @@ def write(path: Path, request: Request, which: Which, device: str | None) -> str
         raise UserError(f"--num {request.num}: at least 1")
     if not 0 <= request.seed < 2**32:
         raise UserError(f"--seed {request.seed}: from 0 to {2**32 - 1}")
-    if request.out.exists():
-        raise UserError(f"--out {request.out}: exists already, and nothing is overwritten")
-    if not request.out.parent.is_dir():
-        raise UserError(f"--out {request.out}: there is no folder {request.out.parent}")
+    check_new(request.out)
     if request.log_prob and write_file is not write_npz:
         raise UserError("--log-prob goes into an .npz file", hint=f"--out {request.out.with_suffix('.npz')}")
     trained = open_run(path, which, device)

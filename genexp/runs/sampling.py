@@ -111,7 +111,7 @@ def _latent_points(trained: Trained, n: int, label: int | None) -> Tensor:
 class NpzWriter:
     """An .npz file whose arrays are written a part at a time, so that it may be larger than memory.
 
-    Arrays of known full shape go in one after the other: `with writer.array(name, shape, dtype) as add: add(part)`.
+    Arrays of known full shape go in one after the other: `writer.write(name, parts, shape, dtype)`.
     """
 
     def __init__(self, path: Path) -> None:
