@@ -38,6 +38,11 @@ def test_the_readmes_data_set_and_model_run_as_printed(genexp, tiny: list[str], 
         metrics = json.loads((own_files / f"run{number}" / "metrics.json").read_text())
         assert metrics["sliced_wasserstein"] > metrics["floor/sliced_wasserstein"] > 0
         assert np.isfinite(metrics["nll"])
+        own = [word for word in words if word.endswith(".py")]
+        suggested = [shlex.split(said.removeprefix("next").rpartition("   ")[0]) for said in out.splitlines()[-3:]]
+        for command in suggested:  # with the user's own files, or they would fail
+            assert [word for word in command if word.endswith(".py")] == own
+        assert suggested[2][suggested[2].index("--config-dir") + 1] == "my_conf"
     code, out, _ = genexp("list", "--config-dir", "my_conf")
     assert code == 0
     assert "two concentric rings" in out
