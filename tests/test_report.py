@@ -341,7 +341,7 @@ def test_the_command_writes_a_page_and_never_over_something_else(genexp, runs: d
     assert code == 0
     assert "report.html" in out
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
-    assert genexp("report", str(runs["layers"]))[0] == 0  # over a report of its own it may
+    assert genexp("report", str(runs["other"]))[0] == 0  # over a report it may, also of another run: that can be written again
     (tmp_path / "mine.html").write_text("my thesis")
     code, _, err = genexp("report", str(runs["layers"]), "--out", "mine.html")
     assert code == 2

@@ -18,7 +18,13 @@ pointer, points flow from noise into data. It needs no network and no server, an
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", metavar="RUN", nargs="+", help="runs: paths, ids, folders of runs, globs, or latest")
-    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="F", help="the page (default: report.html)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("report.html"),
+        metavar="F",
+        help="the page (default: report.html); an earlier page of genexp's there is replaced, nothing else ever is",
+    )
     parser.add_argument("--title", metavar="TEXT", help="its title (default: the experiment)")
     add_plugin(parser)
 
