@@ -189,6 +189,9 @@ def test_the_command_reads_runs_and_writes_files(genexp, tmp_path: Path) -> None
     assert genexp("compare", "outputs/qr/*", "--out", "t.md")[0] == 0
     assert (tmp_path / "t.md").read_text().startswith("| run | n | leak |\n| :-- |")
     assert genexp("compare", "--out", "none/t.csv")[0] == 2
+    code, _, err = genexp("compare", "--out", "t.md")
+    assert (code, err) == (2, "error: --out t.md: exists already, and nothing is overwritten\n")
+    assert (tmp_path / "t.md").read_text().startswith("| run | n | leak |\n| :-- |")
     for mistake in (["--filter", "leak>5"], ["--reverse"], ["--sort", "laek"], ["nowhere"], ["--csv", "--markdown"]):
         code, out, err = genexp("compare", *mistake)
         assert (code, out) == (2, "")
@@ -208,3 +211,30 @@ def test_of_different_experiments_their_names_are_the_difference_and_what_was_ty
     within = compare([record("a", qr, metrics[0]), record("b", vae, metrics[1]), record("d", {**qr, "trainer": {"lr": 1.0}})])
     assert "trainer.lr" in within.columns()
     assert "model.width" not in within.columns()
+
+
+def test_a_seed_that_is_repeated_counts_once() -> None:
+    """Two runs of seed 0 are no two seeds: the last that finished stands for them."""
+    runs = [
+        record(str(number), configuration(0.1, seed), {"leak": leak})
+        for number, (seed, leak) in enumerate([(0, 1), (0, 3), (1, 5)])
+    ]
+    again = record("3", configuration(0.1, 1), {"leak": 100.0}, "interrupted")
+    comparison = compare([*runs, again])
+    (row,) = comparison.rows
+    assert row.cell("leak") == Spread(4, pytest.approx(math.sqrt(2)), 2)
+    assert (row.cell("n"), row.status, row.repeated) == (2, "finished", 2)
+    assert "left out: 2 " in as_text(comparison, comparison.columns(), None)
+    assert len(compare([*runs, again], each=True).rows) == 4
+
+
+def test_times_of_different_devices_have_no_mean() -> None:
+    runs = []
+    for seed, device in enumerate(("cpu", "cuda:0", "cuda:1")):
+        config = {**configuration(0.1, seed), "device": "auto"}
+        runs.append(
+            Record(Path("outputs") / str(seed), {"status": "finished", "device": device}, config, (), {"seconds_train": seed})
+        )
+    comparison = compare(runs)
+    assert [row.cell("device") for row in comparison.rows] == ["cpu", "cuda"]
+    assert comparison.columns() == ["run", "n", "device", "seconds_train"]

@@ -18,6 +18,7 @@ from PIL import Image
 from genexp import checkpoint
 from genexp.errors import Interrupted
 from genexp.figures.sweep import Line, metric_against
+from genexp.runs.records import Record
 from genexp.sweep.job import STOP, _preempted, carry_out
 from genexp.sweep.launchers import Launch
 from genexp.sweep.plan import Plan, SweepSettings, jobs, make_folder, make_plan
@@ -373,6 +374,14 @@ def test_words_stand_side_by_side() -> None:
     (axes,) = metric_against(lines, "model", "nll").axes
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["vae", "flow"]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["seed=0", "seed=1"]
+
+
+def test_the_same_job_twice_is_one_dot() -> None:
+    found = [Record(Path(str(leak)), {"status": "finished"}, {}, (), {"leak": leak}) for leak in (1.0, 1.0, 3.0)]
+    (axes,) = draw(found, {"trainer.lr": [0.1, 0.1, 0.1], "seed": [0, 0, 1]}, "leak").axes
+    mean, dots = axes.get_lines()
+    assert mean.get_ydata().tolist() == [2]
+    assert dots.get_ydata().tolist() == [1, 3]
 
 
 def test_nothing_is_drawn_while_there_is_nothing_to_see() -> None:

@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from genexp.runs.records import Record, flat
+from genexp.runs.records import Record, flat, worked_on
 from genexp.summary import BESIDE, number_text
 
-PLACE = ("run_dir", "data_dir", "device")  # where a run took place is no part of what was run
+PLACE = ("run_dir", "data_dir", "device")  # where a run took place is no part of what was run; the device it found, of its times
 HEADLINES = ("leak", "neg_elbo", "kl", "nll")  # the first of these that a run has is what it is judged by
 
 
@@ -28,15 +28,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """One run, or the runs of one configuration that differ in their seed alone.
+    """One run, or the runs of one configuration that differ in their seed alone, one for each seed.
 
-    `settings` are by dotted key, `metrics` by name: a Spread where there are several runs.
+    `settings` are by dotted key, `metrics` by name: a Spread where there are several runs. `repeated` runs are left out.
     """
 
     label: str
     records: tuple[Record, ...]
     settings: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    repeated: int = 0
 
     @property
     def status(self) -> str:
@@ -140,6 +141,7 @@ class Comparison:
 def compare(records: Sequence[Record], each: bool = False) -> Comparison:
     """The runs in their order; those whose configurations differ in the seed alone are one row, unless `each` is wanted.
 
+    A run repeated with the same seed is no other sample of what seeds do: of such runs the last one that finished counts.
     What only one of two configurations says is no difference: a run of an older version had fewer keys.
     """
     labels = _labels(records)
@@ -179,6 +181,7 @@ def spread(values: Sequence[Any]) -> Any:
 
 
 def _row(records: Sequence[Record], labels: Mapping[Path, str]) -> Row:
+    given, records = len(records), _one_for_each_seed(records)
     alone = len(records) == 1
     found = [_metrics(record) for record in records if record.status == "finished"] or list(map(_metrics, records))
     return Row(
@@ -186,11 +189,24 @@ def _row(records: Sequence[Record], labels: Mapping[Path, str]) -> Row:
         records=tuple(records),
         settings=_settings(records[0]) if alone else _settings(records[0], "seed"),
         metrics={name: spread([metrics[name] for metrics in found if name in metrics]) for name in _names(found)},
+        repeated=given - len(records),
     )
 
 
+def _one_for_each_seed(records: Sequence[Record]) -> list[Record]:
+    """Of the runs with one seed the one that finished, and of several such the one that was last worked on."""
+    latest: dict[Any, tuple[tuple[bool, float], Record]] = {}
+    for record in records:
+        seed, rank = record.config.get("seed", record.path), (record.status == "finished", worked_on(record.path))
+        if seed not in latest or rank >= latest[seed][0]:
+            latest[seed] = rank, record
+    return [record for _, record in latest.values()]
+
+
 def _settings(record: Record, *without: str) -> dict[str, Any]:
-    return {key: value for key, value in flat(record.config).items() if key not in (*PLACE, *without)}
+    settings = {key: value for key, value in flat(record.config).items() if key not in (*PLACE, *without)}
+    device = record.run.get("device")
+    return {**settings, "device": device.partition(":")[0]} if settings and isinstance(device, str) else settings
 
 
 def _metrics(record: Record) -> dict[str, Any]:

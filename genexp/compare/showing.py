@@ -82,6 +82,8 @@ def _notes(comparison: Comparison, columns: Sequence[str], exact: bool) -> list[
         notes.append(f"same for all: {', '.join(f'{name} {_metric_of(comparison, name)}' for name in same)}")
     if any(len(row.records) > 1 for row in comparison.rows):
         notes.append("mean ± sample standard deviation over n seeds; --each shows every run")
+    if repeated := sum(row.repeated for row in comparison.rows):
+        notes.append(f"left out: {repeated} that repeat a seed; --each shows every run")
     return notes
 
 

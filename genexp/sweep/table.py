@@ -59,6 +59,8 @@ def draw(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]], wan
     heights = {number: float(metrics[metric] or 0) for number, metrics in there.items() if _is_number(metrics.get(metric))}
     if not heights or not swept:
         return None
+    last = {repr([column[number] for column in swept.values()]): number for number in heights}  # of jobs that are the same
+    heights = {number: heights[number] for number in last.values()}
     along = x_key(swept)
     others = [key for key in swept if key not in (along, "seed")]
     groups: dict[str, list[int]] = {}
