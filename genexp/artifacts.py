@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+GLANCES = 5  # at a lock that is taken: a reader who looks whether it is free holds it for an instant
+
+
 class Busy(UserError):  # noqa: N818 (a state, not a defect)
     """Another process works in the same run folder."""
 
@@ -88,6 +91,10 @@ class RunFolder:
 
     def _take(self, handle: int) -> None:
         try:
+            for _ in range(GLANCES):
+                with suppress(BlockingIOError):
+                    return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                time.sleep(0.02)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy(f"{self.path}: another process is working on this run") from None

@@ -35,7 +35,10 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     except UserError:
         raise
     except FileNotFoundError:
-        raise UserError(f"no checkpoint at {path}: nothing had been saved yet", hint="start the run again: genexp run") from None
+        raise UserError(
+            f"no checkpoint at {path}: nothing had been saved yet",
+            hint="if it trains, wait for its first checkpoint; if it has stopped: genexp run",
+        ) from None
     except OSError as failure:
         raise UserError(f"{path} cannot be read: {failure.strerror or failure}") from None
     except Exception as failure:  # of the many that a file from a stranger can bring about

@@ -70,7 +70,8 @@ def test_a_checkpoint_that_does_not_fit_is_named(genexp, here: Path) -> None:
     assert code == 2
     assert "best.pt does not fit its config.yaml" in err
     (here / "checkpoints" / "best.pt").unlink()
-    assert "no checkpoint at" in genexp("evaluate", "here")[2]
+    assert "no checkpoint at" in (err := genexp("evaluate", "here")[2])
+    assert "if it trains, wait" in err
 
 
 @pytest.mark.parametrize("record", [{"shape": [-1], "classes": []}, {"shape": "2", "classes": []}, {"shape": [2], "classes": 3}])

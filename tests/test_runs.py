@@ -54,6 +54,25 @@ def test_latest_is_the_run_last_worked_on() -> None:
     assert find_run("latest") == older.path
 
 
+def test_a_run_that_says_it_runs_and_is_worked_on_by_nobody_was_killed() -> None:
+    folder = RunFolder(make_run("outputs/qr/killed", status="running"))
+    assert read_record(folder.path).status == "killed"
+    with folder.lock():
+        assert read_record(folder.path).status == "running"
+        with pytest.raises(UserError, match="another process"), RunFolder(folder.path).lock():
+            pass
+    assert read_record(folder.path).status == "killed"
+    assert json.loads((folder.path / "run.json").read_text())["status"] == "running"  # a reader writes nothing
+
+
+def test_where_there_is_no_run_yet_nobody_is_told_of_a_name_they_never_typed(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "new" / "outputs").mkdir(parents=True)
+    for place in (tmp_path / "new", tmp_path / "new" / "outputs"):
+        monkeypatch.chdir(place)
+        with pytest.raises(UserError, match="there is no run under outputs/ yet"):
+            find_runs(["outputs"])
+
+
 @pytest.mark.parametrize("name", ["outputs/sweeps/2026-01-01_00-00-00_cccc", "2026-01-01_00-00-00_cccc", "sweeps", "sweeps/*"])
 def test_a_sweep_is_its_jobs_in_order(name: str) -> None:
     assert names(find_runs([name])) == [str(job) for job in range(11)]

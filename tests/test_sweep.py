@@ -240,8 +240,10 @@ def test_what_was_killed_before_it_saved_begins_anew(genexp) -> None:
     Path("s/1/run.json").write_text(json.dumps({**record, "status": "running"}))
     for path in Path("s/1/checkpoints").iterdir():
         path.unlink()
-    assert genexp("run", "-m", ROOT, "sweep.skip_finished=true")[0] == 0
-    assert len(list(Path("s/_aside").iterdir())) == 1
+    code, out, _ = genexp("run", "-m", ROOT, "sweep.skip_finished=true")
+    assert code == 0
+    (aside,) = Path("s/_aside").iterdir()
+    assert f"what was in s/1 before is kept as {aside}" in out
     assert statuses() == ["finished", "finished"]
 
 

@@ -84,6 +84,8 @@ def _meant(name: str, root: Path, alone: bool) -> Iterator[Path]:
     the shell (`outputs/*` names outputs/README.md) and is only warned of.
     """
     path = expanded(name)
+    if alone and path == root and not runs_below(root):  # which nobody need have typed
+        raise UserError(f"there is no run under {root}/ yet", hint="genexp run")
     if os.path.isfile(path / "run.json"):
         read_run(path)
         yield path

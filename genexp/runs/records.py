@@ -18,6 +18,7 @@ LARGEST = 16 << 20  # bytes of a file that is read whole
 LARGEST_HISTORY = 64 << 20
 LARGEST_LINE = 1 << 20
 FOLDERS = ("checkpoints", "figures", "samples", "profile", "tensorboard")  # what a run folder has below it
+STATUSES = ("running", "finished", "interrupted", "failed", "killed")
 MOST = 10_000  # values of a configuration, aliases counted where they are used
 
 Number = float | int | str | None
@@ -42,9 +43,9 @@ class Record:
 
     @property
     def status(self) -> str:
-        """running | finished | interrupted | failed, and `unknown` where run.json says none of them."""
+        """running | finished | interrupted | failed | killed, and `unknown` where run.json says none of them."""
         status = self.run.get("status")
-        return status if status in ("running", "finished", "interrupted", "failed") else "unknown"
+        return status if status in STATUSES else "unknown"
 
     @property
     def experiment(self) -> str:
@@ -58,11 +59,31 @@ class Record:
 def read_record(path: Path) -> Record:
     """The record of the run in `path`; UserError where its run.json cannot be read."""
     run = read_run(path)
+    if run.get("status") == "running" and is_abandoned(path):
+        run = read_run(path)  # which may have ended in the meantime
+        run = {**run, "status": "killed"} if run.get("status") == "running" else run
     try:
         config, overrides = read_config(path)
     except UserError:
         config, overrides = {}, ()
     return Record(path=path, run=run, config=config, overrides=overrides, metrics=read_metrics(path))
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether no process works in the run folder `path`, as far as its lock (see RunFolder) can tell."""
+    try:
+        import fcntl
+
+        handle = os.open(path, os.O_RDONLY)
+    except (ImportError, OSError):  # Windows; a folder that is gone
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given back at once
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
 
 
 def read_config(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -91,7 +91,7 @@ def carry_out(plan: Plan, number: int, stop: Path | None = None) -> None:
                 return
             if folder.path.exists() and any(folder.path.iterdir()):
                 with folder.lock():
-                    print(f"it {status.replace('running', 'broke off')} before: that is kept as {folder.put_aside()}")
+                    print(f"what was in {folder.path} before is kept as {folder.put_aside()}")
             run(compose(overrides, plan.config_dirs), str(folder.path), plan.plugins)
     except Interrupted:
         raise
