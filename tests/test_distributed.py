@@ -117,6 +117,8 @@ def test_a_silent_folder_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFi
         "save_gif": ("flow", [], 20),
         "save_samples": ({},),
         "save_trace": (Path.touch,),
+        "put_results_aside": (3,),
+        "seconds": (),
     }
     assert public - {"lock", "put_aside"} <= set(arguments), "a method of RunFolder that this test does not know"
     with folder.lock():
