@@ -123,7 +123,7 @@ CASES = (
     ),
     Case(
         "mnist_vae", "mnist", "ours", Way("mnist_vae"),
-        seconds=540, quick=steps(800, "trainer.eval_size=2000"), quick_seconds=30,
+        seconds=540, quick=steps(600, "trainer.eval_size=2000"), quick_seconds=30,
         needs="mnist", stand_in=Way("mnist_vae", ("dataset=glyphs",)),
     ),
     Case(
@@ -148,7 +148,7 @@ CASES = (
     ),
     Case(
         "seminar_fruit_vae", "fruit_vae", "the article's", Way("seminar/fruit_vae"),
-        seconds=1500, quick=steps(30, "trainer.max_epochs=null"), quick_seconds=30, needs="fruit",
+        seconds=1500, quick=steps(20, "trainer.max_epochs=null"), quick_seconds=30, needs="fruit",
         stand_in=Way(DRAWN, (*AS_CONV, "model.latent=128", "model.posterior=gaussian", "model.beta=0.5", "trainer.lr=5e-5",
                              "trainer.weight_decay=0")),
     ),
@@ -158,11 +158,11 @@ CASES = (
             "fruit_vae_iaf",
             ("dataset.split=seminar", "dataset.rotate=0", "dataset.stretch=0", "dataset.shift=0", "model.components=512"),
         ),
-        seconds=480, quick=steps(200), quick_seconds=35, needs="fruit", stand_in=Way(DRAWN),
+        seconds=480, quick=steps(160), quick_seconds=35, needs="fruit", stand_in=Way(DRAWN),
     ),
     Case(
         "seminar_fruit_vae_iaf", "fruit_iaf", "the article's", Way("seminar/fruit_vae_iaf"),
-        seconds=1800, quick=steps(30, "trainer.max_epochs=null"), quick_seconds=30, needs="fruit",
+        seconds=1800, quick=steps(20, "trainer.max_epochs=null"), quick_seconds=30, needs="fruit",
         stand_in=Way(DRAWN, (*AS_CONV, "model.latent=64", "model.iaf_library=nflows", "trainer.lr=1e-4",
                              "trainer.weight_decay=1e-5")),
     ),
