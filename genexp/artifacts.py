@@ -152,7 +152,7 @@ class RunFolder:
         for name, value in metrics.items():
             if isinstance(value, float) and not math.isfinite(value):
                 self.say(f"warning: {name} is {value}; metrics.json says null")
-        self._replace("metrics.json", _json(_finite(metrics), indent=2))
+        self._replace("metrics.json", _json(finite(metrics), indent=2))
 
     # --- what a run says as it goes --------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class RunFolder:
 
     def log_history(self, line: Mapping[str, float | int]) -> None:
         """Append one line to history.jsonl; numbers that are not finite are left out."""
-        kept = {name: value for name, value in _finite(line).items() if value is not None}
+        kept = {name: value for name, value in finite(line).items() if value is not None}
         self._append("history.jsonl", _json(kept).decode())
         if self._tracker is not None:
             self._append(self._tracker.file, self._tracker.encode(kept, self._began + kept.get("seconds", 0)))
@@ -185,7 +185,7 @@ class RunFolder:
     def cut_history(self, step: int) -> None:
         """Forget the lines after `step`: a resumed run writes them again. However many there are, all others stay."""
         with self._temporary(Path("history.jsonl")) as (temporary, _), temporary.open("wb") as file:
-            file.writelines(_json(_finite(line)) for line in history_lines(self.path) if line["step"] <= step)
+            file.writelines(_json(finite(line)) for line in history_lines(self.path) if line["step"] <= step)
 
     # --- what a run makes ------------------------------------------------------------------------------------
 
@@ -301,7 +301,8 @@ def new_id() -> str:
     return f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(2)}"
 
 
-def _finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
+def finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with None in place of numbers that are not finite: what the JSON files of a run say."""
     return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in numbers.items()}
 
 

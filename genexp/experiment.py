@@ -19,10 +19,11 @@ from genexp.machine.device import autocast, choose_device, choose_precision, pre
 from genexp.machine.distributed import entered, first_of_each_machine_first, on_main, one_folder, part, processes, world
 from genexp.machine.launch import typed
 from genexp.machine.memory import check_fits, weights_fit
-from genexp.registry import datasets, models, studies
+from genexp.registry import models, studies
 from genexp.runs.evaluation import measure, parameters
 from genexp.runs.records import read_run
 from genexp.runs.resuming import check_budget, finished_already, going_on
+from genexp.runs.trained import build_data
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
 from genexp.studies.base import Evaluation, Study, Subject
@@ -74,7 +75,7 @@ def build(settings: RunSettings) -> Subject:
     device = choose_device(settings.device)
     prepare_cpu()
     torch.manual_seed(seed_for(settings.seed, "model"))
-    data = datasets.build(settings.dataset, Path(settings.data_dir)).to(device)
+    data = build_data(settings, device)
     check_samples_fit(settings.evaluation.num_samples, data.spec.shape)
     with weights_fit():
         model = models.build(settings.model, data.spec).to(device)

@@ -1,13 +1,13 @@
 """`genexp evaluate`: a trained run measured again."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from genexp.artifacts import finite
 from genexp.catalogue import entries
 from genexp.errors import UserError, unknown
 from genexp.files import Replacing
@@ -41,10 +41,10 @@ def evaluate(
     metrics = measure(studies[subject.data.study](subject), trained.step).metrics
     if out is not None:
         with Replacing(out) as (temporary, _):
-            temporary.write_text(json.dumps({name: _plain(value) for name, value in metrics.items()}, indent=2) + "\n")
+            temporary.write_text(json.dumps(finite(metrics), indent=2) + "\n")
     said = [f"{path}, {which} checkpoint of step {trained.step}: {subject.data.describe()}", results_table(metrics), ""]
     if data is None and not overrides and which == "best":
-        said.append(compared(metrics, read_metrics(path)))
+        said.append(compared(finite(metrics), read_metrics(path)))
     return "\n".join(said)
 
 
@@ -87,14 +87,10 @@ def compared(metrics: Mapping[str, Metric], before: Mapping[str, Metric]) -> str
     if not before:
         return "nothing to compare them with: the run has not come to its end, and has no metrics.json"
     common = [name for name in metrics if name in before and name not in OF_TRAINING]
-    other = [name for name in common if _plain(metrics[name]) != before[name]]
+    other = [name for name in common if metrics[name] != before[name]]
     if not common:
         return "metrics.json has none of these numbers"
     if not other:
         return f"all {len(common)} numbers are the same as at the end of training"
     shown = "; ".join(f"{name} was {before[name]}" for name in other[:5])
     return f"{len(common) - len(other)} of {len(common)} numbers are the same as at the end of training; {shown}"
-
-
-def _plain(value: Metric) -> Metric:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
