@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from genexp.errors import UserError, nearest, unknown
 
-# What a number may be. The limits keep a slip of the finger from asking for more than any machine has.
+# What a number may be. At each limit a small experiment still runs; a slip of the finger, or what would take days, is refused.
 MOST_STEPS = 10**12
 Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
-Many = Annotated[int, Field(ge=1, le=10**9)]  # examples, points
+Together = Annotated[int, Field(ge=1, le=2**20)]  # examples that go through a network at once: a gigabyte for 256 numbers each
 Drawn = Annotated[int, Field(ge=1, le=10**7)]  # examples that are made and held at once; `genexp sample` writes more
 Index = Annotated[int, Field(ge=0, le=10**9)]
 Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer
@@ -45,7 +45,7 @@ class TrainerSettings(Strict):
     max_steps: Annotated[int, Field(ge=0, le=MOST_STEPS)] | None = None
     max_epochs: Steps | None = None
     max_seconds: Annotated[float, Field(gt=0, le=1e9)] | None = None
-    batch_size: Many = 256
+    batch_size: Together = 256
     optimizer: Literal["adam", "adamw"] = "adam"
     lr: Annotated[float, Field(gt=0, le=1e3)] = 1e-3
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
@@ -59,7 +59,7 @@ class TrainerSettings(Strict):
     profile: bool = False
     log_every: Steps = 50
     eval_every: Steps = 500
-    eval_size: Drawn = 8192
+    eval_size: Together = 8192
     monitor: str | None = None
     keep: Literal["best", "last"] = "best"
     checkpoint_every: Steps = 1000
@@ -77,7 +77,7 @@ class EvaluationSettings(Strict):
     num_samples: Drawn = 100_000
     num_points: Drawn = 32_768
     ode_points: Drawn = 2_048
-    batch_size: Many = 2_048
+    batch_size: Together = 2_048
     importance_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 500
     quadrature_side: Annotated[int, Field(ge=4, le=2048)] = 200
     amortization_images: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -88,15 +88,15 @@ class FigureSettings(Strict):
     """Which pictures are drawn. `gif=false` leaves the animations out, `enabled=false` every picture."""
 
     enabled: bool = True
-    log_density_side: Annotated[int, Field(ge=2, le=1000)] = 80
+    log_density_side: Annotated[int, Field(ge=2, le=400)] = 80  # each point may be an ODE of its own
     manifold_side: Annotated[int, Field(ge=2, le=100)] = 20
     pair: tuple[Index, Index] | None = None
     between: tuple[str, str] | None = None
     gif: bool = True
-    gif_points: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    gif_points: Annotated[int, Field(ge=1, le=100_000)] = 10_000  # of each of them the whole way is kept
     gif_frames: Annotated[int, Field(ge=2, le=1000)] = 51
     gif_fps: Annotated[int, Field(ge=1, le=50)] = 20
-    gif_size: Annotated[int, Field(ge=64, le=2048)] = 480
+    gif_size: Annotated[int, Field(ge=64, le=1024)] = 480
 
 
 class RunSettings(Strict):

@@ -18,7 +18,8 @@ from genexp.registry import datasets
 from genexp.settings import Seed
 
 _SUPERSAMPLING = 2
-Count = Annotated[int, Field(ge=3, le=100_000)]
+Count = Annotated[int, Field(ge=3, le=10_000)]
+_NANOSECONDS = 900  # a pixel of a finished picture, on one core
 Array = np.ndarray
 
 
@@ -44,7 +45,7 @@ class DrawnFruit(ImageData):
         size: Annotated[int, Field(ge=16, le=256)] = 96,
         seed: Seed = 0,
     ) -> None:
-        check_drawable((count, validation, test), 3, size)
+        check_drawable((count, validation, test), size, _NANOSECONDS)
         draw = [draw_fruit(n, size, (seed, part)) for part, n in enumerate((count, validation, test))]
         self.parts(draw[0], draw[1], draw[2], CLASSES)
 

@@ -11,7 +11,7 @@ from genexp.data.augment import Augmentation, AugmentedStream
 from genexp.data.base import Batch, DataSpec, EpochStream, unit_interval
 from genexp.errors import UserError
 
-MOST_DRAWN = 3_000_000_000  # bytes of pictures that are drawn by formula
+MOST_SECONDS = 120  # that drawing by formula may take, whenever a run begins or is opened again
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,12 @@ class ImageData:
         return f"{kind} pictures of {height}×{width}{classes}: {counts}{lost}{more}"
 
 
-def check_drawable(counts: Sequence[int], channels: int, size: int) -> None:
-    """UserError where pictures that are drawn when a run begins would take hours and most of a machine's memory."""
-    needed = sum(counts) * channels * size**2
-    if needed > MOST_DRAWN:
-        what = f"{sum(counts):,} pictures of {size}×{size} are {needed / 1e9:,.1f} GB"
-        hint = "a smaller dataset.count or dataset.size"
-        raise UserError(f"{what}, and at most {MOST_DRAWN / 1e9:g} GB are drawn", hint=hint)
+def check_drawable(counts: Sequence[int], size: int, nanoseconds: float) -> None:
+    """UserError where drawing so many square pictures of `size` pixels a side takes too long, at `nanoseconds` a pixel."""
+    seconds = sum(counts) * size**2 * nanoseconds * 1e-9
+    if seconds > MOST_SECONDS:
+        what = f"{sum(counts):,} pictures of {size}×{size} would take {seconds / 60:.0f} minutes to draw, each time"
+        raise UserError(f"{what}, and {MOST_SECONDS // 60} are allowed", hint="a smaller dataset.count or dataset.size")
 
 
 def shuffled(pictures: ImageSet, seed: int) -> ImageSet:

@@ -52,11 +52,11 @@ class CouplingFlow(GenerativeModel):
         width: Width = 32,
         hidden_layers: Annotated[int, Field(ge=0, le=16)] = 2,
         activation: Activation = "silu",
-        bins: Annotated[int, Field(ge=2, le=1024)] = 32,
+        bins: Annotated[int, Field(ge=2, le=256)] = 32,
         tail_bound: Scale = 5.0,
         log_scale_bound: Annotated[float, Field(gt=0, le=50)] = 4.0,
         mask: Literal["alternating", "random"] = "alternating",
-        harmonics: Annotated[int, Field(ge=0, le=4096)] = 0,
+        harmonics: Annotated[int, Field(ge=0, le=1024)] = 0,
         base: Literal["normal", "uniform"] = "normal",
         normalise: bool = True,
     ) -> None:

@@ -1,0 +1,96 @@
+"""Every numeric limit of every setting, read off the schemas: a new setting is among them by itself."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from genexp.registry import datasets, models
+from genexp.settings import RunSettings
+
+SIGNS = {"ge": 1, "gt": 1, "le": -1, "lt": -1}  # the way from a limit to the values that are allowed
+
+
+STEP = 1e-9  # from a limit to a number that is as good as there
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit of the setting `key`. `component` is what has the key: `trainer`, `dataset=qr`, …; "" of the run itself.
+
+    `value` is the last allowed value, with the setting's default around it where the number is part of a list; `beyond` the
+    first that is not.
+    """
+
+    component: str
+    key: str
+    side: str
+    value: Any
+    beyond: Any
+
+    @property
+    def name(self) -> str:
+        section = self.component.partition("=")[0]
+        return f"{section}.{self.key}" if section else self.key
+
+    def __str__(self) -> str:
+        return f"{self.component + ' ' if '=' in self.component else ''}{self.name}={self.value}"
+
+
+def limits() -> list[Limit]:
+    """All of them."""
+    return [limit for component, schema in schemas().items() for limit in of_schema(component, schema)]
+
+
+def schemas() -> dict[str, type[BaseModel]]:
+    """What has settings → its schema."""
+    sections: dict[str, type[BaseModel]] = {"": RunSettings}
+    sections |= {name: RunSettings.model_fields[name].annotation for name in ("trainer", "evaluation", "figures")}
+    for registry in (datasets, models):
+        sections |= {f"{registry.kind}={name}": registry.schema(name) for name in registry.names()}
+    return sections
+
+
+def of_schema(component: str, schema: type[BaseModel]) -> Iterator[Limit]:
+    """Those of one section."""
+    for key, field in schema.model_fields.items():
+        for path, side, bound, whole in numbers(field.annotation, field.metadata):
+            step = SIGNS[side] * (1 if whole else STEP * max(1, abs(bound)))
+            inner, outer = bound + step, bound - step
+            last, first_wrong = (bound, outer) if side in ("ge", "le") else (inner, bound)
+            value, beyond = (_placed(field.get_default(), path, number) for number in (last, first_wrong))
+            yield Limit(component, key, side, value, beyond)
+
+
+def numbers(
+    annotation: Any, metadata: Any = (), path: tuple[int, ...] = ()
+) -> Iterator[tuple[tuple[int, ...], str, float, bool]]:
+    """Where in a value there is a limited number, its kind of limit, the limit, and whether the number is whole."""
+    if get_origin(annotation) is Annotated:
+        annotation, *more = get_args(annotation)
+        metadata = [*metadata, *more]
+    flat = [inner for item in metadata for inner in (item.metadata if isinstance(item, FieldInfo) else [item])]
+    for item in flat:
+        for side in SIGNS:
+            if (bound := getattr(item, side, None)) is not None:
+                yield path, side, bound, int in (annotation, *get_args(annotation))
+    inner = get_args(annotation)
+    if get_origin(annotation) in (list, tuple):
+        for index, part in enumerate(inner):
+            if part is not Ellipsis:
+                yield from numbers(part, (), (*path, index))
+    else:
+        for part in inner:
+            if not isinstance(part, str | int):
+                yield from numbers(part, (), path)
+
+
+def _placed(default: Any, path: tuple[int, ...], number: float) -> Any:
+    """`default` with `number` in one of its places."""
+    if not path:
+        return number
+    values = list(default) if default is not None else [0, 1]  # as many as any that is null by default
+    values[path[0]] = _placed(values[path[0]], path[1:], number)
+    return values

@@ -1,0 +1,157 @@
+"""Every setting at each of its limits: the run works, or is refused in one line that says why; one step beyond is refused."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genexp.errors import UserError
+from genexp.settings import validate
+from tests.conftest import TINY
+from tests.forking import Ended, Forks
+from tests.limits import Limit, limits, schemas
+from tests.test_hostile_commands import GIGABYTE, wrong_in
+
+SMALL = [word for word in TINY if "num_samples" not in word]
+SMALL += ["figures.enabled=false", "evaluation.batch_size=8192", "evaluation.num_samples=50"]
+DRAWN = ["dataset.count=60", "dataset.validation=20", "dataset.test=20"]
+NETS = ["model.encoder_widths=[8]", "model.decoder_widths=[8]", "model.frequencies=4"]
+GAUSSIAN = ["experiment=double_gaussian", "model.width=4", "model.bins=4"]
+FLOW = ["experiment=qr_flowmatch", "model.width=8", "model.num_frequencies=8", "model.depth=1"]
+VAE = ["experiment=glyphs_vae", "dataset.size=8", *DRAWN, *NETS]
+LATTICE = ["experiment=mnist_lattice", "dataset=glyphs", "dataset.size=8", *DRAWN, *NETS[1:]]
+LATTICE += ["model.side=4", "model.inference_side=8"]
+OF_FLOWS = ("log_density_side", "gif_points", "gif_frames", "gif_fps", "gif_size")
+
+# What an experiment must be for a setting to matter: of a whole section, and more of one setting.
+SECTIONS = {
+    "": GAUSSIAN,
+    "trainer": GAUSSIAN,
+    "evaluation": VAE,
+    "figures": VAE,
+    "dataset=double_gaussian": GAUSSIAN,
+    "dataset=drawn_fruit": [*VAE, "dataset=drawn_fruit", "dataset.size=16"],
+    "dataset=qr": FLOW,
+    "model=coupling_flow": GAUSSIAN,
+    "model=flow_matching": FLOW,
+    "model=lattice_decoder": LATTICE,
+    "model=vae": VAE,
+}
+WITH = {
+    "trainer.max_steps": ["trainer.max_seconds=0.2"],
+    "trainer.max_epochs": [*VAE, "trainer.max_steps=null", "trainer.max_seconds=0.2"],
+    "trainer.warmup": ["trainer.schedule=linear"],
+    "evaluation.num_samples": GAUSSIAN,
+    "evaluation.num_points": GAUSSIAN,
+    "evaluation.ode_points": FLOW,
+    **{f"figures.{key}": FLOW for key in OF_FLOWS},
+    "dataset.version": ["dataset.text=a"],
+    "dataset.raster": ["dataset.image=PICTURES/a/0.png"],
+    "model.log_scale_bound": ["model.coupling=affine"],
+    "model.sigma": ["model.likelihood=gaussian"],
+    "model.components": ["model.network=principal", "model.likelihood=gaussian"],
+    **{f"model.iaf_{key}": ["model.posterior=iaf"] for key in ("blocks", "width", "context")},
+    **{f"model.prior_{key}": ["model.prior=flow"] for key in ("blocks", "width")},
+    "model.pseudo_inputs": ["model.prior=vamp"],
+    "model.prior_components": ["model.prior=mixture"],
+}
+# What may be refused all the same, as these data have fewer, or this machine has less memory.
+REFUSED = {
+    "figures.pair": "there are 20 test pictures",
+    "dataset.validation": "there are only 5,400 training pictures",
+    "dataset.validation_share": "no pictures are left for the training part",
+    "dataset.test_share": "no pictures are left for the training part",
+    "model.noise_range": "the first must be less than the second",
+    "model.grid_range": "the first must be less than the second",
+    "model.components": "an example has only 64 values",
+    **dict.fromkeys(["model.width", "model.iaf_width", "model.prior_width"], "not enough memory|the model is too large"),
+}
+SCHEMAS = schemas()
+LIMITS = limits()
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks() as forks:
+        yield forks
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of sixteen pictures in two classes."""
+    root = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for index in range(16):
+        path = root / "ab"[index % 2] / f"{index // 2}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (20, 20)).astype(np.uint8)).save(path)
+    return root
+
+
+def typed(limit: Limit, pictures: Path) -> list[str]:
+    """A small run with that one setting at its limit."""
+    group, _, name = limit.component.partition("=")
+    section = SECTIONS.get(limit.component)
+    if section is None:  # of a data set that is files
+        own = {"image_folder": ["dataset.path=PICTURES", "dataset.size=8"], "fruit": ["dataset.size=8"]}.get(name, [])
+        section = [*(word for word in VAE if not word.startswith("dataset.")), f"{group}={name}", *own]
+    more = WITH.get(limit.name, [])
+    words = more if more and more[0].startswith("experiment=") else [*section, *more]
+    drawn = [f"figures.enabled={str(group == 'figures').lower()}", f"{limit.name}={json.dumps(limit.value).replace(' ', '')}"]
+    by_key = {word.partition("=")[0]: word for word in [*SMALL, *words, *drawn]}  # the last of each
+    return ["run", *(word.replace("PICTURES", str(pictures)) for word in by_key.values())]
+
+
+def wrong_with(limit: Limit, ended: Ended) -> str | None:
+    """What is not as it should be in how a run at a limit ended."""
+    if ended.code == 0:
+        return None
+    said = ended.output[max(0, ended.output.find("error: ")) :]
+    allowed = any(words in said for words in REFUSED.get(limit.name, "\0").split("|"))
+    return wrong_in(Ended(ended.code, said, 0, 0)) or (None if allowed else "refused")
+
+
+def run_all(forks: Forks, folder: Path, pictures: Path, some: list[Limit]) -> None:
+    failures = []
+    for limit in some:
+        data = {"GENEXP_DATA": os.environ["GENEXP_DATA"]}
+        ended = forks(folder, typed(limit, pictures), die_after=120, memory=16 * GIGABYTE, sketchy=True, environment=data)
+        problem = wrong_with(limit, ended)
+        if problem:
+            failures.append((str(limit), problem, f"{ended.seconds:.0f} s", ended.output[-300:]))
+    assert not failures
+
+
+def test_the_last_value_is_taken_and_the_first_beyond_is_refused_by_name() -> None:
+    assert len(LIMITS) > 200
+    for limit in LIMITS:
+        values = {"experiment": "", "dataset": {}, "model": {}, "trainer": {"max_steps": 1}, "evaluation": {}, "figures": {}}
+        group, _, name = limit.component.partition("=")
+        schema = SCHEMAS[limit.component]
+        values = values if not group else {"name": name} if name else values[group]
+        validate(schema, {**values, limit.key: limit.value})
+        with pytest.raises(UserError, match=limit.key):
+            validate(schema, {**values, limit.key: limit.beyond})
+
+
+def test_every_number_has_a_limit_on_either_side() -> None:
+    """Without one above, a slip of the finger is a run that never ends."""
+    for component, schema in SCHEMAS.items():
+        for key, field in schema.model_fields.items():
+            if field.annotation in (int, float, int | None, float | None):
+                sides = {limit.side[0] for limit in LIMITS if (limit.component, limit.key) == (component, key)}
+                assert sides == {"g", "l"}, (component, key)
+
+
+def test_some_limits_work(forks: Forks, tmp_path: Path, pictures: Path) -> None:
+    """One in twenty-five. (All of them: make test-slow.)"""
+    run_all(forks, tmp_path, pictures, LIMITS[4::25])
+
+
+@pytest.mark.slow
+def test_every_limit_works(forks: Forks, tmp_path: Path, pictures: Path) -> None:
+    run_all(forks, tmp_path, pictures, LIMITS)
