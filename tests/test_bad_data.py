@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from genexp.artifacts import RunFolder
+from genexp.data import idx as idx_files
+from genexp.errors import UserError
 from tests.forking import ROOT, Ended
 from tests.test_disk import TINY
 from tests.test_hostile_commands import wrong_in
@@ -106,6 +108,13 @@ def test_files_of_digits_that_are_none(genexp, tmp_path: Path, content: bytes, p
             path.write_bytes(gzip.compress(content)[: -5 if content == b"" else None] if packed else content)
     code, _, err = genexp("run", "experiment=mnist_vae", *TINY, f"data_dir={tmp_path}")
     assert wrong_in(Ended(code, err, 0, 0)) is None, err
+
+
+def test_digits_that_unpack_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idx_files, "_LARGEST", 1 << 20)
+    (tmp_path / "x.gz").write_bytes(gzip.compress(idx(2, 1000, 1000, body=bytes(2_000_000))))
+    with pytest.raises(UserError, match="more than 1 MiB are in it"):
+        idx_files.read_idx(tmp_path / "x", 3)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

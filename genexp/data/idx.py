@@ -15,16 +15,20 @@ from genexp.data.images import ImageSet
 from genexp.errors import UserError
 
 _BYTES = 0x08  # the type code of unsigned bytes
+_LARGEST = 1 << 30  # bytes, unpacked; the training pictures of MNIST are 47 million
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """The array of bytes in an IDX file, plain or beside it as .gz; UserError when it is not whole or not one."""
     try:
         packed = path.with_name(path.name + ".gz")
-        content = path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
+        with path.open("rb") if path.exists() else gzip.open(packed) as file:
+            content = file.read(_LARGEST + 1)
     except (OSError, EOFError, zlib.error) as failure:
         reason = failure.strerror if isinstance(failure, OSError) and failure.strerror else "not whole"
         raise UserError(f"{path}: cannot be read ({reason})") from None
+    if len(content) > _LARGEST:
+        raise UserError(f"{path}: more than {_LARGEST >> 20} MiB are in it")
     header = 4 + 4 * dimensions
     magic = int.from_bytes(content[:4], "big")
     expected = _BYTES << 8 | dimensions

@@ -14,8 +14,9 @@ from genexp.errors import UserError
 from genexp.fetch.download import Downloader, Offer, Wrong
 from genexp.fetch.files import Form, Item, settle
 
-_LARGEST_MEMBER = 1_000_000  # bytes; the largest photograph has 6,000
+_LARGEST_MEMBER = 1_000_000  # bytes, and of what is said of it; the largest photograph has 6,000
 _LARGEST_ARCHIVE = 2_000_000_000  # bytes, unpacked
+_MOST_MEMBERS = 100_000
 
 
 class Source(Protocol):
@@ -83,16 +84,14 @@ def read_members(archive: Path, below: str, wanted: Mapping[str, Form]) -> dict[
     """The wanted files of a .tar.gz whose sums are right. Nothing is unpacked: names in it are only compared, never used.
 
     Raises:
-        Wrong: it is not a whole .tar.gz.
+        Wrong: it is not a whole .tar.gz, or one that only somebody who means harm would make.
     """
     found: dict[Form, bytes] = {}
-    unpacked = 0
     try:
-        with tarfile.open(archive, "r|gz") as members:
-            for member in members:
-                unpacked += member.size
-                if unpacked > _LARGEST_ARCHIVE:
-                    raise Wrong(f"it unpacks to more than {_LARGEST_ARCHIVE:,} bytes")
+        with gzip.open(archive) as unpacked, tarfile.open(fileobj=_Sparing(unpacked), mode="r:") as members:  # type: ignore[call-overload]
+            for count, member in enumerate(members):
+                if count == _MOST_MEMBERS:
+                    raise Wrong(f"it holds more than {_MOST_MEMBERS:,} files")
                 path = PurePosixPath(member.name)
                 form = wanted.get(path.name)
                 if form is None or not member.isreg() or member.size > _LARGEST_MEMBER or f"/{below}/" not in f"/{path.parent}/":
@@ -103,7 +102,30 @@ def read_members(archive: Path, below: str, wanted: Mapping[str, Form]) -> dict[
                     found[form] = content
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as failure:
         raise Wrong(f"it is not a whole .tar.gz ({failure})") from None
+    except (ValueError, OverflowError, RecursionError):  # tarfile trusts what a header says of a file's holes and names
+        raise Wrong("it is not a .tar.gz as tar writes it") from None
     return found
+
+
+class _Sparing:
+    """The unpacked bytes of an archive as tarfile reads them; Wrong where it wants more at once than any file of ours has.
+
+    A few kilobytes can unpack to gigabytes; and a name, which tarfile reads whole, may be as long as its header says.
+    """
+
+    def __init__(self, file: gzip.GzipFile) -> None:
+        self.file = file
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _LARGEST_MEMBER + tarfile.BLOCKSIZE:
+            raise Wrong(f"it describes a file in {size:,} bytes")
+        return self.file.read(size)
+
+    def seek(self, position: int) -> int:
+        if position > _LARGEST_ARCHIVE:
+            raise Wrong(f"it unpacks to more than {_LARGEST_ARCHIVE:,} bytes")
+        return self.file.seek(position)
 
 
 def checked(url: str) -> str:
