@@ -61,21 +61,22 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
                 return folder
             state = on_main(lambda: checkpoint.load(path / "checkpoints" / "last.pt"))
             check_budget(composed.settings, state["position"]["step"])
-            for line in going_on(state, before.settings, composed.settings):
+            changes = [*going_on(state, before.settings, composed.settings)]
+            subject = first_of_each_machine_first(lambda: build(composed.settings, path))
+            for line in changes:
                 folder.say(line)
-            subject = first_of_each_machine_first(lambda: build(composed.settings))
             folder.cut_history(step_of(state))
             folder.write_config(composed.settings.model_dump(), composed.overrides)
             _carry_out(subject, folder, composed, state, plugins)
     return folder
 
 
-def build(settings: RunSettings) -> Subject:
-    """Data and model on the device, the seed set: everything random follows from it."""
+def build(settings: RunSettings, path: Path | None = None) -> Subject:
+    """Data and model on the device, the seed set: everything random follows from it. `path`: of an earlier run to go on with."""
     device = choose_device(settings.device)
     prepare_cpu()
     torch.manual_seed(seed_for(settings.seed, "model"))
-    data = build_data(settings, device)
+    data = build_data(settings, device, path)
     check_samples_fit(settings.evaluation.num_samples, data.spec.shape)
     with weights_fit():
         model = models.build(settings.model, data.spec).to(device)

@@ -35,6 +35,7 @@ SECTIONS = {
     "figures": VAE,
     "dataset=double_gaussian": GAUSSIAN,
     "dataset=drawn_fruit": [*VAE, "dataset=drawn_fruit", "dataset.size=16"],
+    "dataset=glyphs": VAE,
     "dataset=qr": FLOW,
     "model=coupling_flow": GAUSSIAN,
     "model=flow_matching": FLOW,

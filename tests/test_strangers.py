@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from genexp import checkpoint
 from genexp.artifacts import RunFolder
@@ -289,3 +291,44 @@ def test_data_is_never_fetched_into_a_folder_that_a_run_names(genexp, stolen: Pa
     use_all(genexp, stolen, MODEL_READERS)
     assert tree(victims) == before
     assert not (victims / "MNIST").exists()
+
+
+QR = [*TINY, "experiment=qr_flowmatch", "model.width=4", "model.depth=1", "model.num_frequencies=4", "evaluation.ode_points=4"]
+FOLDER = [*TINY, "experiment=glyphs_vae", "model.encoder_widths=[4]", "model.decoder_widths=[4]", "dataset=image_folder"]
+FOLDER += ["dataset.size=8", "dataset.channels=1", "evaluation.importance_samples=2", "evaluation.quadrature_side=4"]
+
+
+@pytest.mark.parametrize(("words", "key"), [(QR, "image"), (FOLDER, "path")], ids=["image", "path"])
+def test_only_the_pictures_it_was_trained_on_are_used(genexp, tmp_path: Path, words: list[str], key: str) -> None:
+    """A run may name any picture of the reader's; its own one is recognised by its content, wherever it lies."""
+    for place, start in (("mine", 0), ("private", 100)):
+        for number in range(24):
+            path = tmp_path / place / "ab"[number % 2] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.random.default_rng(start + number).integers(0, 256, (16, 16)).astype(np.uint8)).save(path)
+    mine, private = (f"{place}/a/0.png" if key == "image" else place for place in ("mine", "private"))
+    code, _, err = genexp("run", *words, f"dataset.{key}={mine}", "run_dir=run")
+    assert code == 0, err
+    run, more = tmp_path / "run", ["trainer.max_steps=6"]
+    dataset = yaml.safe_load((run / "config.yaml").read_text())["dataset"]
+    assert genexp("evaluate", "run")[0] == 0
+
+    edit(run, "config.yaml", dataset={**dataset, key: private})
+    record = json.loads((run / "run.json").read_text())["data"]
+    for told in (record, {**record, "own_files": None}, {**record, "own_files": 5}):
+        edit(run, "run.json", data=told)
+        before = tree(run)
+        for typed in (["evaluate", "run"], ["resume", "run", *more]):
+            code, _, err = genexp(*typed)
+            assert code == 2
+            assert "are not those that it was trained on" in err
+        assert tree(run) == before
+    assert genexp("sample", "run", "--out", "x.npz")[0] == 0  # needs no data
+
+    edit(run, "run.json", data=record)
+    (tmp_path / "mine").rename(tmp_path / "moved")
+    edit(run, "config.yaml", dataset={**dataset, key: mine.replace("mine", "moved")})
+    assert genexp("resume", "run", *more)[0] == 0
+    changed = next((tmp_path / "moved").rglob("0.png"))
+    Image.new("L", (16, 16)).save(changed)
+    assert "are not those that it was trained on" in genexp("evaluate", "run")[2]

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 
 from genexp.data.images import ImageData, ImageSet, hold_out, shuffled
-from genexp.data.pictures import find_pictures, read_pictures
+from genexp.data.pictures import digest_of, find_pictures, read_pictures
 from genexp.errors import UserError
 from genexp.paths import expanded
 from genexp.registry import datasets
@@ -48,6 +48,7 @@ class ImageFolder(ImageData):
         folder = next((there for there in (given, data_dir / given) if there.is_dir()), None)
         if folder is None:
             raise UserError(f"dataset.path={path}: no such folder")
+        self.files: list[Path] = []
         split = (folder / "train").is_dir() and (folder / "test").is_dir()
         train, classes = self.read(folder / "train" if split else folder, size, channels)
         if split:
@@ -58,6 +59,7 @@ class ImageFolder(ImageData):
         else:
             test, train = hold_out(train, test_share, seed=0)
         validation, train = hold_out(train, validation_share, seed=1)
+        self.own_files = digest_of(self.files, below=folder)
         self.parts(train, validation, test, classes)
 
     def read(self, folder: Path, size: int, channels: int) -> tuple[ImageSet, tuple[str, ...]]:
@@ -70,6 +72,7 @@ class ImageFolder(ImageData):
         paths = [path for part in found for path in part]
         label = torch.repeat_interleave(torch.arange(len(found)), torch.tensor([len(part) for part in found]))
         pictures = read_pictures(paths, size, channels)
+        self.files += paths
         self.unreadable += tuple(pictures.unreadable)
         classes = tuple(path.name for path in inside)
         return ImageSet(pictures.x, label[pictures.index] if classes else None), classes

@@ -12,6 +12,7 @@ from qrcode.exceptions import DataOverflowError
 from genexp.data.base import DataSpec, FreshData
 from genexp.data.cells import UniformCells
 from genexp.data.picture import CellGrid, read_grid
+from genexp.data.pictures import digest_of
 from genexp.errors import UserError
 from genexp.paths import expanded
 from genexp.registry import datasets
@@ -57,7 +58,9 @@ class QR(FreshData):
         self.spec = DataSpec(shape=(2,))
         if image is not None:
             path = expanded(image)
-            grid = read_grid(next((there for there in (path, Path(data_dir) / path) if there.exists()), path), raster)
+            found = next((there for there in (path, Path(data_dir) / path) if there.exists()), path)
+            grid = read_grid(found, raster)
+            self.own_files = digest_of([found], below=found)
         else:
             grid = encode(text or "", error_correction, version, quiet_zone)
         self.payload = None if image is not None else text

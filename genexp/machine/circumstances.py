@@ -24,7 +24,7 @@ def circumstances(subject: Subject) -> dict[str, Any]:
     return {
         "experiment": subject.settings.experiment,
         "seed": subject.settings.seed,
-        "data": {"shape": list(subject.data.spec.shape), "classes": list(subject.data.spec.classes)},
+        "data": data_record(subject.data),
         "device": str(subject.device),
         "precision": choose_precision(subject.settings.trainer.precision, subject.device),
         "processes": world().size,
@@ -35,6 +35,13 @@ def circumstances(subject: Subject) -> dict[str, Any]:
         "git_commit": git_commit(),
         "command": shlex.join(sys.argv),
     }
+
+
+def data_record(data: Any) -> dict[str, Any]:
+    """What a model was told of its data, and which files of the user's own they were."""
+    record = {"shape": list(data.spec.shape), "classes": list(data.spec.classes)}
+    own_files = getattr(data, "own_files", None)
+    return record if own_files is None else {**record, "own_files": own_files}
 
 
 def git_commit() -> str | None:

@@ -38,7 +38,7 @@ class Trained:
 
     def subject(self, data: Any = None) -> Subject:
         """The model with the run's own data, or with other `data`. UserError where the model cannot take its examples."""
-        data = build_data(self.settings, self.device) if data is None else data
+        data = build_data(self.settings, self.device, self.path) if data is None else data
         if data.spec.shape != self.spec.shape:
             raise UserError(f"{self.path}: its data are not of the shape that its model was trained on")
         return Subject(self.model, data, self.settings, self.device)
@@ -57,7 +57,7 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
     prepare_cpu()
     torch.manual_seed(seed_for(settings.seed, "model"))  # weights that are not in the checkpoint would be the run's
     if spec is None:
-        spec = build_data(settings, chosen).spec
+        spec = build_data(settings, chosen, path).spec
     with weights_fit():
         model = models.build(settings.model, spec).to(chosen)
     try:
@@ -68,9 +68,26 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
     return Trained(path, settings, model.eval(), spec, step)
 
 
-def build_data(settings: RunSettings, device: torch.device) -> Any:
-    """The data set that a run was trained on."""
-    return datasets.build(settings.dataset, Path(settings.data_dir)).to(device)
+def build_data(settings: RunSettings, device: torch.device, run: Path | None = None) -> Any:
+    """The data set that `settings` describe; with `run`, only if it is the one that this run was trained on.
+
+    A stranger's config.yaml may name any picture of yours. It is used only where run.json has the digest of its content,
+    which nobody can write there who has not got the picture already.
+    """
+    data = datasets.build(settings.dataset, Path(settings.data_dir)).to(device)
+    own_files = getattr(data, "own_files", None)
+    if run is not None and own_files is not None and own_files != read_own_files(run):
+        raise UserError(
+            f"{run}: the pictures that its config.yaml names are not those that it was trained on, as its run.json has it",
+            hint="put those back in their place, or begin a run with these",
+        )
+    return data
+
+
+def read_own_files(path: Path) -> str | None:
+    """The digest of the user's own files that the run in `path` was trained on, as far as its run.json says."""
+    record = read_run(path).get("data")
+    return record.get("own_files") if isinstance(record, dict) else None
 
 
 def read_spec(path: Path) -> DataSpec | None:
