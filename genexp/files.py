@@ -31,8 +31,10 @@ class Replacing:
     def __enter__(self) -> tuple[Path, Path]:
         return self.temporary, self.path
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, *_: object) -> None:
         if kind is not None:
+            if isinstance(failure, OSError) and str(failure.filename) == str(self.temporary):
+                failure.filename = str(self.path)  # the name that the user knows
             with suppress(OSError):
                 self.temporary.unlink()
             return

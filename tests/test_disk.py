@@ -5,8 +5,9 @@ import json
 import os
 import resource
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from genexp.artifacts import RunFolder
 from genexp.errors import UserError
 from genexp.files import Replacing
 from genexp.runs.finding import find_run
-from tests.forking import Ended
+from tests.forking import ROOT, Ended, Forks
 from tests.test_hostile_commands import wrong_in
 from tests.test_trainer import STEPS, Noisy, Normal, assert_same_state, fit, folder, settings, weights
 
@@ -55,6 +56,58 @@ class BadDisk:
         self.left -= 1
         if self.left < 0:
             raise OSError(self.number, os.strerror(self.number), str(path))
+
+
+@pytest.fixture(scope="module")
+def nobody() -> Iterator[Callable[..., Ended]]:
+    """Commands by a user who may do little."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another user")
+    if any(not above.stat().st_mode & 0o001 for place in (ROOT, Path(sys.prefix)) for above in (place, *place.parents)):
+        pytest.skip("another user cannot read the program here")
+    with Forks() as forks:
+        yield lambda folder, *words: forks(folder, words, uid=65534, sketchy=True)
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that everybody may look into."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_what_another_user_may_not_read_or_write_is_named_and_stays(nobody, public: Path) -> None:
+    """EACCES as it is: nobody's own run with parts that are closed to them, and a folder of somebody else's."""
+    mine = public / "mine"
+    mine.mkdir()
+    os.chown(mine, 65534, 65534)
+    words = [*TINY, "experiment=double_gaussian", "model.width=4", "model.bins=4"]
+    ended = nobody(mine, "run", *words, f"run_dir={mine}/run")
+    assert ended.code == 0, ended.output
+    more = ["resume", "run", "trainer.max_steps=6"]
+    for name, typed in (
+        ("history.jsonl", more),
+        ("checkpoints/last.pt", more),
+        ("checkpoints/best.pt", ["sample", "run"]),
+        ("config.yaml", ["evaluate", "run"]),
+        ("run.json", ["compare", "run"]),
+        ("", ["evaluate", "run"]),
+    ):
+        closed = mine / "run" / name
+        before, mode = closed.read_bytes() if name else b"", closed.stat().st_mode
+        closed.chmod(0)
+        ended = nobody(mine, *typed)
+        assert wrong_in(Ended(ended.code, ended.output[ended.output.find("error: ") :], 0, 0)) is None, ended.output
+        assert "ermission denied" in ended.output
+        assert f"run/{name}".rstrip("/") in ended.output
+        closed.chmod(mode)
+        assert not name or closed.read_bytes() == before
+    for typed in (["run", *words], ["sample", "mine/run", "--out", "x.npz"]):
+        ended = nobody(public, *typed)
+        assert wrong_in(Ended(ended.code, ended.output[ended.output.find("error: ") :], 0, 0)) is None, ended.output
+        assert ".tmp" not in ended.output
+    assert [path.name for path in public.iterdir()] == ["mine"]
 
 
 @pytest.fixture

@@ -35,8 +35,19 @@ def find_run(name: str, root: Path = OUTPUTS) -> Path:
     if path.is_dir() and (inside := runs_below(path)):
         raise UserError(f"'{name}' is a folder of {len(inside)} runs, not one run", hint=f"for example {inside[-1]}")
     if path.is_dir():
+        _check_readable(path)
         raise UserError(f"{name}: there is no run in it; if one began here, nothing had been saved when it stopped")
     raise _unknown(name, runs, root, hint="a path, a run's id, or latest")
+
+
+def _check_readable(folder: Path) -> None:
+    """UserError where what lies in a folder is not for this user to see."""
+    try:
+        os.stat(folder / "run.json")
+    except FileNotFoundError:
+        pass
+    except OSError as failure:
+        raise UserError(f"{folder}: cannot be read: {failure.strerror}") from None
 
 
 def find_runs(names: Sequence[str], root: Path = OUTPUTS) -> list[Path]:
@@ -92,6 +103,8 @@ def _meant(name: str, root: Path, alone: bool) -> Iterator[Path]:
     elif path.exists():
         inside = runs_below(path)
         if not inside:
+            if path.is_dir():
+                _check_readable(path)
             problem = f"{name}: there is no run in it" if path.is_dir() else f"{name}: not a run folder"
             if alone:
                 raise UserError(problem, hint=HINT)

@@ -174,12 +174,15 @@ def read_history(path: Path) -> list[dict[str, float]]:
     Of a file of more than 64 MiB (some 400,000 lines) only the last 64 are read, and that is said: in memory they are ten
     times as large, and a stranger's file may be of any size.
     """
-    return [*history_lines(path, LARGEST_HISTORY)]
+    lines: list[dict[str, float]] = []
+    with suppress(OSError):
+        lines.extend(history_lines(path, LARGEST_HISTORY))
+    return lines
 
 
 def history_lines(path: Path, largest: int | None = None) -> Iterator[dict[str, float]]:
-    """The same one by one, from the whole file or from its last `largest` bytes."""
-    with suppress(OSError, ValueError), regular(path, "history.jsonl").open("rb") as file:
+    """The same one by one, from the whole file or from its last `largest` bytes. OSError where it cannot be read to its end."""
+    with suppress(FileNotFoundError, ValueError), regular(path, "history.jsonl").open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if largest is not None and size > largest:
             print(f"warning: {path / 'history.jsonl'}: only its last {largest >> 20} MiB are read", file=sys.stderr)
