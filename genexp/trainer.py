@@ -2,24 +2,23 @@
 
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genexp import checkpoint
 from genexp.artifacts import RunFolder
 from genexp.data.base import Dataset
-from genexp.machine.device import autocast, choose_precision
+from genexp.machine.device import choose_precision
 from genexp.machine.distributed import Moment, agreed, noise_of_its_own, on_main
 from genexp.models.base import GenerativeModel
 from genexp.seeds import seed_for, seeded
 from genexp.settings import TrainerSettings
 from genexp.training.budget import Budget, Stopwatch
 from genexp.training.interrupts import Interrupts
-from genexp.training.objective import make_objective
 from genexp.training.profiler import profiling
 from genexp.training.progress import Reporter
 from genexp.training.schedule import schedule
 from genexp.training.state import Position, Training
+from genexp.training.step import make_step
 from genexp.training.validation import Watch, heldout_batch
 
 INITIAL_EXAMPLES = 16_384  # what a model may look at before its first step
@@ -60,7 +59,7 @@ def fit(
         training.restore(state)
     training.check_monitor(heldout)
     position, optimizer = training.position, training.optimizer
-    objective = make_objective(model, torch.compile(model.loss) if settings.compile else model.loss)
+    step = make_step(model, optimizer, settings, precision)
     clock = Stopwatch(position.seconds or first_look.seconds)
     model.train()
 
@@ -73,19 +72,7 @@ def fit(
             if now.signum is not None or budget.spent(position.step, now.seconds):
                 break
             rate = schedule(settings.schedule, budget.progress(position.step, now.seconds), settings.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = settings.lr * rate.factor
-                group["betas"] = (rate.beta1 or settings.betas[0], settings.betas[1])
-
-            batch = stream.next()
-            with autocast(device, precision):
-                terms = objective(batch)
-            optimizer.zero_grad(set_to_none=True)
-            terms["loss"].backward()
-            if settings.clip_norm is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-            optimizer.step()
-            objective.after_step()
+            terms = step(stream.next(), rate)
 
             position.step += 1
             training.average.update(position.step)

@@ -157,7 +157,7 @@ class EpochStream:
             self._order = self._permutation(epoch)
         index = self._order[position * self.batch_size : (position + 1) * self.batch_size]
         self.step += 1
-        return Batch(unit_interval(self.x[index]), None if self.label is None else self.label[index])
+        return Batch(unit_interval(self.x.index_select(0, index)), None if self.label is None else self.label[index])
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step}

@@ -1,0 +1,126 @@
+"""One step of training: the gradients of the loss, and Adam's update of the weights."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+
+from genexp.data.base import Batch
+from genexp.errors import UserError
+from genexp.machine.device import autocast
+from genexp.machine.distributed import world
+from genexp.models.base import GenerativeModel, Terms
+from genexp.settings import TrainerSettings
+from genexp.training.objective import Objective, make_objective
+from genexp.training.schedule import Rate
+
+
+class Step:
+    """θ ← θ − η m̂ / (√v̂ + ε), with m̂ and v̂ the running moments of ∇_θ loss(batch): loss, gradients, clipping, Adam."""
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        objective: Objective,
+        optimizer: torch.optim.Optimizer,
+        settings: TrainerSettings,
+        precision: str,
+    ) -> None:
+        self.objective, self.optimizer, self.settings, self.precision = objective, optimizer, settings, precision
+        (self.group,) = optimizer.param_groups
+        self.weights: list[Tensor] = self.group["params"]
+        self.device = next(model.parameters()).device
+
+    def __call__(self, batch: Batch, rate: Rate) -> Terms:
+        """Train on `batch` at that rate; the terms of the loss before."""
+        self.group["lr"] = self.settings.lr * rate.factor
+        self.group["betas"] = (rate.beta1 or self.settings.betas[0], self.settings.betas[1])
+        terms = self.update(batch)
+        self.objective.after_step()
+        return terms
+
+    def update(self, batch: Batch) -> Terms:
+        with autocast(self.device, self.precision):
+            terms = self.objective(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        if self.settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.weights, self.settings.clip_norm)
+        self.optimizer.step()
+        return terms
+
+
+class CompiledStep(Step):
+    """The same step as one compiled graph, of which only the kernels are left: no autograd engine, no Python between them.
+
+    Adam's state stays where torch.optim keeps it, so that checkpoints are the same.
+    """
+
+    def update(self, batch: Batch) -> Terms:
+        if not hasattr(self, "_run"):
+            self._prepare()
+        self._lr.fill_(self.group["lr"])
+        self._beta1.fill_(self.group["betas"][0])
+        try:
+            with _tracing_gradients():
+                return self._run(batch)
+        except torch._dynamo.exc.BackendCompilerFailed as failure:
+            why = str(failure.inner_exception).strip().splitlines()[0]
+            raise UserError(f"trainer.compile=true: {why}", hint="trainer.compile=false") from failure
+
+    def _prepare(self) -> None:
+        self._lr, self._beta1 = torch.tensor(0.0, device=self.device), torch.tensor(0.0, device=self.device)
+        for weights in self.weights:
+            if not self.optimizer.state[weights]:
+                moments = {"exp_avg": torch.zeros_like(weights), "exp_avg_sq": torch.zeros_like(weights)}
+                self.optimizer.state[weights] = {"step": torch.zeros((), device=self.device), **moments}
+        self._state = [self.optimizer.state[weights] for weights in self.weights]
+        self._run = torch.compile(self._whole)
+
+    def _whole(self, batch: Batch) -> Terms:
+        with autocast(self.device, self.precision):
+            terms = self.objective(batch)
+        gradients = torch.autograd.grad(terms["loss"], self.weights, allow_unused=True)
+        reached = [index for index, gradient in enumerate(gradients) if gradient is not None]
+        found = [gradients[index] for index in reached]
+        if self.settings.clip_norm is not None:
+            norm = torch.stack([gradient.square().sum() for gradient in found]).sum().sqrt()
+            found = [gradient * torch.clamp(self.settings.clip_norm / (norm + 1e-6), max=1) for gradient in found]
+        with torch.no_grad():
+            adam(
+                [self.weights[index] for index in reached],
+                found,
+                [self._state[index]["exp_avg"] for index in reached],
+                [self._state[index]["exp_avg_sq"] for index in reached],
+                [],
+                [self._state[index]["step"] for index in reached],
+                foreach=True,
+                capturable=True,
+                decoupled_weight_decay=self.settings.optimizer == "adamw",
+                amsgrad=False,
+                beta1=self._beta1,
+                beta2=self.settings.betas[1],
+                lr=self._lr,
+                weight_decay=self.settings.weight_decay,
+                eps=self.group["eps"],
+                maximize=False,
+            )
+        return {name: value.detach() for name, value in terms.items()}
+
+
+def make_step(model: GenerativeModel, optimizer: torch.optim.Optimizer, settings: TrainerSettings, precision: str) -> Step:
+    """The step that `settings` ask for. Among several processes only the loss is compiled: their gradients meet outside of it."""
+    shared = world().size > 1 or not _can_trace_gradients()
+    loss = torch.compile(model.loss) if settings.compile and shared else model.loss
+    kind = CompiledStep if settings.compile and not shared else Step
+    return kind(model, make_objective(model, loss), optimizer, settings, precision)
+
+
+def _can_trace_gradients() -> bool:
+    return hasattr(torch._dynamo.config, "trace_autograd_ops")
+
+
+def _tracing_gradients() -> AbstractContextManager[object]:
+    """Let torch.autograd.grad be part of a compiled graph."""
+    return torch._dynamo.config.patch(trace_autograd_ops=True) if _can_trace_gradients() else nullcontext()
