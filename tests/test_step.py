@@ -90,5 +90,5 @@ def test_without_a_compiler_one_line_says_so(monkeypatch: pytest.MonkeyPatch) ->
     torch._dynamo.reset()
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no_such_compiler",))
     monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
-    with pytest.raises(UserError, match="trainer.compile=true: "):
+    with pytest.raises(UserError, match=r"trainer\.compile=true: "):
         train(ADAM, [True])
