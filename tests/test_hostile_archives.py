@@ -1,9 +1,12 @@
 """Archives that mean harm, fetched as a data set: one line, nothing outside the folder, what was there is as it was."""
 
 import gzip
+import io
 import random
 import tarfile
+import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -121,6 +124,69 @@ def test_a_server_that_speaks_to_the_terminal(genexp, site: Site, tmp_path: Path
     code, _, err = genexp("data", "fetch", "fruit", "--data-dir", "data", "--mirror", f"{site.url}evil.tar.gz")
     assert wrong_in(Ended(code, err, 0, 0)) is None, err
     assert lying(tmp_path) == {}
+
+
+ZEROS = bytes(MEBIBYTE)
+HEAVY: dict[str, Callable[[], bytes]] = {
+    "back and forth": lambda: packed(*[block("x", len(ZEROS), tarfile.REGTYPE, ZEROS), said(size=f"-{len(ZEROS)}"), LAST] * 3),
+    "holes without end": lambda: packed(
+        said(GNU_sparse_major="1", GNU_sparse_minor="0"),
+        block(PLACE, 16 * MEBIBYTE, tarfile.REGTYPE, b"9999999\n1\n" * 1_500_000),
+    ),
+    "holes in no order": lambda: packed(
+        said(GNU_sparse_map=",".join(f"{n},1" for n in range(99_999, 0, -1)), GNU_sparse_realsize="100000"), LAST
+    ),
+    "words without end": lambda: packed(*(said(comment=f"{n} " * 9_000) + block("x", 0, tarfile.REGTYPE) for n in range(400))),
+    "words for all": lambda: packed(*(block("x", 60_000, tarfile.XGLTYPE, b"60000 %d=" % n + b"x" * 59_990) for n in range(300))),
+    "words within words": lambda: packed(block("x", 20_000, tarfile.XHDTYPE, b"2 " * 9_999 + b"=x"), LAST),
+    "digits": lambda: packed(block("x", 900_000, tarfile.XHDTYPE, b"9" * 900_000), LAST),
+    "a long name": lambda: packed(block("x", 900_000, tarfile.GNUTYPE_LONGNAME, b"x" * 900_000), LAST),
+}
+
+
+@pytest.mark.parametrize("make", [*HEAVY.values(), *ARCHIVES.values()], ids=[*HEAVY, *ARCHIVES])
+def test_an_archive_is_read_once_and_little_of_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[], bytes]
+) -> None:
+    """At every step back, gzip begins again: a hundred thousand of them take hours."""
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(make())
+    wanted = {Path(item.fetched.path).name: item.fetched for item in fruit("http://x/").items}
+    seek, back = gzip.GzipFile.seek, []
+
+    def watched(file: gzip.GzipFile, position: int, whence: int = 0) -> int:
+        if whence == io.SEEK_SET and position < file.tell():
+            back.append(position)
+        return seek(file, position, whence)
+
+    monkeypatch.setattr(gzip.GzipFile, "seek", watched)
+    tracemalloc.start()
+    try:
+        with suppress(Wrong):
+            read_members(path, "VAEs/data/Fruit", wanted)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert back == []
+    assert most < 4 * MEBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("form", "depth"),
+    [(tarfile.USTAR_FORMAT, 4), *((form, depth) for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT) for depth in (0, 4, 40))],
+)
+def test_names_of_any_length_are_read(tmp_path: Path, form: int, depth: int) -> None:
+    below = "/".join(["Seminar é"] * depth + ["VAEs/data/Fruit"])
+    item = fruit("http://x/").items[0].fetched
+    content = b"apple 0"
+    assert item.holds(content)
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz", format=form) as made:
+        made.addfile(tarfile.TarInfo(f"{below}/apples"))
+        for name in ("other.jpg", Path(item.path).name, "another.jpg"):
+            member = tarfile.TarInfo(f"{below}/apples/{name}")
+            member.size, member.mtime = len(content), 0.5 if form == tarfile.PAX_FORMAT else 0
+            made.addfile(member, io.BytesIO(content))
+    assert read_members(tmp_path / "x.tar.gz", below, {Path(item.path).name: item}) == {item: content}
 
 
 def test_too_many_members_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,10 @@
 """Where files come from: each from one of several mirrors, or all of them out of an archive."""
 
 import gzip
+import re
 import tarfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -14,9 +15,11 @@ from genexp.errors import UserError
 from genexp.fetch.download import Downloader, Offer, Wrong
 from genexp.fetch.files import Form, Item, settle
 
-_LARGEST_MEMBER = 1_000_000  # bytes, and of what is said of it; the largest photograph has 6,000
+_LARGEST_FILE = 1_000_000  # bytes; the largest photograph has 6,000
+_LONGEST_NAME = 4_096
 _LARGEST_ARCHIVE = 2_000_000_000  # bytes, unpacked
 _MOST_MEMBERS = 100_000
+_BARE = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE)  # no content
 
 
 class Source(Protocol):
@@ -88,44 +91,52 @@ def read_members(archive: Path, below: str, wanted: Mapping[str, Form]) -> dict[
     """
     found: dict[Form, bytes] = {}
     try:
-        with gzip.open(archive) as unpacked, tarfile.open(fileobj=_Sparing(unpacked), mode="r:") as members:  # type: ignore[call-overload]
-            for count, member in enumerate(members):
-                if count == _MOST_MEMBERS:
-                    raise Wrong(f"it holds more than {_MOST_MEMBERS:,} files")
-                path = PurePosixPath(member.name)
+        with gzip.open(archive) as unpacked:
+            for path, size in _files(unpacked):
                 form = wanted.get(path.name)
-                if form is None or not member.isreg() or member.size > _LARGEST_MEMBER or f"/{below}/" not in f"/{path.parent}/":
+                if form is None or size > _LARGEST_FILE or f"/{below}/" not in f"/{path.parent}/":
                     continue
-                file = members.extractfile(member)
-                content = file.read() if file is not None else b""
+                content = unpacked.read(size)
                 if form.holds(content):
                     found[form] = content
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as failure:
         raise Wrong(f"it is not a whole .tar.gz ({failure})") from None
-    except (ValueError, OverflowError, RecursionError):  # tarfile trusts what a header says of a file's holes and names
-        raise Wrong("it is not a .tar.gz as tar writes it") from None
     return found
 
 
-class _Sparing:
-    """The unpacked bytes of an archive as tarfile reads them; Wrong where it wants more at once than any file of ours has.
+def _files(unpacked: gzip.GzipFile) -> Iterator[tuple[PurePosixPath, int]]:
+    """Path and size of each file in a .tar, in order; `unpacked` then stands where its content begins.
 
-    A few kilobytes can unpack to gigabytes; and a name, which tarfile reads whole, may be as long as its header says.
+    Of `tarfile` no more is used than what reads one block. As a whole it believes what a header says: it steps back, at which
+    gzip begins again, it keeps all that is said of any member, and over some of it it takes hours.
     """
-
-    def __init__(self, file: gzip.GzipFile) -> None:
-        self.file = file
-        self.tell = file.tell
-
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= _LARGEST_MEMBER + tarfile.BLOCKSIZE:
-            raise Wrong(f"it describes a file in {size:,} bytes")
-        return self.file.read(size)
-
-    def seek(self, position: int) -> int:
-        if position > _LARGEST_ARCHIVE:
+    name = None
+    for _ in range(_MOST_MEMBERS + 1):
+        block = unpacked.read(tarfile.BLOCKSIZE)
+        if not any(block):
+            return
+        member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        size = 0 if member.type in _BARE else member.size
+        end = unpacked.tell() + -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        if size < 0:
+            raise Wrong(f"it describes a file of {size:,} bytes")
+        if end > _LARGEST_ARCHIVE:
             raise Wrong(f"it unpacks to more than {_LARGEST_ARCHIVE:,} bytes")
-        return self.file.seek(position)
+        if member.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):  # what it says is of the next member
+            name = _long_name(unpacked.read(min(size, _LONGEST_NAME)), member.type) or name
+        else:
+            if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
+                yield PurePosixPath(name or member.name), size
+            name = None
+        unpacked.seek(end)
+    raise Wrong(f"it holds more than {_MOST_MEMBERS:,} files")
+
+
+def _long_name(content: bytes, kind: bytes) -> str | None:
+    """A name for which a member's own block was too short, as GNU tar or as POSIX writes it; None where there is none."""
+    pattern = rb"([^\0]+)" if kind == tarfile.GNUTYPE_LONGNAME else rb"(?m)^[0-9]{1,4} path=(.+)$"
+    match = re.search(pattern, content)
+    return match[1].decode("utf-8", "surrogateescape") if match else None
 
 
 def checked(url: str) -> str:
