@@ -27,7 +27,7 @@ from genexp.training.tracking import check_tracker
 
 GROUPS = ("experiment", "dataset", "model", "trainer")
 CHANGEABLE = (
-    *(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every")),
+    *(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every", "compile")),
     *("tracking", "device", "data_dir"),
 )
 

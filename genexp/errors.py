@@ -15,8 +15,8 @@ class UserError(Exception):
         self.hint = hint and " ".join(hint.split())
 
 
-class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
-    """A signal stopped what was going on; what there was to save is saved."""
+class Interrupted(BaseException):
+    """A signal stopped what was going on; what there was to save is saved. No `except Exception` stops it."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)

@@ -1,14 +1,18 @@
-"""One step of training, compiled or not, is the same arithmetic."""
+"""One step of training, compiled or not, has the same objective and the same mathematics."""
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from genexp import checkpoint
+from genexp.config import compose
 from genexp.data.base import Batch
 from genexp.errors import UserError
+from genexp.experiment import build
 from genexp.models.base import GenerativeModel
 from genexp.settings import TrainerSettings
 from genexp.training.schedule import Rate
@@ -85,10 +89,87 @@ def test_compiled_steps_repeat_bit_for_bit() -> None:
     assert_same_state(first, second)
 
 
-def test_without_a_compiler_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is compiled lies in a cache: another model has none of it there."""
+class Counting(Regression):
+    """A number of Python's that the loss changes, so that what was compiled never fits again."""
+
+    calls = 0
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        self.calls += 1
+        return {"loss": self.calls * super().loss(batch)["loss"]}
+
+
+def test_a_loss_that_is_never_the_same_is_refused_and_not_compiled_for_ever() -> None:
     torch._dynamo.reset()
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no_such_compiler",))
-    monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
-    with pytest.raises(UserError, match=r"trainer\.compile=true: "):
+    model = Counting()
+    keys = TrainerSettings(compile=True, **ADAM)
+    step = make_step(model, make_optimizer(model, keys), keys, "float32")
+    step._run = torch.compile(step._whole, backend="eager")  # type: ignore[attr-defined]
+
+    def train() -> None:
+        for _ in range(8):
+            step(Batch(torch.randn(16, 2)), Rate(1.0))
+
+    limited = torch._dynamo.config.patch(recompile_limit=2)
+    with limited, pytest.raises(UserError, match=r"trainer\.compile=true: "):
+        train()
+
+
+@needs_a_compiler
+def test_going_on_with_compiled_steps_equals_never_having_stopped(genexp: Any, tmp_path: Path) -> None:
+    """Bit for bit, with noise in the loss and an average of the weights. And without a compiler a run can go on uncompiled."""
+    small = ["trainer.batch_size=16", "model.width=8", "model.num_frequencies=4", "model.depth=1", "dataset.text=x"]
+    small += ["evaluation.num_samples=20", "figures.enabled=false", "trainer.schedule=constant", "trainer.ema=0.9"]
+    words = ["run", *small, "trainer.compile=true"]
+    assert genexp(*words, "trainer.max_steps=6", "run_dir=whole")[0] == 0
+    assert genexp(*words, "trainer.max_steps=3", "run_dir=parts")[0] == 0
+    shutil.copytree(tmp_path / "parts", tmp_path / "uncompiled")
+    assert genexp("resume", "parts", "trainer.max_steps=6")[0] == 0
+    states = [checkpoint.load(tmp_path / name / "checkpoints" / "last.pt") for name in ("whole", "parts")]
+    for part in ("model", "average", "optimizer", "random"):
+        assert_same_state(states[0][part], states[1][part])
+    code, out, _ = genexp("resume", "uncompiled", "trainer.max_steps=6", "trainer.compile=false")
+    assert (code, "other random numbers" in out) == (0, True)
+
+
+@needs_a_compiler
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        "experiment=seminar/double_gaussian",
+        "experiment=double_gaussian",
+        "experiment=qr_flowmatch",
+        "experiment=qr_flowmatch_plain trainer.clip_norm=0.01",
+        "experiment=glyphs_vae",
+        "experiment=glyphs_vae model.prior=vamp",
+        "experiment=glyphs_vae model.prior=mixture model.prior_components=4",
+        "experiment=drawn_fruit_vae_iaf model.components=150",
+        "experiment=mnist_lattice dataset=glyphs",
+    ],
+)
+def test_every_family_compiles(words: str) -> None:
+    """Three steps with the same noise as uncompiled ones lead to the same weights."""
+    torch._dynamo.reset()
+    few = ["dataset.count=200", "dataset.validation=20", "dataset.test=20"] if "glyphs" in words or "drawn" in words else []
+    ends = []
+    for compiled in (False, True):
+        settings = compose([*words.split(), *few, "trainer.batch_size=32", f"trainer.compile={compiled}"]).settings
+        subject = build(settings)
+        subject.model.initialise(subject.data.first_look(1000, 0))
+        step = make_step(subject.model, make_optimizer(subject.model, settings.trainer), settings.trainer, "float32")
+        stream = subject.data.train_stream(32, 0)
+        torch.manual_seed(1)
+        subject.model.train()
+        with torch._inductor.config.patch(fallback_random=True):
+            for _ in range(3):
+                step(stream.next(), Rate(0.5))
+        ends.append(subject.model.state_dict())
+    torch.testing.assert_close(*ends, rtol=1e-3, atol=3e-4)
+
+
+def test_without_a_compiler_one_line_says_so() -> None:
+    torch._dynamo.reset()
+    nothing = {"cpp.cxx": ("no_such_compiler",), "force_disable_caches": True}
+    with torch._inductor.config.patch(nothing), pytest.raises(UserError, match=r"trainer\.compile=true: "):
         train(ADAM, [True])

@@ -114,7 +114,7 @@ CASES = {
             ),
             race=(
                 Contender("notebook", loop=f"{_NOTEBOOKS}.mnist_vae"),
-                Contender("best", experiment="mnist_vae", overrides=("trainer.max_steps=1500",)),
+                Contender("best", experiment="mnist_vae", overrides=("trainer.max_steps=1000", "trainer.lr=5e-3")),
             ),
             look_every=200 * 128,
             quality=Quality("neg_elbo", 138.7, "the article: 138.68"),
@@ -162,7 +162,7 @@ CASES = {
                         "dataset.stretch=0",
                         "dataset.shift=0",
                         "model.components=512",
-                        "trainer.max_steps=400",
+                        "trainer.max_steps=800",
                     ),
                 ),
             ),

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from genexp.artifacts import Busy, RunFolder
-from genexp.errors import Interrupted, UserError
+from genexp.errors import UserError
 from genexp.files import Replacing
 from genexp.reproduce.plan import Planned, State, read_mode, state_of
 
@@ -48,8 +48,6 @@ def carry_out(planned: Sequence[Planned]) -> dict[str, str]:
                 run(one.composed, str(one.path))
             else:
                 resume(one.path)
-        except Interrupted:  # whoever stops a case stops all
-            raise
         except UserError as mistake:
             failed[one.case.name] = mistake.message
             print(f"error: {one.case.name}: {mistake.message}", file=sys.stderr, flush=True)

@@ -41,6 +41,8 @@ def going_on(state: Mapping[str, Any], before: RunSettings, after: RunSettings) 
         lines.append(
             f"  the {after.trainer.schedule} schedule follows the new budget: the learning rate goes on where that has it"
         )
+    if "trainer.compile" in changed:
+        lines.append("  compiled or not: the same objective, but rounded otherwise, and with other random numbers")
     trained_by = len(random_states(dict(state)))
     if trained_by != world().size:
         lines.append(f"  {trained_by} → {world().size} processes: the same objective, but other random numbers")

@@ -93,8 +93,6 @@ def carry_out(plan: Plan, number: int, stop: Path | None = None) -> None:
                 with folder.lock():
                     print(f"what was in {folder.path} before is kept as {folder.put_aside()}")
             run(compose(overrides, plan.config_dirs), str(folder.path), plan.plugins)
-    except Interrupted:
-        raise
     except Busy as busy:
         print(f"error: {busy.message}", file=sys.stderr)
     except Exception as failure:

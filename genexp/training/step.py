@@ -1,6 +1,7 @@
 """One step of training: the gradients of the loss, and Adam's update of the weights."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +37,8 @@ class Step:
         """Train on `batch` at that rate; the terms of the loss before."""
         self.group["lr"] = self.settings.lr * rate.factor
         self.group["betas"] = (rate.beta1 or self.settings.betas[0], self.settings.betas[1])
-        terms = self.update(batch)
+        with compiling() if self.settings.compile else nullcontext():
+            terms = self.update(batch)
         self.objective.after_step()
         return terms
 
@@ -52,31 +54,32 @@ class Step:
 
 
 class CompiledStep(Step):
-    """The same step as one compiled graph, of which only the kernels are left: no autograd engine, no Python between them.
+    """The same step compiled whole, so that only kernels are left: no autograd engine, and no Python between them.
 
-    Adam's state stays where torch.optim keeps it, so that checkpoints are the same.
+    Adam's state stays where torch.optim keeps it, so that a checkpoint serves either kind of step; it is to be restored before.
     """
 
-    def update(self, batch: Batch) -> Terms:
-        if not hasattr(self, "_run"):
-            self._prepare()
-        self._lr.fill_(self.group["lr"])
-        self._beta1.fill_(self.group["betas"][0])
-        try:
-            with _tracing_gradients():
-                return self._run(batch)
-        except torch._dynamo.exc.BackendCompilerFailed as failure:
-            why = str(failure.inner_exception).strip().splitlines()[0]
-            raise UserError(f"trainer.compile=true: {why}", hint="trainer.compile=false") from failure
-
-    def _prepare(self) -> None:
+    def __init__(
+        self,
+        model: GenerativeModel,
+        objective: Objective,
+        optimizer: torch.optim.Optimizer,
+        settings: TrainerSettings,
+        precision: str,
+    ) -> None:
+        super().__init__(model, objective, optimizer, settings, precision)
         self._lr, self._beta1 = torch.tensor(0.0, device=self.device), torch.tensor(0.0, device=self.device)
         for weights in self.weights:
-            if not self.optimizer.state[weights]:
+            if not optimizer.state[weights]:
                 moments = {"exp_avg": torch.zeros_like(weights), "exp_avg_sq": torch.zeros_like(weights)}
-                self.optimizer.state[weights] = {"step": torch.zeros((), device=self.device), **moments}
-        self._state = [self.optimizer.state[weights] for weights in self.weights]
+                optimizer.state[weights] = {"step": torch.zeros((), device=self.device), **moments}
+        self._state = [optimizer.state[weights] for weights in self.weights]
         self._run = torch.compile(self._whole)
+
+    def update(self, batch: Batch) -> Terms:
+        self._lr.fill_(self.group["lr"])
+        self._beta1.fill_(self.group["betas"][0])
+        return self._run(batch)
 
     def _whole(self, batch: Batch) -> Terms:
         with autocast(self.device, self.precision):
@@ -110,17 +113,27 @@ class CompiledStep(Step):
 
 
 def make_step(model: GenerativeModel, optimizer: torch.optim.Optimizer, settings: TrainerSettings, precision: str) -> Step:
-    """The step that `settings` ask for. Among several processes only the loss is compiled: their gradients meet outside of it."""
-    shared = world().size > 1 or not _can_trace_gradients()
-    loss = torch.compile(model.loss) if settings.compile and shared else model.loss
-    kind = CompiledStep if settings.compile and not shared else Step
-    return kind(model, make_objective(model, loss), optimizer, settings, precision)
+    """The step that `settings` ask for.
+
+    Of `trainer.compile`, only the loss is compiled among several processes, whose gradients meet outside of it, and by a torch
+    that cannot trace gradients.
+    """
+    if not settings.compile:
+        return Step(model, make_objective(model, model.loss), optimizer, settings, precision)
+    if world().size > 1 or not hasattr(torch._dynamo.config, "trace_autograd_ops"):
+        return Step(model, make_objective(model, torch.compile(model.loss)), optimizer, settings, precision)
+    return CompiledStep(model, make_objective(model, model.loss), optimizer, settings, precision)
 
 
-def _can_trace_gradients() -> bool:
-    return hasattr(torch._dynamo.config, "trace_autograd_ops")
-
-
-def _tracing_gradients() -> AbstractContextManager[object]:
-    """Let torch.autograd.grad be part of a compiled graph."""
-    return torch._dynamo.config.patch(trace_autograd_ops=True) if _can_trace_gradients() else nullcontext()
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Where torch.compile works, also on gradients. UserError when it cannot, or would have to at every step."""
+    names = ("trace_autograd_ops", "fail_on_recompile_limit_hit")
+    known = {name: True for name in names if hasattr(torch._dynamo.config, name)}
+    try:
+        with torch._dynamo.config.patch(known):
+            yield
+    except (torch._dynamo.exc.TorchDynamoException, torch._dynamo.exc.FailOnRecompileLimitHit) as failure:
+        cause = getattr(failure, "inner_exception", failure)
+        why = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+        raise UserError(f"trainer.compile=true: {why}", hint="trainer.compile=false") from failure
