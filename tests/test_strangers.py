@@ -1,5 +1,6 @@
 """Run folders from strangers: whatever is in them is read as data. Nothing is executed, nothing outside is touched."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from PIL import Image
 from genexp import checkpoint
 from genexp.artifacts import RunFolder
 from genexp.data.base import DataSpec
+from genexp.data.own_files import OwnFiles
 from genexp.errors import UserError
 from genexp.registry import models
 from genexp.runs.records import FOLDERS
@@ -299,7 +301,9 @@ FOLDER += ["dataset.size=8", "dataset.channels=1", "evaluation.importance_sample
 
 
 @pytest.mark.parametrize(("words", "key"), [(QR, "image"), (FOLDER, "path")], ids=["image", "path"])
-def test_only_the_pictures_it_was_trained_on_are_used(genexp, tmp_path: Path, words: list[str], key: str) -> None:
+def test_only_the_pictures_it_was_trained_on_are_used(
+    genexp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], key: str
+) -> None:
     """A run may name any picture of the reader's; its own one is recognised by its content, wherever it lies."""
     for place, start in (("mine", 0), ("private", 100)):
         for number in range(24):
@@ -315,13 +319,15 @@ def test_only_the_pictures_it_was_trained_on_are_used(genexp, tmp_path: Path, wo
 
     edit(run, "config.yaml", dataset={**dataset, key: private})
     record = json.loads((run / "run.json").read_text())["data"]
-    for told in (record, {**record, "own_files": None}, {**record, "own_files": 5}):
-        edit(run, "run.json", data=told)
+    other, unsaid = "are not those that it was trained on", "run.json does not say which pictures it was trained on"
+    for told, words in ((record["own_files"], other), (None, unsaid), (5, unsaid)):
+        edit(run, "run.json", data={**record, "own_files": told})
         before = tree(run)
-        for typed in (["evaluate", "run"], ["resume", "run", *more]):
-            code, _, err = genexp(*typed)
-            assert code == 2
-            assert "are not those that it was trained on" in err
+        with monkeypatch.context() as blind:  # refused before any is decoded
+            blind.setattr("PIL.Image.open", lambda path, *_: pytest.fail(f"{path} was opened"))
+            answers = [genexp(*typed) for typed in (["evaluate", "run"], ["resume", "run", *more])]
+        assert [code for code, _, _ in answers] == [2, 2]
+        assert all(words in err for _, _, err in answers)
         assert tree(run) == before
     assert genexp("sample", "run", "--out", "x.npz")[0] == 0  # needs no data
 
@@ -332,3 +338,16 @@ def test_only_the_pictures_it_was_trained_on_are_used(genexp, tmp_path: Path, wo
     changed = next((tmp_path / "moved").rglob("0.png"))
     Image.new("L", (16, 16)).save(changed)
     assert "are not those that it was trained on" in genexp("evaluate", "run")[2]
+
+
+def test_the_digest_tells_any_two_sets_of_files_apart(tmp_path: Path) -> None:
+    """Also where one cannot be read: its record is as long as another's, so none can be taken for the end of the one before."""
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("")
+    os.mkfifo(tmp_path / "c")
+    names = ["a", "b", "c", "missing"]
+    sets = [[], *([name] for name in names), ["a", "b"], ["b", "a"], ["missing", "c"], ["c", "missing"]]
+    digests = {OwnFiles([tmp_path / name for name in names], tmp_path).digest() for names in sets}
+    assert len(digests) == len(sets)
+    unreadable, whole = OwnFiles([tmp_path / "c"], tmp_path), hashlib.sha256(b"c\0" + bytes(32))
+    assert unreadable.digest() == whole.hexdigest()

@@ -83,7 +83,6 @@ class FreshData:
 
     spec: DataSpec
     study = "points"
-    own_files: str | None = None  # digest of the user's own files that it was read from
     device = torch.device("cpu")
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:

@@ -1,13 +1,15 @@
 """`dataset=image_folder dataset.path=…`: your own pictures."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 
 from genexp.data.images import ImageData, ImageSet, hold_out, shuffled
-from genexp.data.pictures import digest_of, find_pictures, read_pictures
+from genexp.data.own_files import OwnFiles
+from genexp.data.pictures import find_pictures, read_pictures
 from genexp.errors import UserError
 from genexp.paths import expanded
 from genexp.registry import datasets
@@ -42,37 +44,55 @@ class ImageFolder(ImageData):
         validation_share: Share = 0.1,
         test_share: Share = 0.1,
     ) -> None:
-        if path is None:
-            raise UserError("dataset.path is missing: which folder?", hint="dataset=image_folder dataset.path=my_pictures")
-        given = expanded(path)
-        folder = next((there for there in (given, data_dir / given) if there.is_dir()), None)
-        if folder is None:
-            raise UserError(f"dataset.path={path}: no such folder")
-        self.files: list[Path] = []
-        split = (folder / "train").is_dir() and (folder / "test").is_dir()
-        train, classes = self.read(folder / "train" if split else folder, size, channels)
-        if split:
-            test, others = self.read(folder / "test", size, channels)
+        folder = find_folder(path, data_dir)
+        first, *second = split(folder)
+        train, classes = self.read(first, size, channels)
+        if second:
+            test, others = self.read(second[0], size, channels)
             test = shuffled(test, seed=0)
             if others != classes:
                 raise UserError(f"{folder}: the classes of train ({', '.join(classes)}) and test ({', '.join(others)}) differ")
         else:
             test, train = hold_out(train, test_share, seed=0)
         validation, train = hold_out(train, validation_share, seed=1)
-        self.own_files = digest_of(self.files, below=folder)
         self.parts(train, validation, test, classes)
+
+    @classmethod
+    def own_files(cls, settings: Mapping[str, Any], data_dir: Path) -> OwnFiles:
+        folder = find_folder(settings.get("path"), data_dir)
+        return OwnFiles([path for part in split(folder) for paths in find_parts(part).values() for path in paths], folder)
 
     def read(self, folder: Path, size: int, channels: int) -> tuple[ImageSet, tuple[str, ...]]:
         """The pictures below one folder with their labels, and the names of the classes."""
-        inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-        found = [find_pictures(part) for part in inside or [folder]]
-        for part, paths in zip(inside or [folder], found, strict=True):
+        found = find_parts(folder)
+        for part, paths in found.items():
             if not paths:
                 raise UserError(f"{part}: no pictures in it")
-        paths = [path for part in found for path in part]
-        label = torch.repeat_interleave(torch.arange(len(found)), torch.tensor([len(part) for part in found]))
-        pictures = read_pictures(paths, size, channels)
-        self.files += paths
+        label = torch.repeat_interleave(torch.arange(len(found)), torch.tensor([len(paths) for paths in found.values()]))
+        pictures = read_pictures([path for paths in found.values() for path in paths], size, channels)
         self.unreadable += tuple(pictures.unreadable)
-        classes = tuple(path.name for path in inside)
+        classes = tuple(part.name for part in found if part != folder)
         return ImageSet(pictures.x, label[pictures.index] if classes else None), classes
+
+
+def find_folder(path: str | None, data_dir: Path) -> Path:
+    """Where the folder `path` is."""
+    if path is None:
+        raise UserError("dataset.path is missing: which folder?", hint="dataset=image_folder dataset.path=my_pictures")
+    given = expanded(path)
+    folder = next((there for there in (given, data_dir / given) if there.is_dir()), None)
+    if folder is None:
+        raise UserError(f"dataset.path={path}: no such folder")
+    return folder
+
+
+def split(folder: Path) -> list[Path]:
+    """Its folders `train` and `test` where it has both, else itself."""
+    both = [folder / "train", folder / "test"]
+    return both if all(part.is_dir() for part in both) else [folder]
+
+
+def find_parts(folder: Path) -> dict[Path, list[Path]]:
+    """The pictures of each folder in it, a class each; where it has none, its own."""
+    inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return {part: find_pictures(part) for part in inside or [folder]}

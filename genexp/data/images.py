@@ -45,7 +45,6 @@ class ImageData:
     study = "images"
     augmentation = Augmentation(0.0, 0.0, 0.0, 0.0)
     unreadable: tuple[str, ...] = ()  # files that were left out
-    own_files: str | None = None  # digest of the user's own files that it was read from
     spec: DataSpec
     train: ImageSet
     validation: ImageSet

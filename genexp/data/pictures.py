@@ -36,17 +36,6 @@ def find_pictures(folder: Path) -> list[Path]:
     return sorted(path for path in named if path.is_file())
 
 
-def digest_of(paths: Sequence[Path], below: Path) -> str:
-    """SHA-256 of the files' names below a folder and of all that is in them."""
-    digest = hashlib.sha256()
-    for path in paths:
-        content = b""
-        with suppress(OSError), path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").digest()
-        digest.update(f"{path.relative_to(below)}\0".encode(errors="surrogateescape") + content)
-    return digest.hexdigest()
-
-
 def read_pictures(paths: Sequence[Path], size: int, channels: int, cache: Path | None = None) -> Pictures:
     """Every picture as a square of `size` pixels: its middle, resized, transparency over white.
 

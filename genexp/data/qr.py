@@ -1,7 +1,8 @@
 """`dataset=qr`: the uniform density over the black area of a QR code, or of any picture black on white."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import qrcode
@@ -11,8 +12,8 @@ from qrcode.exceptions import DataOverflowError
 
 from genexp.data.base import DataSpec, FreshData
 from genexp.data.cells import UniformCells
+from genexp.data.own_files import OwnFiles
 from genexp.data.picture import CellGrid, read_grid
-from genexp.data.pictures import digest_of
 from genexp.errors import UserError
 from genexp.paths import expanded
 from genexp.registry import datasets
@@ -57,15 +58,19 @@ class QR(FreshData):
     ) -> None:
         self.spec = DataSpec(shape=(2,))
         if image is not None:
-            path = expanded(image)
-            found = next((there for there in (path, Path(data_dir) / path) if there.exists()), path)
-            grid = read_grid(found, raster)
-            self.own_files = digest_of([found], below=found)
+            grid = read_grid(find_image(image, data_dir), raster)
         else:
             grid = encode(text or "", error_correction, version, quiet_zone)
         self.payload = None if image is not None else text
         self.is_code = grid.is_code
         self.density = UniformCells(torch.from_numpy(grid.black.copy()), grid.left, grid.top, grid.cell)
+
+    @classmethod
+    def own_files(cls, settings: Mapping[str, Any], data_dir: Path) -> OwnFiles | None:
+        if settings.get("image") is None:
+            return None
+        path = find_image(settings["image"], data_dir)
+        return OwnFiles([path], below=path)
 
     def to(self, device: torch.device) -> Self:
         self.density = self.density.to(device)
@@ -79,6 +84,12 @@ class QR(FreshData):
         what = "QR code" if self.is_code else "picture"
         black = int(self.density.mask.sum())
         return f"{what} of {rows}×{columns} cells, {black} of them black; entropy {self.density.entropy:.4f} nats"
+
+
+def find_image(image: str, data_dir: Path) -> Path:
+    """Where the picture `image` is, if it is anywhere."""
+    path = expanded(image)
+    return next((there for there in (path, data_dir / path) if there.exists()), path)
 
 
 def encode(text: str, error_correction: str, version: int | None, quiet_zone: int) -> CellGrid:

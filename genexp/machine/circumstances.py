@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from genexp.data.own_files import own_files
 from genexp.machine.device import choose_precision
 from genexp.machine.distributed import world
 from genexp.studies.base import Subject
@@ -24,7 +25,7 @@ def circumstances(subject: Subject) -> dict[str, Any]:
     return {
         "experiment": subject.settings.experiment,
         "seed": subject.settings.seed,
-        "data": data_record(subject.data),
+        "data": data_record(subject),
         "device": str(subject.device),
         "precision": choose_precision(subject.settings.trainer.precision, subject.device),
         "processes": world().size,
@@ -37,11 +38,11 @@ def circumstances(subject: Subject) -> dict[str, Any]:
     }
 
 
-def data_record(data: Any) -> dict[str, Any]:
+def data_record(subject: Subject) -> dict[str, Any]:
     """What a model was told of its data, and which files of the user's own they were."""
-    record = {"shape": list(data.spec.shape), "classes": list(data.spec.classes)}
-    own_files = getattr(data, "own_files", None)
-    return record if own_files is None else {**record, "own_files": own_files}
+    spec, files = subject.data.spec, own_files(subject.settings)
+    record = {"shape": list(spec.shape), "classes": list(spec.classes)}
+    return record if files is None else {**record, "own_files": files.digest()}
 
 
 def git_commit() -> str | None:

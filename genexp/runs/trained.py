@@ -9,6 +9,7 @@ import torch
 from genexp import checkpoint
 from genexp.config import compose_stored
 from genexp.data.base import DataSpec
+from genexp.data.own_files import own_files
 from genexp.errors import UserError
 from genexp.machine.device import choose_device, prepare_cpu
 from genexp.machine.memory import weights_fit
@@ -69,25 +70,36 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
 
 
 def build_data(settings: RunSettings, device: torch.device, run: Path | None = None) -> Any:
-    """The data set that `settings` describe; with `run`, only if it is the one that this run was trained on.
+    """The data set that `settings` describe; with `run`, files of the user's own only if this run was trained on them."""
+    if run is not None:
+        check_own_files(settings, run)
+    return datasets.build(settings.dataset, Path(settings.data_dir)).to(device)
 
-    A stranger's config.yaml may name any picture of yours. It is used only where run.json has the digest of its content,
-    which nobody can write there who has not got the picture already.
+
+def check_own_files(settings: RunSettings, run: Path) -> None:
+    """UserError unless the user's own files that `settings` name have the digest in run.json; before any is opened as a picture.
+
+    A stranger's config.yaml may name any picture of yours. Who has neither the picture nor a run of yours that was trained on
+    it cannot know its digest.
     """
-    data = datasets.build(settings.dataset, Path(settings.data_dir)).to(device)
-    own_files = getattr(data, "own_files", None)
-    if run is not None and own_files is not None and own_files != read_own_files(run):
+    files = own_files(settings)
+    if files is None:
+        return
+    told = read_own_files(run)
+    if told is None:
+        raise UserError(f"{run}: its run.json does not say which pictures it was trained on", hint="begin a run with yours")
+    if files.digest() != told:
         raise UserError(
             f"{run}: the pictures that its config.yaml names are not those that it was trained on, as its run.json has it",
             hint="put those back in their place, or begin a run with these",
         )
-    return data
 
 
 def read_own_files(path: Path) -> str | None:
     """The digest of the user's own files that the run in `path` was trained on, as far as its run.json says."""
     record = read_run(path).get("data")
-    return record.get("own_files") if isinstance(record, dict) else None
+    digest = record.get("own_files") if isinstance(record, dict) else None
+    return digest if isinstance(digest, str) else None
 
 
 def read_spec(path: Path) -> DataSpec | None:
