@@ -1,5 +1,6 @@
 """What every data set of pictures is: bytes on the device, in three parts."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -97,7 +98,7 @@ def check_drawable(counts: Sequence[int], size: int, nanoseconds: float) -> None
     """UserError where drawing so many square pictures of `size` pixels a side takes too long, at `nanoseconds` a pixel."""
     seconds = sum(counts) * size**2 * nanoseconds * 1e-9
     if seconds > MOST_SECONDS:
-        what = f"{sum(counts):,} pictures of {size}×{size} would take {seconds / 60:.0f} minutes to draw, each time"
+        what = f"{sum(counts):,} pictures of {size}×{size} would take {math.ceil(seconds / 60)} minutes to draw, each time"
         raise UserError(f"{what}, and {MOST_SECONDS // 60} are allowed", hint="a smaller dataset.count or dataset.size")
 
 
