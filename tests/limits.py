@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -56,7 +56,8 @@ def schemas() -> dict[str, type[BaseModel]]:
 def of_schema(component: str, schema: type[BaseModel]) -> Iterator[Limit]:
     """Those of one section."""
     for key, field in schema.model_fields.items():
-        for path, side, bound, whole in numbers(field.annotation, field.metadata):
+        found = numbers(field.annotation, field.metadata)
+        for path, side, bound, whole in ((path, *limit, whole) for path, bounds, whole in found for limit in bounds.items()):
             step = SIGNS[side] * (1 if whole else STEP * max(1, abs(bound)))
             inner, outer = bound + step, bound - step
             last, first_wrong = (bound, outer) if side in ("ge", "le") else (inner, bound)
@@ -66,25 +67,21 @@ def of_schema(component: str, schema: type[BaseModel]) -> Iterator[Limit]:
 
 def numbers(
     annotation: Any, metadata: Any = (), path: tuple[int, ...] = ()
-) -> Iterator[tuple[tuple[int, ...], str, float, bool]]:
-    """Where in a value there is a limited number, its kind of limit, the limit, and whether the number is whole."""
+) -> Iterator[tuple[tuple[int, ...], dict[str, float], bool]]:
+    """Where in a value there is a number, its limits (kind → number), and whether it is a whole one."""
     if get_origin(annotation) is Annotated:
         annotation, *more = get_args(annotation)
         metadata = [*metadata, *more]
-    flat = [inner for item in metadata for inner in (item.metadata if isinstance(item, FieldInfo) else [item])]
-    for item in flat:
-        for side in SIGNS:
-            if (bound := getattr(item, side, None)) is not None:
-                yield path, side, bound, int in (annotation, *get_args(annotation))
-    inner = get_args(annotation)
-    if get_origin(annotation) in (list, tuple):
-        for index, part in enumerate(inner):
-            if part is not Ellipsis:
-                yield from numbers(part, (), (*path, index))
-    else:
-        for part in inner:
-            if not isinstance(part, str | int):
-                yield from numbers(part, (), path)
+    if annotation in (int, float):
+        flat = [inner for item in metadata for inner in (item.metadata if isinstance(item, FieldInfo) else [item])]
+        bounds = {side: getattr(item, side) for item in flat for side in SIGNS if getattr(item, side, None) is not None}
+        yield path, bounds, annotation is int
+    elif get_origin(annotation) in (list, tuple):
+        for index, part in enumerate(get_args(annotation)):
+            yield from numbers(part, (), (*path, index))
+    elif get_origin(annotation) is not Literal:  # of several kinds
+        for part in get_args(annotation):
+            yield from numbers(part, metadata, path)
 
 
 def _placed(default: Any, path: tuple[int, ...], number: float) -> Any:

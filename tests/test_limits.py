@@ -4,16 +4,18 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import Field
 
 from genexp.errors import UserError
 from genexp.settings import validate
 from tests.conftest import TINY
 from tests.forking import Ended, Forks
-from tests.limits import Limit, limits, schemas
+from tests.limits import Limit, limits, numbers, schemas
 from tests.test_hostile_commands import GIGABYTE, wrong_in
 
 SMALL = [word for word in TINY if "num_samples" not in word]
@@ -60,17 +62,19 @@ WITH = {
     "model.pseudo_inputs": ["model.prior=vamp"],
     "model.prior_components": ["model.prior=mixture"],
 }
-# What may be refused all the same, as these data have fewer, or this machine has less memory.
+# What may be refused all the same, as these data have fewer, or this machine has less memory: at that limit, ge or le.
 REFUSED = {
-    "figures.pair": "there are 20 test pictures",
-    "dataset.validation": "there are only 5,400 training pictures",
-    "dataset.validation_share": "no pictures are left for the training part",
-    "dataset.test_share": "no pictures are left for the training part",
-    "model.noise_range": "the first must be less than the second",
-    "model.grid_range": "the first must be less than the second",
-    "model.components": "an example has only 64 values",
-    **dict.fromkeys(["model.width", "model.iaf_width", "model.prior_width"], "not enough memory|the model is too large"),
+    ("figures.pair", "le"): "there are 20 test pictures",
+    ("dataset.validation", "le"): "there are only 5,400 training pictures",
+    ("dataset.validation_share", "lt"): "no pictures are left for the training part",
+    ("dataset.test_share", "lt"): "no pictures are left for the training part",
+    **{("model.noise_range", side): "the first must be less than the second" for side in ("ge", "le")},  # of the other one
+    **{("model.grid_range", side): "the first must be less than the second" for side in ("ge", "le")},
+    ("model.components", "le"): "an example has only 64 values",
+    **{(f"model.{key}", "le"): "not enough memory|the model is too large" for key in ("width", "iaf_width", "prior_width")},
 }
+# Numbers that say where the data are and not how much of anything there is: none of them makes a run longer or larger.
+FREE = {"dataset=double_gaussian": {"means", "stds", "weights", "bridge"}}
 SCHEMAS = schemas()
 LIMITS = limits()
 
@@ -112,7 +116,7 @@ def wrong_with(limit: Limit, ended: Ended) -> str | None:
     if ended.code == 0:
         return None
     said = ended.output[max(0, ended.output.find("error: ")) :]
-    allowed = any(words in said for words in REFUSED.get(limit.name, "\0").split("|"))
+    allowed = any(words in said for words in REFUSED.get((limit.name, limit.side), "\0").split("|"))
     return wrong_in(Ended(ended.code, said, 0, 0)) or (None if allowed else "refused")
 
 
@@ -139,13 +143,29 @@ def test_the_last_value_is_taken_and_the_first_beyond_is_refused_by_name() -> No
             validate(schema, {**values, limit.key: limit.beyond})
 
 
+def unlimited(annotation: Any, metadata: Any = ()) -> list[tuple[int, ...]]:
+    """The places of the numbers that may be as large, or as small, as anyone likes."""
+    return [path for path, bounds, _ in numbers(annotation, metadata) if {side[0] for side in bounds} != {"g", "l"}]
+
+
 def test_every_number_has_a_limit_on_either_side() -> None:
     """Without one above, a slip of the finger is a run that never ends."""
+    free: dict[str, set[str]] = {}
     for component, schema in SCHEMAS.items():
         for key, field in schema.model_fields.items():
-            if field.annotation in (int, float, int | None, float | None):
-                sides = {limit.side[0] for limit in LIMITS if (limit.component, limit.key) == (component, key)}
-                assert sides == {"g", "l"}, (component, key)
+            if unlimited(field.annotation, field.metadata):
+                free.setdefault(component, set()).add(key)
+    assert free == FREE
+
+
+def test_a_number_without_a_limit_is_seen_wherever_it_is() -> None:
+    above, both = Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0, le=1)]
+    alone = [int, float, above, above | None, list[above], Annotated[above, "more"], Annotated[int | None, Field(le=5)]]
+    assert [unlimited(annotation) != [] for annotation in alone] == [True] * len(alone)
+    assert unlimited(tuple[both, above] | None) == [(1,)]
+    assert unlimited(dict[str, list[tuple[both, int]]]) == [(0, 1)]
+    right = [both, both | None, tuple[both, ...], list[both], Annotated[int | None, Field(ge=0, lt=5)], bool, Literal[1, 3]]
+    assert [unlimited(annotation) for annotation in right] == [[]] * len(right)
 
 
 def test_some_limits_work(forks: Forks, tmp_path: Path, pictures: Path) -> None:
