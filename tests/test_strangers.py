@@ -351,3 +351,12 @@ def test_the_digest_tells_any_two_sets_of_files_apart(tmp_path: Path) -> None:
     assert len(digests) == len(sets)
     unreadable, whole = OwnFiles([tmp_path / "c"], tmp_path), hashlib.sha256(b"c\0" + bytes(32))
     assert unreadable.digest() == whole.hexdigest()
+
+
+def test_a_setting_beyond_todays_limit_is_named_with_what_is_allowed(genexp, stolen: Path) -> None:
+    trainer = yaml.safe_load((stolen / "config.yaml").read_text())["trainer"]
+    edit(stolen, "config.yaml", trainer={**trainer, "batch_size": 1 << 21})
+    for code, _, err in use_all(genexp, stolen, MODEL_READERS):
+        assert code == 2
+        assert "trainer.batch_size=2097152" in err
+        assert "1048576" in err
