@@ -61,7 +61,7 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
                 return folder
             state = on_main(lambda: checkpoint.load(path / "checkpoints" / "last.pt"))
             check_budget(composed.settings, state["position"]["step"])
-            changes = [*going_on(state, before.settings, composed.settings)]
+            changes = going_on(state, before.settings, composed.settings)
             subject = first_of_each_machine_first(lambda: build(composed.settings, path))
             for line in changes:
                 folder.say(line)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,21 +18,19 @@ from genexp.training.objective import Objective, make_objective
 from genexp.training.schedule import Rate
 
 
+@dataclass
 class Step:
     """θ ← θ − η m̂ / (√v̂ + ε), with m̂ and v̂ the running moments of ∇_θ loss(batch): loss, gradients, clipping, Adam."""
 
-    def __init__(
-        self,
-        model: GenerativeModel,
-        objective: Objective,
-        optimizer: torch.optim.Optimizer,
-        settings: TrainerSettings,
-        precision: str,
-    ) -> None:
-        self.objective, self.optimizer, self.settings, self.precision = objective, optimizer, settings, precision
-        (self.group,) = optimizer.param_groups
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    settings: TrainerSettings
+    precision: str
+
+    def __post_init__(self) -> None:
+        (self.group,) = self.optimizer.param_groups
         self.weights: list[Tensor] = self.group["params"]
-        self.device = next(model.parameters()).device
+        self.device = self.weights[0].device
 
     def __call__(self, batch: Batch, rate: Rate) -> Terms:
         """Train on `batch` at that rate; the terms of the loss before."""
@@ -59,21 +58,14 @@ class CompiledStep(Step):
     Adam's state stays where torch.optim keeps it, so that a checkpoint serves either kind of step; it is to be restored before.
     """
 
-    def __init__(
-        self,
-        model: GenerativeModel,
-        objective: Objective,
-        optimizer: torch.optim.Optimizer,
-        settings: TrainerSettings,
-        precision: str,
-    ) -> None:
-        super().__init__(model, objective, optimizer, settings, precision)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._lr, self._beta1 = torch.tensor(0.0, device=self.device), torch.tensor(0.0, device=self.device)
         for weights in self.weights:
-            if not optimizer.state[weights]:
+            if not self.optimizer.state[weights]:
                 moments = {"exp_avg": torch.zeros_like(weights), "exp_avg_sq": torch.zeros_like(weights)}
-                optimizer.state[weights] = {"step": torch.zeros((), device=self.device), **moments}
-        self._state = [optimizer.state[weights] for weights in self.weights]
+                self.optimizer.state[weights] = {"step": torch.zeros((), device=self.device), **moments}
+        self._state = [self.optimizer.state[weights] for weights in self.weights]
         self._run = torch.compile(self._whole)
 
     def update(self, batch: Batch) -> Terms:
@@ -119,10 +111,10 @@ def make_step(model: GenerativeModel, optimizer: torch.optim.Optimizer, settings
     that cannot trace gradients.
     """
     if not settings.compile:
-        return Step(model, make_objective(model, model.loss), optimizer, settings, precision)
+        return Step(make_objective(model, model.loss), optimizer, settings, precision)
     if world().size > 1 or not hasattr(torch._dynamo.config, "trace_autograd_ops"):
-        return Step(model, make_objective(model, torch.compile(model.loss)), optimizer, settings, precision)
-    return CompiledStep(model, make_objective(model, model.loss), optimizer, settings, precision)
+        return Step(make_objective(model, torch.compile(model.loss)), optimizer, settings, precision)
+    return CompiledStep(make_objective(model, model.loss), optimizer, settings, precision)
 
 
 @contextmanager
