@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from genexp.data.base import Batch, DataSpec
+from genexp.errors import UserError
 from genexp.models.flow_matching import EVALUATIONS_PER_STEP, FlowMatching, straight_path, stratified
 from genexp.nn.fourier import HatFunctions, NoiseAwareFourierFeatures, random_frequencies
+from genexp.nn.grids import NoiseAwareGrids
 
 PLANE = DataSpec(shape=(2,))
 
@@ -125,7 +127,52 @@ def test_hat_functions_interpolate() -> None:
     assert torch.allclose(hats(x).sum(1), torch.ones(7))
 
 
-@pytest.mark.parametrize("features", ["none", "random", "noise_aware"])
+def test_feature_grids_are_read_bilinearly_and_hold_their_edge() -> None:
+    """One grid of four cells with values a + bx + cy + dxy at its nodes gives just that between them, x to the right."""
+    grids = NoiseAwareGrids(levels=1, side=4, channels=1, damping=1.0).double()
+    nodes = torch.linspace(-1, 1, 5, dtype=torch.float64)
+
+    def plane(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return 3 + 2 * x - 5 * y + 0.5 * x * y
+
+    with torch.no_grad():
+        grids.values[0].copy_(plane(nodes[None, :], nodes[:, None])[None, None])
+        points = torch.rand(50, 2, dtype=torch.float64) * 2 - 1
+        no_noise = torch.full((50,), 1e-9, dtype=torch.float64)
+        assert torch.allclose(grids(points, no_noise)[:, 0], plane(*points.unbind(1)))
+        assert torch.allclose(grids(3 * points, no_noise)[:, 0], plane(*(3 * points).clamp(-1, 1).unbind(1)))
+        grids.cover(torch.tensor([[0.0, -4.0]]))
+        assert torch.allclose(grids(4.2 * points, no_noise)[:, 0], plane(*points.unbind(1)))
+
+
+def test_feature_grids_fall_silent_from_fine_to_coarse() -> None:
+    """A level weighs what N(0, τ²) has within half a cell on either side: erf(h / (√8 τ))."""
+    grids = NoiseAwareGrids(levels=3, side=64, channels=2, damping=1.0).double()
+    assert grids.cells.tolist() == [4, 16, 64]
+    with torch.no_grad():
+        for values in grids.values:
+            values.fill_(1.0)
+        tau = torch.tensor([1e-4, 0.05, 10.0], dtype=torch.float64)
+        read = grids(torch.zeros(3, 2, dtype=torch.float64), tau)
+    cell = 2 / torch.tensor([4, 4, 16, 16, 64, 64], dtype=torch.float64)
+    within_half_a_cell = 2 * torch.special.ndtr(cell / 2 / tau[:, None]) - 1
+    assert torch.allclose(read, within_half_a_cell)
+
+
+def test_a_step_touches_the_nodes_around_its_points_alone() -> None:
+    grids = NoiseAwareGrids(levels=2, side=32, channels=3, damping=1.0)
+    grids(torch.tensor([[0.3, -0.2], [-0.7, 0.9]]), torch.tensor([0.01, 0.01])).sum().backward()
+    for values in grids.values:
+        assert values.grad is not None
+        assert int((values.grad[0, 0] != 0).sum()) == 8
+
+
+def test_feature_grids_are_for_the_plane() -> None:
+    with pytest.raises(UserError, match="points of the plane"):
+        FlowMatching(DataSpec(shape=(3,)), features="feature_grid")
+
+
+@pytest.mark.parametrize("features", ["none", "random", "noise_aware", "feature_grid"])
 def test_every_network_answers_from_t_0_to_t_1(features: str) -> None:
     model = make(features=features)
     x = torch.randn(5, 2, dtype=torch.float64)

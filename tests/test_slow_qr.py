@@ -33,5 +33,12 @@ def test_every_size_up_to_version_6_scans_at_the_default_settings(tmp_path: Path
     assert found["leak"] < 0.03
 
 
+def test_the_largest_code_of_all_scans(tmp_path: Path) -> None:
+    settings = ("dataset.version=40", "trainer.batch_size=8192", "evaluation.num_samples=1_000_000")
+    found = metrics(tmp_path, "experiment=qr_grids", *settings)
+    assert found["scannable"] == 1
+    assert found["leak"] < 0.15
+
+
 def test_without_fourier_features_it_does_not_scan(tmp_path: Path) -> None:
     assert metrics(tmp_path, "experiment=qr_flowmatch_plain")["scannable"] == 0

@@ -21,7 +21,8 @@ from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
 from genexp.nn.fields import NoiseAwareField, PlainField, RandomFourierField
-from genexp.nn.fourier import Spread, random_frequencies
+from genexp.nn.fourier import NoiseAwareFourierFeatures, Spread, random_frequencies
+from genexp.nn.grids import NoiseAwareGrids
 from genexp.nn.mlp import Activation
 from genexp.registry import models
 from genexp.settings import Scale, Width
@@ -61,11 +62,14 @@ class FlowMatching(GenerativeModel):
     Args:
         features: what the network sees of a point. `none`: (x, t) itself. `random`: Fourier features of x, and time through
             a small network of its own. `noise_aware`: Fourier features of x/t, damped as the noise at time t damps them.
+            `feature_grid`: learnt values on grids in the plane, read at x/t and damped likewise; fastest where detail is local.
         num_frequencies, frequency_scale, frequency_spread: how many random waves; and their frequencies in cycles per unit
             length: `normal` with that standard deviation, or `even` from 0 to there.
-        damping: of `noise_aware` features; 1 damps exactly as the noise does, less keeps short waves a little longer.
-        width, depth, activation, layer_norm: of the hidden layers (`noise_aware` has FiLM by time, and no LayerNorm).
-        time_width: of the network that embeds time; for `noise_aware`, the number of hat functions of ln τ.
+        damping: of `noise_aware` and `feature_grid`; 1 damps as the noise does, less keeps fine detail a little longer.
+        feature_levels, feature_side, feature_channels: of `feature_grid`: how many grids, the cells a side of the finest, and
+            the values at each node.
+        width, depth, activation, layer_norm: of the hidden layers; the last two features have FiLM by time, and no LayerNorm.
+        time_width: of the network that embeds time; for the last two features, the number of hat functions of ln τ.
         parametrisation: `velocity`: the network is v. `denoiser`: the network is the correction, of unit size at every t,
             to the field of N(0, data_scale²) data; the same as a denoised point E[y|x_t] with the preconditioning of
             Karras et al., Elucidating the Design Space of Diffusion-Based Generative Models (2022).
@@ -84,11 +88,14 @@ class FlowMatching(GenerativeModel):
         self,
         spec: DataSpec,
         *,
-        features: Literal["none", "random", "noise_aware"] = "noise_aware",
+        features: Literal["none", "random", "noise_aware", "feature_grid"] = "noise_aware",
         num_frequencies: Width = 256,
         frequency_scale: Scale = 16.0,
         frequency_spread: Spread = "even",
         damping: Annotated[float, Field(ge=0, le=100)] = 0.5,
+        feature_levels: Annotated[int, Field(ge=1, le=16)] = 8,
+        feature_side: Annotated[int, Field(ge=4, le=2048)] = 384,
+        feature_channels: Annotated[int, Field(ge=1, le=64)] = 4,
         width: Width = 256,
         depth: Annotated[int, Field(ge=1, le=32)] = 3,
         activation: Activation = "relu",
@@ -106,6 +113,8 @@ class FlowMatching(GenerativeModel):
         grid_range: tuple[NoiseLevel, NoiseLevel] = (5e-3, 8.0),
     ) -> None:
         super().__init__()
+        if features == "feature_grid" and spec.shape != (2,):
+            raise UserError("model.features=feature_grid is for points of the plane", hint="model.features=noise_aware")
         for name, (low, high) in (("noise_range", noise_range), ("grid_range", grid_range)):
             if low >= high:
                 raise UserError(f"model.{name}=[{low:g}, {high:g}]: the first must be less than the second")
@@ -117,19 +126,27 @@ class FlowMatching(GenerativeModel):
         self.time_grid, self.grid_power, self.grid_range = time_grid, grid_power, grid_range
         waves = random_frequencies(self.dim, num_frequencies, frequency_scale, frequency_spread)
         hidden = [width] * depth
+
+        def noise_aware(features: NoiseAwareFourierFeatures | NoiseAwareGrids) -> NoiseAwareField:
+            return NoiseAwareField(features, self.dim, hidden, activation, time_width)
+
         self.field: nn.Module = {
             "none": lambda: PlainField(self.dim, hidden, activation, layer_norm),
             "random": lambda: RandomFourierField(waves, hidden, activation, layer_norm, time_width),
-            "noise_aware": lambda: NoiseAwareField(waves, damping, hidden, activation, time_width),
+            "noise_aware": lambda: noise_aware(NoiseAwareFourierFeatures(waves, damping)),
+            "feature_grid": lambda: noise_aware(NoiseAwareGrids(feature_levels, feature_side, feature_channels, damping)),
         }[features]()
 
     # --- the objective ---------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def initialise(self, batch: Batch) -> None:
-        """Measure the scale of the data, where it was not given."""
+        """Measure the scale of the data, where it was not given, and the square that feature grids are to cover."""
         if self.measures_scale:
             self.data_scale.copy_(batch.x.std(0).square().mean().sqrt())
+        features = getattr(self.field, "features", None)
+        if isinstance(features, NoiseAwareGrids):
+            features.cover(batch.x)
 
     def loss(self, batch: Batch) -> Terms:
         """Mean squared error per element of the network, in the units of the network's own output."""

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genexp.nn.fourier import FourierFeatures, HatFunctions, NoiseAwareFourierFeatures
+from genexp.nn.grids import NoiseAwareGrids
 from genexp.nn.mlp import Activation, ModulatedMLP, mlp
 
 KNOT_RANGE = 1e-3, 3.0  # of τ: where the hat functions of the noise level have their knots
@@ -46,14 +47,20 @@ class RandomFourierField(nn.Module):
 
 
 class NoiseAwareField(nn.Module):
-    """Noise-aware Fourier features of m = x/t, through layers modulated by hat functions of ln τ."""
+    """Noise-aware features of m = x/t, through layers modulated by hat functions of ln τ."""
 
-    def __init__(self, waves: Tensor, damping: float, hidden: list[int], activation: Activation, knots: int) -> None:
+    def __init__(
+        self,
+        features: NoiseAwareFourierFeatures | NoiseAwareGrids,
+        dim: int,
+        hidden: list[int],
+        activation: Activation,
+        knots: int,
+    ) -> None:
         super().__init__()
-        dim, num = waves.shape
-        self.features = NoiseAwareFourierFeatures(waves, damping)
+        self.features = features
         self.noise_level = HatFunctions(knots, *map(math.log, KNOT_RANGE))
-        self.trunk = ModulatedMLP([2 * num + dim + knots, *hidden, dim], knots, activation)
+        self.trunk = ModulatedMLP([features.width + dim + knots, *hidden, dim], knots, activation)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         t = t.clamp(1e-6, 1 - 1e-6)

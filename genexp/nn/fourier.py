@@ -54,6 +54,7 @@ class NoiseAwareFourierFeatures(FourierFeatures):
     def __init__(self, frequencies: Tensor, damping: float = 1.0) -> None:
         super().__init__(frequencies)
         self.damping = damping
+        self.width = 2 * frequencies.shape[1]
 
     def forward(self, m: Tensor, tau: Tensor) -> Tensor:  # type: ignore[override]
         squared = (2 * math.pi * self.damping) ** 2 * self.frequencies.square().sum(0)

@@ -1,0 +1,53 @@
+"""Learnt values on grids from coarse to fine: detail of the plane is looked up where it lies."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+COARSEST = 4  # cells a side
+
+
+class NoiseAwareGrids(nn.Module):
+    """Square grids of learnt values over [−reach, reach]², read bilinearly between their nodes at a point m that is seen
+    through Gaussian noise of standard deviation τ. What is read from cells of side h is weighted by
+
+        erf(h / (√8 · damping · τ))
+
+    so that cells much smaller than the noise, whose values would average out, are silent. A step touches no nodes but those
+    around its points: detail is learnt where it is, not as a sum of waves that all of the plane shares.
+
+    Args:
+        levels: how many grids, their cells a side growing geometrically from 4 to `side`.
+        channels: values at each node.
+        damping: 1 as in the source; less keeps small cells a little longer.
+
+    Shapes: (n, 2), (n,) → (n, levels · channels). Beyond the square, the value at its edge.
+    Source: Müller et al., Instant Neural Graphics Primitives (2022), without the hashing; the weight is that of Barron et
+    al., Zip-NeRF (2023).
+    """
+
+    reach: Tensor
+    cells: Tensor
+
+    def __init__(self, levels: int, side: int, channels: int, damping: float) -> None:
+        super().__init__()
+        growth = (side / COARSEST) ** (1 / max(levels - 1, 1))
+        sides = [round(side / growth**finer) for finer in reversed(range(levels))]
+        self.values = nn.ParameterList(0.1 * torch.randn(1, channels, n + 1, n + 1) for n in sides)
+        self.damping = damping
+        self.width = levels * channels
+        self.register_buffer("reach", torch.tensor(1.0))
+        self.register_buffer("cells", torch.tensor(sides, dtype=torch.float32))
+
+    @torch.no_grad()
+    def cover(self, points: Tensor) -> None:
+        """Let the grids reach a little beyond `points`, (n, 2)."""
+        self.reach.copy_(1.05 * points.abs().max())
+
+    def forward(self, m: Tensor, tau: Tensor) -> Tensor:
+        where = (m / self.reach).clamp(-1, 1)[None, None]
+        read = torch.cat([F.grid_sample(values, where, align_corners=True) for values in self.values])
+        weight = torch.erf(2 * self.reach / self.cells / (math.sqrt(8) * self.damping * tau[:, None]))
+        return (read[:, :, 0].permute(2, 0, 1) * weight[:, :, None]).flatten(1)
