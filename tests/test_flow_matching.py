@@ -12,7 +12,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.flow_matching import EVALUATIONS_PER_STEP, FlowMatching, straight_path, stratified
 from genexp.nn.fourier import HatFunctions, NoiseAwareFourierFeatures, random_frequencies
-from genexp.nn.grids import NoiseAwareGrids
+from genexp.nn.feature_grids import NoiseAwareFeatureGrids
 
 PLANE = DataSpec(shape=(2,))
 
@@ -129,7 +129,7 @@ def test_hat_functions_interpolate() -> None:
 
 def test_feature_grids_are_read_bilinearly_and_hold_their_edge() -> None:
     """One grid of four cells with values a + bx + cy + dxy at its nodes gives just that between them, x to the right."""
-    grids = NoiseAwareGrids(levels=1, side=4, channels=1, damping=1.0).double()
+    grids = NoiseAwareFeatureGrids(levels=1, side=4, channels=1, damping=1.0).double()
     nodes = torch.linspace(-1, 1, 5, dtype=torch.float64)
 
     def plane(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -146,25 +146,33 @@ def test_feature_grids_are_read_bilinearly_and_hold_their_edge() -> None:
 
 
 def test_feature_grids_fall_silent_from_fine_to_coarse() -> None:
-    """A level weighs what N(0, τ²) has within half a cell on either side: erf(h / (√8 τ))."""
-    grids = NoiseAwareGrids(levels=3, side=64, channels=2, damping=1.0).double()
+    """A level weighs what N(0, τ²) has within half a cell on either side: erf(h / (√8 τ)), τ times damping."""
+    grids = NoiseAwareFeatureGrids(levels=3, side=64, channels=2, damping=0.7).double()
+    grids.cover(torch.tensor([[2.0, 0.0]]))
     assert grids.cells.tolist() == [4, 16, 64]
     with torch.no_grad():
         for values in grids.values:
             values.fill_(1.0)
         tau = torch.tensor([1e-4, 0.05, 10.0], dtype=torch.float64)
         read = grids(torch.zeros(3, 2, dtype=torch.float64), tau)
-    cell = 2 / torch.tensor([4, 4, 16, 16, 64, 64], dtype=torch.float64)
-    within_half_a_cell = 2 * torch.special.ndtr(cell / 2 / tau[:, None]) - 1
+    cell = 2 * 2.1 / torch.tensor([4, 4, 16, 16, 64, 64], dtype=torch.float64)
+    within_half_a_cell = 2 * torch.special.ndtr(cell / 2 / (0.7 * tau[:, None])) - 1
     assert torch.allclose(read, within_half_a_cell)
 
 
-def test_a_step_touches_the_nodes_around_its_points_alone() -> None:
-    grids = NoiseAwareGrids(levels=2, side=32, channels=3, damping=1.0)
+def test_the_gradient_of_a_point_reaches_the_nodes_around_it_alone() -> None:
+    grids = NoiseAwareFeatureGrids(levels=2, side=32, channels=3, damping=1.0)
     grids(torch.tensor([[0.3, -0.2], [-0.7, 0.9]]), torch.tensor([0.01, 0.01])).sum().backward()
     for values in grids.values:
         assert values.grad is not None
         assert int((values.grad[0, 0] != 0).sum()) == 8
+
+
+def test_feature_grids_cover_the_data() -> None:
+    model = make(features="feature_grid")
+    x = torch.randn(100, 2, dtype=torch.float64)
+    model.initialise(Batch(x))
+    assert float(model.field.features.reach) == pytest.approx(1.05 * float(x.abs().max()), rel=1e-6)
 
 
 def test_feature_grids_are_for_the_plane() -> None:

@@ -58,6 +58,7 @@ WITH = {
     "model.sigma": ["model.likelihood=gaussian"],
     "model.components": ["model.network=principal", "model.likelihood=gaussian"],
     **{f"model.iaf_{key}": ["model.posterior=iaf"] for key in ("blocks", "width", "context")},
+    **{f"model.feature_{key}": ["model.features=feature_grid"] for key in ("levels", "side", "channels")},
     **{f"model.prior_{key}": ["model.prior=flow"] for key in ("blocks", "width")},
     "model.pseudo_inputs": ["model.prior=vamp"],
     "model.prior_components": ["model.prior=mixture"],

@@ -141,6 +141,7 @@ def test_going_on_with_compiled_steps_equals_never_having_stopped(genexp: Any, t
         "experiment=double_gaussian",
         "experiment=qr_flowmatch",
         "experiment=qr_flowmatch_plain trainer.clip_norm=0.01",
+        "experiment=qr_grids",
         "experiment=glyphs_vae",
         "experiment=glyphs_vae model.prior=vamp",
         "experiment=glyphs_vae model.prior=mixture model.prior_components=4",

@@ -40,7 +40,8 @@ class Case:
     Args:
         contenders: of the speed table; the first is the yardstick of all ratios, the second trains the same model with the same
             arithmetic.
-        race: of `--time-to`: the plain loop, and our settings with a budget that suffices; looked at every `look_every` examples.
+        race: of `--time-to`: the plain loop, and the settings of ours that are there soonest, with a budget that suffices;
+            looked at every `look_every` examples.
         experiment: whose default run is drawn and sampled from.
         widths: the setting that scales the model, and its values; and so for the batch sizes.
         needs: the data set that it wants on disk, or None; where it is not there, all train on that of the experiment `instead`.
@@ -131,11 +132,12 @@ CASES = {
                 Contender("trainer", experiment="seminar/qr_flowmatch"),
                 Contender("trainer, fast", experiment="seminar/qr_flowmatch", overrides=_BF16),
                 Contender("best", experiment="qr_flowmatch"),
+                Contender("feature grids", experiment="qr_grids"),
                 Contender("flow_matching", loop=f"{_PEERS}.flow_matching_qr", extra="flow_matching"),
             ),
             race=(
                 Contender("notebook", loop=f"{_NOTEBOOKS}.qr_flowmatch"),
-                Contender("best", experiment="qr_flowmatch", overrides=("trainer.max_steps=2000",)),
+                Contender("best (qr_grids)", experiment="qr_grids", overrides=("trainer.max_steps=1000",)),
             ),
             look_every=25 * 12_288,
             quality=Quality("leak", None, "the article: its picture is read"),

@@ -22,7 +22,7 @@ from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
 from genexp.nn.fields import NoiseAwareField, PlainField, RandomFourierField
 from genexp.nn.fourier import NoiseAwareFourierFeatures, Spread, random_frequencies
-from genexp.nn.grids import NoiseAwareGrids
+from genexp.nn.feature_grids import NoiseAwareFeatureGrids
 from genexp.nn.mlp import Activation
 from genexp.registry import models
 from genexp.settings import Scale, Width
@@ -113,12 +113,12 @@ class FlowMatching(GenerativeModel):
         grid_range: tuple[NoiseLevel, NoiseLevel] = (5e-3, 8.0),
     ) -> None:
         super().__init__()
-        if features == "feature_grid" and spec.shape != (2,):
-            raise UserError("model.features=feature_grid is for points of the plane", hint="model.features=noise_aware")
         for name, (low, high) in (("noise_range", noise_range), ("grid_range", grid_range)):
             if low >= high:
                 raise UserError(f"model.{name}=[{low:g}, {high:g}]: the first must be less than the second")
         self.dim = spec.points("flow_matching")
+        if features == "feature_grid" and self.dim != 2:
+            raise UserError("model.features=feature_grid is for points of the plane", hint="model.features=noise_aware")
         self.parametrisation, self.measures_scale = parametrisation, data_scale is None
         self.register_buffer("data_scale", torch.tensor(data_scale or 1.0))
         self.time_sampling, self.uniform_share, self.noise_range = time_sampling, uniform_share, noise_range
@@ -127,14 +127,14 @@ class FlowMatching(GenerativeModel):
         waves = random_frequencies(self.dim, num_frequencies, frequency_scale, frequency_spread)
         hidden = [width] * depth
 
-        def noise_aware(features: NoiseAwareFourierFeatures | NoiseAwareGrids) -> NoiseAwareField:
-            return NoiseAwareField(features, self.dim, hidden, activation, time_width)
+        def modulated(seen: NoiseAwareFourierFeatures | NoiseAwareFeatureGrids) -> NoiseAwareField:
+            return NoiseAwareField(seen, self.dim, hidden, activation, time_width)
 
         self.field: nn.Module = {
             "none": lambda: PlainField(self.dim, hidden, activation, layer_norm),
             "random": lambda: RandomFourierField(waves, hidden, activation, layer_norm, time_width),
-            "noise_aware": lambda: noise_aware(NoiseAwareFourierFeatures(waves, damping)),
-            "feature_grid": lambda: noise_aware(NoiseAwareGrids(feature_levels, feature_side, feature_channels, damping)),
+            "noise_aware": lambda: modulated(NoiseAwareFourierFeatures(waves, damping)),
+            "feature_grid": lambda: modulated(NoiseAwareFeatureGrids(feature_levels, feature_side, feature_channels, damping)),
         }[features]()
 
     # --- the objective ---------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class FlowMatching(GenerativeModel):
         if self.measures_scale:
             self.data_scale.copy_(batch.x.std(0).square().mean().sqrt())
         features = getattr(self.field, "features", None)
-        if isinstance(features, NoiseAwareGrids):
+        if isinstance(features, NoiseAwareFeatureGrids):
             features.cover(batch.x)
 
     def loss(self, batch: Batch) -> Terms:

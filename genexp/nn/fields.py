@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genexp.nn.fourier import FourierFeatures, HatFunctions, NoiseAwareFourierFeatures
-from genexp.nn.grids import NoiseAwareGrids
+from genexp.nn.feature_grids import NoiseAwareFeatureGrids
 from genexp.nn.mlp import Activation, ModulatedMLP, mlp
 
 KNOT_RANGE = 1e-3, 3.0  # of τ: where the hat functions of the noise level have their knots
@@ -51,7 +51,7 @@ class NoiseAwareField(nn.Module):
 
     def __init__(
         self,
-        features: NoiseAwareFourierFeatures | NoiseAwareGrids,
+        features: NoiseAwareFourierFeatures | NoiseAwareFeatureGrids,
         dim: int,
         hidden: list[int],
         activation: Activation,

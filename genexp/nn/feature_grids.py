@@ -9,17 +9,18 @@ from torch import Tensor, nn
 COARSEST = 4  # cells a side
 
 
-class NoiseAwareGrids(nn.Module):
+class NoiseAwareFeatureGrids(nn.Module):
     """Square grids of learnt values over [−reach, reach]², read bilinearly between their nodes at a point m that is seen
     through Gaussian noise of standard deviation τ. What is read from cells of side h is weighted by
 
         erf(h / (√8 · damping · τ))
 
-    so that cells much smaller than the noise, whose values would average out, are silent. A step touches no nodes but those
-    around its points: detail is learnt where it is, not as a sum of waves that all of the plane shares.
+    so that cells much smaller than the noise, whose values would average out, are silent. The gradient of a point reaches
+    only the four nodes of each grid around it: detail is learnt where it is, not as a sum of waves that all of the plane
+    shares.
 
     Args:
-        levels: how many grids, their cells a side growing geometrically from 4 to `side`.
+        levels: how many grids, their cells a side growing geometrically from 4 to `side` (one level: `side` alone).
         channels: values at each node.
         damping: 1 as in the source; less keeps small cells a little longer.
 
@@ -47,7 +48,7 @@ class NoiseAwareGrids(nn.Module):
         self.reach.copy_(1.05 * points.abs().max())
 
     def forward(self, m: Tensor, tau: Tensor) -> Tensor:
-        where = (m / self.reach).clamp(-1, 1)[None, None]
-        read = torch.cat([F.grid_sample(values, where, align_corners=True) for values in self.values])
+        where = (m / self.reach)[None, None]
+        read = torch.cat([F.grid_sample(values, where, padding_mode="border", align_corners=True) for values in self.values])
         weight = torch.erf(2 * self.reach / self.cells / (math.sqrt(8) * self.damping * tau[:, None]))
         return (read[:, :, 0].permute(2, 0, 1) * weight[:, :, None]).flatten(1)
