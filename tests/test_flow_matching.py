@@ -11,8 +11,8 @@ from torch import Tensor
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.flow_matching import EVALUATIONS_PER_STEP, FlowMatching, straight_path, stratified
-from genexp.nn.fourier import HatFunctions, NoiseAwareFourierFeatures, random_frequencies
 from genexp.nn.feature_grids import NoiseAwareFeatureGrids
+from genexp.nn.fourier import HatFunctions, NoiseAwareFourierFeatures, random_frequencies
 
 PLANE = DataSpec(shape=(2,))
 

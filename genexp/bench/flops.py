@@ -9,7 +9,7 @@ from genexp.bench.gate import Described
 
 
 def describe(model: nn.Module, batch_size: int, loss: Callable[[], Tensor]) -> Described:
-    """Count one forward and backward pass; only matrix products and convolutions count, nearly everything but for feature grids."""
+    """Count one forward and backward pass: its matrix products and convolutions, nearly all there is but for feature grids."""
     with FlopCounterMode(display=False) as counter:
         loss().backward()
     model.zero_grad(set_to_none=True)

@@ -20,9 +20,9 @@ from torchdiffeq import odeint
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
+from genexp.nn.feature_grids import NoiseAwareFeatureGrids
 from genexp.nn.fields import NoiseAwareField, PlainField, RandomFourierField
 from genexp.nn.fourier import NoiseAwareFourierFeatures, Spread, random_frequencies
-from genexp.nn.feature_grids import NoiseAwareFeatureGrids
 from genexp.nn.mlp import Activation
 from genexp.registry import models
 from genexp.settings import Scale, Width

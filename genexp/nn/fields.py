@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genexp.nn.fourier import FourierFeatures, HatFunctions, NoiseAwareFourierFeatures
 from genexp.nn.feature_grids import NoiseAwareFeatureGrids
+from genexp.nn.fourier import FourierFeatures, HatFunctions, NoiseAwareFourierFeatures
 from genexp.nn.mlp import Activation, ModulatedMLP, mlp
 
 KNOT_RANGE = 1e-3, 3.0  # of τ: where the hat functions of the noise level have their knots
