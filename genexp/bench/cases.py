@@ -115,7 +115,17 @@ CASES = {
             ),
             race=(
                 Contender("notebook", loop=f"{_NOTEBOOKS}.mnist_vae"),
-                Contender("best", experiment="mnist_vae", overrides=("trainer.max_steps=1000", "trainer.lr=5e-3")),
+                Contender(
+                    "best",
+                    experiment="mnist_vae",
+                    overrides=(
+                        "model.encoder_widths=[320,320,320]",
+                        "model.decoder_widths=[320,320,320]",
+                        "model.input_dropout=0",
+                        "trainer.max_steps=1100",
+                        "trainer.lr=5e-3",
+                    ),
+                ),
             ),
             look_every=200 * 128,
             quality=Quality("neg_elbo", 138.7, "the article: 138.68"),
