@@ -118,6 +118,10 @@ CASES = (
         seconds=120, quick=None, remark="flow matching without Fourier features",
     ),
     Case(
+        "qr_grids", "qr", "ours", Way("qr_grids", CODE),
+        seconds=120, quick=None, remark="flow matching, learnt feature grids",
+    ),
+    Case(
         "qr_coupling", "qr", "ours", Way("qr_coupling", CODE),
         seconds=260, quick=None, remark="a discrete flow",
     ),
