@@ -5,6 +5,9 @@ import json
 import math
 import multiprocessing.dummy
 import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -535,3 +538,25 @@ def test_mistakes(genexp: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, t
     code, _, err = genexp(*typed)
     assert code == 2
     assert error in err
+
+
+ORPHAN = """
+import os, signal, threading
+from genexp.bench.processes import start
+
+def forever(channel):
+    channel.send("here")
+    threading.Event().wait()
+
+if __name__ == "__main__":
+    assert start(forever).channel.recv() == "here"
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_measures_ends_with_the_process_that_asked(tmp_path: Path) -> None:
+    """Even when that is killed: its output, which the other process holds too, comes to an end."""
+    script = tmp_path / "orphan.py"
+    script.write_text(ORPHAN)
+    ended = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, timeout=120, check=False)
+    assert ended.returncode == -signal.SIGKILL

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Started:
 
 
 def start(target: Callable[..., None], *arguments: Any) -> Started:
-    """`target(channel, *arguments)` in a fresh process that prints nothing."""
+    """`target(channel, *arguments)` in a fresh process that prints nothing and ends with ours, however ours ends."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_silently, args=(target, theirs, *arguments), daemon=True)
@@ -61,8 +62,16 @@ def _answer(channel: Channel, target: Callable[..., None], *arguments: Any) -> N
 
 
 def _silently(target: Callable[..., None], channel: Channel, *arguments: Any) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         target(channel, *arguments)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def peak_memory() -> int:
