@@ -27,7 +27,7 @@ from genexp.bench.gate import Described, Gate, Race, Ran, Slice, Stop
 from genexp.bench.machine import Peaks
 from genexp.bench.race import Finish
 from genexp.bench.report import growth_lines, race_lines, speed_table
-from genexp.bench.scaling import Growth, measure_scaling
+from genexp.bench.scaling import Growth, Point, measure_scaling
 from genexp.bench.speed import Row, ratio
 from genexp.bench.startup import StartUp
 from genexp.bench.statistics import Spread, exponent, ratios
@@ -467,9 +467,18 @@ def test_scaling_tells_what_failed() -> None:
     batch, width, _ = measure_scaling(case, Slice(0.0, 2), (10,), (), lambda text: None)
     assert not batch.failures
     assert [point.value for point in width.points] == ["4"]
-    (failed,) = [line for line in growth_lines(width) if "failed" in line]
+    (failed,) = [line for line in growth_lines(width) if "not measured" in line]
     assert "0: " in failed
     assert "model.width" in failed
+
+
+@pytest.mark.usefixtures("_threads")
+def test_what_would_be_sampled_for_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "_sampling", lambda case, contender, count, overrides: Point(f"{count:,}", count, count / 10, 0))
+    case = replace(CASES["double_gaussian"], batch_sizes=(), widths=("model.width", ()))
+    *_, samples = measure_scaling(case, Slice(0.0, 2), (1000, 3000, 9000), (), lambda text: None)
+    assert [point.size for point in samples.points] == [1000, 3000]
+    assert "  not measured: 9,000: it would take about 15 minutes" in list(growth_lines(samples))
 
 
 def test_scaling_of_nothing_is_said_in_one_line() -> None:

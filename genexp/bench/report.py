@@ -100,7 +100,7 @@ def growth_lines(growth: Growth) -> Iterator[str]:
     lines = [(growth.what, "seconds", "memory")]
     lines += [(point.value, f"{point.seconds:.4g}", f"{point.peak_memory / 1e6:,.0f} MB") for point in growth.points]
     yield from table(lines)
-    yield from (f"  failed: {failure}" for failure in growth.failures)
+    yield from (f"  not measured: {failure}" for failure in growth.failures)
     yield f"  time ∝ size^{growth.time_exponent:.2f}; memory beyond the smallest's ∝ size^{growth.memory_exponent:.2f}"
 
 

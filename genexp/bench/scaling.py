@@ -11,6 +11,8 @@ from genexp.bench.statistics import exponent
 from genexp.bench.worker import Task, Worker, build, last_line
 from genexp.errors import UserError
 
+LONGEST = 300.0  # seconds of sampling, beyond which a number of samples is left out
+
 
 @dataclass(frozen=True)
 class Point:
@@ -64,11 +66,15 @@ def measure_scaling(
             else:
                 failures.append(f"{value}: {point}")
         yield Growth(case.name, what, "a training step", points, failures)
-    points = []
+    points, failures = [], []
     for count in samples:
+        expected = points[-1].seconds * count / points[-1].size if points else 0.0
+        if expected > LONGEST:
+            failures.append(f"{count:,}: it would take about {expected / 60:.0f} minutes")
+            continue
         say(f"{case.name}: {count:,} samples")
         points.append(_sampling(case, best, count, overrides))
-    yield Growth(case.name, "samples", "sampling", points)
+    yield Growth(case.name, "samples", "sampling", points, failures)
 
 
 def _step(case: Case, contender: Contender, value: str, size: float, slice_: Slice, overrides: Sequence[str]) -> Point | str:
