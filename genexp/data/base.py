@@ -1,7 +1,7 @@
 """What a data set is to the rest of genexp, and the two ways of drawing batches from one."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -9,19 +9,38 @@ from torch import Tensor
 from genexp.errors import UserError
 
 
+Kind = Literal["real", "unit", "bytes", "bits", "tokens"]
+KINDS: dict[Kind, str] = {
+    "real": "real numbers",
+    "unit": "numbers in [0, 1]",
+    "bytes": "integers from 0 to 255",
+    "bits": "zeros and ones",
+    "tokens": "symbols by number",
+}
+
+
 @dataclass(frozen=True)
 class DataSpec:
-    """What a model may know about the data before it sees any: the shape of one example, and the class names."""
+    """What a model may know about the data before it sees any: the shape of one example, the class names, and the `kind` of
+    its values as a batch has them; None where the data set does not say.
+    """
 
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
+    kind: Kind | None = None
 
     def points(self, model: str) -> int:
         """The dimension of data that are points; UserError where they are something else, which `model` cannot learn."""
         if len(self.shape) != 1:
             what = "×".join(map(str, self.shape))
             raise UserError(f"model={model} learns points, and not data of shape {what}", hint="pictures: model=vae")
+        self.check_kind(("real", "unit"), f"model={model}")
         return self.shape[0]
+
+    def check_kind(self, accepted: tuple[Kind, ...], who: str, hint: str | None = None) -> None:
+        """UserError where the values are of none of the `accepted` kinds, the first of which stands for all in the message."""
+        if self.kind is not None and self.kind not in accepted:
+            raise UserError(f"{who} needs {KINDS[accepted[0]]}; these data are {KINDS[self.kind]}", hint=hint)
 
 
 @dataclass(frozen=True)

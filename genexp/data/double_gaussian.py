@@ -43,7 +43,7 @@ class DoubleGaussian(FreshData):
             raise UserError(f"dataset=double_gaussian: {counts}; there must be one of each per component")
         if bridge[0] >= bridge[1]:
             raise UserError(f"dataset.bridge={bridge}: the first must be less than the second")
-        self.spec = DataSpec(shape=(2,))
+        self.spec = DataSpec(shape=(2,), kind="real")
         self.bridge = (bridge[0], bridge[1])
         self.density = GaussianMixture(*(torch.tensor(numbers, dtype=torch.float32) for numbers in (means, stds, weights)))
 

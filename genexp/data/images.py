@@ -57,7 +57,7 @@ class ImageData:
             if not len(part):
                 raise UserError(f"no pictures are left for the {name} part")
         self.train, self.validation, self.test = train, validation, test
-        self.spec = DataSpec(tuple(train.x.shape[1:]), classes)
+        self.spec = DataSpec(tuple(train.x.shape[1:]), classes, "unit")
 
     def to(self, device: torch.device) -> Self:
         self.train, self.validation, self.test = (part.to(device) for part in (self.train, self.validation, self.test))

@@ -56,7 +56,7 @@ class QR(FreshData):
         quiet_zone: Annotated[int, Field(ge=0, le=40)] = 4,
         raster: Annotated[int, Field(ge=8, le=512)] = 128,
     ) -> None:
-        self.spec = DataSpec(shape=(2,))
+        self.spec = DataSpec(shape=(2,), kind="real")
         if image is not None:
             grid = read_grid(find_image(image, data_dir), raster)
         else:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from genexp.data.digest import digests
 from genexp.data.own_files import own_files
 from genexp.machine.device import choose_precision
 from genexp.machine.distributed import world
@@ -39,9 +40,10 @@ def circumstances(subject: Subject) -> dict[str, Any]:
 
 
 def data_record(subject: Subject) -> dict[str, Any]:
-    """What a model was told of its data, and which files of the user's own they were."""
+    """What a model was told of its data, which data they were, and which files of the user's own."""
     spec, files = subject.data.spec, own_files(subject.settings)
-    record = {"shape": list(spec.shape), "classes": list(spec.classes)}
+    record: dict[str, Any] = {"shape": list(spec.shape), "classes": list(spec.classes), "kind": spec.kind}
+    record |= {"description": subject.data.describe(), "digest": digests(subject.data, subject.settings).record()}
     return record if files is None else {**record, "own_files": files.digest()}
 
 

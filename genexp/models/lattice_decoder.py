@@ -39,6 +39,9 @@ class LatticeDecoder(GenerativeModel):
             deviation; 0 is none.
         likelihood: `bernoulli` on grey values in [0, 1]; `gaussian`.
         sigma, learn_sigma: of `gaussian`: the standard deviation of a pixel, and whether it is learnt from there.
+
+    Raises:
+        UserError: values that the likelihood has no probability for.
     """
 
     latent = 2
@@ -61,12 +64,13 @@ class LatticeDecoder(GenerativeModel):
         super().__init__()
         self.side, self.inference_side = side, inference_side
         self.decoder = MLPDecoder(spec.shape, 2, decoder_widths, 0, activation, frequencies, frequency_scale)
-        self.likelihood: Likelihood = make_likelihood(likelihood, spec.shape, sigma, learn_sigma)
+        self.likelihood: Likelihood = make_likelihood(likelihood, spec, sigma, learn_sigma)
 
     # --- the objective ---------------------------------------------------------------------------------------
 
     def initialise(self, batch: Batch) -> None:
-        """Let decoding begin at the mean of the data."""
+        """Let decoding begin at the mean of the data; UserError where its values have no likelihood."""
+        self.likelihood.check(batch.x)
         self.decoder.initialise(batch.x, self.likelihood.from_mean)
 
     def loss(self, batch: Batch) -> Terms:

@@ -60,7 +60,8 @@ class VAE(GenerativeModel):
         conditional: whether encoder, decoder and with them every density are given the class as well.
 
     Raises:
-        UserError: parts that do not go together; `conditional` on data without classes.
+        UserError: parts that do not go together; `conditional` on data without classes; values that the likelihood has no
+            probability for.
     """
 
     trained_steps: Tensor
@@ -111,6 +112,7 @@ class VAE(GenerativeModel):
             ),
             (prior == "mixture" and latent > 512, "model.prior=mixture: at most 512 latent dimensions, for full covariances"),
             (prior == "vamp" and (posterior == "iaf" or conditional), "model.prior=vamp needs Gaussian posteriors of x alone"),
+            (prior == "flow" and latent < 2, "model.prior=flow: a coupling needs at least two latent dimensions"),
             (conditional and not spec.classes, "model.conditional=true: the data has no classes"),
             (start == "linear" and network != "principal", "model.start=linear needs model.network=principal"),
             (start == "linear" and latent > components, f"model.start=linear: fewer components than latents ({latent})"),
@@ -151,13 +153,14 @@ class VAE(GenerativeModel):
             self.prior = VampPrior(spec.shape, pseudo_inputs)
         else:
             self.prior = MixturePrior(latent, prior_components, self.classes)
-        self.likelihood: Likelihood = make_likelihood(likelihood, spec.shape, sigma, learn_sigma)
+        self.likelihood: Likelihood = make_likelihood(likelihood, spec, sigma, learn_sigma)
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
 
     # --- the objective ---------------------------------------------------------------------------------------
 
     def initialise(self, batch: Batch) -> None:
-        """Begin near what is known of the data before any training."""
+        """Begin near what is known of the data before any training; UserError where its values have no likelihood."""
+        self.likelihood.check(batch.x)
         if self.start != "random" or isinstance(self.encoder, PrincipalEncoder):
             self.encoder.initialise(batch.x)
         if self.start != "random":

@@ -8,7 +8,7 @@ import torch
 
 from genexp import checkpoint
 from genexp.config import compose_stored
-from genexp.data.base import DataSpec
+from genexp.data.base import KINDS, DataSpec
 from genexp.data.own_files import own_files
 from genexp.errors import UserError
 from genexp.machine.device import choose_device, prepare_cpu
@@ -106,10 +106,11 @@ def read_spec(path: Path) -> DataSpec | None:
     """What run.json says of the run's data; None where it says nothing."""
     try:
         record = read_run(path)["data"]
-        shape, classes = record["shape"], record["classes"]
-    except (UserError, KeyError, TypeError):
+        shape, classes, kind = record["shape"], record["classes"], record.get("kind")  # older runs did not say the kind
+    except (UserError, KeyError, TypeError, AttributeError):
         return None
     right = isinstance(shape, list) and all(type(size) is int and 0 < size < 1 << 16 for size in shape) and 0 < len(shape) < 5
-    if not (right and isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+    named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if not (right and named and (kind is None or (isinstance(kind, str) and kind in KINDS))):
         raise UserError(f"{path / 'run.json'}: its record of the data is not one")
-    return DataSpec(tuple(shape), tuple(classes))
+    return DataSpec(tuple(shape), tuple(classes), kind)
