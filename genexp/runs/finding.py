@@ -11,6 +11,7 @@ from genexp.paths import expanded
 from genexp.runs.records import read_run, worked_on
 
 OUTPUTS = Path("outputs")
+DEEPEST = 2  # folders below a link in which runs are looked for: those of outputs/sweeps have two above them
 HINT = "a path, a run's id, a folder of runs, a glob in quotes, or latest"
 
 
@@ -70,18 +71,36 @@ def find_runs(names: Sequence[str], root: Path = OUTPUTS) -> list[Path]:
 
 
 def runs_below(folder: Path) -> list[Path]:
-    """Every run folder below `folder`, or it itself, in the order of their names.
+    """Every run folder below `folder`, or it itself, in the order of their names, each once.
 
-    Links are not followed, a run's own sub-folders not searched, nor folders whose name begins with `.` or `_`: that is
-    where what is kept aside lies.
+    A run's own sub-folders are not searched, nor folders whose name begins with `.` or `_`: that is where what is kept aside
+    lies. A link is followed to a run, and to a folder of runs or of sweeps; no link inside that is.
     """
-    runs = []
-    for place, folders, files in os.walk(folder):
+    found, links = {}, []
+    above = {os.path.realpath(folder), *map(str, Path(os.path.realpath(folder)).parents)}
+    for place, folders in _runs_and_folders(folder):
+        if folders is None:
+            found[os.path.realpath(place)] = place
+        else:
+            links += [place / name for name in folders if (place / name).is_symlink()]
+    for link in sorted(links):
+        if os.path.realpath(link) not in above:
+            runs = [place for place, folders in _runs_and_folders(link, DEEPEST) if folders is None]
+            found = {**{os.path.realpath(run): run for run in runs}, **found}
+    return sorted(found.values(), key=natural)
+
+
+def _runs_and_folders(top: Path, deepest: int | None = None) -> Iterator[tuple[Path, list[str] | None]]:
+    """Every folder from `top` on, no link followed, with the names of those in it; None in their place where it is a run."""
+    for place, folders, files in os.walk(top):
         if "run.json" in files:
-            runs.append(Path(place))
             folders.clear()
+            yield Path(place), None
+            continue
         folders[:] = [name for name in folders if name[0] not in "._"]
-    return sorted(runs, key=natural)
+        yield Path(place), [*folders]
+        if deepest is not None and len(Path(place).relative_to(top).parts) >= deepest:
+            folders.clear()
 
 
 def natural(path: Path | str) -> list[list[tuple[int, str]]]:
