@@ -12,8 +12,9 @@ None of them imports anything heavy before it is called.
 
 import argparse
 import importlib
-from pathlib import Path
 from typing import Protocol, cast
+
+from genexp.paths import expanded
 
 NAMES = (
     "run",
@@ -47,12 +48,12 @@ def command(name: str) -> Command:
 
 def add_plugin(parser: argparse.ArgumentParser) -> None:
     text = "a Python file that registers your data sets or models"
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE", help=text)
+    parser.add_argument("--plugin", action="append", default=[], type=expanded, metavar="FILE", help=text)
 
 
 def add_config_dir(parser: argparse.ArgumentParser) -> None:
     text = "your own YAML folder, beside genexp's conf/"
-    parser.add_argument("--config-dir", action="append", default=[], type=Path, metavar="DIR", help=text)
+    parser.add_argument("--config-dir", action="append", default=[], type=expanded, metavar="DIR", help=text)
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from genexp.paths import expanded
+
 HELP = "one table: what differs between the runs, and their metrics"
 DESCRIPTION = """\
 One table of runs: what differs between their configurations, then their metrics, beside their floors.
@@ -32,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="comma-separated values, in full precision")
     form.add_argument("--markdown", action="store_true", help="a table for GitHub")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write it there; .csv and .md say which form")
+    parser.add_argument("--out", type=expanded, metavar="FILE", help="write it there; .csv and .md say which form")
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:

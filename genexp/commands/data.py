@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genexp.fetch import default_data_dir, how_to_fetch
+from genexp.paths import expanded
 
 if TYPE_CHECKING:
     from genexp.fetch.sets import FetchableSet
@@ -22,7 +23,7 @@ The data sets that are files: what is there, getting what is not, checking what 
 def configure(parser: argparse.ArgumentParser) -> None:
     common = argparse.ArgumentParser(add_help=False)
     text = "where the data sets lie (default: $GENEXP_DATA, else data)"
-    common.add_argument("--data-dir", type=Path, default=default_data_dir(), metavar="DIR", help=text)
+    common.add_argument("--data-dir", type=expanded, default=default_data_dir(), metavar="DIR", help=text)
     name = argparse.ArgumentParser(add_help=False)
     name.add_argument("name", metavar="SET", help="a data set that status lists, or all")
     parser.set_defaults(act=status, data_dir=default_data_dir())

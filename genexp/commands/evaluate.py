@@ -1,9 +1,9 @@
 """`genexp evaluate`: the metrics of a trained run again, from its checkpoint alone."""
 
 import argparse
-from pathlib import Path
 
 from genexp.commands import add_checkpoint, add_device, add_plugin, add_run
+from genexp.paths import expanded
 
 HELP = "the metrics again, from the checkpoint alone"
 DESCRIPTION = """\
@@ -19,7 +19,7 @@ OVERRIDES = True
 def configure(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--data", metavar="DATASET", help="another data set of the same shape; default: the run's own")
-    parser.add_argument("--out", type=Path, metavar="F", help="also write the numbers to F.json")
+    parser.add_argument("--out", type=expanded, metavar="F", help="also write the numbers to F.json")
     add_checkpoint(parser)
     add_device(parser)
     add_plugin(parser)

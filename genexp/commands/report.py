@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from genexp.commands import add_plugin
+from genexp.paths import expanded
 
 HELP = "one self-contained HTML page of one run, or of several side by side"
 DESCRIPTION = """\
@@ -20,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", metavar="RUN", nargs="+", help="runs: paths, ids, folders of runs, globs, or latest")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=expanded,
         default=Path("report.html"),
         metavar="F",
         help="the page (default: report.html); an earlier page of genexp's there is replaced, nothing else ever is",

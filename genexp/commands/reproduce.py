@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from genexp.paths import expanded
+
 HELP = "every case study of the article, and one report beside the article's numbers"
 DESCRIPTION = """\
 Run every case study of the article, in its setting and in ours, and write one page that puts the figures and numbers beside
@@ -20,9 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="small budgets, labelled as such")
     parser.add_argument("--only", metavar="CASE,…", help="only these cases")
     parser.add_argument(
-        "--into", type=Path, metavar="DIR", help="go on in this folder (default: a new one, outputs/reproduce/ID)"
+        "--into", type=expanded, metavar="DIR", help="go on in this folder (default: a new one, outputs/reproduce/ID)"
     )
-    parser.add_argument("--out", type=Path, metavar="F", help="the page (default: report.html in that folder)")
+    parser.add_argument("--out", type=expanded, metavar="F", help="the page (default: report.html in that folder)")
     parser.add_argument("--plan", action="store_true", help="say what would be done, and stop")
 
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from genexp.commands import add_checkpoint, add_device, add_plugin, add_run
+from genexp.paths import expanded
 
 HELP = "new samples from a trained run"
 DESCRIPTION = """\
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--num", type=int, metavar="N", help="how many")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the random numbers; default 0")
-    parser.add_argument("--out", type=Path, default=Path("samples.npz"), metavar="F", help="F.npz, F.png or F.gif")
+    parser.add_argument("--out", type=expanded, default=Path("samples.npz"), metavar="F", help="F.npz, F.png or F.gif")
     parser.add_argument("--class", dest="label", metavar="NAME", help="only of this class, where the model is conditional")
     parser.add_argument("--log-prob", action="store_true", help="with ln p(x) of each, where the model has it (.npz)")
     add_checkpoint(parser)

@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
+from genexp.paths import expanded
+
 
 def default_data_dir() -> Path:
     """Where data sets lie when nothing else is said."""
-    return Path(os.environ.get("GENEXP_DATA") or "data")
+    return expanded(os.environ.get("GENEXP_DATA") or "data")
 
 
 def how_to_fetch(name: str, data_dir: Path) -> str:
