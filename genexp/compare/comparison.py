@@ -4,16 +4,18 @@ import math
 import os
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from genexp.runs.data_digests import DataDigests
 from genexp.runs.records import Record, flat, worked_on
 from genexp.summary import BESIDE, number_text
 
 PLACE = ("run_dir", "data_dir", "device")  # where a run took place is no part of what was run; the device it found, of its times
+DATA = "data"  # the column that tells data apart which the settings do not
 HEADLINES = ("leak", "neg_elbo", "kl", "nll")  # the first of these that a run has is what it is judged by
 
 
@@ -28,7 +30,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """One run, or the runs of one configuration that differ in their seed alone, one for each seed.
+    """One run, or the runs of one configuration and the same data that differ in their seed alone, one for each seed.
 
     `settings` are by dotted key, `metrics` by name: a Spread where there are several runs. `repeated` runs are left out.
     """
@@ -46,9 +48,15 @@ class Row:
         alike = len(counts) == 1
         return ", ".join(status if alike else f"{number} {status}" for status, number in sorted(counts.items()))
 
+    @property
+    def n(self) -> int:
+        """How many values are behind the mean of the metric that the row is judged by; without any, how many runs there are."""
+        first = self.metrics.get(headline(self.metrics) or "")
+        return first.n if isinstance(first, Spread) else len(self.records)
+
     def cell(self, key: str) -> Any:
         """What stands in column `key`; None where there is nothing."""
-        own: dict[str, Any] = {"run": self.label, "n": len(self.records), "status": self.status}
+        own: dict[str, Any] = {"run": self.label, "n": self.n, "status": self.status}
         return next((place[key] for place in (own, self.settings, self.metrics) if key in place), None)
 
     def value(self, key: str) -> Any:
@@ -93,12 +101,22 @@ class Comparison:
         of one experiment.
         """
         different = [key for key in self.settings if len(self._different(key, self.rows)) > 1]
+        different = [key for key in different if key != DATA or self._other_data()]
         if "experiment" not in different:
             return different
         groups = [[row for row in self.rows if row.settings.get("experiment") == name] for name in self._experiments]
         typed = {word.partition("=")[0] for row in self.rows for record in row.records for word in record.overrides}
         inside = {key for key in different if any(len(self._different(key, group)) > 1 for group in groups)}
-        return [key for key in different if key == "experiment" or key in typed or key in inside]
+        return [key for key in different if key in ("experiment", DATA) or key in typed or key in inside]
+
+    def _other_data(self) -> bool:
+        """Whether there are two rows whose settings of the data set are the same, and the data are not."""
+        data: dict[str, set[str]] = {}
+        for row in self.rows:
+            if DATA in row.settings:
+                dataset = {key: value for key, value in row.settings.items() if key.startswith("dataset.")}
+                data.setdefault(repr(sorted(dataset.items())), set()).add(row.settings[DATA])
+        return any(len(names) > 1 for names in data.values())
 
     @cached_property
     def _experiments(self) -> list[Any]:
@@ -138,23 +156,32 @@ class Comparison:
         return {repr(cell.mean if isinstance(cell, Spread) and cell.sd == 0 else cell) for cell in cells}
 
 
-def compare(records: Sequence[Record], each: bool = False) -> Comparison:
-    """The runs in their order; those whose configurations differ in the seed alone are one row, unless `each` is wanted.
+def compare(records: Sequence[Record], each: bool = False, swept: Collection[str] = ()) -> Comparison:
+    """The runs in their order; those of the same data whose configurations differ in the seed alone are one row, unless `each`
+    is wanted.
 
     A run repeated with the same seed is no other sample of what seeds do: of such runs the last one that finished counts.
-    What only one of two configurations says is no difference: a run of an older version had fewer keys.
+    What only one of two runs says is no difference: a run of an older version had fewer keys.
+
+    Args:
+        swept: keys that count as settings, also where they say no more than where a run took place (`data_dir`).
     """
-    labels = _labels(records)
+    labels, names = _labels(records), _data_names(records)
+    place = tuple(key for key in PLACE if key not in swept)
     groups: list[tuple[dict[str, Any], list[Record]]] = []
     for record in records:
-        settings = {} if each else _settings(record, "seed")
-        fitting = (members for first, members in groups if settings and first and _agree(first, settings))
+        settings = {} if each else _settings(record, (*place, "seed"))
+        fitting = (
+            members
+            for first, members in groups
+            if settings and first and _agree(first, settings) and all(record.data.agree(member.data) for member in members)
+        )
         members = next(fitting, None)
         if members is None:
             groups.append((settings, [record]))
         else:
             members.append(record)
-    return Comparison(tuple(_row(members, labels) for _, members in groups))
+    return Comparison(tuple(_row(members, labels, names, place) for _, members in groups))
 
 
 def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -169,10 +196,10 @@ def headline(names: Iterable[str]) -> str | None:
     return next((name for name in HEADLINES if name in names), names[0] if names else None)
 
 
-def spread(values: Sequence[Any]) -> Any:
-    """Several numbers as a Spread; else the value itself, or all the different ones."""
+def spread(values: Sequence[Any], runs: int) -> Any:
+    """The values that a metric has in some of several `runs`: numbers as a Spread; else the value, or all the different ones."""
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(values) > 1 and numbers:
+    if runs > 1 and numbers:
         sd = statistics.stdev(numbers) if len(numbers) > 1 else math.nan
         mean = numbers[0] if len(set(numbers)) == 1 else statistics.fmean(numbers)
         return Spread(mean, sd, len(numbers))
@@ -180,15 +207,18 @@ def spread(values: Sequence[Any]) -> Any:
     return values[0] if len(different) == 1 else " / ".join(sorted(map(number_text, different.values())))
 
 
-def _row(records: Sequence[Record], labels: Mapping[Path, str]) -> Row:
+def _row(records: Sequence[Record], labels: Mapping[Path, str], names: Mapping[Path, str], place: Sequence[str]) -> Row:
     given, records = len(records), _one_for_each_seed(records)
     alone = len(records) == 1
     found = [_metrics(record) for record in records if record.status == "finished"] or list(map(_metrics, records))
+    settings = _settings(records[0], place if alone else (*place, "seed"))
+    if (data := next((names[record.path] for record in records if record.path in names), None)) is not None:
+        settings[DATA] = data
     return Row(
         label=labels[records[0].path] + ("" if alone else f" +{len(records) - 1}"),
         records=tuple(records),
-        settings=_settings(records[0]) if alone else _settings(records[0], "seed"),
-        metrics={name: spread([metrics[name] for metrics in found if name in metrics]) for name in _names(found)},
+        settings=settings,
+        metrics={name: spread([each[name] for each in found if name in each], len(records)) for name in _names(found)},
         repeated=given - len(records),
     )
 
@@ -203,8 +233,19 @@ def _one_for_each_seed(records: Sequence[Record]) -> list[Record]:
     return [record for _, record in latest.values()]
 
 
-def _settings(record: Record, *without: str) -> dict[str, Any]:
-    settings = {key: value for key, value in flat(record.config).items() if key not in (*PLACE, *without)}
+def _data_names(records: Sequence[Record]) -> dict[Path, str]:
+    """A name for the data of each run whose data are known, one for all that are the same."""
+    named: list[tuple[DataDigests, str]] = []
+    names: dict[Path, str] = {}
+    for record in records:
+        if (own := record.data.short) is not None:
+            names[record.path] = next((name for data, name in named if data.agree(record.data)), own)
+            named.append((record.data, names[record.path]))
+    return names
+
+
+def _settings(record: Record, without: Collection[str]) -> dict[str, Any]:
+    settings = {key: value for key, value in flat(record.config).items() if key not in without}
     device = record.run.get("device")
     return {**settings, "device": device.partition(":")[0]} if settings and isinstance(device, str) else settings
 

@@ -32,7 +32,8 @@ def as_markdown(comparison: Comparison, columns: Sequence[str], exact: bool = Fa
 
 
 def as_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
-    """Every number in full, a mean beside its standard deviation (`leak`, `leak/sd`); `run` is the path of the first run.
+    """Every number in full, a mean beside its standard deviation (`leak`, `leak/sd`) and, where that is another number than `n`,
+    of how many runs it is (`leak/n`); `run` is the path of the first run.
 
     Args:
         columns: which ones; None takes the settings that differ and every metric.
@@ -47,6 +48,9 @@ def as_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
         if any(isinstance(cell, Spread) and cell.sd != 0 for cell in own):
             header.append(f"{key}/sd")
             cells.append([_exact(cell.sd) if isinstance(cell, Spread) else None for cell in own])
+        if any(isinstance(cell, Spread) and cell.n != row.n for row, cell in zip(comparison.rows, own, strict=True)):
+            header.append(f"{key}/n")
+            cells.append([cell.n if isinstance(cell, Spread) else None for cell in own])
     return comma_separated(header, list(zip(*cells, strict=True)))
 
 
@@ -91,7 +95,7 @@ def _cell(row: Row, key: str, comparison: Comparison) -> str:
     cell = row.cell(key)
     if key in comparison.settings:
         return setting_text(cell) if key in row.settings else "—"
-    return _spread_text(cell, len(row.records)) if isinstance(cell, Spread) else number_text(cell)
+    return _spread_text(cell, row.n) if isinstance(cell, Spread) else number_text(cell)
 
 
 def _metric_of(comparison: Comparison, name: str | None) -> str:
@@ -103,7 +107,7 @@ def _metric_of(comparison: Comparison, name: str | None) -> str:
 
 
 def _spread_text(spread: Spread, runs: int) -> str:
-    """mean ± sd with two digits of the latter, and of how many runs where not of all."""
+    """mean ± sd with two digits of the latter, and of how many runs where not of as many as the row says."""
     few = f" ({spread.n})" if spread.n != runs else ""
     if math.isnan(spread.sd) or spread.sd == 0:
         return number_text(spread.mean) + few

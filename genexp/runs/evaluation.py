@@ -11,10 +11,12 @@ from genexp.artifacts import finite
 from genexp.catalogue import entries
 from genexp.errors import UserError, unknown
 from genexp.files import Replacing
+from genexp.machine.circumstances import data_record
 from genexp.machine.device import autocast, choose_precision
 from genexp.paths import check_new
 from genexp.registry import datasets, studies
-from genexp.runs.records import read_metrics
+from genexp.runs.data_digests import differing_data, read_otherwise
+from genexp.runs.records import read_metrics, read_run
 from genexp.runs.trained import Trained, Which, open_run
 from genexp.studies.base import Evaluation, Metric, Study, Subject
 from genexp.summary import results_table
@@ -43,9 +45,17 @@ def evaluate(
         with Replacing(out) as (temporary, _):
             temporary.write_text(json.dumps(finite(metrics), indent=2) + "\n")
     said = [f"{path}, {which} checkpoint of step {trained.step}: {subject.data.describe()}", results_table(metrics), ""]
+    if data is None and (otherwise := data_then_and_now(path, subject)) is not None:
+        said.append(f"{otherwise}; numbers may differ for that reason")
     if data is None and not overrides and which == "best":
         said.append(compared(finite(metrics), read_metrics(path)))
     return "\n".join(said)
+
+
+def data_then_and_now(path: Path, subject: Subject) -> str | None:
+    """How the data of `subject` differ from those that the run in `path` was trained on, in one line; None where they do not."""
+    record, now = read_run(path), data_record(subject)
+    return differing_data(record, now) or read_otherwise(record, now)
 
 
 def measure(study: Study, step: int) -> Evaluation:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from genexp.errors import UserError
+from genexp.runs.data_digests import DataDigests, read_digests
 
 LARGEST = 16 << 20  # bytes of a file that is read whole
 LARGEST_HISTORY = 64 << 20
@@ -50,6 +51,11 @@ class Record:
     @property
     def experiment(self) -> str:
         return str(self.config.get("experiment", self.run.get("experiment", "?")))
+
+    @property
+    def data(self) -> DataDigests:
+        """Which data they were."""
+        return read_digests(self.run)
 
     def history(self) -> list[dict[str, float]]:
         """What `read_history` reads."""

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from genexp.errors import UserError
+from genexp.machine.circumstances import data_record
 from genexp.machine.distributed import world
 from genexp.machine.launch import typed
+from genexp.runs.data_digests import differing_data, read_otherwise
 from genexp.runs.records import flat
 from genexp.settings import RunSettings
+from genexp.studies.base import Subject
 from genexp.training.state import random_states
 
 BUDGETS = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
@@ -18,6 +21,17 @@ def check_budget(settings: RunSettings, step: int) -> None:
     limit = settings.trainer.max_steps
     if limit is not None and limit < step:
         raise UserError(f"trainer.max_steps={limit}: the run has done {step} steps already", hint="a number above that")
+
+
+def check_data(record: Mapping[str, Any], subject: Subject, name: str) -> list[str]:
+    """UserError where the data are not those that the run of run.json `record` was trained on: with others it would be no run at
+    all, of one setting or the other. Else what is to be said of them, in lines.
+    """
+    now = data_record(subject)
+    if (others := differing_data(record, now)) is not None:
+        raise UserError(f"{name}: {others}", hint="put back the files, or the plugin, that it had, or begin a run with these")
+    otherwise = read_otherwise(record, now)
+    return [] if otherwise is None else [f"  {otherwise}"]
 
 
 def finished_already(record: Mapping[str, Any], settings: RunSettings, name: str) -> str | None:

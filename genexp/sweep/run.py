@@ -18,6 +18,7 @@ from genexp.config import search_path
 from genexp.errors import Interrupted, UserError, nearest
 from genexp.runs.records import Record, read_record, read_run
 from genexp.summary import BESIDE, number_text
+from genexp.sweep.data import put_others_aside
 from genexp.sweep.job import STOP, Task
 from genexp.sweep.launchers import Launch, hydra_path
 from genexp.sweep.plan import Plan, changed, make_folder, make_plan
@@ -41,6 +42,8 @@ def sweep(overrides: Sequence[str], config_dirs: Sequence[Path], plugins: Sequen
 
 
 def _sweep(plan: Plan) -> int:
+    if plan.settings.skip_finished:
+        put_others_aside(plan)
     todo = [number for number in range(len(plan.jobs)) if plan.status(number) != "finished"]
     (plan.root / STOP).unlink(missing_ok=True)
     print(f"{len(todo)} of {len(plan.jobs)} jobs to do, in {plan.root}", flush=True)
@@ -194,7 +197,7 @@ def _summary(plan: Plan, signum: int | None) -> int:
 
 def _results(plan: Plan, finished: Sequence[Record]) -> str:
     """The swept values, the metric and those with a floor; seeds averaged."""
-    comparison = compare(finished)
+    comparison = compare(finished, swept=plan.swept)
     metric = chosen_metric([record.metrics for record in finished], plan.settings.metric)
     beside = {name.partition("/")[2] for name in comparison.metrics if name.partition("/")[0] in BESIDE}
     columns = [key for key in comparison.columns() if key not in comparison.metrics or key == metric or key in beside]
