@@ -1,5 +1,6 @@
 """The step loop: what it promises about randomness, averages, budgets, failures and going on."""
 
+import itertools
 import json
 import os
 import signal
@@ -20,6 +21,8 @@ from genexp.trainer import fit as fit_
 from genexp.training.average import Average
 from genexp.training.interrupts import Interrupts
 from genexp.training.schedule import schedule
+from genexp.training.state import make_optimizer
+from genexp.training.step import make_step
 from genexp.training.validation import Watch
 
 STEPS = 30
@@ -330,15 +333,56 @@ def test_an_epoch_shows_every_example_once() -> None:
     assert not torch.equal(epochs[0], epochs[1])
 
 
-def test_gradients_are_clipped(tmp_path: Path) -> None:
-    """With Adam a clipped gradient changes the second moments, so two runs differ only if clipping acts."""
-    moments = []
-    for clip in (None, 1e-3):
-        torch.manual_seed(1)
-        run = folder(tmp_path, f"clip{clip}")
-        fit(Noisy(), Normal(), settings(clip_norm=clip), run, seed=0)
-        moments.append(weights(run)["optimizer"]["state"][0]["exp_avg_sq"].sum())
-    assert moments[1] <= 1e-6 < moments[0]
+def test_gradients_are_clipped_by_their_norm() -> None:
+    """Together they come down to the length of `clip_norm` and keep their direction, as Adam's second moments then show."""
+    model = nn.Linear(3, 2).double()
+    model.loss = lambda batch: {"loss": 50 * (model(batch.x) - 1).square().sum()}  # type: ignore[method-assign, assignment]
+    batch = Batch(torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
+    weights = [*model.parameters()]
+    gradients = torch.autograd.grad(model.loss(batch)["loss"], weights)  # type: ignore[operator]
+    length = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    keys = settings(clip_norm=0.5, betas=(0.0, 0.0), lr=1.0)
+    assert length > 10
+    step = make_step(model, make_optimizer(model, keys), keys, "float32")  # type: ignore[arg-type]
+    step(batch, schedule("constant", 0.0, 0.0))
+    for parameter, gradient in zip(weights, gradients, strict=True):
+        second_moment = step.optimizer.state[parameter]["exp_avg_sq"]
+        assert torch.allclose(second_moment, (gradient * 0.5 / length).square(), rtol=1e-5)
+
+
+def test_a_schedule_follows_the_seconds_of_a_run_that_has_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr("genexp.training.budget.time.perf_counter", lambda: 0.01 * next(ticks))
+    run = folder(tmp_path, "run")
+    fit(Noisy(), Normal(), settings(max_steps=10**9, max_seconds=4.0, schedule="linear", lr=0.02, log_every=5), run, seed=0)
+    lines = [line for line in run.history() if "lr" in line]
+    assert len(lines) > 5
+    for line in lines:
+        assert line["lr"] == pytest.approx(0.02 * (1 - line["seconds"] / 4.0), abs=0.02 * 3 * 0.01 / 4)
+
+
+def test_the_pace_is_of_the_examples_that_were_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set of 40 gives batches of 40, whatever the batch size."""
+    monkeypatch.setattr("genexp.training.budget.time.perf_counter", itertools.count().__next__)
+    run = folder(tmp_path, "run")
+    position = fit(Noisy(), Normal(fresh=False), settings(batch_size=4096, log_every=1), run, seed=0)
+    assert position.examples == 40 * STEPS
+    for line in run.history():
+        if "lr" in line:
+            assert line["samples_per_second"] == pytest.approx(40 * line["step"] / line["seconds"])
+
+
+def test_a_young_training_is_rehearsed_once_and_nothing_of_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = []
+    for name, after in (("with", 0.0), ("without", 1e9)):
+        monkeypatch.setattr("genexp.trainer.REHEARSED_AFTER", after)
+        calls: list[int] = []
+        with Interrupts() as interrupts:
+            run = folder(tmp_path, name)
+            fit_(Noisy(), Normal(), settings(), run, 0, interrupts, rehearse=lambda calls=calls: calls.append(1))
+        assert len(calls) == (name == "with")
+        states.append(weights(run))
+    assert_same_state(*states)
 
 
 def test_one_cycle_is_torchs_one_cycle() -> None:

@@ -28,9 +28,12 @@ from genexp.training.validation import Watch, same_noise
 
 @dataclass
 class Position:
-    """Where training stands. `seconds` is training time; `best` the lowest monitored value, and where it was seen."""
+    """Where training stands: steps, and the `examples` they took (a small set has fewer than a batch asks for); `seconds` is
+    training time; `best` the lowest monitored value, and where it was seen.
+    """
 
     step: int = 0
+    examples: int = 0
     seconds: float = 0.0
     best: float = math.inf
     best_step: int = 0
@@ -119,7 +122,9 @@ class Training:
             raise UserError(f"{self.folder.path / 'checkpoints' / 'last.pt'} does not fit the run's config.yaml") from None
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.position = Position(**state["position"])
+        position = state["position"]
+        taken = position["step"] * self.settings.batch_size  # as far as checkpoints tell that count no examples
+        self.position = Position(**{"examples": taken, **position})
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
