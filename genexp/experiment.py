@@ -22,7 +22,8 @@ from genexp.machine.memory import check_fits, weights_fit
 from genexp.registry import models, studies
 from genexp.runs.evaluation import measure, parameters
 from genexp.runs.records import read_run
-from genexp.runs.resuming import check_budget, finished_already, going_on
+from genexp.runs.rehearsal import rehearse
+from genexp.runs.resuming import check_budget, check_data, finished_already, going_on
 from genexp.runs.trained import build_data
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
@@ -63,7 +64,7 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
             check_budget(composed.settings, state["position"]["step"])
             changes = going_on(state, before.settings, composed.settings)
             subject = first_of_each_machine_first(lambda: build(composed.settings, path))
-            for line in changes:
+            for line in [*changes, *check_data(read_run(path), subject, str(path))]:
                 folder.say(line)
             folder.cut_history(step_of(state))
             folder.write_config(composed.settings.model_dump(), composed.overrides)
@@ -135,7 +136,7 @@ def _fit(subject: Subject, study: Study, folder: RunFolder, interrupts: Interrup
     model = f"{settings.model['name']}, {parameters(subject):,} parameters"
     many = f" in each of {world().size} processes" if world().size > 1 else ""
     folder.say(f"{model}, on {subject.device}{many}, seed {settings.seed} → {folder.path}")
-    position = trainer.fit(subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, study)
+    position = trainer.fit(subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, study, partial(rehearse, subject))
     folder.say(f"trained {position.step} steps in {position.seconds:.1f} s")
     return position
 
@@ -151,7 +152,7 @@ def _evaluate(subject: Subject, study: Study, folder: RunFolder, position: Posit
         evaluation.metrics |= {
             "steps": position.step,
             "seconds_train": round(position.seconds, 3),
-            "samples_per_second": round(position.step * settings.trainer.batch_size / max(position.seconds, 1e-9), 1),
+            "samples_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
         }
         if folder.silent:
             return evaluation

@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from genexp.errors import UserError, nearest, unknown
+from genexp.paths import expanded
 
 # What a number may be. At each limit a small experiment still runs; a slip of the finger, or what would take days, is refused.
 MOST_STEPS = 10**12
@@ -20,14 +21,15 @@ Weight = Annotated[float, Field(ge=0, le=1e6)]  # of a term, a decay
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["auto", "float32", "bf16"]
+Folder = Annotated[str, AfterValidator(lambda path: str(expanded(path)))]  # ~ is the user's home
 
 
 class Strict(BaseModel):
-    """Base of every schema: unknown keys, NaN, infinities and booleans in place of numbers are refused."""
+    """Base of every schema: unknown keys, NaN, infinities, booleans in place of numbers and numbers in place of texts are
+    refused. (What YAML took for a number no longer says how it was written: 12.50, 1e3, +49.)
+    """
 
-    model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True, frozen=True, protected_namespaces=()
-    )
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, protected_namespaces=())
 
     @model_validator(mode="before")
     @classmethod
@@ -81,6 +83,7 @@ class EvaluationSettings(Strict):
     importance_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 500
     quadrature_side: Annotated[int, Field(ge=4, le=2048)] = 200
     amortization_images: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    classifier_steps: Annotated[int, Field(ge=1, le=100_000)] = 400
     anomalies: tuple[str, ...] = ()
 
 
@@ -105,7 +108,7 @@ class RunSettings(Strict):
     experiment: str
     seed: Seed = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    data_dir: str = "data"
+    data_dir: Folder = "data"
     run_dir: str | None = None
     tracking: Literal["none", "tensorboard"] = "none"
     dataset: dict[str, Any]
@@ -141,6 +144,8 @@ def _explain(failure: ValidationError, schema: type[BaseModel], where: str) -> U
         choices = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
         guess = nearest(str(value), choices)
         message = f"must be one of {', '.join(choices)}" + (f"; did you mean '{guess}'?" if guess else "")
+    if problem["type"] == "string_type" and isinstance(value, int | float):
+        message = "a number where a text is meant; put it in quotes"
     if isinstance(value, Mapping):  # said of a whole section
         return UserError(f"{key}: {message}" if key else message)
     return UserError(f"{key}={shown(value)}: {message[0].lower() + message[1:]}")

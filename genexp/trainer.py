@@ -1,5 +1,6 @@
 """The step loop. It knows a model only by `loss(batch)`, `validate(batch)` and its weights."""
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -22,6 +23,7 @@ from genexp.training.step import make_step
 from genexp.training.validation import Watch, heldout_batch
 
 INITIAL_EXAMPLES = 16_384  # what a model may look at before its first step
+REHEARSED_AFTER = 15.0  # seconds of training: what is shorter is soon done again, and need not wait
 
 
 def fit(
@@ -33,6 +35,7 @@ def fit(
     interrupts: Interrupts,
     state: dict[str, Any] | None = None,
     watch: Watch | None = None,
+    rehearse: Callable[[], None] = lambda: None,
 ) -> Position:
     """Train `model` in place until a budget is spent; afterwards it holds the best weights by what is monitored.
 
@@ -40,6 +43,7 @@ def fit(
         interrupts: how a signal asks for an end after the current step.
         state: a checkpoint of the same run to go on from, exactly; None begins anew.
         watch: follows the held-out terms, of which the one called `settings.monitor` says which weights are best.
+        rehearse: called once, when training has taken REHEARSED_AFTER seconds; what it raises ends the training then.
 
     Raises:
         UserError: the loss is no longer finite; there is no held-out term of the monitored name.
@@ -62,6 +66,7 @@ def fit(
     step = make_step(model, optimizer, settings, precision)
     clock = Stopwatch(position.seconds or first_look.seconds)
     model.train()
+    rehearsed = False
 
     report, profile = Reporter(folder, budget), profiling(folder, settings.profile)
     with interrupts.deferred(), training.rescued(), report, profile as after_step:
@@ -71,17 +76,23 @@ def fit(
             now = agreed(Moment(clock.seconds, interrupts.signum))
             if now.signum is not None or budget.spent(position.step, now.seconds):
                 break
+            if not rehearsed and now.seconds > REHEARSED_AFTER:
+                rehearsed = True
+                with clock.paused():
+                    rehearse()
             rate = schedule(settings.schedule, budget.progress(position.step, now.seconds), settings.warmup)
-            terms = step(stream.next(), rate)
+            batch = stream.next()
+            terms = step(batch, rate)
 
             position.step += 1
+            position.examples += len(batch.x)
             training.average.update(position.step)
             training.window.add(terms)
             after_step()
             if position.step % settings.log_every == 0:
                 losses = training.losses()
                 position.seconds = clock.seconds
-                pace = position.step * settings.batch_size / position.seconds
+                pace = position.examples / position.seconds
                 line = {"step": position.step, "seconds": position.seconds, **losses}
                 folder.log_history({**line, "lr": optimizer.param_groups[0]["lr"], "samples_per_second": pace})
                 report.step(position.step, position.seconds, losses["loss"], pace)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from genexp.data.images import ImageData
 from genexp.metrics.classifier import Classifier, in_parts, train_classifier
-from genexp.metrics.samples import likeness, nearest_train_ratio
+from genexp.metrics.samples import first_of_equals, likeness, nearest_train_ratio
 from genexp.seeds import seed_for, seeded
 from genexp.studies.base import Metric, Subject
 
@@ -30,12 +30,13 @@ def sample_numbers(subject: Subject, samples: Tensor) -> dict[str, Metric]:
             return {}
         real, other = (data.train[part].batch().x for part in (order[:half], order[half : 2 * half]))
         fake = samples[:half]
-        metrics = _compare("", *_principal(real, other, fake))
-        train, test = data.train[order].few(4 * COMPARED).batch().x, data.test.few(COMPARED).batch().x
-        metrics["nearest_train_ratio"] = nearest_train_ratio(fake, test, train)
+        equals = first_of_equals(real, other, fake)
+        metrics = _compare("", _principal(real, other, fake)[equals])
+        metrics["nearest_train_ratio"] = nearest_train_ratio(fake, data.test.few(COMPARED).batch().x, data.train.x)
         if data.spec.classes:
-            model = train_classifier(data.train, len(data.spec.classes))
-            metrics |= _compare("/classifier", *(in_parts(model.features, x) for x in (real, other, fake)))  # type: ignore[arg-type]
+            model = train_classifier(data.train, len(data.spec.classes), subject.settings.evaluation.classifier_steps)
+            features = torch.cat([in_parts(model.features, x) for x in (real, other, fake)])  # type: ignore[arg-type]
+            metrics |= _compare("/classifier", features[equals])
             metrics |= class_shares(model, samples, data)
     return metrics
 
@@ -52,16 +53,19 @@ def class_shares(model: Classifier, samples: Tensor, data: ImageData) -> dict[st
     return {"classifier_accuracy": float(right), **shares}
 
 
-def _compare(ending: str, real: Tensor, other: Tensor, fake: Tensor) -> dict[str, Metric]:
+def _compare(ending: str, features: Tensor) -> dict[str, Metric]:
+    """Of features (3n, d): the real pictures', the other half's, the fakes'."""
+    real, other, fake = features.chunk(3)
     found, best = dataclasses.asdict(likeness(real, fake)), dataclasses.asdict(likeness(real, other))
     return {f"{name}{ending}": value for name, value in found.items()} | {
         f"real_vs_real/{name}{ending}": value for name, value in best.items()
     }
 
 
-def _principal(real: Tensor, other: Tensor, fake: Tensor) -> tuple[Tensor, ...]:
-    """All three in the leading principal components of the real pictures' pixels."""
-    mean = real.flatten(1).mean(0)
-    count = min(PIXEL_COMPONENTS, len(real) - 1, real[0].numel())
-    _, _, directions = torch.pca_lowrank(real.flatten(1) - mean, count, center=False, niter=3)
-    return tuple((x.flatten(1) - mean) @ directions for x in (real, other, fake))
+def _principal(*sets: Tensor) -> Tensor:
+    """All pictures of all sets, one after another, in the leading principal components of the first set's pixels."""
+    real = sets[0].flatten(1)
+    mean = real.mean(0)
+    count = min(PIXEL_COMPONENTS, len(real) - 1, real.shape[1])
+    _, _, directions = torch.pca_lowrank(real - mean, count, center=False, niter=3)
+    return torch.cat([(x.flatten(1) - mean) @ directions for x in sets])

@@ -1,0 +1,93 @@
+"""Measuring and drawing, tried on a few examples while a training is still young: no long one is lost to a picture."""
+
+import copy
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from genexp.artifacts import RunFolder
+from genexp.data.images import ImageData
+from genexp.machine.device import autocast, choose_precision
+from genexp.registry import studies
+from genexp.runs.evaluation import measure
+from genexp.seeds import seed_for, seeded
+from genexp.settings import RunSettings
+from genexp.studies.base import Subject
+
+FEW = 64  # examples of everything
+EVALUATION = {
+    "num_samples": FEW,
+    "num_points": FEW,
+    "ode_points": 4,
+    "importance_samples": 2,
+    "quadrature_side": 4,
+    "amortization_images": 1,
+    "classifier_steps": 2,
+}
+FIGURES = {
+    "log_density_side": 2,
+    "manifold_side": 2,
+    "gif_points": 8,
+    "gif_frames": 3,
+    "gif_fps": 2,
+    "gif_size": 64,
+    "pair": None,
+    "between": None,
+}
+
+
+class Rehearsal(RunFolder):
+    """A run folder that nobody reads: pictures are written as they will be, and nothing is said."""
+
+    def say(self, text: str = "") -> None:
+        pass
+
+
+def rehearse(subject: Subject) -> None:
+    """Measure and draw a copy of the model as it is, on a few examples: what fails here would have failed at the end.
+
+    Random numbers, the model and the run's folder are afterwards as if nothing had been done. Without a place for temporary
+    files nothing is tried.
+    """
+    with suppress(OSError):
+        _rehearse(subject)
+
+
+def _rehearse(subject: Subject) -> None:
+    settings = _small(subject.settings)
+    with seeded(seed_for(settings.seed, "rehearsal"), subject.device), tempfile.TemporaryDirectory() as place:
+        data, model = _few(subject.data), copy.deepcopy(subject.model)
+        model.eval()
+        model.conclude(data.examples(FEW // 4, 0))
+        study = studies[data.study](Subject(model, data, settings, subject.device))
+        folder = Rehearsal(Path(place))
+        with autocast(subject.device, choose_precision(settings.trainer.precision, subject.device)):
+            study.observe(model, data.heldout(FEW, 0), 0)
+            evaluation = measure(study, 0)
+            folder.save_samples(evaluation.samples, study.picture(evaluation))
+            if settings.figures.enabled:
+                study.draw(evaluation, folder)
+
+
+def _small(settings: RunSettings) -> RunSettings:
+    """The same run, with little to measure and to draw."""
+    evaluation, figures = (
+        part.model_copy(update={name: _smaller(getattr(part, name), most) for name, most in limits.items()})
+        for part, limits in ((settings.evaluation, EVALUATION), (settings.figures, FIGURES))
+    )
+    trainer = settings.trainer.model_copy(update={"eval_size": min(FEW, settings.trainer.eval_size)})
+    return settings.model_copy(update={"evaluation": evaluation, "figures": figures, "trainer": trainer})
+
+
+def _smaller(value: Any, most: int | None) -> Any:
+    return None if most is None else min(value, most)
+
+
+def _few(data: Any) -> Any:
+    """The same data set; of pictures a few in each part."""
+    if not isinstance(data, ImageData):
+        return data
+    data = copy.copy(data)
+    data.train, data.validation, data.test = (part.few(FEW) for part in (data.train, data.validation, data.test))
+    return data
