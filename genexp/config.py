@@ -4,15 +4,15 @@ Every key and every name is known before anything runs; what is wrong comes back
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -21,9 +21,11 @@ from omegaconf.errors import OmegaConfBaseException
 from genexp.catalogue import CONF, options
 from genexp.errors import UserError, nearest, unknown
 from genexp.fetch import default_data_dir
+from genexp.paths import expanded
 from genexp.runs.records import check_links, checked_yaml, read_config, read_config_dirs
-from genexp.settings import RunSettings, shown, validate
+from genexp.settings import RunSettings, validate
 from genexp.training.tracking import check_tracker
+from genexp.typed import COMPONENTS, annotation_of, as_hydra_reads, check_form, key_of, parse_override, parse_texts, spelled
 
 GROUPS = ("experiment", "dataset", "model", "trainer")
 CHANGEABLE = (
@@ -44,16 +46,12 @@ class Composed:
 def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Composed:
     """The configuration that `overrides` (as typed: `key=value`, `group=name`) describe, checked whole."""
     with _hydra(config_dirs) as own_folders:
-        parsed = [parse_override(text) for text in overrides]
-        groups = [item for item in parsed if options(item.key_or_group, config_dirs)]
-        for item in groups:
-            _check_choice(item, options(item.key_or_group, config_dirs))
-        base = _compose([item.input_line or "" for item in groups] + own_folders)
-        known = OmegaConf.to_container(base, resolve=False)
-        for item in parsed:
-            if item not in groups:
-                _check_key(item, known)
-        config = _compose([*overrides, *own_folders])
+        groups = [text for text in overrides if options(key_of(text), config_dirs)]
+        for text in groups:
+            _check_choice(parse_override(text), options(key_of(text), config_dirs))
+        known = OmegaConf.to_container(_compose([*groups, *own_folders]), resolve=False)
+        read = [text if text in groups else _read(text, known) for text in overrides]
+        config = _compose([*read, *own_folders])
         experiment = config.hydra.runtime.choices.get("experiment")
         values = _plain(config)
     return Composed(check({**values, "experiment": experiment}), tuple(overrides), tuple(config_dirs))
@@ -64,8 +62,7 @@ def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
     check_links(run)
     values, typed = read_config(run)
     for text in overrides:
-        item = parse_override(text)
-        _check_key(item, values)
+        item = _checked(text, values)
         *path, key = item.key_or_group.split(".")
         if path not in (["evaluation"], ["figures"]) and item.key_or_group not in CHANGEABLE:
             allowed = f"{', '.join(CHANGEABLE)}, evaluation.* and figures.*"
@@ -80,7 +77,7 @@ def _has_data(values: dict[str, Any]) -> bool:
     """Whether the folder of data sets that a run names is there and, where its data are files of a known set, has them."""
     from genexp.fetch.sets import fetchable
 
-    folder, dataset = Path(str(values.get("data_dir"))), values.get("dataset")
+    folder, dataset = expanded(str(values.get("data_dir"))), values.get("dataset")
     known = fetchable().get(str(dataset.get("name"))) if isinstance(dataset, dict) else None
     return folder.is_dir() and (known is None or all(item.lying(folder) for item in known.items))
 
@@ -95,17 +92,41 @@ def check(values: dict[str, Any]) -> RunSettings:
     return settings.model_copy(update=parts)
 
 
-def parse_override(text: str) -> Override:
-    """One override as Hydra reads it; UserError where it is not of the form key=value."""
-    key, equals, value = text.partition("=")
-    if not key or not (equals or text.startswith("~")):
-        raise UserError(f"'{shown(text)}' is not of the form key=value", hint="for example: trainer.lr=3e-4")
-    try:
-        return OverridesParser.create().parse_override(text)
-    except (HydraException, RecursionError):
-        quoted = shown(value).strip("\"'").replace('"', '\\"')
-        name = shown(key)
-        raise UserError(f"cannot read the value of '{name}': {shown(value)}", hint=f"quote it: '{name}=\"{quoted}\"'") from None
+def parse_sweep(overrides: Sequence[str], config_dirs: Sequence[Path]) -> list[Override]:
+    """The overrides of a sweep as Hydra's sweeper takes them; what is swept of a text is what was typed between the commas."""
+    groups = [parse_override(text) for text in overrides if options(key_of(text), config_dirs)]
+    return [_parse_swept(text, groups, config_dirs) for text in overrides]
+
+
+def _parse_swept(text: str, groups: Sequence[Override], config_dirs: Sequence[Path]) -> Override:
+    item, key = parse_override(text), key_of(text)
+    if item.is_delete() or spelled(item) == spelled(parse_texts(text)):
+        return item  # as nearly all are, and nothing has to be looked up
+    if key.partition(".")[0] not in COMPONENTS:
+        return parse_override(text, annotation_of(key, {}), several=True)
+    with _hydra(config_dirs) as own_folders:
+        for choice in product(*map(spelled, groups)):
+            with suppress(UserError):  # of a choice that is refused with its job
+                known: Any = OmegaConf.to_container(_compose([*choice, *own_folders]), resolve=False)
+                if (annotation := annotation_of(key, known)) is not None:
+                    return parse_override(text, annotation, several=True)
+    return item
+
+
+def _read(text: str, known: Any) -> str:
+    """An override of a value as typed, checked, for Hydra to compose."""
+    return as_hydra_reads(_checked(text, known), annotation_of(key_of(text), known))
+
+
+def _checked(text: str, known: Any) -> Override:
+    """An override as typed, of a value whose key is one of the `known`."""
+    check_form(text)
+    if not key_of(text).startswith(("hydra.", "hydra/")):
+        _check_key(text, known)
+    item = parse_override(text, annotation_of(key_of(text), known))
+    if not item.is_hydra_override():
+        _refuse_sweep(item)
+    return item
 
 
 def search_path(config_dirs: Sequence[Path]) -> list[str]:
@@ -156,24 +177,21 @@ def _check_choice(item: Override, allowed: list[str]) -> None:
         raise unknown(group, str(choice), allowed)
 
 
-def _check_key(item: Override, known: Any) -> None:
-    """The key of a value override must exist, with or without `+`; keys cannot be deleted."""
-    if item.is_hydra_override():
-        return
-    _refuse_sweep(item)
+def _check_key(text: str, known: Any) -> None:
+    """The key of an override as typed must exist, with or without `+`; keys cannot be deleted."""
     path: list[str] = []
-    for part in item.key_or_group.split("."):
+    for part in key_of(text).split("."):
         if not isinstance(known, dict) or part not in known:
             inside = ".".join(path)
             near = nearest(part, [key for key in known if key != "hydra"]) if isinstance(known, dict) else None
             near = ".".join([*path, near]) if near else _anywhere(part)
-            message = f"unknown key '{item.key_or_group}'" + (f"; did you mean '{near}'?" if near else "")
+            message = f"unknown key '{key_of(text)}'" + (f"; did you mean '{near}'?" if near else "")
             keys = [key for key in known if key != "hydra"] if isinstance(known, dict) else []
             raise UserError(message, hint=f"known keys{' of ' + inside if inside else ''}: {', '.join(keys)}" if keys else None)
         path.append(part)
         known = known[part]
-    if item.is_delete():
-        raise UserError(f"'{item.input_line}': a key cannot be deleted", hint=f"set it instead: {item.key_or_group}=…")
+    if text.startswith("~"):
+        raise UserError(f"'{text}': a key cannot be deleted", hint=f"set it instead: {key_of(text)}=…")
 
 
 def _refuse_sweep(item: Override) -> None:

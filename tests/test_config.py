@@ -68,10 +68,10 @@ MISTAKES = [
     ("~dataset", "a run needs a value of dataset"),
     ("nonsense", "not of the form key=value"),
     ("=3", "not of the form"),
-    ("dataset.text=a=b", "cannot read the value of 'dataset.text'"),
-    ("dataset.text='unfinished", "cannot read the value"),
+    ("trainer.lr=1=2", "cannot read the value of 'trainer.lr'"),
+    ("model.width='unfinished", "cannot read the value"),
     ("model.noise_range=[1,2", "cannot read the value"),
-    ("dataset.text=${nope}", "nope"),
+    ("trainer.lr=${nope}", "nope"),
     ("_target_=os.system", "unknown key '_target_'"),
     ("+model._target_=os.system", "unknown key 'model._target_'"),
 ]

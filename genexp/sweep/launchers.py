@@ -20,8 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from genexp.catalogue import CONF
-from genexp.config import parse_override
 from genexp.errors import UserError, unknown
+from genexp.typed import parse_override
 
 Task = Callable[[DictConfig], None]
 

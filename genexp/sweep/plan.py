@@ -14,12 +14,14 @@ from hydra.errors import HydraException
 from genexp.artifacts import new_id
 from genexp.compare.comparison import PLACE
 from genexp.compare.selection import as_text
-from genexp.config import Composed, compose, parse_override
+from genexp.config import Composed, compose, parse_sweep
 from genexp.errors import UserError
 from genexp.files import Replacing
+from genexp.paths import expanded
 from genexp.runs.records import flat, read_record, read_run
 from genexp.settings import Strict, validate
 from genexp.sweep.launchers import check_launcher
+from genexp.typed import key_of, parse_override
 
 SWEEPS = Path("outputs/sweeps")
 RECORD = "sweep.yaml"
@@ -86,9 +88,9 @@ class Plan:
             temporary.write_text(yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=1 << 20), encoding="utf-8")
 
 
-def jobs(overrides: Sequence[str]) -> list[list[str]]:
+def jobs(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> list[list[str]]:
     """The overrides of each job: the product of all `key=a,b,c`."""
-    parsed = [parse_override(text) for text in overrides if _kind(text) == "run"]
+    parsed = parse_sweep([text for text in overrides if _kind(text) == "run"], config_dirs)
     try:
         return [job for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
     except HydraException as failure:
@@ -100,7 +102,7 @@ def check_jobs(overrides: Sequence[str], config_dirs: Sequence[Path]) -> list[Co
     if any(text.startswith("run_dir=") for text in overrides):
         raise UserError("run_dir=… with -m: every job has a folder of its own", hint="sweep.dir=… moves them all")
     check_launcher([text for text in overrides if _kind(text) == "hydra"])
-    return [compose(job, config_dirs) for job in jobs(overrides)]
+    return [compose(job, config_dirs) for job in jobs(overrides, config_dirs)]
 
 
 def make_plan(overrides: Sequence[str], config_dirs: Sequence[Path], plugins: Sequence[Path]) -> Plan:
@@ -114,11 +116,11 @@ def make_plan(overrides: Sequence[str], config_dirs: Sequence[Path], plugins: Se
     given = [text.partition("=")[2] for text in overrides if text.startswith("hydra.sweep.dir=")]
     chosen = settings.dir or (given[-1] if given else None)
     typed = [text for text in overrides if _kind(text) == "run"]
-    root = Path(chosen).expanduser() if chosen else None
+    root = expanded(chosen) if chosen else None
     if root is not None and settings.skip_finished and not typed:
         typed = _recorded(root)["overrides"]
     check_jobs([*typed, *hydra], config_dirs)
-    wanted = jobs(typed)
+    wanted = jobs(typed, config_dirs)
     if root is None and settings.skip_finished:
         root = _latest(wanted)
     if root is not None and root.exists() and (not root.is_dir() or any(root.iterdir())):
@@ -168,7 +170,8 @@ def changed(plan: Plan, number: int) -> list[str]:
 
 
 def _settings(overrides: Sequence[str]) -> SweepSettings:
-    parsed = [parse_override(text) for text in overrides]
+    fields = {f"sweep.{name}": field.annotation for name, field in SweepSettings.model_fields.items()}
+    parsed = [parse_override(text, fields.get(key_of(text))) for text in overrides]
     values: Mapping[str, Any] = {item.key_or_group.removeprefix("sweep."): item.value() for item in parsed}
     return validate(SweepSettings, values, "sweep")
 
