@@ -8,7 +8,6 @@ from torch import Tensor
 
 from genexp.errors import UserError
 
-
 Kind = Literal["real", "unit", "bytes", "bits", "tokens"]
 KINDS: dict[Kind, str] = {
     "real": "real numbers",

@@ -1,0 +1,51 @@
+"""What no model can be below, whatever it has learnt."""
+
+import math
+
+import torch
+from torch import Tensor
+
+_PRODUCTS = 8_000_000_000  # multiplications that a floor may cost: under a second on two cores
+_VALUES = 12_000_000  # held at a time: 50 MB
+_IMPOSSIBLE = -1e4  # for ln 0, which no product takes
+
+
+@torch.no_grad()
+def picture_information(x: Tensor, label: Tensor | None = None, draws: int = 512) -> float:
+    """I(i; b) in nats: how much the bits b tell of which picture i they were drawn from; with a `label`, I(i; b | class of i).
+
+        i uniform over the n pictures x (n, *shape) in [0, 1],   b ~ p(b|i) = Bernoulli(x_i), each pixel by itself,
+        I = E_i E_b [ln p(b|i) − ln 1/n Σ_j p(b|j)]   between 0 and ln n.
+
+    By Monte Carlo in i and b, exact in the sum over j. Random numbers are those of the moment: seed them outside. The standard
+    error is 0.006 on the test part of MNIST (I = 9.20), and less where hardly any picture could be taken for another.
+
+    It makes a floor of −ln p(x) for grey pictures under a Bernoulli decoder, averaged over these pictures:
+
+        −ln ∫ p(x|z) p(z) dz ≥ E_b[−ln p(b)], because ln p(x|z) = E_b[ln p(b|z)] and a log-sum-exp is convex,
+        mean_i E_b[−ln p(b)] ≥ H(b) = H(b|i) + I(i; b),   H(b|i) the pixels' own entropy.
+
+    A conditional model has one distribution in each class, and the same holds within each.
+    """
+    x = x.flatten(1)
+    count, size = x.shape
+    draws = max(32, min(draws, _PRODUCTS // (2 * count * size)))
+    chosen = ((torch.arange(draws, device=x.device) + torch.rand(draws, device=x.device)) * (count / draws)).long()
+    chosen = chosen.clamp(max=count - 1)
+    bits = torch.bernoulli(x[chosen])
+    bits = torch.cat([bits, 1 - bits], dim=1)
+    same = torch.ones(draws, count, dtype=torch.bool, device=x.device) if label is None else label[chosen][:, None] == label
+    own = (bits * _log_probs(x[chosen])).sum(1)
+    total = own.new_full((draws,), -math.inf)
+    step = max(1, _VALUES // size)
+    for start in range(0, count, step):
+        some = slice(start, start + step)
+        with torch.autocast(x.device.type, enabled=False):
+            log_p = bits @ _log_probs(x[some]).T
+        total = torch.logaddexp(total, log_p.masked_fill(~same[:, some], -math.inf).logsumexp(1))
+    return float((own - torch.maximum(total, own) + same.sum(1).log()).double().mean())
+
+
+def _log_probs(x: Tensor) -> Tensor:
+    """ln p of a one and, beside it, of a zero in each pixel: (n, d) → (n, 2d)."""
+    return torch.cat([x.log(), torch.log1p(-x)], dim=1).clamp(min=_IMPOSSIBLE)
