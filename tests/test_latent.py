@@ -416,7 +416,7 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
             return x
 
     settings = RunSettings.model_construct(seed=0)
-    data = SimpleNamespace(train=train, test=test)
+    data = SimpleNamespace(train=train, validation=test, test=test)
     found = reconstruction_numbers(Subject(Exact(), data, settings, torch.device("cpu")), test.batch(), {"kl": np.zeros(1)})
     assert found["article_loss"] == pytest.approx(found["baseline/article_loss"], rel=0.05)
     dequantised = test.batch().x.flatten(1) * 255 / 256

@@ -11,6 +11,8 @@ from PIL import Image
 from genexp.figures.images import mosaic
 from genexp.figures.style import DENSITY, INK, ORANGE, classes, panels
 
+_TINY = 1e-6  # the least width of an axis: all points may be one
+
 
 def scatter(z: np.ndarray, label: np.ndarray | None, names: Sequence[str], title: str, axis: str = "z") -> Figure:
     """Points (n, 2) of the latent plane, coloured by class (Figure 1 of the article)."""
@@ -18,7 +20,7 @@ def scatter(z: np.ndarray, label: np.ndarray | None, names: Sequence[str], title
     _dots(axes, z, label, names)
     axes.set(title=title, xlabel=f"{axis}₁", ylabel=f"{axis}₂")
     if axis == "z":
-        reach = 1.05 * float(np.quantile(np.abs(z), 0.999))
+        reach = max(1.05 * float(np.quantile(np.abs(z), 0.999)), _TINY)
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     if label is not None:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=4 if len(z) > 1000 else 1.5)
@@ -39,7 +41,7 @@ def training_film(
     snapshots: Sequence[tuple[int, np.ndarray]], label: np.ndarray | None, names: Sequence[str], size: int
 ) -> list[Image.Image]:
     """The scatter over the steps of a training, on the axes of its end."""
-    reach = 1.1 * float(np.quantile(np.abs(snapshots[-1][1]), 0.999))
+    reach = max(1.1 * float(np.quantile(np.abs(snapshots[-1][1]), 0.999)), _TINY)
     frames = []
     for step, z in snapshots:
         figure, [[axes]] = panels(1, 1, size / 100, size / 100)
@@ -87,7 +89,7 @@ def histogram(scores: Mapping[str, np.ndarray], title: str, xlabel: str) -> Figu
     """Histograms of a score on several data sets, over one another."""
     figure, [[axes]] = panels(1, 1, 6.5, 3.8)
     every = np.concatenate(list(scores.values()))
-    edges = np.linspace(every.min(), np.quantile(every, 0.998), 80)
+    edges = np.linspace(every.min(), max(np.quantile(every, 0.998), every.min() + _TINY * max(1, abs(every.min()))), 80)
     for (name, values), color in zip(scores.items(), classes(len(scores)), strict=True):
         axes.hist(np.clip(values, None, edges[-1]), bins=edges.tolist(), density=True, alpha=0.6, color=color, label=name)
     axes.set(title=title, xlabel=xlabel, ylabel="density")

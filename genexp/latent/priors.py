@@ -88,13 +88,14 @@ class VampPrior(nn.Module):
 
     def log_prob(self, z: Tensor, given: Given = NOTHING) -> Tensor:
         assert given.pseudo is not None
-        mean, log_variance = given.pseudo.chunk(2, dim=-1)
-        flat = z.reshape(-1, z.shape[-1])
+        digits = z.dtype if z.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+        mean, log_variance = given.pseudo.to(digits).chunk(2, dim=-1)
+        flat = z.reshape(-1, z.shape[-1]).to(digits)
         precision = torch.exp(-log_variance)
         with torch.autocast(z.device.type, enabled=False):  # |z − μ|²/σ² of all pairs, by three products that nearly cancel
             squares = flat.square() @ precision.T - 2 * flat @ (mean * precision).T + (mean.square() * precision).sum(1)
         log_components = -0.5 * (squares + log_variance.sum(1) + z.shape[-1] * math.log(2 * math.pi))
-        return (log_components.logsumexp(1) - math.log(len(mean))).view(z.shape[:-1])
+        return (log_components.logsumexp(1) - math.log(len(mean))).view(z.shape[:-1]).to(z.dtype)
 
     def sample(self, n: int, given: Given = NOTHING) -> Tensor:
         assert given.pseudo is not None

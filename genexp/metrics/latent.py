@@ -103,7 +103,7 @@ def active_units(z: Tensor, threshold: float = 0.01) -> int:
 
     Source: Burda et al., Importance Weighted Autoencoders (2016).
     """
-    return int((z.var(0) > threshold).sum())
+    return int((z.var(0, correction=min(1, len(z) - 1)) > threshold).sum())
 
 
 def fitted_posteriors(model: HasPosterior, batch: Batch, steps: int = 400, k: int = 16) -> Tensor:

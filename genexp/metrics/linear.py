@@ -31,6 +31,12 @@ class ProbabilisticPCA:
         mahalanobis = (inside.square() / self.variances).sum(1) + outside / self.noise
         return -0.5 * (mahalanobis + log_det + size * math.log(2 * math.pi))
 
+    def truncated(self, latent: int) -> "ProbabilisticPCA":
+        """What maximum likelihood gives with the first `latent` directions alone: the variance of the others becomes noise."""
+        size = len(self.mean)
+        left = float(self.variances[latent:].sum()) + (size - len(self.variances)) * self.noise
+        return ProbabilisticPCA(self.mean, self.directions[:, :latent], self.variances[:latent], left / (size - latent))
+
 
 def fit_ppca(x: Tensor, latent: int, noise: float | None = None) -> ProbabilisticPCA:
     """Maximum likelihood on examples x (n, d) with a given number of directions and, where given, noise σ²."""
@@ -51,3 +57,14 @@ def fit_ppca(x: Tensor, latent: int, noise: float | None = None) -> Probabilisti
     left = float(variances[latent:].sum()) / (x.shape[1] - latent)
     sigma2 = max(left, 1e-9) if noise is None else noise
     return ProbabilisticPCA(mean, directions.to(x.dtype), variances[:latent].clamp(min=sigma2), sigma2)
+
+
+def choose_ppca(x: Tensor, validation: Tensor, most: int) -> ProbabilisticPCA:
+    """Of the fits to x (n, d) with 1, 2, 4, 8, … and at `most` so many directions, the likeliest on other examples (m, d).
+
+    With as many directions as a few examples allow, hardly any noise is left, and others are given no probability.
+    """
+    largest = fit_ppca(x, most)
+    counts = [2**power for power in range(16) if 2**power < len(largest.variances)]
+    fits = [largest, *(largest.truncated(count) for count in counts)]
+    return max(fits, key=lambda fit: float(fit.log_prob(validation).mean()))

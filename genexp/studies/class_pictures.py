@@ -22,7 +22,7 @@ def draw_classes(subject: Subject, evaluation: Evaluation, folder: RunFolder) ->
     few = subject.data.train[:MANY]
     z = latent_points(subject, few).to(subject.device)
     draw_averages(subject, z, few.label, folder)
-    draw_neighbourhoods(subject, z.std(0), folder)
+    draw_neighbourhoods(subject, z.std(0, correction=0), folder)
     if "confusion" in evaluation.samples:
         folder.save_figure("confusion", figures.confusion(evaluation.samples["confusion"], subject.data.spec.classes))
 
@@ -30,9 +30,9 @@ def draw_classes(subject: Subject, evaluation: Evaluation, folder: RunFolder) ->
 def draw_averages(subject: Subject, z: Tensor, label: Tensor, folder: RunFolder) -> None:
     """Each class's average latent decoded, and points drawn around it; and the ways between the averages."""
     names = subject.data.spec.classes
-    there = [index for index in range(len(names)) if int((label == index).sum()) > 1]
+    there = [index for index in range(len(names)) if bool((label == index).any())]
     mean = {index: z[label == index].mean(0) for index in there}
-    spread = {index: z[label == index].std(0) for index in there}
+    spread = {index: z[label == index].std(0, correction=0) for index in there}
     around = {}
     for index, name in ((index, names[index]) for index in there):
         points = mean[index] + 0.5 * spread[index] * torch.randn(AROUND, z.shape[1], device=z.device)

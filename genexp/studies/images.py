@@ -49,6 +49,8 @@ class ImageStudy(Study):
             if data.spec.shape != subject.data.spec.shape:
                 ours, theirs = ("×".join(map(str, spec.shape)) for spec in (subject.data.spec, data.spec))
                 raise UserError(f"evaluation.anomalies: the pictures of {name} are {theirs}, not {ours}")
+            if data.spec.kind != subject.data.spec.kind:
+                raise UserError(f"evaluation.anomalies: the values of {name} are of another kind")
             self.strangers[name] = data.to(subject.device)
 
     # --- during training -------------------------------------------------------------------------------------

@@ -41,10 +41,10 @@ def draw_scatter(subject: Subject, z: np.ndarray, test: ImageSet, folder: RunFol
     """Latent points by class (Figure 1 of the article); of more than two dimensions their two principal components."""
     label = None if test.label is None else test.label.cpu().numpy()
     title, axis = f"where the model puts {len(z):,} test pictures", "z"
-    if z.shape[1] > 2:
+    if z.shape[1] > 2 and len(z) > 3:
         z_all, centred = z, z - z.mean(0)
         _, strength, directions = np.linalg.svd(centred, full_matrices=False)
-        share = (strength[:2] ** 2).sum() / (strength**2).sum()
+        share = (strength[:2] ** 2).sum() / max((strength**2).sum(), 1e-30)
         z, axis = centred @ directions[:2].T, "principal component "
         title += f" ({share:.0%} of the variance)"
         folder.save_figure(
