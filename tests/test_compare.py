@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 import statistics
 from pathlib import Path
 
@@ -238,3 +239,68 @@ def test_times_of_different_devices_have_no_mean() -> None:
     comparison = compare(runs)
     assert [row.cell("device") for row in comparison.rows] == ["cpu", "cuda"]
     assert comparison.columns() == ["run", "n", "device", "seconds_train"]
+
+
+def test_n_is_the_number_of_values_behind_the_mean_in_the_table_and_in_the_file() -> None:
+    """Of three runs that finished two have the number that they are judged by; one has no `few` at all."""
+    metrics = [{"leak": 1.0, "kl": 0}, {"leak": 3.0, "kl": 1, "few": 7.0}, {"leak": None, "kl": 2}]
+    runs = [record(str(seed), configuration(0.1, seed), numbers) for seed, numbers in enumerate(metrics)]
+    comparison = compare([*runs, record("3", configuration(0.1, 3), {}, "interrupted")])
+    (row,) = comparison.rows
+    assert [row.n, *(row.cell(name).n for name in ("leak", "kl", "few"))] == [2, 2, 3, 1]
+    line = as_text(comparison, ["run", "n", "leak", "kl", "few"], None).splitlines()[1]
+    assert re.split(" {2,}", line) == ["0 +3", "2", "2.0 ± 1.4", "1.0 ± 1.0 (3)", "7 (1)"]
+    written = next(csv.DictReader(io.StringIO(as_csv(comparison), newline="")))
+    assert [written[name] for name in ("n", "leak", "kl", "kl/n", "few", "few/n")] == ["2", "2.0", "1.0", "3", "7.0", "1"]
+    assert "leak/n" not in written
+
+
+def of_data(name: str, origin: str | None, seed: int, leak: float, lr: float = 0.1, **more: object) -> Record:
+    """A run on a folder of pictures whose run.json has a digest of its data."""
+    digest = None if origin is None else {"origin": origin * 10, "examples": None}
+    config = configuration(lr, seed, dataset={"name": "image_folder", "path": "pictures"}, **more)
+    return Record(Path("outputs") / name, {"status": "finished", "data": {"digest": digest}}, config, (), {"leak": leak})
+
+
+def test_runs_of_other_data_are_other_rows_and_a_column_says_so() -> None:
+    """Neither seeds to be averaged, nor one that is repeated."""
+    runs = [of_data("0", "a", 0, 1.0), of_data("1", "b", 0, 2.0), of_data("2", "b", 1, 4.0), of_data("3", None, 2, 6.0)]
+    for order in (runs, runs[::-1]):
+        comparison = compare(order)
+        assert sorted(len(row.records) for row in comparison.rows) in ([1, 3], [2, 2])  # which data the third are nobody knows
+        assert sum(row.repeated for row in comparison.rows) == 0
+        assert {record.data.origin for row in comparison.rows for record in row.records} == {"a" * 10, "b" * 10, None}
+        for row in comparison.rows:
+            assert len({record.data.origin for record in row.records} - {None}) == 1
+        assert comparison.columns() == ["run", "n", "data", "leak"]
+        assert {row.cell("data") for row in comparison.rows} == {"a" * 8, "b" * 8}
+    assert "data" in compare(runs, each=True).columns()
+    same = [of_data("0", "a", 0, 1.0), of_data("1", "a", 1, 2.0), of_data("2", "a", 1, 2.0, lr=0.2)]
+    assert len(compare(same[:2]).rows) == 1
+    assert compare(same).columns() == ["run", "n", "trainer.lr", "leak"]
+    assert "data" in compare(same).columns(constant=True)
+
+
+def test_other_settings_of_the_data_set_say_themselves_that_data_differ() -> None:
+    one, two = of_data("0", "a", 0, 1.0), of_data("1", "b", 0, 2.0)
+    two = Record(two.path, two.run, {**two.config, "dataset": {"name": "image_folder", "path": "others"}}, (), two.metrics)
+    assert compare([one, two]).columns() == ["run", "dataset.path", "leak"]
+
+
+def test_data_of_the_same_examples_have_one_name_however_they_are_packed() -> None:
+    digests = [("a" * 10, "x"), ("b" * 10, "x"), ("b" * 10, "y")]
+    runs = [of_data(str(seed), "a", seed, 1.0 + seed) for seed in range(3)]
+    runs = [
+        Record(run.path, {**run.run, "data": {"digest": {"origin": origin, "examples": examples}}}, run.config, (), run.metrics)
+        for run, (origin, examples) in zip(runs, digests, strict=True)
+    ]
+    assert "data" not in compare(runs[:2], each=True).columns()
+    assert "data" not in compare(runs[1:], each=True).columns()
+
+
+def test_what_is_swept_is_a_setting_wherever_a_run_took_place() -> None:
+    """A sweep over `data_dir` keeps every job, of the same data or not."""
+    runs = [of_data(place, "a", 0, 1.0, data_dir=place) for place in "ab"]
+    assert compare(runs).rows[0].repeated == 1
+    rows = compare(runs, swept=["data_dir"]).rows
+    assert [(row.cell("data_dir"), row.repeated) for row in rows] == [("a", 0), ("b", 0)]

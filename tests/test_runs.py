@@ -133,6 +133,41 @@ def test_no_link_leads_out_of_a_folder(tmp_path: Path) -> None:
         find_runs([str(thief)])
 
 
+def test_runs_are_found_through_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to a run, to an experiment's folder, to a folder of sweeps, and outputs/ itself; each run once, by its own path."""
+    everything = find_runs(["outputs"])
+    Path("links").mkdir()
+    for name, target in (("run", "qr/2026-01-02_03-04-05_aaaa"), ("qr", "qr"), ("sweeps", "sweeps")):
+        Path("links", name).symlink_to(tmp_path / "outputs" / target)
+    assert [run.resolve() for run in find_runs(["links"])] == [run.resolve() for run in everything]
+    for name in ("links/run", "links/qr/2026-01-02_03-04-05_aaaa"):
+        assert find_run(name).resolve() == everything[0].resolve()
+    assert find_run("run", Path("links")) == Path("links/run")
+    assert find_run("2026-01-01_00-00-00_cccc/7", Path("links")).name == "7"
+    Path("links").rename("outputs/links")
+    assert find_runs(["outputs"]) == everything
+    for name in ("elsewhere/outputs", "new/outputs"):
+        Path(name).parent.mkdir()
+    Path("outputs").rename("elsewhere/outputs")
+    Path("new/outputs").symlink_to(tmp_path / "elsewhere" / "outputs")
+    monkeypatch.chdir("new")
+    assert find_run("latest").name == "2026-01-02_03-04-06_bbbb"
+    assert find_run("2026-01-02_03-04-05_aaaa") == Path("outputs/qr/2026-01-02_03-04-05_aaaa")
+    assert len(find_runs(["outputs"])) == 13
+
+
+def test_no_link_is_followed_for_ever_or_far(tmp_path: Path) -> None:
+    deep = make_run(str(tmp_path / "other/a/b/c/deep"))
+    make_run(str(tmp_path / "third/run"))
+    Path("outputs/other").symlink_to(tmp_path / "other")
+    (tmp_path / "other" / "third").symlink_to(tmp_path / "third")  # a link behind a link
+    (tmp_path / "other" / "up").symlink_to(tmp_path)
+    Path("outputs/itself").symlink_to("itself")
+    assert len(find_runs(["outputs"])) == 13
+    assert find_runs(["outputs/other/a"]) == [Path("outputs/other/a/b/c/deep")]
+    assert find_run(str(deep)) == deep
+
+
 def test_what_is_kept_aside_is_no_run() -> None:
     make_run("outputs/sweeps/2026-01-01_00-00-00_cccc/_failed/3_x")
     assert len(find_runs(["sweeps"])) == 11

@@ -28,7 +28,7 @@ def find_run(name: str, root: Path = OUTPUTS) -> Path:
         if not runs:
             raise UserError(f"there is no run under {root}/ yet", hint="genexp run")
         return max(runs, key=worked_on)
-    named = [run for run in runs if _ends_with(run, path)]
+    named = _once([run for run in _paths_below(root) if _ends_with(run, path)])
     if len(named) > 1:
         raise UserError(f"'{name}' could be any of {len(named)} runs", hint=f"name its path, for example {named[-1]}")
     if named:
@@ -76,18 +76,30 @@ def runs_below(folder: Path) -> list[Path]:
     A run's own sub-folders are not searched, nor folders whose name begins with `.` or `_`: that is where what is kept aside
     lies. A link is followed to a run, and to a folder of runs or of sweeps; no link inside that is.
     """
-    found, links = {}, []
+    return sorted(_once(_paths_below(folder)), key=natural)
+
+
+def _paths_below(folder: Path) -> list[Path]:
+    """The same with every path that leads to one of them: first those without a link, then those through one."""
+    runs, links = [], []
     above = {os.path.realpath(folder), *map(str, Path(os.path.realpath(folder)).parents)}
     for place, folders in _runs_and_folders(folder):
         if folders is None:
-            found[os.path.realpath(place)] = place
+            runs.append(place)
         else:
             links += [place / name for name in folders if (place / name).is_symlink()]
     for link in sorted(links):
         if os.path.realpath(link) not in above:
-            runs = [place for place, folders in _runs_and_folders(link, DEEPEST) if folders is None]
-            found = {**{os.path.realpath(run): run for run in runs}, **found}
-    return sorted(found.values(), key=natural)
+            runs += [place for place, folders in _runs_and_folders(link, DEEPEST) if folders is None]
+    return runs
+
+
+def _once(runs: Sequence[Path]) -> list[Path]:
+    """Of several paths to a run the first."""
+    found: dict[str, Path] = {}
+    for run in runs:
+        found.setdefault(os.path.realpath(run), run)
+    return list(found.values())
 
 
 def _runs_and_folders(top: Path, deepest: int | None = None) -> Iterator[tuple[Path, list[str] | None]]:
@@ -139,10 +151,10 @@ def _meant(name: str, root: Path, alone: bool) -> Iterator[Path]:
         yield find_run(name, root)
     else:
         runs = runs_below(root)
-        inside = [run for run in runs if any(_ends_with(place, path) for place in (run, *run.parents))]
+        inside = _once([run for run in _paths_below(root) if any(_ends_with(place, path) for place in (run, *run.parents))])
         if not inside:
             raise _unknown(name, runs, root, HINT)
-        yield from _readable(inside)
+        yield from _readable(sorted(inside, key=natural))
 
 
 def _readable(runs: Sequence[Path]) -> Iterator[Path]:
