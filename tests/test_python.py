@@ -89,10 +89,11 @@ def test_the_model_has_the_best_weights_or_the_last(runs: Path, tmp_path: Path) 
     folder = shutil.copytree(runs / "gaussian", tmp_path / "run")
     best, last = (checkpoint.load(folder / "checkpoints" / f"{name}.pt") for name in ("best", "last"))
     checkpoint.save(folder / "checkpoints" / "best.pt", {**best, "model": {k: v + 0.5 for k, v in last["average"].items()}})
-    model, other = package.open(folder).model, package.open(folder, checkpoint="last").model
-    assert isinstance(model, nn.Module)
-    assert not model.training
-    assert all(torch.equal(value, last["average"][name] + 0.5) for name, value in model.named_parameters())
+    for model in (package.open(folder).model, Run(folder).model):
+        assert isinstance(model, nn.Module)
+        assert not model.training
+        assert all(torch.equal(value, last["average"][name] + 0.5) for name, value in model.named_parameters())
+    other = package.open(folder, checkpoint="last").model
     assert all(torch.equal(value, last["average"][name]) for name, value in other.named_parameters())
 
 
