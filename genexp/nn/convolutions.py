@@ -27,6 +27,9 @@ class ConvEncoder(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         return torch.cat([self.net(x), c], dim=1)
 
+    def measure(self, x: Tensor) -> None:
+        """There is nothing to measure."""
+
     def initialise(self, x: Tensor) -> None:
         """Batch normalisation finds the scales by itself."""
 
@@ -63,7 +66,7 @@ def smallest_side(shape: tuple[int, ...], widths: Sequence[int]) -> int:
     if len(shape) != 3 or shape[1] != shape[2] or shape[1] % 2 ** len(widths):
         size = "×".join(map(str, shape[1:] or shape))
         raise UserError(
-            f"model.network=conv: {len(widths)} layers halve a picture of {size} {len(widths)} times, which cannot be",
+            f"model/network=conv: {len(widths)} layers halve a picture of {size} {len(widths)} times, which cannot be",
             hint=f"a square whose side is a multiple of {2 ** len(widths)}, or fewer widths",
         )
     return shape[1] // 2 ** len(widths)

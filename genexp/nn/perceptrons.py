@@ -29,6 +29,9 @@ class MLPEncoder(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         return self.rest(self.first(torch.cat([x.flatten(1), c], dim=1)))
 
+    def measure(self, x: Tensor) -> None:
+        """There is nothing to measure."""
+
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
         """Let the first layer begin as a function of departures from the mean of the examples x."""

@@ -33,7 +33,7 @@ class PrincipalComponents(nn.Module):
         super().__init__()
         self.shape, self.components, size = shape, components, math.prod(shape)
         if components > size:
-            raise UserError(f"model.components={components}: an example has only {size:,} values")
+            raise UserError(f"model.network.components={components}: an example has only {size:,} values")
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("basis", torch.zeros(size, components, dtype=torch.bfloat16))
         self.register_buffer("scale", torch.ones(components))
@@ -46,7 +46,7 @@ class PrincipalComponents(nn.Module):
         """
         x = x[:_MOST].flatten(1)
         if len(x) <= self.components:
-            raise UserError(f"model.components={self.components}: only {len(x):,} examples to find them in")
+            raise UserError(f"model.network.components={self.components}: only {len(x):,} examples to find them in")
         self.mean.copy_(x.mean(0))
         x = x - self.mean
         wide = len(x) <= x.shape[1]
@@ -86,8 +86,16 @@ class PrincipalEncoder(nn.Module):
         shrunk = u * (self.principal.scale / (self.principal.scale + 0.3))
         return torch.cat([self.net(torch.cat([shrunk, c], dim=1)), u], dim=1)
 
-    def initialise(self, x: Tensor) -> None:
+    def measure(self, x: Tensor) -> None:
+        """Find the components of examples x."""
         self.principal.fit(x)
+
+    def initialise(self, x: Tensor) -> None:
+        """The components are measured already."""
+
+    def linear(self) -> tuple[Tensor, int]:
+        """The standard deviations of the components, and the feature that the first of them is."""
+        return self.principal.scale, self.nonlinear
 
 
 class PrincipalDecoder(nn.Module):
@@ -112,4 +120,4 @@ class PrincipalDecoder(nn.Module):
         return self.principal.colour(self.out(self.net(torch.cat([z, c], dim=1))) + z @ self.linear)
 
     def initialise(self, x: Tensor, from_mean: Callable[[Tensor], Tensor]) -> None:
-        """The components are the encoder's to measure."""
+        """It begins as the mean, by how its weights are drawn."""
