@@ -6,6 +6,7 @@ which kind it takes where (`- /model/transformer@transformer: affine`). A choice
 experiment set for the member it had chosen goes with that.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,4 +131,7 @@ def _compose(overrides: list[str]) -> DictConfig:
     try:
         return hydra_compose("config", overrides, return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as failure:
-        raise UserError(str(failure).strip().splitlines()[0]) from failure
+        said = str(failure).strip().splitlines()[0]
+        if found := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", said):
+            said = f"experiment={found[1]} chooses {found[2]}, a part that the model here has not"
+        raise UserError(said) from failure

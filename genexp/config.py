@@ -140,21 +140,22 @@ def _check_key(text: str, known: Any) -> None:
     keys = key_of(text).split(".")
     for part in keys:
         if not isinstance(known, dict) or part not in known:
-            raise _unknown_key(keys, path, known)
+            raise _unknown_key(text, path, known)
         path.append(part)
         known = known[part]
-    if keys[0] in COMPONENTS and len(keys) > 1 and (keys[-1] == "name" or (isinstance(known, dict) and "name" in known)):
-        place = keys[:-1] if keys[-1] == "name" else keys
+    place = keys[:-1] if keys[-1] == "name" else keys
+    if len(place) > 1 and place[0] in COMPONENTS and (place != keys or (isinstance(known, dict) and "name" in known)):
         value = shown(text.partition("=")[2]) or "…"
-        raise UserError(f"{'.'.join(place)} is chosen by name: {'/'.join(place)}={value}")
+        raise UserError(f"{'.'.join(place)} is a part, which is chosen by name: {'/'.join(place)}={value}")
     if text.startswith("~"):
         raise UserError(f"'{text}': a key cannot be deleted", hint=f"set it instead: {key_of(text)}=…")
 
 
-def _unknown_key(keys: list[str], path: list[str], known: Any) -> UserError:
+def _unknown_key(text: str, path: list[str], known: Any) -> UserError:
     """The error for a key that is not there: `known` is what is at `path`, the part of it that is."""
+    keys = key_of(text).split(".")
     part, own = keys[len(path)], [key for key in known if key != "hydra"] if isinstance(known, dict) else []
-    if path == ["model"] and (today := moved(str(known.get("name")), part)):
+    if path == ["model"] and (today := moved(str(known.get("name")), part, shown(text.partition("=")[2]))):
         return UserError(f"model.{part} is {today} now")
     near = nearest(part, own)
     near = ".".join([*path, near]) if near else _anywhere(part)

@@ -13,12 +13,15 @@ class Moved:
     key: str
     of: tuple[str, ...] = ()
 
-    def typed(self) -> str:
-        """As it is typed now."""
-        part, _, key = self.key.rpartition(".")
-        if key == "name":
-            return f"model/{part}=…"
+    def typed(self, value: str) -> str:
+        """As it is typed now, a choice with its `value`."""
+        part = self.key.partition(".")[0]
+        if self.key.endswith(".name"):
+            return f"model/{part}={CHOICES.get(value, value)}"
         return f"model.{self.key}" + (f" (of model/{part}={' or '.join(self.of)})" if self.of else "")
+
+
+CHOICES = {"nflows": "nflows_iaf", "ours": "iaf"}  # of iaf_library
 
 
 def _same(part: str, *keys: str, of: tuple[str, ...] = ()) -> dict[str, tuple[Moved, ...]]:
@@ -39,7 +42,7 @@ MOVED: dict[str, dict[str, tuple[Moved, ...]]] = {
         **_same("network", "components", of=("principal",)),
         **_same("network", "frequencies", "frequency_scale", of=("mlp",)),
         "posterior": (Moved("posterior.name"),),
-        **{f"iaf_{key}": (Moved(f"posterior.{key}", ("iaf", "nflows_iaf")),) for key in ("blocks", "width", "context")},
+        **{f"iaf_{key}": (Moved(f"posterior.{key}", ("iaf",)),) for key in ("blocks", "width", "context")},
         "iaf_library": (Moved("posterior.name"),),
         "prior": (Moved("prior.name"),),
         "prior_blocks": (Moved("prior.blocks", ("flow",)),),
@@ -62,10 +65,10 @@ MOVED: dict[str, dict[str, tuple[Moved, ...]]] = {
 }
 
 
-def moved(model: str, key: str) -> str | None:
-    """How the key `model.…` of an earlier version is typed today; None where there was none of that name."""
+def moved(model: str, key: str, value: str) -> str | None:
+    """How `model.key=value` of an earlier version is typed today; None where there was no such key."""
     found = MOVED.get(model, {}).get(key)
-    return " and ".join(dict.fromkeys(item.typed() for item in found)) if found else None
+    return " and ".join(item.typed(value) for item in found) if found else None
 
 
 def translated(config: dict[str, Any]) -> dict[str, Any]:
@@ -84,42 +87,33 @@ def _is_earlier(name: str, model: Mapping[str, Any]) -> bool:
 
 
 def _model(name: str, old: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a model, each where it is today, and those of members that were not chosen left out."""
-    library = str(old.get("coupling", "")).startswith("nflows_")
+    """The keys of a model, each where it is today; those of members that were not chosen are left out."""
     if name == "vae":
-        if old.get("posterior") == "iaf" and old.pop("iaf_library", "ours") == "nflows":
-            old["posterior"] = "nflows_iaf"
-        if old.get("sampling") == "through_flow":
-            old["prior"] = "through_flow"
-        old.pop("iaf_library", None), old.pop("sampling", None)
-        old["objective"] = "iwae" if old.get("importance_samples", 1) != 1 else "elbo"
+        library, sampling = old.pop("iaf_library", "ours"), old.pop("sampling", "prior")
+        old["posterior"] = "nflows_iaf" if (old.get("posterior"), library) == ("iaf", "nflows") else old.get("posterior")
+        old["prior"] = "through_flow" if sampling == "through_flow" else old.get("prior")
+        old["objective"] = "elbo" if old.get("importance_samples", 1) == 1 else "iwae"
     new: dict[str, Any] = {}
     table = {**MOVED[name], "objective": (Moved("objective.name"),)}
-    items = sorted(old.items(), key=lambda item: not any(there.key.endswith(".name") for there in table.get(item[0], ())))
-    for key, value in items:  # the choices first
-        for there in table.get(key, (Moved(key),)):
-            *parts, last = there.key.split(".")
-            if there.of and new.get(parts[0], {}).get("name") not in there.of:
-                continue
-            inside = new
-            for part in parts:
-                inside = inside.setdefault(part, {"name": CHOSEN.get(part)} if last != "name" else {})
-            inside[last] = value
-    return _nflows(new) if library else new
-
-
-CHOSEN = {"conditioner": "mlp"}  # where there was no choice
+    moves = [(there, value) for key, value in old.items() for there in table.get(key, (Moved(key),))]
+    for there, value in sorted(moves, key=lambda move: not move[0].key.endswith(".name")):  # the choices first
+        *parts, last = there.key.split(".")
+        member = str(new.get(parts[0], {}).get("name")) if parts else ""
+        if there.of and member.removeprefix("nflows_") not in there.of:
+            continue
+        inside = new
+        for part in parts:
+            inside = inside.setdefault(part, {"name": "mlp"} if part == "conditioner" else {})
+        inside[last] = value
+    return _nflows(new) if str(old.get("coupling")).startswith("nflows_") else new
 
 
 def _nflows(model: dict[str, Any]) -> dict[str, Any]:
     """A coupling flow by the library nflows, which is another model today."""
-    transformer, conditioner = model["transformer"], model["conditioner"]
-    bijection = {"name": transformer["name"], **{key: conditioner[key] for key in ("width", "hidden_layers", "activation")}}
-    return {
-        "name": "flow",
-        **{key: model[key] for key in ("depth", "normalise", "base") if key in model},
-        "bijection": bijection,
-    }
+    network = {key: model["conditioner"][key] for key in ("width", "hidden_layers", "activation")}
+    kept = {key: model[key] for key in ("depth", "normalise", "base")}
+    layer = {key: value for key, value in model["transformer"].items() if key != "log_scale_bound"}
+    return {"name": "flow", **kept, "bijection": {**layer, **network}}
 
 
 WEIGHTS = (
@@ -128,13 +122,13 @@ WEIGHTS = (
 )
 
 
-def weights(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The weights of a model by their names of today."""
-    return {_renamed(name): value for name, value in state.items()}
+def weights(state: Any) -> Any:
+    """The weights of a model by their names of today; what is no mapping from names stays as it is."""
+    return {_renamed(name): value for name, value in state.items()} if isinstance(state, dict) else state
 
 
-def _renamed(name: str) -> str:
+def _renamed(name: Any) -> Any:
     for pattern, today in WEIGHTS:
-        if found := pattern.fullmatch(name):
+        if isinstance(name, str) and (found := pattern.fullmatch(name)):
             return found.expand(today)
     return name
