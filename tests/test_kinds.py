@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ SMALL = {"encoder_widths": (4,), "decoder_widths": (4,)}
 @pytest.mark.parametrize("likelihood", list(ACCEPTED))
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_a_likelihood_takes_the_kinds_that_it_is_one_of(likelihood: str, kind: str) -> None:
-    builders = [lambda spec: VAE(spec, likelihood=likelihood, **SMALL)]  # type: ignore[arg-type]
+    builders: list[Any] = [lambda spec: VAE(spec, likelihood=likelihood, **SMALL)]  # type: ignore[arg-type]
     if likelihood != "logistic":
         builders.append(lambda spec: LatticeDecoder(spec, likelihood=likelihood, decoder_widths=(4,)))  # type: ignore[arg-type]
     for build in builders:

@@ -11,7 +11,7 @@ from genexp.runs.finding import find_run
 from genexp.runs.trained import Which
 
 
-@guest()
+@guest
 def run(overrides: Sequence[str] = (), *, config_dirs: Paths = (), plugins: Paths = ()) -> Run:
     """Train, evaluate and draw: what `genexp run` does, in a new folder.
 
@@ -33,7 +33,7 @@ def run(overrides: Sequence[str] = (), *, config_dirs: Paths = (), plugins: Path
     return Run(experiment.run(compose(words, as_paths(config_dirs)), plugins=files).path)
 
 
-@guest()
+@guest
 def resume(name: str | Path, overrides: Sequence[str] = (), *, plugins: Paths = ()) -> Run:
     """Go on exactly where a run stopped, in the same folder: what `genexp resume` does. Returns and raises as `genexp.run`.
 
@@ -46,7 +46,7 @@ def resume(name: str | Path, overrides: Sequence[str] = (), *, plugins: Paths = 
     return Run(experiment.resume(find_run(str(name)), words, files).path)
 
 
-@guest()
+@guest
 def open(name: str | Path, *, checkpoint: Which = "best", device: str | None = None, plugins: Paths = ()) -> Run:
     """A run that was trained before, or is still training; nothing in its folder changes.
 

@@ -1,9 +1,11 @@
 """genexp in somebody else's interpreter: mistakes are exceptions, a signal is passed on, and what was set stays set."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import torch
 from hydra.core.global_hydra import GlobalHydra
@@ -18,21 +20,25 @@ try:
 except ImportError:
     resource = None  # type: ignore[assignment]  # Windows
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 Paths = str | Path | Sequence[str | Path]
 
 
-@contextmanager
-def guest() -> Iterator[None]:
-    """Around everything that a user calls from Python. Also a decorator.
+def guest(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorator of everything that a user calls from Python.
 
     Raises:
         UserError: what was asked for cannot be done; a disk or a memory had not enough.
         KeyboardInterrupt: Ctrl-C, or TERM where its handler lets the program go on; what there was to save is saved.
     """
-    signum = None
-    with _undisturbed():
+
+    @wraps(function)
+    def as_a_guest(*arguments: P.args, **named: P.kwargs) -> R:
         try:
-            yield
+            with _undisturbed():
+                return function(*arguments, **named)
         except Interrupted as stop:
             signum = stop.exit_code - 128
         except (OSError, MemoryError, RuntimeError) as failure:
@@ -40,10 +46,11 @@ def guest() -> Iterator[None]:
             if mistake is None:
                 raise
             raise mistake from failure
-    if signum is not None:
         with suppress(KeyboardInterrupt):
             signal.raise_signal(signum)  # for the handler that was there before a run began
-        raise KeyboardInterrupt("stopped; genexp.resume(…) goes on from what was saved") from None
+        raise KeyboardInterrupt("stopped; genexp.resume(…) goes on from what was saved")
+
+    return as_a_guest
 
 
 @contextmanager

@@ -54,7 +54,7 @@ class Run:
         self._device = device
 
     @cached_property
-    @guest()
+    @guest
     def _trained(self) -> Trained:
         return open_run(self.path, self._checkpoint, self._device)
 
@@ -64,14 +64,14 @@ class Run:
         return self._trained.model
 
     @cached_property
-    @guest()
+    @guest
     def data(self) -> Dataset:
         """The data set that it was trained on, on the model's device."""
         settings = compose_stored(self.path, ()).settings
         return build_data(settings, choose_device(self._device or settings.device), self.path)  # type: ignore[no-any-return]
 
     @cached_property
-    @guest()
+    @guest
     def config(self) -> Section:
         """The whole configuration, by sections."""
         return Section(compose_stored(self.path, ()).settings.model_dump())
@@ -101,7 +101,7 @@ class Run:
         """The names of the classes that its data have."""
         return self._trained.spec.classes
 
-    @guest()
+    @guest
     def sample(self, n: int, seed: int = 0, label: str | int | None = None) -> Tensor:
         """n new examples, (n, *shape) on the CPU: those of `genexp sample --num n --seed seed`.
 
@@ -116,7 +116,7 @@ class Run:
         number = None if label is None else class_index(self._trained, self._class_name(label))
         return torch.cat([part.x for part in draw(self._trained, n, seed, number)])
 
-    @guest()
+    @guest
     def log_prob(self, x: Any) -> Tensor:
         """ln p(x) in nats, (n,) on the CPU, of n examples x (n, *shape), a tensor or an array.
 
