@@ -28,7 +28,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """The state in `path`, its weights by their names of today; UserError when it is missing, damaged, or something else than a checkpoint."""
+    """The state in `path`, its weights by their names of today; UserError when it is missing, damaged, or no checkpoint."""
     try:
         if path.exists() and not path.is_file():
             raise UserError(f"{path} is not a file")

@@ -128,7 +128,7 @@ def _plain(config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration with values overridden, without Hydra's own node, interpolations resolved, as plain Python."""
     try:
         ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides([*overrides]), config)
-        config = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        config = OmegaConf.masked_copy(config, [key for key in map(str, config) if key != "hydra"])
         return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
     except (HydraException, OmegaConfBaseException) as failure:
         raise UserError(str(failure).strip().splitlines()[0]) from failure

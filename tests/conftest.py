@@ -70,7 +70,7 @@ def small_parts(experiment: str) -> list[str]:
     if settings.dataset["name"] in ("glyphs", "drawn_fruit"):
         words += ["dataset.count=120", "dataset.validation=30", "dataset.test=30"]
     if settings.model.get("network") == "principal":
-        words += ["model.components=12", "model.latent=4"]
+        words += ["model.network.components=12", "model.latent=4"]
     return words
 
 
@@ -79,7 +79,13 @@ RUNS = {
     "gaussian": ["experiment=double_gaussian"],
     "glyphs": ["experiment=glyphs_vae", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],
     "fruit": [
-        *["experiment=drawn_fruit_vae_iaf", "model.conditional=true", "model.components=8", "model.latent=3", "dataset.size=16"],
+        *[
+            "experiment=drawn_fruit_vae_iaf",
+            "model.conditional=true",
+            "model.network.components=8",
+            "model.latent=3",
+            "dataset.size=16",
+        ],
         *["dataset.count=60", "dataset.validation=10", "dataset.test=12"],
     ],
     "lattice": ["experiment=mnist_lattice", "dataset=glyphs", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],

@@ -1,4 +1,4 @@
-"""Flows of every registered bijection, transformer and base: bijections with the right determinant, and densities that integrate to one."""
+"""Flows of every registered bijection and transformer: inverses, determinants, and densities that integrate to one."""
 
 import math
 from itertools import pairwise
@@ -14,14 +14,17 @@ from genexp.bijections.spline import rational_quadratic_spline
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.flow import Flow
-from genexp.registry import models
 from genexp.quadrature import midpoints
+from genexp.registry import models
 
 SMALL = {"conditioner": {"name": "mlp", "width": 16}}
 FEW: dict[str, dict[str, Any]] = {name: {"bins": 6, "bound": 3.0} for name in ("spline", "nflows_spline")}
 LAYERS: dict[str, dict[str, Any]] = {
     **{name: {"name": name, **FEW.get(name, {})} for name in bijections.names() if name != "coupling"},
-    **{f"coupling of {name}": {"name": "coupling", "transformer": {"name": name, **FEW.get(name, {})}, **SMALL} for name in transformers.names()},
+    **{
+        f"coupling of {name}": {"name": "coupling", "transformer": {"name": name, **FEW.get(name, {})}, **SMALL}
+        for name in transformers.names()
+    },
 }
 KINDS = list(LAYERS)
 SPLINES = LAYERS["coupling of spline"]
@@ -219,5 +222,7 @@ def test_nflows_affine_couplings_only_contract() -> None:
     flow = random_flow(bijection=LAYERS["nflows_affine"], normalise=False)
     _, log_det = flow.transform(3 * torch.randn(1000, 2, dtype=torch.float64))
     assert log_det.max() <= 4 * math.log(1.001) + 1e-9
-    _, ours = random_flow(bijection=LAYERS["coupling of affine"], normalise=False).transform(3 * torch.randn(1000, 2, dtype=torch.float64))
+    _, ours = random_flow(bijection=LAYERS["coupling of affine"], normalise=False).transform(
+        3 * torch.randn(1000, 2, dtype=torch.float64)
+    )
     assert ours.max() > 0.1

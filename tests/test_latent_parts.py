@@ -9,9 +9,9 @@ from torch.distributions import MultivariateNormal, Normal
 from genexp.data.augment import Augmentation
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
+from genexp.latent.base import posteriors, priors
 from genexp.latent.likelihoods import DiscretisedLogistic
 from genexp.latent.mixture import MixturePrior
-from genexp.latent.base import posteriors, priors
 from genexp.latent.posteriors import bounded
 from genexp.latent.priors import FlowPrior, StandardNormal, VampPrior, log_standard
 from genexp.latent.seminar import through_flow
@@ -161,7 +161,9 @@ def test_the_fitted_mixture_is_scikit_learns() -> None:
     assert prior.log_prob(z).mean() > log_standard(z).mean() + 1
 
 
-@pytest.mark.parametrize("prior", [fitted_mixture, lambda: shaken(FlowPrior(latent(2), blocks=4), 0.2), lambda: VampPrior(latent(2), pseudo_inputs=2)])
+@pytest.mark.parametrize(
+    "prior", [fitted_mixture, lambda: shaken(FlowPrior(latent(2), blocks=4), 0.2), lambda: VampPrior(latent(2), pseudo_inputs=2)]
+)
 @torch.no_grad()
 def test_priors_keep_their_digits_under_autocast(prior) -> None:
     prior, known = prior().float(), given(torch.tensor([[1.0, -2.0, -5.0, -6.0], [-3.0, 0.0, -5.0, -4.0]]))

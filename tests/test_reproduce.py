@@ -101,7 +101,7 @@ def test_what_is_derived_from_metrics_needs_all_of_them() -> None:
 
 def test_the_articles_loss_with_all_of_the_divergence() -> None:
     """|x − x̂|² + KL(q ‖ N(0, I)), of a model whose own prior is another: beside the article's stands no divergence from that."""
-    other = ["model.prior=vamp", "model.posterior=gaussian", "model.conditional=false", "model.pseudo_inputs=3"]
+    other = ["model/prior=vamp", "model/posterior=gaussian", "model.conditional=false", "model.prior.pseudo_inputs=3"]
     subject = build(compose([*RUNS["fruit"], *other]).settings)
     model, batch = subject.model.eval(), subject.data.test.batch()
     metrics = reconstruction_numbers(subject, batch, {"kl"})

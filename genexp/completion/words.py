@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from genexp import catalogue
+from genexp.catalogue import COMPONENTS, GROUPS
 from genexp.cli import Parser, make_parser
 from genexp.commands import Command, command
-from genexp.catalogue import COMPONENTS, GROUPS
 from genexp.completion.outline import run_keys
 
 PARTS = tuple(f"{name}/" for name in COMPONENTS)

@@ -93,7 +93,7 @@ class Prior(nn.Module):
         """Look once at training examples, before the first step. Most priors need not."""
 
     def fit(self, z: Tensor, label: Tensor | None, groups: Tensor) -> None:
-        """Look once at samples z (n, latent) of the training posteriors; those of one example are of one of the `groups`, (n,)."""
+        """Look once at samples z (n, latent) of the training posteriors, those of one example in one of the `groups`, (n,)."""
 
     def log_prob(self, z: Tensor, given: Given) -> Tensor:
         """ln p(z) in nats, (…, latent) → (…)."""
@@ -140,4 +140,3 @@ class Objective:
 posteriors = Registry("posterior", "genexp.latent", Posterior)
 priors = Registry("prior", "genexp.latent", Prior)
 objectives = Registry("objective", "genexp.latent", Objective)
-

@@ -11,9 +11,7 @@ from genexp.settings import Width
 
 
 @posteriors.register("nflows_iaf")
-def nflows_iaf(
-    features: int, latent: int, *, blocks: Blocks = 4, width: Width = 128, context: Width = 128
-) -> FlowPosterior:
+def nflows_iaf(features: int, latent: int, *, blocks: Blocks = 4, width: Width = 128, context: Width = 128) -> FlowPosterior:
     """An inverse autoregressive flow by the library nflows, whose steps begin by shrinking.
 
     Args:

@@ -94,7 +94,7 @@ def is_abandoned(path: Path) -> bool:
 
 
 def read_config(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """config.yaml of the run folder `path`, its values spelled as today, and the overrides as typed; UserError where there is none to be read."""
+    """config.yaml of the run folder `path` as spelled today, and the overrides as typed; UserError where it cannot be read."""
     config = checked_yaml(path / "config.yaml")
     overrides = config.pop("overrides", None)
     return translated(config), tuple(map(str, overrides)) if isinstance(overrides, list) else ()
