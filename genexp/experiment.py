@@ -161,6 +161,8 @@ def _evaluate(subject: Subject, study: Study, folder: RunFolder, position: Posit
             return evaluation
         folder.save_samples(evaluation.samples, study.picture(evaluation))
         folder.write_metrics(evaluation.metrics)
+        for note in evaluation.notes:
+            folder.say(f"warning: {note}")
         if settings.figures.enabled:
             folder.say("drawing")
             began = time.perf_counter()

@@ -45,6 +45,13 @@ class HasLogProb(Protocol):
 
 
 @runtime_checkable
+class HasRefinement(Protocol):
+    """A model whose exact likelihood is the solution of an ODE: ln p(x) in nats, (n,), with `refinement` times as many steps."""
+
+    def refined_log_prob(self, x: Tensor, refinement: int) -> Tensor: ...
+
+
+@runtime_checkable
 class HasLayers(Protocol):
     """A bijection in layers: noise (n, dim) and where every layer takes it, (layers, n, dim); and both directions."""
 

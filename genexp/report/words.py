@@ -26,6 +26,8 @@ NUMBERS = {
     "nearest_train_ratio": "distance to the nearest training picture, relative; far below 1: copies",
     "neg_elbo": "−ELBO, a bound of −ln p(x), nats a picture",
     "nll": "−E ln p(x) on held-out data, nats",
+    "nll_discretisation": "by how much half the ODE's step changes nll, nats",
+    "nll_error": "the standard error of nll, nats",
     "parameters": "numbers that were learnt",
     "precision": "share of samples that lie among real pictures (k = 5)",
     "quadrature_error": "quadrature_nll against half as many points a side",

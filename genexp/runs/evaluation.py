@@ -40,11 +40,13 @@ def evaluate(
         check_new(out)
     trained = open_run(path, which, device, tuple(overrides))
     subject = trained.subject(None if data is None else other_data(trained, data))
-    metrics = measure(studies[subject.data.study](subject), trained.step).metrics
+    evaluation = measure(studies[subject.data.study](subject), trained.step)
+    metrics = evaluation.metrics
     if out is not None:
         with Replacing(out) as (temporary, _):
             temporary.write_text(json.dumps(finite(metrics), indent=2) + "\n")
     said = [f"{path}, {which} checkpoint of step {trained.step}: {subject.data.describe()}", results_table(metrics), ""]
+    said += [f"warning: {note}" for note in evaluation.notes]
     if data is None and (otherwise := data_then_and_now(path, subject)) is not None:
         said.append(f"{otherwise}; numbers may differ for that reason")
     if data is None and not overrides and which == "best":

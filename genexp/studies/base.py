@@ -31,12 +31,14 @@ class Evaluation:
     """What a study found: metrics by name (with `floor/<name>` where a floor is known) and arrays worth keeping.
 
     `picture` is what a reader of barcodes was given; `scores` is −ln p(x), or its bound, of each example, by data set.
+    `notes` say why a number is missing.
     """
 
     metrics: dict[str, Metric] = field(default_factory=dict)
     samples: dict[str, np.ndarray] = field(default_factory=dict)
     picture: np.ndarray | None = None
     scores: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 class Study(Watch):

@@ -17,9 +17,9 @@ from genexp.models.base import GenerativeModel, HasLayers, HasLogProb, HasVeloci
 from genexp.models.flow_matching import flow_matching_loss
 from genexp.quadrature import midpoints
 from genexp.registry import studies
-from genexp.seeds import seed_for
 from genexp.studies.base import Evaluation, Metric, Study, Subject, draw_samples
-from genexp.studies.points import SHOWN_POINTS, draw_flow, draw_loss, mean_nll
+from genexp.studies.likelihood import held_out, likelihood
+from genexp.studies.points import SHOWN_POINTS, draw_flow, draw_loss
 from genexp.training.validation import heldout_batch, same_noise
 
 FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share of the width shown
@@ -27,7 +27,7 @@ FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share 
 
 @studies.register("qr")
 class QRStudy(Study):
-    """Numbers: leak, module_tv, decoded, scannable, decoded_opencv and, for flow matching, excess_loss."""
+    """Numbers: leak, module_tv, decoded, scannable, decoded_opencv, nll and, for flow matching, excess_loss."""
 
     def validate(self, model: GenerativeModel, batch: Batch) -> Terms:
         """For flow matching also the excess loss, which is free of the loss's own noise."""
@@ -43,8 +43,7 @@ class QRStudy(Study):
         subject = self.subject
         data: QR = subject.data
         density, settings = _exact(subject), subject.settings.evaluation
-        samples = draw_samples(subject)
-        true = density.sample(settings.num_samples, torch.Generator().manual_seed(seed_for(subject.settings.seed, "test")))
+        samples, true = draw_samples(subject), held_out(subject)
         picture = draw_points(samples.numpy())
         payload = data.payload or decode(draw_cells(density.mask.numpy()))
         decoded = decode(picture)
@@ -52,7 +51,7 @@ class QRStudy(Study):
             "leak": leak(samples, density),
             "floor/leak": 0.0,
             "module_tv": module_tv(samples, density),
-            "floor/module_tv": module_tv(true, density),
+            "floor/module_tv": module_tv(true.target, density),
             "decoded": decoded,
             "scannable": None if payload is None else int(decoded == payload),
             "decoded_opencv": _decoded_opencv(picture),
@@ -60,14 +59,14 @@ class QRStudy(Study):
         if isinstance(subject.model, HasLayers):
             metrics["floor/heldout_loss"] = density.entropy
         if isinstance(subject.model, HasLogProb):
-            metrics["nll"] = mean_nll(subject, true)
+            metrics |= likelihood(subject, true.scored).metrics()
             metrics["floor/nll"] = density.entropy
         if isinstance(subject.model, HasVelocity):
             metrics["excess_loss"] = excess_loss(subject.model, density, settings.num_points, subject.device)
             metrics["floor/excess_loss"] = 0.0
             metrics["irreducible_loss"] = density.irreducible_loss()
             metrics["floor/heldout_loss"] = heldout_floor(subject)
-        return Evaluation(metrics, {"samples": samples.numpy(), "target": true.numpy()}, picture)
+        return Evaluation(metrics, {"samples": samples.numpy(), "target": true.target.numpy()}, picture)
 
     def draw(self, evaluation: Evaluation, folder: RunFolder) -> None:
         subject = self.subject
@@ -81,7 +80,7 @@ class QRStudy(Study):
             folder.save_figure("log_density", densities.log_density(log_density_on_grid(subject), -data.density.entropy))
         if isinstance(subject.model, HasVelocity):
             folder.save_figure("velocity", points.velocity_fields(field_views(subject), data.density.squares().cpu().numpy()))
-            draw_flow(subject, folder)
+            draw_flow(subject, folder, true)
 
     def picture(self, evaluation: Evaluation) -> Image.Image:
         """The picture that the scanner was given, enlarged."""
