@@ -69,7 +69,7 @@ def small_parts(experiment: str) -> list[str]:
     words = []
     if settings.dataset["name"] in ("glyphs", "drawn_fruit"):
         words += ["dataset.count=120", "dataset.validation=30", "dataset.test=30"]
-    if settings.model.get("network") == "principal":
+    if settings.model.get("network", {}).get("name") == "principal":
         words += ["model.network.components=12", "model.latent=4"]
     return words
 

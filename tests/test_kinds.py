@@ -63,7 +63,7 @@ def test_real_numbers_are_refused_before_there_is_a_folder(genexp, tmp_path: Pat
     for words in (["model=vae", "dataset=qr"], ["model=lattice_decoder", "dataset=double_gaussian"]):
         code, _, err = genexp("run", *words, "run_dir=here")
         assert code == 2
-        assert err.startswith("error: model.likelihood=bernoulli needs numbers in [0, 1]; these data are real numbers\n")
+        assert err.startswith("error: model/likelihood=bernoulli needs numbers in [0, 1]; these data are real numbers\n")
         assert not (tmp_path / "here").exists()
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal
 
+from genexp.bijections.base import conditioners
 from genexp.data.augment import Augmentation
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
@@ -119,7 +120,7 @@ def test_every_prior_has_the_mass_one_and_samples_like_its_density() -> None:
     pseudo = torch.tensor([[1.0, -2.0, 0.3, -1.0], [-3.0, 0.0, -0.5, 1.0]], dtype=torch.float64)
     cases = [
         (StandardNormal(latent(2)).double(), None),
-        (shaken(FlowPrior(latent(2), blocks=4), 0.2), None),
+        (shaken(FlowPrior(latent(2), blocks=4, conditioner=conditioners.part("mlp", width=8)), 0.2), None),
         (VampPrior(latent(2, (1, 2, 2)), pseudo_inputs=2).double(), pseudo),
         (fitted_mixture(), None),
         (MixturePrior(latent(2), components=4).double(), None),
@@ -141,7 +142,7 @@ def test_every_prior_has_the_mass_one_and_samples_like_its_density() -> None:
 def test_a_mixture_that_is_not_fitted_yet_is_the_standard_normal() -> None:
     prior, z = MixturePrior(latent(3), components=5), torch.randn(4, 7, 3)
     assert torch.allclose(prior.log_prob(z), log_standard(z), atol=1e-5)
-    assert torch.allclose(FlowPrior(latent(3), blocks=4).log_prob(z), log_standard(z), atol=1e-5)
+    assert torch.allclose(FlowPrior(latent(3)).log_prob(z), log_standard(z), atol=1e-5)
 
 
 def test_the_fitted_mixture_is_scikit_learns() -> None:
@@ -162,7 +163,12 @@ def test_the_fitted_mixture_is_scikit_learns() -> None:
 
 
 @pytest.mark.parametrize(
-    "prior", [fitted_mixture, lambda: shaken(FlowPrior(latent(2), blocks=4), 0.2), lambda: VampPrior(latent(2), pseudo_inputs=2)]
+    "prior",
+    [
+        fitted_mixture,
+        lambda: shaken(FlowPrior(latent(2), blocks=4, conditioner=conditioners.part("mlp", width=8)), 0.2),
+        lambda: VampPrior(latent(2), pseudo_inputs=2),
+    ],
 )
 @torch.no_grad()
 def test_priors_keep_their_digits_under_autocast(prior) -> None:
