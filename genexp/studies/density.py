@@ -67,9 +67,12 @@ class DensityStudy(Study):
         side, strip_side = (ODE_GRID_SIDE, ODE_STRIP_SIDE) if isinstance(subject.model, HasVelocity) else (GRID_SIDE, STRIP_SIDE)
         low, high = density.box()
         rule = density.quadrature(side, low, high)
-        strip = density.quadrature(strip_side, *strip_of(low, high, *bridge))
+        corners, strip_mass = strip_of(low, high, *bridge), density.strip_mass(*bridge)
+        strip = density.quadrature(strip_side, *corners)
+        if abs(density.mass(strip) - strip_mass) > LOST:
+            strip = density.quadrature(2 * strip_side, *corners)
         whole = has_mass(density, rule, 1.0, "kl and mass", notes)
-        part = has_mass(density, strip, density.strip_mass(*bridge), "bridge_mass", notes)
+        part = has_mass(density, strip, strip_mass, "bridge_mass", notes)
         model, batch_size = _double(subject.model), subject.settings.evaluation.batch_size
         log_p, log_q = (in_parts(known.log_prob, rule.points, batch_size) for known in (density, model))
         comparison = compare(log_p, log_q, rule)
