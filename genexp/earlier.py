@@ -77,7 +77,10 @@ def translated(config: dict[str, Any]) -> dict[str, Any]:
     name = model.get("name") if isinstance(model, dict) else None
     if not isinstance(model, dict) or not isinstance(name, str) or not _is_earlier(name, model):
         return config
-    return {**config, "model": _model(name, dict(model))}
+    try:
+        return {**config, "model": _model(name, dict(model))}
+    except (AttributeError, KeyError, TypeError):  # no version's: the schema will say what is wrong
+        return config
 
 
 def _is_earlier(name: str, model: Mapping[str, Any]) -> bool:

@@ -88,7 +88,12 @@ def test_an_earlier_configuration_is_read_as_todays(old: dict[str, Any], expecte
     assert {key: values[key] for key in kept} == kept
 
 
-@pytest.mark.parametrize("values", [{}, {"model": None}, {"model": 3}, {"model": {"name": [1]}}, {"model": {"posterior": "iaf"}}])
+HALF = {"model": {"name": "coupling_flow", "coupling": "nflows_affine", "transformer": 3, "bins": 4}}
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"model": None}, {"model": 3}, {"model": {"name": [1]}}, {"model": {"posterior": "iaf"}}, HALF]
+)
 def test_what_is_no_configuration_stays_as_it_is(values: dict[str, Any]) -> None:
     assert translated(values) == values
 

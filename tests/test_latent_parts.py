@@ -13,13 +13,13 @@ from genexp.errors import UserError
 from genexp.latent.base import posteriors, priors
 from genexp.latent.likelihoods import DiscretisedLogistic
 from genexp.latent.mixture import MixturePrior
+from genexp.latent.networks import networks
 from genexp.latent.posteriors import bounded
 from genexp.latent.priors import FlowPrior, StandardNormal, VampPrior, log_standard
 from genexp.latent.seminar import through_flow
 from genexp.metrics.linear import fit_ppca
 from genexp.metrics.samples import likeness, nearest_train_ratio
 from genexp.nn.autoregressive import MADE
-from genexp.nn.networks import networks
 from genexp.nn.principal import PrincipalComponents
 from tests.parts import given, latent, make, mlp, vae
 

@@ -16,8 +16,8 @@ from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.base import Bound, Given, Latent, Objective, Posterior, Prior, objectives, posteriors, priors
 from genexp.latent.likelihoods import Likelihood, likelihoods
+from genexp.latent.networks import Networks, Sizes, networks
 from genexp.models.base import GenerativeModel, Importance, Terms
-from genexp.nn.networks import Networks, Sizes, networks
 from genexp.registry import Part, models
 from genexp.settings import Fraction
 

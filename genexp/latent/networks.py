@@ -1,22 +1,20 @@
-"""The pairs of networks that a VAE can choose from."""
+"""Encoder and decoder, in pairs that go together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import Tensor
 
 from genexp.errors import UserError
+from genexp.latent.base import Posterior
 from genexp.nn.convolutions import ConvDecoder, ConvEncoder
 from genexp.nn.mlp import Activation
 from genexp.nn.perceptrons import MLPDecoder, MLPEncoder, Widths
 from genexp.nn.principal import PrincipalComponents, PrincipalDecoder, PrincipalEncoder
 from genexp.registry import Registry
 from genexp.settings import Scale, Width
-
-if TYPE_CHECKING:
-    from genexp.latent.base import Posterior
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Networks:
     decoder: Any
     start: Literal["random", "mean", "linear"] = "mean"
 
-    def initialise(self, x: Tensor, from_mean: Callable[[Tensor], Tensor], posterior: "Posterior") -> None:
+    def initialise(self, x: Tensor, from_mean: Callable[[Tensor], Tensor], posterior: Posterior) -> None:
         """Look once at examples x; `from_mean` gives the decoder output that has a mean."""
         self.encoder.measure(x)
         if self.start != "random":
@@ -54,7 +52,7 @@ class Networks:
             posterior.start_linear(*self.encoder.linear())
 
 
-networks = Registry("network", "genexp.nn", Networks)
+networks = Registry("network", "genexp.latent", Networks)
 
 Start = Literal["random", "mean"]
 
