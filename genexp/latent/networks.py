@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -11,6 +11,7 @@ from genexp.errors import UserError
 from genexp.latent.base import Posterior
 from genexp.nn.convolutions import ConvDecoder, ConvEncoder
 from genexp.nn.mlp import Activation
+from genexp.nn.pairs import Decoder, Encoder
 from genexp.nn.perceptrons import MLPDecoder, MLPEncoder, Widths
 from genexp.nn.principal import PrincipalComponents, PrincipalDecoder, PrincipalEncoder
 from genexp.registry import Registry
@@ -20,7 +21,7 @@ from genexp.settings import Scale, Width
 @dataclass(frozen=True)
 class Sizes:
     """What networks are told: the shape of an example, the dimensions of z, how many columns of a condition both see, and
-    whether the decoder's output are logits: else it is the mean of x itself.
+    whether what the decoder gives are logits: else it is the mean of x itself.
     """
 
     shape: tuple[int, ...]
@@ -31,14 +32,14 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Networks:
-    """Encoder, (x, c) → (n, features), and decoder, (z, c) → (n, *shape), for conditions c (n, condition).
+    """Encoder and decoder.
 
     Told when built: `Sizes`. `start` is what training begins from: `random` weights; `mean`, decoding the mean example, with
     narrow posteriors; `linear`, what `encoder.linear()` says of the posterior beside.
     """
 
-    encoder: Any
-    decoder: Any
+    encoder: Encoder
+    decoder: Decoder
     start: Literal["random", "mean", "linear"] = "mean"
 
     def initialise(self, x: Tensor, from_mean: Callable[[Tensor], Tensor], posterior: Posterior) -> None:

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from genexp.errors import UserError
+from genexp.nn.pairs import Decoder, Encoder
 
 
-class ConvEncoder(nn.Module):
+class ConvEncoder(Encoder):
     """Pictures x (n, channels, side, side), with a condition c (n, condition), → features.
 
     4×4 convolutions of stride 2, each followed by ReLU and batch normalisation; then everything in one row, and c.
@@ -27,14 +28,8 @@ class ConvEncoder(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         return torch.cat([self.net(x), c], dim=1)
 
-    def measure(self, x: Tensor) -> None:
-        """There is nothing to measure."""
 
-    def initialise(self, x: Tensor) -> None:
-        """Batch normalisation finds the scales by itself."""
-
-
-class ConvDecoder(nn.Module):
+class ConvDecoder(Decoder):
     """Latents z (n, latent), with a condition c (n, condition), → pictures (n, channels, side, side).
 
     A linear layer, then 4×4 transposed convolutions of stride 2, each but the last followed by LeakyReLU(0.2) and batch

@@ -5,13 +5,14 @@ then costs two thin matrix products and a small MLP, where convolutions of the s
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from genexp.errors import UserError
 from genexp.nn.mlp import Activation
+from genexp.nn.pairs import Decoder, Encoder
 from genexp.nn.residual import ResidualMLP
 
 _MOST = 4096  # examples that the components are found in
@@ -69,7 +70,7 @@ class PrincipalComponents(nn.Module):
         return self.basis if torch.is_autocast_enabled(like.device.type) else self.basis.to(like.dtype)
 
 
-class PrincipalEncoder(nn.Module):
+class PrincipalEncoder(Encoder):
     """Pictures x (n, *shape), condition c (n, condition) → features: those of an MLP, and the coefficients u themselves.
 
     The MLP sees every coefficient less amplified the weaker it is, u · s/(s + 0.3), s its standard deviation.
@@ -90,15 +91,11 @@ class PrincipalEncoder(nn.Module):
         """Find the components of examples x."""
         self.principal.fit(x)
 
-    def initialise(self, x: Tensor) -> None:
-        """The components are measured already."""
-
     def linear(self) -> tuple[Tensor, int]:
-        """The standard deviations of the components, and the feature that the first of them is."""
         return self.principal.scale, self.nonlinear
 
 
-class PrincipalDecoder(nn.Module):
+class PrincipalDecoder(Decoder):
     """Latents z (n, latent), condition c (n, condition) → pictures (n, *shape): a linear map plus an MLP give the coefficients.
 
     The linear map begins as u = (z, 0): what is decoded first is the probabilistic PCA.
@@ -118,6 +115,3 @@ class PrincipalDecoder(nn.Module):
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         return self.principal.colour(self.out(self.net(torch.cat([z, c], dim=1))) + z @ self.linear)
-
-    def initialise(self, x: Tensor, from_mean: Callable[[Tensor], Tensor]) -> None:
-        """It begins as the mean, by how its weights are drawn."""
