@@ -60,7 +60,7 @@ class VAE(GenerativeModel):
         super().__init__()
         if conditional and not spec.classes:
             raise UserError("model.conditional=true: the data has no classes")
-        self.latent, self.shape, self.objective = latent, spec.shape, objective()
+        self.latent, self.shape, self.training_objective = latent, spec.shape, objective()
         self.conditional, self.classes = conditional, len(spec.classes) if conditional else 0
         self.dropout = nn.Dropout(input_dropout)
         likely = likelihood(spec)
@@ -93,17 +93,17 @@ class VAE(GenerativeModel):
         if self.training:
             self.trained_steps += 1
         bound = self._bound(batch)
-        return {"loss": self.objective.loss(bound, self.trained_steps), **_terms(bound)}
+        return {"loss": self.training_objective.loss(bound, self.trained_steps), **_terms(bound)}
 
     def validate(self, batch: Batch) -> Terms:
         """The same, the objective in its textbook form."""
         bound = self._bound(batch)
-        return {"loss": self.objective.validate(bound), **_terms(bound)}
+        return {"loss": self.training_objective.validate(bound), **_terms(bound)}
 
     def _bound(self, batch: Batch) -> Bound:
         """Posterior samples of the batch, and KL(q ‖ p): exactly where it is known, else from the samples."""
         parameters = self.infer(batch.x, batch.label)
-        drawn = self.importance(batch.x, batch.label, self.objective.samples, parameters)
+        drawn = self.importance(batch.x, batch.label, self.training_objective.samples, parameters)
         exact = self.posterior.kl_to_standard(parameters) if self.prior.standard else None
         kl = (drawn.log_posterior - drawn.log_prior).mean()[None] if exact is None else exact.mean(0)
         return Bound(drawn, kl, self.latent)
