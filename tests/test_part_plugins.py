@@ -15,7 +15,7 @@ from genexp.completion.words import candidates
 from genexp.latent.base import posteriors
 from genexp.latent.likelihoods import likelihoods
 from genexp.plugins import load_plugin
-from genexp.registry import Registry
+from genexp.registry import Registry, models
 from tests.conftest import TINY
 from tests.test_flows import autograd_log_det, random_flow
 
@@ -212,3 +212,59 @@ def test_a_transformer_is_held_to_the_laws(own: Own) -> None:
     z, log_det = flow.transform(x)
     assert torch.allclose(flow.inverse(z)[0], x, atol=1e-8)
     assert torch.allclose(log_det, autograd_log_det(flow.transform, x), atol=1e-8)
+
+
+BLOB = '''
+import torch
+from torch import Tensor, nn
+
+from genexp.data.base import Batch, DataSpec
+from genexp.models.base import GenerativeModel, Terms
+from genexp.registry import Part, Registry, models
+from genexp.settings import Scale
+
+
+class Spread(nn.Module):
+    """The standard deviation of a blob. Told when built: nothing."""
+
+
+spreads = Registry("spread", base=Spread)
+
+
+@spreads.register("learnt")
+class Learnt(Spread):
+    def __init__(self, *, begin: Scale = 1.0) -> None:
+        super().__init__()
+        self.log = nn.Parameter(torch.tensor(begin).log())
+
+
+@models.register("blob")
+class Blob(GenerativeModel):
+    def __init__(self, spec: DataSpec, *, spread: Part[Spread] = spreads.part("learnt")) -> None:
+        super().__init__()
+        self.dim, self.spread = spec.points("blob"), spread()
+
+    def loss(self, batch: Batch) -> Terms:
+        return {"loss": -torch.distributions.Normal(0.0, self.spread.log.exp()).log_prob(batch.x).sum(1).mean()}
+
+    def sample(self, n: int) -> Tensor:
+        return self.spread.log.exp().detach() * torch.randn(n, self.dim, device=self.spread.log.device)
+'''
+
+
+def test_a_model_of_mine_has_a_kind_of_parts_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, genexp: Any) -> None:
+    for path, text in {
+        "blob.py": BLOB,
+        "conf/model/blob.yaml": "# a blob\ndefaults:\n  - spread: learnt\n  - _self_\n\nname: blob\n",
+        "conf/model/spread/learnt.yaml": "# a spread that is learnt\nname: learnt\nbegin: 1.0\n",
+    }.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text)
+    words = ["--plugin", "blob.py", "--config-dir", "conf", "dataset=double_gaussian", "model=blob"]
+    code, _, err = genexp("run", *words, *NO_PICTURES, "model.spread.begin=2", "run_dir=here")
+    assert code == 0, err
+    assert "begin: 2.0" in Path("here/config.yaml").read_text()
+    code, _, err = genexp("run", *words, "model.spread.begin=-2")
+    assert (code, "model.spread.begin=-2: " in err) == (2, True)
+    assert "model.spread.begin=" in candidates("genexp run --config-dir conf model=blob model.spread.")
+    del models._builders["blob"]
