@@ -23,9 +23,11 @@ class Posterior(nn.Module):
 
     Told when built: `features`, how many the encoder gives, and `latent`, the dimensions of z.
     `gaussian`: whether q is a Gaussian with a diagonal covariance and its parameters, (n, 2·latent), are μ and ln σ².
+    `has_flow`: whether it is a FlowPosterior, noise that goes through a flow.
     """
 
     gaussian: ClassVar[bool] = False
+    has_flow: ClassVar[bool] = False
 
     def forward(self, features: Tensor) -> Tensor:
         """The parameters of the posteriors."""
@@ -120,7 +122,7 @@ class Bound:
         return -self.drawn.log_likelihood.mean()
 
 
-class Objective:
+class TrainingObjective:
     """What is minimised, given the bound. `samples`: how many of the posterior it wants of each example.
 
     Told when built: nothing.
@@ -139,4 +141,4 @@ class Objective:
 
 posteriors = Registry("posterior", "genexp.latent", Posterior)
 priors = Registry("prior", "genexp.latent", Prior)
-objectives = Registry("objective", "genexp.latent", Objective)
+objectives = Registry("objective", "genexp.latent", TrainingObjective)

@@ -6,12 +6,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genexp.latent.base import Bound, Objective, objectives
+from genexp.latent.base import Bound, TrainingObjective, objectives
 from genexp.settings import MOST_STEPS, Weight
 
 
 @objectives.register("elbo")
-class ELBO(Objective):
+class ELBO(TrainingObjective):
     """−E_q[ln p(x|z)] + β KL(q(z|x) ‖ p(z)).
 
     Sources: Kingma & Welling, Auto-Encoding Variational Bayes (2014); Higgins et al., β-VAE (2017); Kingma et al., Improved
@@ -39,7 +39,7 @@ class ELBO(Objective):
 
 
 @objectives.register("iwae")
-class IWAE(Objective):
+class IWAE(TrainingObjective):
     """−ln 1/k Σ p(x, z_i)/q(z_i|x), z_i ~ q(z|x): a bound of −ln p(x) that is the tighter the larger k.
 
     Source: Burda et al., Importance Weighted Autoencoders (2016).

@@ -78,6 +78,8 @@ class FlowPosterior(Posterior):
         make_flow: makes it: z₀ (n, latent), context (n, context) → z_T, and ln |det|, (n,).
     """
 
+    has_flow = True
+
     def __init__(self, features: int, latent: int, context: int, make_flow: Callable[[], nn.Module]) -> None:
         super().__init__()
         self.base, self.latent, self.context_size = GaussianPosterior(features, latent), latent, context

@@ -40,7 +40,7 @@ class ThroughFlow(StandardNormal):
 
     def __init__(self, latent: Latent) -> None:
         super().__init__(latent)
-        if not isinstance(latent.posterior, FlowPosterior):
+        if not latent.posterior.has_flow:
             raise UserError("model/prior=through_flow needs a posterior with a flow", hint="model/posterior=iaf")
 
     def sample(self, n: int, given: Given | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
-from genexp.latent.base import Bound, Given, Latent, Objective, Posterior, Prior, objectives, posteriors, priors
+from genexp.latent.base import Bound, Given, Latent, Posterior, Prior, TrainingObjective, objectives, posteriors, priors
 from genexp.latent.likelihoods import Likelihood, likelihoods
 from genexp.latent.networks import Networks, Sizes, networks
 from genexp.models.base import GenerativeModel, Importance, Terms
@@ -55,7 +55,7 @@ class VAE(GenerativeModel):
         likelihood: Part[Likelihood] = likelihoods.part("bernoulli"),
         posterior: Part[Posterior] = posteriors.part("gaussian"),
         prior: Part[Prior] = priors.part("standard"),
-        objective: Part[Objective] = objectives.part("elbo"),
+        objective: Part[TrainingObjective] = objectives.part("elbo"),
     ) -> None:
         super().__init__()
         if conditional and not spec.classes:

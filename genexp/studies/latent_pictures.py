@@ -11,7 +11,6 @@ from genexp.data.images import ImageData, ImageSet
 from genexp.errors import UserError, unknown
 from genexp.figures import images, latent
 from genexp.latent.paths import four_corners, linear, spherical
-from genexp.latent.posteriors import FlowPosterior
 from genexp.latent.seminar import through_flow
 from genexp.seeds import seed_for, seeded
 from genexp.settings import FigureSettings, RunSettings
@@ -106,7 +105,7 @@ def draw_samples_through_flow(subject: Subject, folder: RunFolder, count: int = 
     """Where the posterior has a flow: what the article took for samples, to be shown beside prior_samples.png."""
     model = subject.model
     posterior = getattr(model, "posterior", None)
-    if isinstance(posterior, FlowPosterior) and not subject.data.spec.classes[: model.classes]:
+    if posterior is not None and posterior.has_flow and not subject.data.spec.classes[: model.classes]:
         decoded = _array(model.decode(through_flow(posterior, count)))
         folder.save_figure("prior_samples_through_flow", images.sheet(decoded, 12, pixels=1100))
 
