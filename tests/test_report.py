@@ -40,7 +40,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "qr": ["trainer.max_steps=30", *small],
         "other": ["trainer.max_steps=20", *small, "model.width=16", "seed=1", "figures.enabled=false"],
         "glyphs": ["experiment=glyphs_vae", *small_parts("glyphs_vae"), "trainer.max_steps=20", "trainer.eval_every=5"],
-        "layers": ["experiment=double_gaussian", "model.width=8", "figures.enabled=false"],
+        "layers": ["experiment=double_gaussian", "model.conditioner.width=8", "figures.enabled=false"],
     }
     for name, words in settings.items():
         run(compose([*BRIEF, *words]), str(root / name))

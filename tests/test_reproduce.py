@@ -127,7 +127,7 @@ def test_what_is_known_stands_beside_the_run_of_which_it_holds() -> None:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two cases: one that is quickly done, and one that cannot be."""
     by_name = {case.name: case for case in CASES}
-    good = replace(by_name["double_gaussian"], quick=(*TINY, "figures.gif=false", "model.width=8"))
+    good = replace(by_name["double_gaussian"], quick=(*TINY, "figures.gif=false", "model.conditioner.width=8"))
     bad = replace(by_name["qr_flowmatch"], way=Way("qr_flowmatch", ("dataset.image=absent.png",)), quick=tuple(TINY))
     monkeypatch.setattr(planning, "CASES", (good, bad))
 
