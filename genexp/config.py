@@ -84,6 +84,9 @@ def check(values: dict[str, Any]) -> RunSettings:
     check_tracker(settings.tracking)
     from genexp.registry import datasets, models  # the components import torch: only once the rest is right
 
+    for key, value in settings.model.items():  # of a YAML file of the user's
+        if not isinstance(value, dict) and (today := moved(str(settings.model.get("name")), key, shown(value))):
+            raise UserError(f"model.{key} is {today} now", hint="in a YAML file, parts are chosen by `- override /model/…`")
     parts = {"dataset": datasets.validate(settings.dataset), "model": models.validate(settings.model)}
     return settings.model_copy(update=parts)
 

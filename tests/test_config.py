@@ -1,6 +1,7 @@
 """Configurations: everything known, everything else refused with the nearest valid name."""
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,18 @@ def test_mistakes_with_parts_are_refused_in_one_line(typed: str, words: str) -> 
         compose(["model=vae", typed])
     assert words in mistake.value.message
     assert "\n" not in mistake.value.message
+
+
+def test_an_experiment_of_an_earlier_version_is_answered_with_todays_keys(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    for body, words in {
+        "model: {posterior: iaf}": "model.posterior is model/posterior=iaf now",
+        "model: {prior_components: 4}": "model.prior_components is model.prior.components (of model/prior=mixture) now",
+    }.items():
+        text = f"# @package _global_\n# mine\ndefaults:\n  - override /model: vae\n\n{body}\n"
+        (tmp_path / "experiment" / "mine.yaml").write_text(text)
+        with pytest.raises(UserError, match=re.escape(words)):
+            compose(["experiment=mine"], [tmp_path])
 
 
 def test_a_choice_brings_its_own_keys_and_no_others() -> None:
