@@ -9,7 +9,7 @@ from PIL import Image
 
 from genexp.artifacts import RunFolder
 from genexp.data.base import Batch
-from genexp.data.mixture import LOST, GaussianMixture
+from genexp.data.mixture import LOST, PART, GaussianMixture
 from genexp.figures import densities, points
 from genexp.metrics.density import compare, in_parts
 from genexp.models.base import GenerativeModel, HasLayers, HasLogProb, HasVelocity, Terms
@@ -74,8 +74,8 @@ class DensityStudy(Study):
         whole = has_mass(density, rule, 1.0, "kl and mass", notes)
         part = has_mass(density, strip, strip_mass, "bridge_mass", notes)
         model, batch_size = _double(subject.model), subject.settings.evaluation.batch_size
-        log_p, log_q = (in_parts(known.log_prob, rule.points, batch_size) for known in (density, model))
-        comparison = compare(log_p, log_q, rule)
+        log_p = in_parts(density.log_prob, rule.points, PART)
+        comparison = compare(log_p, in_parts(model.log_prob, rule.points, batch_size), rule)
         return {
             "kl": comparison.kl if whole else None,
             "floor/kl": 0.0,
