@@ -316,7 +316,7 @@ def test_embedded_data_stand_in_for_data_that_are_not_there(monkeypatch: pytest.
     monkeypatch.setattr(glyphs, "draw_glyphs", lambda n, *how: draw_glyphs(10, *how))
     made = build(case, case.trainer)
     assert made.settings.dataset["name"] == "glyphs"
-    assert made.settings.model["encoder_widths"] == (256, 128, 64)
+    assert made.settings.model["network"]["encoder_widths"] == (256, 128, 64)
 
 
 def test_trainer_row_has_the_notebooks_arithmetic() -> None:
