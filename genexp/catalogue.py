@@ -6,12 +6,24 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
 
-KINDS = {"experiments": "experiment", "datasets": "dataset", "models": "model"}
+GROUPS = ("experiment", "dataset", "model", "trainer")
+COMPONENTS = ("dataset", "model")  # which may have parts: the folders below theirs
+KINDS = {"experiments": "experiment", "datasets": "dataset", "models": "model", "parts": ""}
 
 
 def entries(kind: str, config_dirs: Sequence[Path] = ()) -> dict[str, str]:
-    """Name → one line of description, for `experiments`, `datasets` or `models`."""
-    return {name: describe(path) for name, path in _files(KINDS[kind], config_dirs).items()}
+    """As typed → one line of description: names of `experiments`, `datasets` or `models`; `model/prior=flow` of `parts`."""
+    if kind == "parts":
+        paths = {f"{group}={name}": path for group in parts(config_dirs) for name, path in _files(group, config_dirs).items()}
+    else:
+        paths = _files(KINDS[kind], config_dirs)
+    return {name: describe(path) for name, path in paths.items()}
+
+
+def parts(config_dirs: Sequence[Path] = ()) -> list[str]:
+    """The groups of parts there are: `model/posterior`, …"""
+    folders = {path for root in (CONF, *config_dirs) for name in COMPONENTS for path in (root / name).glob("*/")}
+    return sorted({f"{path.parent.name}/{path.name}" for path in folders})
 
 
 def options(group: str, config_dirs: Sequence[Path] = ()) -> list[str]:
@@ -25,10 +37,12 @@ def find(group: str, name: str, config_dirs: Sequence[Path] = ()) -> Path | None
 
 
 def _files(group: str, config_dirs: Sequence[Path]) -> dict[str, Path]:
+    """Name → file. Folders inside a component's are groups of their own; inside another's they are parts of the name."""
     found = {}
+    pattern = "*.yaml" if group.partition("/")[0] in COMPONENTS else "**/*.yaml"
     for root in (CONF, *config_dirs):
         folder = root / group
-        for path in sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path)):
+        for path in sorted(folder.glob(pattern), key=lambda path: (len(path.parts), path)):
             found[path.relative_to(folder).with_suffix("").as_posix()] = path
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from genexp.earlier import weights
 from genexp.errors import UserError, circumstance
 from genexp.files import Replacing
 
@@ -27,7 +28,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """The state in `path`; UserError when it is missing, damaged, or something else than a checkpoint."""
+    """The state in `path`, its weights by their names of today; UserError when it is missing, damaged, or no checkpoint."""
     try:
         if path.exists() and not path.is_file():
             raise UserError(f"{path} is not a file")
@@ -47,7 +48,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         raise UserError(f"{path} is damaged or not a genexp checkpoint") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise UserError(f"{path} is not a checkpoint of this version of genexp")
-    return state
+    return {key: weights(value) if key in ("model", "average") else value for key, value in state.items()}
 
 
 def random_state(device: torch.device) -> dict[str, Any]:

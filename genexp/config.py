@@ -3,31 +3,31 @@
 Every key and every name is known before anything runs; what is wrong comes back as one UserError.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genexp.catalogue import CONF, options
-from genexp.errors import UserError, nearest, unknown
+from genexp.catalogue import COMPONENTS
+from genexp.choices import composed, is_choice, refuse_sweep
+from genexp.earlier import moved
+from genexp.errors import UserError, nearest
 from genexp.fetch import default_data_dir
 from genexp.paths import expanded
-from genexp.runs.records import check_links, checked_yaml, read_config, read_config_dirs
-from genexp.settings import RunSettings, validate
+from genexp.runs.records import check_links, read_config, read_config_dirs
+from genexp.settings import RunSettings, shown, validate
 from genexp.training.tracking import check_tracker
-from genexp.typed import COMPONENTS, annotation_of, as_hydra_reads, check_form, key_of, parse_override, parse_texts, spelled
+from genexp.typed import annotation_of, as_hydra_reads, check_form, key_of, parse_override, parse_texts, spelled
 
-GROUPS = ("experiment", "dataset", "model", "trainer")
 CHANGEABLE = (
     *(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every", "compile")),
     *("tracking", "device", "data_dir"),
@@ -45,15 +45,11 @@ class Composed:
 
 def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Composed:
     """The configuration that `overrides` (as typed: `key=value`, `group=name`) describe, checked whole."""
-    with _hydra(config_dirs) as own_folders:
-        groups = [text for text in overrides if options(key_of(text), config_dirs)]
-        for text in groups:
-            _check_choice(parse_override(text), options(key_of(text), config_dirs))
-        known = OmegaConf.to_container(_compose([*groups, *own_folders]), resolve=False)
-        read = [text if text in groups else _read(text, known) for text in overrides]
-        config = _compose([*read, *own_folders])
-        experiment = config.hydra.runtime.choices.get("experiment")
-        values = _plain(config)
+    config = composed(overrides, config_dirs)
+    known = OmegaConf.to_container(config, resolve=False)
+    read = [_read(text, known) for text in overrides if not is_choice(text)]
+    values = _plain(config, [text for text in read if not text.startswith(("hydra.", "hydra/"))])
+    experiment = config.hydra.runtime.choices.get("experiment")
     return Composed(check({**values, "experiment": experiment}), tuple(overrides), tuple(config_dirs))
 
 
@@ -62,7 +58,7 @@ def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
     check_links(run)
     values, typed = read_config(run)
     for text in overrides:
-        item = _checked(text, values)
+        item = parse_override(text) if is_choice(text) else _checked(text, values)
         *path, key = item.key_or_group.split(".")
         if path not in (["evaluation"], ["figures"]) and item.key_or_group not in CHANGEABLE:
             allowed = f"{', '.join(CHANGEABLE)}, evaluation.* and figures.*"
@@ -88,13 +84,16 @@ def check(values: dict[str, Any]) -> RunSettings:
     check_tracker(settings.tracking)
     from genexp.registry import datasets, models  # the components import torch: only once the rest is right
 
+    for key, value in settings.model.items():  # of a YAML file of the user's
+        if not isinstance(value, dict) and (today := moved(str(settings.model.get("name")), key, shown(value))):
+            raise UserError(f"model.{key} is {today} now", hint="in a YAML file, parts are chosen by `- override /model/…`")
     parts = {"dataset": datasets.validate(settings.dataset), "model": models.validate(settings.model)}
     return settings.model_copy(update=parts)
 
 
 def parse_sweep(overrides: Sequence[str], config_dirs: Sequence[Path]) -> list[Override]:
     """The overrides of a sweep as Hydra's sweeper takes them; what is swept of a text is what was typed between the commas."""
-    groups = [parse_override(text) for text in overrides if options(key_of(text), config_dirs)]
+    groups = [parse_override(text) for text in overrides if is_choice(text)]
     return [_parse_swept(text, groups, config_dirs) for text in overrides]
 
 
@@ -104,12 +103,11 @@ def _parse_swept(text: str, groups: Sequence[Override], config_dirs: Sequence[Pa
         return item  # as nearly all are, and nothing has to be looked up
     if key.partition(".")[0] not in COMPONENTS:
         return parse_override(text, annotation_of(key, {}), several=True)
-    with _hydra(config_dirs) as own_folders:
-        for choice in product(*map(spelled, groups)):
-            with suppress(UserError):  # of a choice that is refused with its job
-                known: Any = OmegaConf.to_container(_compose([*choice, *own_folders]), resolve=False)
-                if (annotation := annotation_of(key, known)) is not None:
-                    return parse_override(text, annotation, several=True)
+    for choice in product(*map(spelled, groups)):
+        with suppress(UserError):  # of a choice that is refused with its job
+            known: Any = OmegaConf.to_container(composed(choice, config_dirs), resolve=False)
+            if (annotation := annotation_of(key, known)) is not None:
+                return parse_override(text, annotation, several=True)
     return item
 
 
@@ -125,78 +123,47 @@ def _checked(text: str, known: Any) -> Override:
         _check_key(text, known)
     item = parse_override(text, annotation_of(key_of(text), known))
     if not item.is_hydra_override():
-        _refuse_sweep(item)
+        refuse_sweep(item)
     return item
 
 
-def search_path(config_dirs: Sequence[Path]) -> list[str]:
-    """The override that adds the user's own folders to Hydra's."""
-    paths = ",".join(f"'file://{folder.resolve()}'" for folder in config_dirs)
-    return [f"hydra.searchpath=[{paths}]"] if paths else []
-
-
-@contextmanager
-def _hydra(config_dirs: Sequence[Path]) -> Iterator[list[str]]:
-    """Hydra initialised on conf/; yields the override that adds the user's own folders."""
-    for folder in config_dirs:
-        if not folder.is_dir():
-            raise UserError(f"--config-dir {folder}: no such folder")
-        for group in GROUPS:  # no more than is good for Hydra
-            for path in (folder / group).rglob("*.yaml"):
-                checked_yaml(path)
-    if GlobalHydra.instance().is_initialized():  # inside a sweep's job
-        GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), job_name="genexp", version_base="1.3"):
-        yield search_path(config_dirs)
-
-
-def _compose(overrides: list[str]) -> Any:
+def _plain(config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration with values overridden, without Hydra's own node, interpolations resolved, as plain Python."""
     try:
-        return hydra_compose("config", overrides, return_hydra_config=True)
+        ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides([*overrides]), config)
+        config = OmegaConf.masked_copy(config, [key for key in map(str, config) if key != "hydra"])
+        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
     except (HydraException, OmegaConfBaseException) as failure:
         raise UserError(str(failure).strip().splitlines()[0]) from failure
-
-
-def _plain(config: Any) -> dict[str, Any]:
-    """The configuration without Hydra's own node, interpolations resolved, as plain Python."""
-    config = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    try:
-        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
-    except OmegaConfBaseException as failure:
-        raise UserError(str(failure).strip().splitlines()[0]) from failure
-
-
-def _check_choice(item: Override, allowed: list[str]) -> None:
-    """The value of a group override must be one of its options."""
-    group = item.key_or_group
-    _refuse_sweep(item)
-    choice = item.value()
-    if item.is_delete() or choice is None:
-        raise UserError(f"'{item.input_line}': a run needs a value of {group}", hint=f"there are: {', '.join(sorted(allowed))}")
-    if str(choice) not in allowed:
-        raise unknown(group, str(choice), allowed)
 
 
 def _check_key(text: str, known: Any) -> None:
     """The key of an override as typed must exist, with or without `+`; keys cannot be deleted."""
     path: list[str] = []
-    for part in key_of(text).split("."):
+    keys = key_of(text).split(".")
+    for part in keys:
         if not isinstance(known, dict) or part not in known:
-            inside = ".".join(path)
-            near = nearest(part, [key for key in known if key != "hydra"]) if isinstance(known, dict) else None
-            near = ".".join([*path, near]) if near else _anywhere(part)
-            message = f"unknown key '{key_of(text)}'" + (f"; did you mean '{near}'?" if near else "")
-            keys = [key for key in known if key != "hydra"] if isinstance(known, dict) else []
-            raise UserError(message, hint=f"known keys{' of ' + inside if inside else ''}: {', '.join(keys)}" if keys else None)
+            raise _unknown_key(text, path, known)
         path.append(part)
         known = known[part]
+    place = keys[:-1] if keys[-1] == "name" else keys
+    if len(place) > 1 and place[0] in COMPONENTS and (place != keys or (isinstance(known, dict) and "name" in known)):
+        value = shown(text.partition("=")[2]) or "…"
+        raise UserError(f"{'.'.join(place)} is a part, which is chosen by name: {'/'.join(place)}={value}")
     if text.startswith("~"):
         raise UserError(f"'{text}': a key cannot be deleted", hint=f"set it instead: {key_of(text)}=…")
 
 
-def _refuse_sweep(item: Override) -> None:
-    if item.is_sweep_override():
-        raise UserError(f"'{item.input_line}' is several values, for a sweep", hint="genexp run -m …, or quote a comma")
+def _unknown_key(text: str, path: list[str], known: Any) -> UserError:
+    """The error for a key that is not there: `known` is what is at `path`, the part of it that is."""
+    keys = key_of(text).split(".")
+    part, own = keys[len(path)], [key for key in known if key != "hydra"] if isinstance(known, dict) else []
+    if path == ["model"] and (today := moved(str(known.get("name")), part, shown(text.partition("=")[2]))):
+        return UserError(f"model.{part} is {today} now")
+    near = nearest(part, own)
+    near = ".".join([*path, near]) if near else _anywhere(part)
+    message = f"unknown key '{'.'.join(keys)}'" + (f"; did you mean '{near}'?" if near else "")
+    return UserError(message, hint=f"known keys{' of ' + '.'.join(path) if path else ''}: {', '.join(own)}" if own else None)
 
 
 def _anywhere(name: str) -> str | None:

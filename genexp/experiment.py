@@ -137,7 +137,9 @@ def _fit(subject: Subject, study: Study, folder: RunFolder, interrupts: Interrup
     model = f"{settings.model['name']}, {parameters(subject):,} parameters"
     many = f" in each of {world().size} processes" if world().size > 1 else ""
     folder.say(f"{model}, on {subject.device}{many}, seed {settings.seed} → {folder.path}")
-    position = trainer.fit(subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, study, partial(rehearse, subject))
+    position = trainer.fit(
+        subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, study, partial(rehearse, subject)
+    )
     folder.say(f"trained {position.step} steps in {position.seconds:.1f} s")
     return position
 

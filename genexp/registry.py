@@ -1,41 +1,56 @@
-"""Name → builder, for data sets, models and studies.
+"""Name → builder, for data sets, models and their parts.
 
 A component is registered under a name and built from the keys of its configuration. Its schema *is* the
 keyword-only part of its constructor's signature: the annotations say type and range, the defaults say defaults.
 
     @models.register("my_model")
     class MyModel(GenerativeModel):
-        def __init__(self, spec: DataSpec, *, width: PositiveInt = 64) -> None: ...
+        def __init__(self, spec: DataSpec, *, width: PositiveInt = 64, prior: Part[Prior] = priors.part("standard")) -> None:
+            self.prior = prior(latent)
+
+A **part** is a component of a component that is itself chosen by name. The keyword's type says of which kind it is; its value
+in a configuration is the mapping `{name: flow, blocks: 6, …}`, held to the schema of the member it names; and the constructor
+builds it by calling it with what the base class of that kind says that its members are told. Parts nest.
 """
 
 import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, create_model
 
 from genexp.errors import UserError, unknown
 from genexp.settings import Strict, validate
 
-T = TypeVar("T", bound=Callable[..., Any])
+T = TypeVar("T")
+Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 
-class Registry:
-    """The components of one kind. Every module of `package` is imported the first time a name is looked up."""
+class Registry(Generic[T]):
+    """The components of one kind. Every module of `package` is imported the first time a name is looked up.
 
-    def __init__(self, kind: str, package: str) -> None:
+    Args:
+        kind: what a message calls one of them.
+        package: where they are; "" of a kind that a plugin brings.
+        base: their base class, of a kind of parts: `Part[base]` is what a constructor takes.
+    """
+
+    def __init__(self, kind: str, package: str = "", base: type[T] | None = None) -> None:
         self.kind = kind
         self.package = package
-        self._builders: dict[str, Callable[..., Any]] = {}
-        self._discovered = False
+        self._builders: dict[str, Callable[..., T]] = {}
+        self._discovered = not package
+        if base is not None:
+            kinds[base] = self
 
-    def register(self, name: str) -> Callable[[T], T]:
+    def register(self, name: str) -> Callable[[Builder], Builder]:
         """Decorator: make the class or function available under `name`."""
 
-        def add(builder: T) -> T:
+        def add(builder: Builder) -> Builder:
             taken = self._builders.get(name)
             if taken is not None and taken.__module__ != builder.__module__:
                 raise UserError(f"{self.kind} '{name}' is registered twice: by {taken.__module__} and {builder.__module__}")
@@ -44,7 +59,7 @@ class Registry:
 
         return add
 
-    def __getitem__(self, name: str) -> Callable[..., Any]:
+    def __getitem__(self, name: str) -> Callable[..., T]:
         self._discover()
         if name not in self._builders:
             raise unknown(self.kind, name, self._builders)
@@ -54,21 +69,42 @@ class Registry:
         self._discover()
         return sorted(self._builders)
 
+    def name_of(self, component: T) -> str:
+        """The name that the class of a component is registered under."""
+        names = (name for name, builder in self._builders.items() if builder is type(component))
+        return next(names, type(component).__name__)
+
     def schema(self, name: str) -> type[BaseModel]:
-        """The configuration that component `name` accepts, read off its constructor."""
+        """The configuration that component `name` accepts, read off its constructor; a part of it is any mapping here."""
         return schema_of(self[name], name)
 
-    def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings with defaults filled in; UserError for an unknown key, a wrong type or an unusable value."""
+    def parts(self, name: str) -> "dict[str, Registry[Any]]":
+        """The keys of component `name` that are parts, and what each may be."""
+        return parts_of(self[name])
+
+    def part(self, name: str, **settings: Any) -> "Part[T]":
+        """The member `name` with these settings, to be built later: what a constructor takes, and its default."""
+        return Part(self, {"name": name, **settings})
+
+    def validate(self, settings: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+        """The settings, those of parts too, with defaults filled in; UserError for an unknown key, a wrong type or an unusable
+        value. `where` they are in a configuration: `model.prior`.
+        """
+        where = where or self.kind
         name = settings.get("name")
         if not isinstance(name, str):
-            raise UserError(f"{self.kind}.name is missing", hint=f"there are: {', '.join(self.names())}")
-        return validate(self.schema(name), settings, self.kind).model_dump()
+            raise UserError(f"{where}.name is missing", hint=f"there are: {', '.join(self.names())}")
+        values = validate(self.schema(name), settings, where).model_dump()
+        for key, registry in self.parts(name).items():
+            values[key] = registry.validate(values[key], f"{where}.{key}")
+        return values
 
-    def build(self, settings: Mapping[str, Any], *context: Any) -> Any:
+    def build(self, settings: Mapping[str, Any], *context: Any) -> T:
         """Build the component that `settings["name"]` names; `context` are its positional arguments."""
         keys = self.validate(settings)
-        return self[keys.pop("name")](*context, **keys)
+        name = keys.pop("name")
+        parts = {key: Part(registry, keys[key]) for key, registry in self.parts(name).items()}
+        return self[name](*context, **{**keys, **parts})
 
     def _discover(self) -> None:
         if self._discovered:
@@ -79,19 +115,49 @@ class Registry:
             importlib.import_module(f"{self.package}.{module.name}")
 
 
+@dataclass(frozen=True)
+class Part(Generic[T]):
+    """A part that is chosen and not yet built: call it with what its kind is told."""
+
+    registry: Registry[T]
+    settings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.settings["name"])
+
+    def __call__(self, *context: Any) -> T:
+        return self.registry.build(self.settings, *context)
+
+
 @cache
 def schema_of(builder: Callable[..., Any], name: str) -> type[BaseModel]:
     """A pydantic model of the keyword-only parameters of `builder`, and of the `name` that picks it."""
-    function = builder.__init__ if inspect.isclass(builder) else builder
-    hints = get_type_hints(function, include_extras=True)
+    parts = parts_of(builder)
     fields: dict[str, Any] = {"name": (Literal[name], name)}
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-            fields[parameter.name] = (hints[parameter.name], default)
+    for key, (annotation, default) in _keywords(builder).items():
+        if key in parts:
+            annotation, default = dict[str, Any], dict(default.settings) if isinstance(default, Part) else default
+        fields[key] = (annotation, ... if default is inspect.Parameter.empty else default)
     return create_model(f"{name}_settings", __base__=Strict, **fields)
 
 
-datasets = Registry("dataset", "genexp.data")
-models = Registry("model", "genexp.models")
-studies = Registry("study", "genexp.studies")
+@cache
+def parts_of(builder: Callable[..., Any]) -> dict[str, Registry[Any]]:
+    """The keyword-only parameters of `builder` of type Part[…], and the registry of each one's kind."""
+    annotations = {key: annotation for key, (annotation, _) in _keywords(builder).items()}
+    return {key: kinds[get_args(found)[0]] for key, found in annotations.items() if get_origin(found) is Part}
+
+
+def _keywords(builder: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """The keyword-only parameters of a class or a function: key → type and default."""
+    function = builder.__init__ if inspect.isclass(builder) else builder
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.items()
+    return {key: (hints[key], found.default) for key, found in parameters if found.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+kinds: dict[type, Registry[Any]] = {}  # of parts, by their base class
+datasets: Registry[Any] = Registry("dataset", "genexp.data")
+models: Registry[Any] = Registry("model", "genexp.models")
+studies: Registry[Any] = Registry("study", "genexp.studies")

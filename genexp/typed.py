@@ -10,7 +10,7 @@ A key's kind is that of its field in the schema:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -30,11 +30,11 @@ from hydra.errors import HydraException
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from genexp.catalogue import COMPONENTS
 from genexp.errors import UserError
 from genexp.settings import EvaluationSettings, FigureSettings, RunSettings, TrainerSettings, shown
 
 TEXT, TEXTS = "text", "texts"
-COMPONENTS = ("dataset", "model")
 SECTIONS: dict[str, type[BaseModel]] = {
     "": RunSettings,
     "trainer": TrainerSettings,
@@ -66,20 +66,26 @@ def kind_of(annotation: Any) -> str | None:
 def annotation_of(key: str, values: Mapping[str, Any]) -> Any:
     """The type of a key's field in the schema; `values` say which data set and which model. None where there is no such key."""
     section, _, name = key.rpartition(".")
-    if section in COMPONENTS:
-        fields = _component(section, values.get(section))
+    if section.partition(".")[0] in COMPONENTS:
+        fields = _component(section.split("."), values)
     else:
         fields = SECTIONS[section].model_fields if section in SECTIONS else {}
     return fields[name].annotation if name in fields else None
 
 
-def _component(group: str, values: Any) -> Mapping[str, FieldInfo]:
-    """The fields of the data set, or the model, that a configuration names; none where there is no such component."""
-    from genexp.registry import datasets, models  # they import torch
+def _component(path: Sequence[str], values: Any) -> Mapping[str, FieldInfo]:
+    """The fields of what a configuration names at `path`: a data set, a model or a part; none where it names nothing there."""
+    from genexp.registry import Registry, datasets, models  # they import torch
 
-    registry = datasets if group == "dataset" else models
-    name = values.get("name") if isinstance(values, Mapping) else None
-    return registry.schema(name).model_fields if name in registry.names() else {}
+    registries: dict[str, Registry[Any]] = {"dataset": datasets, "model": models}
+    fields: Mapping[str, FieldInfo] = {}
+    for key in path:
+        values = values.get(key)
+        name = values.get("name") if isinstance(values, Mapping) else None
+        if key not in registries or name not in registries[key].names():
+            return {}
+        fields, registries = registries[key].schema(name).model_fields, registries[key].parts(name)
+    return fields
 
 
 def check_form(typed: str) -> None:

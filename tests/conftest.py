@@ -93,8 +93,8 @@ def small_parts(experiment: str) -> list[str]:
     words = []
     if settings.dataset["name"] in ("glyphs", "drawn_fruit"):
         words += ["dataset.count=120", "dataset.validation=30", "dataset.test=30"]
-    if settings.model.get("network") == "principal":
-        words += ["model.components=12", "model.latent=4"]
+    if settings.model.get("network", {}).get("name") == "principal":
+        words += ["model.network.components=12", "model.latent=4"]
     return words
 
 
@@ -103,7 +103,13 @@ RUNS = {
     "gaussian": ["experiment=double_gaussian", "evaluation.batch_size=128"],  # integrals in parts of 64 take seconds
     "glyphs": ["experiment=glyphs_vae", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],
     "fruit": [
-        *["experiment=drawn_fruit_vae_iaf", "model.conditional=true", "model.components=8", "model.latent=3", "dataset.size=16"],
+        *[
+            "experiment=drawn_fruit_vae_iaf",
+            "model.conditional=true",
+            "model.network.components=8",
+            "model.latent=3",
+            "dataset.size=16",
+        ],
         *["dataset.count=60", "dataset.validation=10", "dataset.test=12"],
     ],
     "lattice": ["experiment=mnist_lattice", "dataset=glyphs", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],

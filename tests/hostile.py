@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from genexp.catalogue import CONF, KINDS, options
+from genexp.catalogue import CONF, GROUPS, options
+from genexp.registry import datasets, models
 
 CORPUS = Path(__file__).parent / "corpus" / "commands.jsonl"
 COUNT = 500
@@ -47,11 +48,19 @@ def keys() -> dict[str, tuple[str, Any]]:
     for section in ("evaluation", "figures"):
         found |= {f"{section}.{key}": ("", value) for key, value in config[section].items()}
     found |= {f"trainer.{key}": ("", value) for key, value in yaml.safe_load((CONF / "trainer/default.yaml").read_text()).items()}
-    for group in ("dataset", "model"):
-        for path in sorted((CONF / group).glob("*.yaml")):
-            values = yaml.safe_load(path.read_text())
-            found |= {f"{group}.{key}": (f"{group}={path.stem}", value) for key, value in values.items()}
+    for group, registry in (("dataset", datasets), ("model", models)):
+        for name in registry.names():
+            found |= _of(group, f"{group}={name}", registry.validate({"name": name}))
+            for part, kind in registry.parts(name).items():
+                for member in kind.names():
+                    place = f"{group}/{part}={member}"
+                    found |= _of(f"{group}.{part}", f"{group}={name} {place}", kind.validate({"name": member}))
     return found
+
+
+def _of(section: str, choice: str, values: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """The keys of one component, without those of its parts."""
+    return {f"{section}.{key}": (choice, value) for key, value in values.items() if not isinstance(value, dict)}
 
 
 def mutated(word: str, chance: random.Random) -> str:
@@ -71,7 +80,7 @@ def mutated(word: str, chance: random.Random) -> str:
 
 
 def _run(needs: str, *words: str) -> list[str]:
-    return ["run", *([needs] if needs else []), *words]
+    return ["run", *needs.split(), *words]
 
 
 def _shown(value: Any) -> str:
@@ -114,12 +123,13 @@ def _syntax(chance: random.Random) -> Iterator[list[str]]:
 
 def _choice(chance: random.Random) -> Iterator[list[str]]:
     while True:
-        group = chance.choice([*KINDS.values(), "trainer"])
+        group = chance.choice([*GROUPS, "model/prior", "model/likelihood"])
         right = chance.choice(options(group))
         paths = [f"../{right}", f"/{right}", f"{right}.yaml", "/etc/passwd", "."]
         wrong = chance.choice([mutated(right, chance), "", "null", "[]", *paths])
         if wrong not in options(group):
-            yield ["run", f"{chance.choice(['', '', '+'])}{group}={wrong}"]
+            needs = ["model=vae"] if "/" in group else []
+            yield ["run", *needs, f"{chance.choice(['', '', '+'])}{group}={wrong}"]
 
 
 def _command(chance: random.Random) -> Iterator[list[str]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from genexp.registry import datasets, models
+from genexp.registry import datasets, kinds, models
 from genexp.settings import RunSettings
 
 SIGNS = {"ge": 1, "gt": 1, "le": -1, "lt": -1}  # the way from a limit to the values that are allowed
@@ -18,7 +18,8 @@ STEP = 1e-9  # from a limit to a number that is as good as there
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit of the setting `key`. `component` is what has the key: `trainer`, `dataset=qr`, …; "" of the run itself.
+    """One limit of the setting `key`. `component` is what has the key: `trainer`, `dataset=qr`, `model/prior=flow`, …; "" of the
+    run itself.
 
     `value` is the last allowed value, with the setting's default around it where the number is part of a list; `beyond` the
     first that is not.
@@ -32,7 +33,7 @@ class Limit:
 
     @property
     def name(self) -> str:
-        section = self.component.partition("=")[0]
+        section = self.component.partition("=")[0].replace("/", ".")
         return f"{section}.{self.key}" if section else self.key
 
     def __str__(self) -> str:
@@ -48,8 +49,9 @@ def schemas() -> dict[str, type[BaseModel]]:
     """What has settings → its schema."""
     sections: dict[str, type[BaseModel]] = {"": RunSettings}
     sections |= {name: RunSettings.model_fields[name].annotation for name in ("trainer", "evaluation", "figures")}
-    for registry in (datasets, models):
-        sections |= {f"{registry.kind}={name}": registry.schema(name) for name in registry.names()}
+    groups = {"dataset": datasets, "model": models} | {f"model/{registry.kind}": registry for registry in kinds.values()}
+    for group, registry in groups.items():
+        sections |= {f"{group}={name}": registry.schema(name) for name in registry.names()}
     return sections
 
 

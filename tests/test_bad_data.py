@@ -20,7 +20,13 @@ from tests.forking import ROOT, Ended
 from tests.test_disk import TINY
 from tests.test_hostile_commands import wrong_in
 
-VAE = ["experiment=glyphs_vae", "model.encoder_widths=[8]", "model.decoder_widths=[8]", *TINY, "evaluation.importance_samples=2"]
+VAE = [
+    "experiment=glyphs_vae",
+    "model.network.encoder_widths=[8]",
+    "model.network.decoder_widths=[8]",
+    *TINY,
+    "evaluation.importance_samples=2",
+]
 VAE += ["evaluation.quadrature_side=4"]
 FOLDER = [*VAE, "dataset=image_folder", "dataset.path=pictures", "dataset.size=8", "dataset.channels=1"]
 
@@ -137,7 +143,14 @@ DIVERGING = ["trainer.lr=1000", "dataset.stds=[[1e-30,1e-30],[1e-30,1e-30]]", "d
 
 @pytest.mark.parametrize("typed", DIVERGING)
 def test_what_diverges_is_said_and_never_a_metric(genexp, tmp_path: Path, typed: str) -> None:
-    words = ["experiment=double_gaussian", "model.width=4", "model.bins=4", *TINY, "trainer.max_steps=50", "run_dir=run"]
+    words = [
+        "experiment=double_gaussian",
+        "model.conditioner.width=4",
+        "model.transformer.bins=4",
+        *TINY,
+        "trainer.max_steps=50",
+        "run_dir=run",
+    ]
     code, _, err = genexp("run", *words, typed)
     if code == 0:
         assert_numbers_are_numbers(tmp_path / "run")

@@ -234,7 +234,7 @@ def test_every_contender_trains_at_the_gate(case: Any, contender: Any, monkeypat
         pytest.skip(f"{contender.extra} is not installed")
     few = () if contender.loop else ("trainer.batch_size=16", "trainer.compile=false")
     if contender.experiment == "fruit_vae_iaf":
-        few += ("model.components=12", "model.latent=4")
+        few += ("model.network.components=12", "model.latent=4")
     if contender.loop:
         monkeypatch.setattr(importlib.import_module(contender.loop), "BATCH_SIZE", 16)
     pipe = Pipe([Slice(0.0, 1)])
@@ -316,7 +316,7 @@ def test_embedded_data_stand_in_for_data_that_are_not_there(monkeypatch: pytest.
     monkeypatch.setattr(glyphs, "draw_glyphs", lambda n, *how: draw_glyphs(10, *how))
     made = build(case, case.trainer)
     assert made.settings.dataset["name"] == "glyphs"
-    assert made.settings.model["encoder_widths"] == (256, 128, 64)
+    assert made.settings.model["network"]["encoder_widths"] == (256, 128, 64)
 
 
 def test_trainer_row_has_the_notebooks_arithmetic() -> None:
@@ -460,35 +460,35 @@ def test_race_of_both_contenders(genexp: Callable[..., Any]) -> None:
 
 @pytest.mark.usefixtures("_threads")
 def test_scaling_names_what_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = replace(CASES["double_gaussian"], batch_sizes=(8, 64), widths=("model.width", ("4", "16")))
+    case = replace(CASES["double_gaussian"], batch_sizes=(8, 64), widths=("model.conditioner.width", ("4", "16")))
     growths = list(measure_scaling(case, Slice(0.0, 2), (10, 5000), (), lambda text: None))
-    assert [growth.what for growth in growths] == ["trainer.batch_size", "model.width", "samples"]
+    assert [growth.what for growth in growths] == ["trainer.batch_size", "model.conditioner.width", "samples"]
     assert [[point.size for point in growth.points] for growth in growths] == [[8, 64], [4, 16], [10, 5000]]
     assert all(point.seconds > 0 for growth in growths for point in growth.points)
 
 
 @pytest.mark.usefixtures("_threads")
 def test_scaling_tells_what_failed() -> None:
-    case = replace(CASES["double_gaussian"], batch_sizes=(8,), widths=("model.width", ("4", "0")))
+    case = replace(CASES["double_gaussian"], batch_sizes=(8,), widths=("model.conditioner.width", ("4", "0")))
     batch, width, _ = measure_scaling(case, Slice(0.0, 2), (10,), (), lambda text: None)
     assert not batch.failures
     assert [point.value for point in width.points] == ["4"]
     (failed,) = [line for line in growth_lines(width) if "not measured" in line]
     assert "0: " in failed
-    assert "model.width" in failed
+    assert "model.conditioner.width" in failed
 
 
 @pytest.mark.usefixtures("_threads")
 def test_what_would_be_sampled_for_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scaling, "_sampling", lambda case, contender, count, overrides: Point(f"{count:,}", count, count / 10, 0))
-    case = replace(CASES["double_gaussian"], batch_sizes=(), widths=("model.width", ()))
+    case = replace(CASES["double_gaussian"], batch_sizes=(), widths=("model.conditioner.width", ()))
     *_, samples = measure_scaling(case, Slice(0.0, 2), (1000, 3000, 9000), (), lambda text: None)
     assert [point.size for point in samples.points] == [1000, 3000]
     assert "  not measured: 9,000: it would take about 15 minutes" in list(growth_lines(samples))
 
 
 def test_scaling_of_nothing_is_said_in_one_line() -> None:
-    growth = Growth("double_gaussian", "model.width", "a training step", [], ["4: no memory", "8: no memory"])
+    growth = Growth("double_gaussian", "model.conditioner.width", "a training step", [], ["4: no memory", "8: no memory"])
     assert math.isnan(growth.time_exponent)
     assert math.isnan(growth.memory_exponent)
     assert list(growth_lines(growth))[1:] == ["  nothing could be measured: 4: no memory"]

@@ -14,10 +14,11 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 
 from genexp import catalogue
-from genexp.completion.outline import run_keys
+from genexp.completion.outline import _member_keys, run_keys
 from genexp.completion.words import SWEEP, candidates, split, trimmed
 from genexp.config import compose
-from genexp.registry import datasets, models
+from genexp.registry import datasets, kinds, models
+from genexp.runs.records import flat
 from genexp.settings import EvaluationSettings, FigureSettings, RunSettings, TrainerSettings
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +34,7 @@ def test_commands_options_and_choices() -> None:
     assert "complete" not in offered("genexp ")
     assert offered("genexp comp") == ["compare", "completion"]
     assert "--multirun" in offered("genexp run --m")
-    assert offered("genexp list ") == ["experiments", "datasets", "models"]
+    assert offered("genexp list ") == ["experiments", "datasets", "models", "parts"]
     assert offered("genexp completion z") == ["zsh"]
     assert offered("genexp data f") == ["fetch"]
     assert offered("genexp data fetch fr") == ["fruit"]
@@ -90,19 +91,30 @@ def test_values() -> None:
 
 def test_the_model_and_the_data_already_typed_decide_their_keys() -> None:
     assert "model.solver=" in offered("genexp run model.")
-    assert "model.prior=" in offered("genexp run experiment=mnist_vae model.")
-    assert "model.prior=" not in offered("genexp run model.")
+    assert "model/prior=" in offered("genexp run experiment=mnist_vae model")
+    assert "model/prior=" not in offered("genexp run model")
     assert "dataset.rotate=" in offered("genexp run experiment=fruit_vae dataset.")
     assert "dataset.text=" in offered("genexp run experiment=fruit_vae dataset=qr dataset.")
-    assert offered("genexp run model=vae model.posterior=") == ["model.posterior=gaussian", "model.posterior=iaf"]
-    assert "model.prior=" in offered("genexp run experiment=nonsense model=vae model.")
+    assert "model/prior=" in offered("genexp run experiment=nonsense model=vae model")
+
+
+def test_parts_and_the_keys_of_the_ones_chosen() -> None:
+    assert offered("genexp run model=vae model/posterior=i") == ["model/posterior=iaf"]
+    assert offered("genexp run model=vae model.posterior.") == []
+    keys = [f"model.posterior.{key}=" for key in ("blocks", "width", "context")]
+    assert offered("genexp run model=vae model/posterior=iaf model.posterior.") == keys
+    assert offered("genexp run experiment=fruit_vae_iaf model.posterior.") == keys
+    assert offered("genexp run -m model=vae model/posterior=gaussian,iaf model.posterior.") == keys
+    assert offered("genexp run model=vae model/prior=flow model/prior/transformer=s") == ["model/prior/transformer=spline"]
+    line = "genexp run model=vae model/prior=flow model/prior/transformer=spline model.prior.transformer."
+    assert offered(line) == ["model.prior.transformer.bins=", "model.prior.transformer.bound="]
 
 
 def test_lists_of_a_sweep() -> None:
     assert candidates("genexp run -m dataset=mnist,fas") == ["dataset=mnist,fashion_mnist"]
     assert "experiment=mnist_vae,mnist_vae" not in candidates("genexp run -m experiment=mnist_vae,")
     assert candidates("genexp run dataset=mnist,fas") == []
-    assert {"model.prior=", "model.solver="} <= {*offered("genexp run -m model=vae,flow_matching model.")}
+    assert {"model.latent=", "model.solver="} <= {*offered("genexp run -m model=vae,flow_matching model.")}
 
 
 def test_the_keys_of_a_sweep_itself() -> None:
@@ -133,8 +145,10 @@ def test_the_users_own_files_count(tmp_path: Path) -> None:
 def test_the_keys_offered_are_those_of_the_configuration(experiment: str) -> None:
     settings = compose([f"experiment={experiment}"]).settings.model_dump()
     known = {name for name, value in settings.items() if not isinstance(value, dict)} - {"experiment"}
-    known |= {f"{name}.{key}" for name, value in settings.items() if isinstance(value, dict) for key in value}
-    assert {*run_keys({"experiment": [experiment]})} == known
+    known |= {*flat({name: value for name, value in settings.items() if isinstance(value, dict)})}
+    parts = {key for key in known if key.startswith("model.") and key.count(".") > 1 and key.endswith(".name")}
+    places = {key.removesuffix(".name").replace(".", "/") for key in parts}
+    assert {*run_keys({"experiment": [experiment]})} == known - parts | places
 
 
 def choices(annotation: Any) -> tuple[str, ...]:
@@ -151,11 +165,14 @@ def test_the_choices_offered_are_those_of_the_schemas() -> None:
         f"{name}.{key}": choices(field.annotation) for name, one in sections.items() for key, field in one.model_fields.items()
     }
     expected["device"] = choices(RunSettings.model_fields["device"].annotation)
-    for group, registry in (("dataset", datasets), ("model", models)):
+    groups = [("dataset", datasets), ("model", models), *((f"model/{kind.kind}", kind) for kind in kinds.values())]
+    for group, registry in groups:
         for name in catalogue.options(group):
-            keys = run_keys({group: [name]})
-            fields = registry.schema(name).model_fields
-            assert {key: {*keys[f"{group}.{key}"]} for key in fields if key != "name"} == {
+            keys = _member_keys(group, group, name, {}, ())
+            section, parts = group.replace("/", "."), registry.parts(name)
+            fields = {key: field for key, field in registry.schema(name).model_fields.items() if key not in parts}
+            assert {part: {*keys[f"{group}/{part}"]} for part in parts} == {part: {*kind.names()} for part, kind in parts.items()}
+            assert {key: {*keys[f"{section}.{key}"]} for key in fields if key != "name"} == {
                 key: {*choices(field.annotation)} for key, field in fields.items() if key != "name"
             }, name
     keys = run_keys({})
@@ -200,7 +217,7 @@ CASES = {
     "run experiment=seminar/mn": "seminar/mnist_vae",
     "run -m experiment=mnist_vae,qr_c": "mnist_vae,qr_coupling",
     "run trainer.sched": "trainer.schedule=",
-    "run experiment=mnist_vae model.posterior=i": "iaf",
+    "run experiment=mnist_vae model/posterior=i": "iaf",
     "comple": "completion",
     "run --multi": "--multirun",
 }

@@ -1,15 +1,20 @@
 """Configurations: everything known, everything else refused with the nearest valid name."""
 
 import inspect
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
-from genexp.catalogue import CONF, entries
+from genexp.catalogue import CONF, KINDS, entries
+from genexp.choices import _compose, _hydra
 from genexp.config import compose
 from genexp.errors import UserError
-from genexp.registry import datasets, models
+from genexp.registry import Registry, datasets, kinds, models
+from genexp.runs.records import flat
 from genexp.settings import RunSettings
 
 EXPERIMENTS = list(entries("experiments"))
@@ -73,6 +78,7 @@ MISTAKES = [
     ("model.noise_range=[1,2", "cannot read the value"),
     ("trainer.lr=${nope}", "nope"),
     ("_target_=os.system", "unknown key '_target_'"),
+    ("model/posterior=iaf", "model=flow_matching has no part 'posterior'"),
     ("+model._target_=os.system", "unknown key 'model._target_'"),
 ]
 
@@ -83,6 +89,58 @@ def test_mistakes_are_refused_in_one_line(typed: str, words: str) -> None:
         compose([typed])
     assert words in mistake.value.message
     assert "\n" not in mistake.value.message
+
+
+VAE_MISTAKES = [
+    ("model.posterior=iaf", "model.posterior is a part, which is chosen by name: model/posterior=iaf"),
+    ("model.posterior.name=iaf", "model/posterior=iaf"),
+    ("model/posterior=iaff", "did you mean 'iaf'"),
+    ("model/posteriour=iaf", "did you mean 'model/posterior'"),
+    ("model/posterior=../vae", "unknown model/posterior"),
+    ("~model/posterior", "a run needs a value of model/posterior"),
+    ("model/prior/transformer=spline", "has no part 'prior/transformer'"),
+    ("model.posterior.blocks=3", "unknown key 'model.posterior.blocks'"),
+    ("model.objective.bta=3", "did you mean 'model.objective.beta'"),
+    ("model.objective.beta=-1", "model.objective.beta=-1: "),
+    ("model.network.start=linear", "model.network.start=linear: must be one of random, mean"),
+    ("model.iaf_blocks=3", "model.iaf_blocks is model.posterior.blocks (of model/posterior=iaf) now"),
+    ("model.importance_samples=5", "model.importance_samples is model.objective.k (of model/objective=iwae) now"),
+    ("model.sampling=through_flow", "model.sampling is model/prior=through_flow now"),
+    ("model.start=random", "model.start is model.network.start now"),
+]
+
+
+@pytest.mark.parametrize(("typed", "words"), VAE_MISTAKES, ids=[typed for typed, _ in VAE_MISTAKES])
+def test_mistakes_with_parts_are_refused_in_one_line(typed: str, words: str) -> None:
+    with pytest.raises(UserError) as mistake:
+        compose(["model=vae", typed])
+    assert words in mistake.value.message
+    assert "\n" not in mistake.value.message
+
+
+def test_an_experiment_of_an_earlier_version_is_answered_with_todays_keys(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    for body, words in {
+        "model: {posterior: iaf}": "model.posterior is model/posterior=iaf now",
+        "model: {prior_components: 4}": "model.prior_components is model.prior.components (of model/prior=mixture) now",
+    }.items():
+        text = f"# @package _global_\n# mine\ndefaults:\n  - override /model: vae\n\n{body}\n"
+        (tmp_path / "experiment" / "mine.yaml").write_text(text)
+        with pytest.raises(UserError, match=re.escape(words)):
+            compose(["experiment=mine"], [tmp_path])
+
+
+def test_a_choice_brings_its_own_keys_and_no_others() -> None:
+    """Of what an experiment set for its own choice nothing is left; parts of parts are chosen where they are."""
+    settings = compose(["experiment=fruit_vae_iaf", "model/likelihood=bernoulli", "model/network=mlp"]).settings.model
+    assert settings["likelihood"] == {"name": "bernoulli"}
+    assert "components" not in settings["network"]
+    assert compose(["experiment=fruit_vae_iaf", "model/likelihood=logistic"]).settings.model["likelihood"]["sigma"] == 0.05
+    words = ["model=vae", "model/prior/transformer=spline", "model/prior=flow", "model.prior.transformer.bins=9"]
+    prior = compose(words).settings.model["prior"]
+    assert prior["transformer"] == {"name": "spline", "bins": 9, "bound": 5.0}
+    assert prior["conditioner"]["width"] == 128
+    assert compose(["model=vae", "model/prior=flow"]).settings.model["prior"]["transformer"]["log_scale_bound"] == 3.0
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -108,17 +166,22 @@ def test_the_data_folder_comes_from_the_environment(monkeypatch: pytest.MonkeyPa
     assert compose([]).settings.data_dir == "data"
 
 
-@pytest.mark.parametrize(("group", "registry"), [("dataset", datasets), ("model", models)])
-def test_yaml_and_constructor_say_the_same(group: str, registry) -> None:
-    """A component's YAML lists every key of its constructor, with the same default, and is named like it."""
-    files = list((CONF / group).glob("*.yaml"))
+COMPONENTS = [("dataset", datasets), ("model", models), *((f"model/{kind.kind}", kind) for kind in kinds.values())]
+
+
+@pytest.mark.parametrize(("group", "registry"), COMPONENTS, ids=lambda value: value if isinstance(value, str) else "")
+def test_yaml_and_constructor_say_the_same(group: str, registry: Registry[Any]) -> None:
+    """A component's YAML lists every key of its constructor, with the same default, and is named like it; its parts by the same
+    names, in its `defaults:` list.
+    """
+    files = {path.stem: path for path in (CONF / group).glob("*.yaml")}
     own = {name for name in registry.names() if registry[name].__module__.startswith("genexp.")}  # not the README's examples
-    assert {path.stem for path in files} == own
-    for path in files:
-        stated = registry.validate(yaml.safe_load(path.read_text()) or {})
-        schema = registry.schema(path.stem)
-        assert set(yaml.safe_load(path.read_text())) == set(schema.model_fields), path
-        assert stated == schema.model_validate({"name": path.stem}).model_dump(), path
+    assert set(files) == own
+    for name, path in files.items():
+        with _hydra([]):
+            stated = OmegaConf.to_container(_compose([f"+{group}@alone={name}"])["alone"])
+        assert registry.validate(stated) == registry.validate({"name": name}), path
+        assert flat(stated).keys() == flat(registry.validate({"name": name})).keys(), path
 
 
 def test_the_configuration_lists_every_key_of_the_schema() -> None:
@@ -130,8 +193,9 @@ def test_the_configuration_lists_every_key_of_the_schema() -> None:
     assert set(whole["figures"]) == set(fields["figures"].annotation.model_fields)
 
 
-@pytest.mark.parametrize("registry", [datasets, models])
-def test_every_key_is_documented(registry) -> None:
+@pytest.mark.parametrize("registry", [datasets, models, *kinds.values()], ids=lambda registry: registry.kind)
+def test_every_key_is_documented(registry: Registry[Any]) -> None:
+    """Prose stands in one place: the Args of the docstring."""
     for name in registry.names():
         documentation = inspect.getdoc(registry[name]) or ""
         for key in registry.schema(name).model_fields:
@@ -142,7 +206,7 @@ def test_every_key_is_documented(registry) -> None:
 
 
 def test_every_yaml_describes_itself() -> None:
-    for kind in ("experiments", "datasets", "models"):
+    for kind in KINDS:
         for name, description in entries(kind).items():
             assert 10 < len(description) <= 130, name
 

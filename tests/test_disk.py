@@ -82,7 +82,7 @@ def test_what_another_user_may_not_read_or_write_is_named_and_stays(nobody, publ
     mine = public / "mine"
     mine.mkdir()
     os.chown(mine, 65534, 65534)
-    words = [*TINY, "experiment=double_gaussian", "model.width=4", "model.bins=4"]
+    words = [*TINY, "experiment=double_gaussian", "model.conditioner.width=4", "model.transformer.bins=4"]
     ended = nobody(mine, "run", *words, f"run_dir={mine}/run")
     assert ended.code == 0, ended.output
     more = ["resume", "run", "trainer.max_steps=6"]

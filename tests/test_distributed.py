@@ -20,11 +20,11 @@ from genexp.experiment import build
 from genexp.machine.distributed import sharded, world
 from genexp.machine.launch import PATIENCE, VARIABLES
 from genexp.metrics import latent
-from genexp.models.vae import VAE
 from genexp.seeds import seed_for
 from genexp.studies.base import draw_chunk, draw_samples, sample_chunks
 from genexp.trainer import INITIAL_EXAMPLES
 from tests.forking import Forks
+from tests.parts import vae
 from tests.test_trainer import assert_same_state, strip
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "genexp"]
@@ -127,7 +127,7 @@ def test_a_silent_folder_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_order_in_which_parts_are_done_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds of pictures, part by part: each part's noise is its own, and no two parts have the same."""
-    model = VAE(DataSpec(shape=(1, 2, 2)), encoder_widths=[8], decoder_widths=[8]).eval()
+    model = vae(DataSpec(shape=(1, 2, 2))).eval()
     batch = Batch(torch.rand(1, 1, 2, 2).repeat(10, 1, 1, 1))
     monkeypatch.setattr(latent, "_VALUES", 4 * 6 * 3)  # three pictures, six draws each, at a time
     found = []
@@ -157,7 +157,7 @@ def test_two_processes_learn_what_one_learns(forks: Forks, tmp_path: Path, tiny:
         "trainer.ema=0.9",
         "evaluation.batch_size=50",
     ]
-    small = ["model.bins=4", "model.width=16", "model.depth=2", "model.harmonics=4"]
+    small = ["model.transformer.bins=4", "model.conditioner.width=16", "model.depth=2", "model.conditioner.harmonics=4"]
     words = ["run", "--plugin", "float64.py", "experiment=qr_coupling", *small, *tiny, *KEYS, *sizes]
     alike(forks, tmp_path, *words, "run_dir=one", ranks=1)
     out = alike(forks, tmp_path, *words)

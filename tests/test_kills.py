@@ -25,10 +25,11 @@ SMALL = [
 PICTURES = "dataset.count=60 dataset.validation=20 dataset.test=20 dataset.size=16"
 FAMILIES = {
     "flow_matching": "model.width=16 model.num_frequencies=8 dataset.text=x model.evaluations=2",
-    "coupling_flow": "experiment=double_gaussian model.width=8 model.bins=4",
-    "vae": f"experiment=glyphs_vae {PICTURES} model.encoder_widths=[16] model.decoder_widths=[16]",
-    "vae_iaf_mixture": f"experiment=drawn_fruit_vae_iaf {PICTURES} model.encoder_widths=[16] model.decoder_widths=[16] "
-    "model.components=8 model.latent=3 model.iaf_width=8 model.iaf_context=8 model.prior_components=2",
+    "coupling_flow": "experiment=double_gaussian model.conditioner.width=8 model.transformer.bins=4",
+    "vae": f"experiment=glyphs_vae {PICTURES} model.network.encoder_widths=[16] model.network.decoder_widths=[16]",
+    "vae_iaf_mixture": f"experiment=drawn_fruit_vae_iaf {PICTURES} "
+    "model.network.encoder_widths=[16] model.network.decoder_widths=[16] "
+    "model.network.components=8 model.latent=3 model.posterior.width=8 model.posterior.context=8 model.prior.components=2",
     "lattice_decoder": f"experiment=mnist_lattice dataset=glyphs {PICTURES} model.decoder_widths=[16] model.side=4 "
     "model.inference_side=6",
 }

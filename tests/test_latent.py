@@ -5,6 +5,7 @@ Where a truth is needed, the decoder is made linear: then p(x) = N(b, WWᵀ + σ
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +24,12 @@ from genexp.metrics.classify import auroc, confusion_counts, knn_classes, linear
 from genexp.metrics.latent import active_units, bounds, fitted_posteriors, lattice, quadrature_nll
 from genexp.models.lattice_decoder import LatticeDecoder
 from genexp.models.vae import VAE
+from tests.parts import latent as latent_space
+from tests.parts import make, mlp
+from tests.parts import vae as small_vae
 
 SIGMA = 0.4
+GAUSSIAN = {"name": "gaussian", "sigma": SIGMA}
 SPEC = DataSpec((1, 1, 3))
 
 
@@ -52,7 +57,7 @@ class Linear(nn.Module):
 @pytest.fixture
 def linear_vae() -> VAE:
     torch.manual_seed(0)
-    model = VAE(SPEC, likelihood="gaussian", sigma=SIGMA, encoder_widths=(8,), decoder_widths=(8,))
+    model = vae()
     model.decoder = Linear()  # type: ignore[assignment]
     return model.eval()
 
@@ -77,15 +82,15 @@ def truth(model: VAE, x: Tensor) -> Tensor:
 def test_the_likelihoods_are_torchs() -> None:
     x, raw = torch.rand(5, 1, 2, 3), torch.randn(4, 5, 1, 2, 3)
     expected = TorchBernoulli(logits=raw, validate_args=False).log_prob(x).flatten(2).sum(2)
-    assert torch.allclose(Bernoulli().log_prob(x, raw), expected, atol=1e-5)
-    gaussian = Gaussian((1, 2, 3), 0.3, learnt=True)
+    assert torch.allclose(Bernoulli(DataSpec((1,))).log_prob(x, raw), expected, atol=1e-5)
+    gaussian = Gaussian(DataSpec((1, 2, 3)), sigma=0.3, learn_sigma=True)
     assert torch.allclose(gaussian.log_prob(x, raw), Normal(raw, 0.3).log_prob(x).flatten(2).sum(2), atol=1e-3)
-    assert torch.allclose(Bernoulli().mean(raw), torch.sigmoid(raw))
+    assert torch.allclose(Bernoulli(DataSpec((1,))).mean(raw), torch.sigmoid(raw))
     assert gaussian.log_sigma.requires_grad
-    assert not Gaussian((1, 2, 3), 0.3, learnt=False).log_sigma.requires_grad
+    assert not Gaussian(DataSpec((1, 2, 3)), sigma=0.3, learn_sigma=False).log_sigma.requires_grad
 
 
-@pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian((1, 2, 3), 0.7, learnt=False)])
+@pytest.mark.parametrize("likelihood", [Bernoulli(DataSpec((1,))), Gaussian(DataSpec((1, 2, 3)), sigma=0.7, learn_sigma=False)])
 def test_all_pairs_are_the_likelihoods_one_by_one(likelihood) -> None:
     x, raw = torch.rand(5, 1, 2, 3), torch.randn(7, 1, 2, 3)
     pairs = likelihood.pairs(x, raw)
@@ -97,17 +102,17 @@ def test_all_pairs_are_the_likelihoods_one_by_one(likelihood) -> None:
 
 def test_the_floor_of_grey_values_is_their_entropy_and_is_reached_by_nothing_else() -> None:
     x = torch.rand(50, 1, 4, 4)
-    floor = Bernoulli().floor(x)
+    floor = Bernoulli(DataSpec((1,))).floor(x)
     assert floor == pytest.approx(float(TorchBernoulli(probs=x).entropy().flatten(1).sum(1).mean()), rel=1e-5)
-    assert -float(Bernoulli().log_prob(x, torch.logit(x)).mean()) == pytest.approx(floor, rel=1e-5)
-    assert -float(Bernoulli().log_prob(x, torch.logit(x) + 0.1).mean()) > floor
-    assert Bernoulli().floor((x > 0.5).float()) == 0
-    assert Gaussian((1, 4, 4), 1.0, learnt=False).floor(x) is None
+    assert -float(Bernoulli(DataSpec((1,))).log_prob(x, torch.logit(x)).mean()) == pytest.approx(floor, rel=1e-5)
+    assert -float(Bernoulli(DataSpec((1,))).log_prob(x, torch.logit(x) + 0.1).mean()) > floor
+    assert Bernoulli(DataSpec((1,))).floor((x > 0.5).float()) == 0
+    assert Gaussian(DataSpec((1, 4, 4)), sigma=1.0, learn_sigma=False).floor(x) is None
 
 
 def test_posterior_samples_and_kl_are_the_gaussians() -> None:
     torch.manual_seed(0)
-    posterior, prior = GaussianPosterior(3, 2), StandardNormal(2)
+    posterior, prior = GaussianPosterior(3, 2), StandardNormal(latent_space(2))
     parameters = posterior(torch.randn(4, 3)) * 2
     mean, scale = parameters[:, :2], (0.5 * parameters[:, 2:]).exp()
     draws = posterior.draw(parameters, 50_000)
@@ -176,26 +181,26 @@ def test_the_quadrature_gives_the_evidence_and_its_points_are_the_prior(linear_v
 # --- the VAE's objective -------------------------------------------------------------------------------------
 
 
-def vae(**keys) -> VAE:
+def vae(**keys: Any) -> VAE:
     torch.manual_seed(0)
-    return VAE(SPEC, **{"likelihood": "gaussian", "sigma": SIGMA, "encoder_widths": (8,), "decoder_widths": (8,), **keys})
+    return small_vae(SPEC, **{"likelihood": GAUSSIAN, **keys})
 
 
 def test_the_loss_is_made_of_its_terms(batch: Batch) -> None:
     for beta in (1.0, 0.5):
-        terms = {name: value.detach() for name, value in vae(beta=beta).loss(batch).items()}
+        terms = {name: value.detach() for name, value in vae(objective={"name": "elbo", "beta": beta}).loss(batch).items()}
         assert float(terms["loss"]) == pytest.approx(float(terms["reconstruction"] + beta * terms["kl"]), rel=1e-5)
         assert float(terms["neg_elbo"]) == pytest.approx(float(terms["reconstruction"] + terms["kl"]), rel=1e-5)
 
 
 def test_the_kl_weight_rises_in_training_and_never_in_validation(batch: Batch) -> None:
-    model = vae(kl_warmup=4)
+    model = vae(objective={"name": "elbo", "kl_warmup": 4})
     shares = []
     for _ in range(6):
         terms = {name: value.detach() for name, value in model.loss(batch).items()}
         shares.append(float((terms["loss"] - terms["reconstruction"]) / terms["kl"]))
     assert shares == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1], rel=1e-3)
-    fresh = vae(kl_warmup=4)
+    fresh = vae(objective={"name": "elbo", "kl_warmup": 4})
     terms = {name: value.detach() for name, value in fresh.validate(batch).items()}
     assert float(terms["loss"]) == pytest.approx(float(terms["neg_elbo"]), rel=1e-6)
     fresh.eval()
@@ -204,31 +209,31 @@ def test_the_kl_weight_rises_in_training_and_never_in_validation(batch: Batch) -
 
 
 def test_free_bits_take_the_price_off_what_is_below(batch: Batch) -> None:
-    model = vae(free_bits=50.0)
+    model = vae(objective={"name": "elbo", "free_bits": 50.0})
     terms = model.loss(batch)
     assert float((terms["loss"] - terms["reconstruction"]).detach()) == pytest.approx(100.0, rel=1e-4)  # two dimensions
     (gradient,) = torch.autograd.grad(terms["loss"] - terms["reconstruction"], [model.posterior.head.bias])
     assert float(gradient.abs().max()) == 0
-    terms = {name: value.detach() for name, value in vae(free_bits=1e-6).loss(batch).items()}
+    terms = {name: value.detach() for name, value in vae(objective={"name": "elbo", "free_bits": 1e-6}).loss(batch).items()}
     assert float(terms["loss"]) == pytest.approx(float(terms["neg_elbo"]), rel=1e-4)
 
 
 def test_more_importance_samples_make_the_objective_tighter(batch: Batch) -> None:
     losses = []
     for k in (1, 4, 64):
-        model = vae(importance_samples=k)
+        model = vae(objective={"name": "iwae", "k": k} if k > 1 else "elbo")
         with torch.no_grad():
             losses.append(np.mean([float(model.validate(batch)["loss"]) for _ in range(200)]))
     assert losses[0] > losses[1] > losses[2]
 
 
 def test_decoding_begins_at_the_mean_of_the_data() -> None:
-    model = VAE(DataSpec((1, 6, 6)), decoder_widths=(16,))
+    model = small_vae(DataSpec((1, 6, 6)), network=mlp(16))
     x = torch.rand(200, 1, 6, 6) * torch.linspace(0.2, 1, 6)
     model.initialise(Batch(x))
     z = torch.randn(300, 2) * 0.1
     assert torch.allclose(model.decode(z).mean(0), x.mean(0), atol=0.1)
-    unmoved = VAE(DataSpec((1, 6, 6)), decoder_widths=(16,), start="random")
+    unmoved = small_vae(DataSpec((1, 6, 6)), network=mlp(16, start="random"))
     unmoved.initialise(Batch(x))
     assert not torch.allclose(unmoved.decode(z).mean(0), x.mean(0), atol=0.1)
 
@@ -237,7 +242,7 @@ def test_decoding_begins_at_the_mean_of_the_data() -> None:
 def test_a_conditional_model_sees_the_class_and_asks_for_it() -> None:
     torch.manual_seed(0)
     spec = DataSpec((1, 1, 3), ("a", "b"))
-    model = VAE(spec, conditional=True, likelihood="gaussian", encoder_widths=(8,), decoder_widths=(8,))
+    model = small_vae(spec, conditional=True, likelihood="gaussian")
     x, z = torch.rand(1, 1, 1, 3), torch.zeros(1, 2)
     a, b = torch.tensor([0]), torch.tensor([1])
     assert not torch.allclose(model.decode(z, a), model.decode(z, b))
@@ -245,7 +250,7 @@ def test_a_conditional_model_sees_the_class_and_asks_for_it() -> None:
     with pytest.raises(UserError, match="needs a class"):
         model.encode(x)
     with pytest.raises(UserError, match="no classes"):
-        VAE(SPEC, conditional=True)
+        small_vae(SPEC, conditional=True)
     assert not model.standard_prior
 
 
@@ -263,7 +268,7 @@ def test_what_is_looked_at_in_training_changes_nothing(tmp_path: Path) -> None:
             self.seen = model.encode(batch.x, batch.label)
 
     data = Glyphs(Path(), count=30, validation=20, test=20)
-    model = VAE(data.spec, network="conv", encoder_widths=(4, 8), decoder_widths=(8, 4), input_dropout=0.5)
+    model = small_vae(data.spec, network={"name": "conv", "encoder_widths": (4, 8), "decoder_widths": (8, 4)}, input_dropout=0.5)
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     settings = TrainerSettings(max_steps=1)
     training = Training(model, settings, data.train_stream(10, 0), RunFolder.create("x", str(tmp_path / "run")), Looks())
@@ -279,7 +284,7 @@ def test_what_is_looked_at_in_training_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.fixture
 def linear_lattice() -> LatticeDecoder:
-    model = LatticeDecoder(SPEC, likelihood="gaussian", sigma=SIGMA, side=24, inference_side=80, decoder_widths=(8,))
+    model = make("lattice_decoder", SPEC, likelihood=GAUSSIAN, side=24, inference_side=80, decoder_widths=(8,))
     model._raw = lambda z: Linear()(z, z)  # type: ignore[method-assign]
     return model
 
@@ -308,7 +313,7 @@ def test_the_lattice_posterior_is_the_true_one(linear_lattice: LatticeDecoder, l
 
 @torch.no_grad()
 def test_of_two_modes_the_lattice_takes_one_and_not_what_lies_between() -> None:
-    model = LatticeDecoder(DataSpec((1, 1, 1)), likelihood="gaussian", sigma=0.1, inference_side=60, decoder_widths=(8,))
+    model = make("lattice_decoder", DataSpec((1, 1, 1)), likelihood="gaussian", inference_side=60, decoder_widths=(8,))
     model._raw = lambda z: (z[:, :1].abs() + 0.01 * z[:, :1] + 0.3 * z[:, 1:].square())[:, None, None]  # type: ignore[method-assign]
     found = model.encode(torch.ones(1, 1, 1, 1))
     assert 0.7 < abs(float(found[0, 0])) < 1.2
@@ -396,7 +401,7 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
     class Exact:
         """Probabilistic PCA with σ² = ¼ as a latent-variable model with its exact posterior."""
 
-        latent, likelihood = 3, Gaussian((1, 3, 4), 0.5, learnt=False)
+        latent, likelihood = 3, Gaussian(DataSpec((1, 3, 4)), sigma=0.5, learn_sigma=False)
         weight = pca.directions * (pca.variances.float() - pca.noise).clamp(min=0).sqrt()
 
         def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
@@ -422,7 +427,9 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
     dequantised = test.batch().x.flatten(1) * 255 / 256
     bits = -float(pca.log_prob(dequantised).mean()) / 12 / math.log(2) + 8
     assert found["bits_per_dim"] == pytest.approx(bits, abs=0.01)
-    assert Gaussian((1,), 1.0, learnt=False).bits_per_dim(0.0, 1) == 8  # a density of 1 on [0, 1]: uniform bytes
+    assert (
+        Gaussian(DataSpec((1,)), sigma=1.0, learn_sigma=False).bits_per_dim(0.0, 1) == 8
+    )  # a density of 1 on [0, 1]: uniform bytes
     nearest = torch.cdist(test.batch().x.flatten(1), train.batch().x.flatten(1)).amin(1).square().mean()
     assert found["baseline/squared_error"] == pytest.approx(float(nearest), rel=1e-5)
 
@@ -454,7 +461,7 @@ def test_few_pictures_and_a_single_class_are_enough(genexp, tiny: list[str], tmp
             folder.mkdir(parents=True, exist_ok=True)
             Image.new("L", (20, 20), 8 * index).save(folder / f"{index}.png")
     keys = ["dataset.size=16", "dataset.channels=1", "trainer.batch_size=8", "evaluation.num_points=2", "run_dir=here"]
-    sizes = ["model.encoder_widths=[8]", "model.decoder_widths=[8]"]
+    sizes = ["model.network.encoder_widths=[8]", "model.network.decoder_widths=[8]"]
     tiny = [word for word in tiny if "batch_size" not in word and "num_points" not in word]
     code, _, err = genexp("run", "experiment=glyphs_vae", *words, *tiny, *keys, *sizes)
     assert code == 0, err

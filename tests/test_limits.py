@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from pydantic import Field
 
+from genexp import catalogue
 from genexp.errors import UserError
 from genexp.settings import validate
 from tests.conftest import TINY
@@ -20,12 +21,26 @@ from tests.test_hostile_commands import GIGABYTE, wrong_in
 SMALL = [word for word in TINY if "num_samples" not in word]
 SMALL += ["figures.enabled=false", "evaluation.batch_size=8192", "evaluation.num_samples=50"]
 DRAWN = ["dataset.count=60", "dataset.validation=20", "dataset.test=20"]
-NETS = ["model.encoder_widths=[8]", "model.decoder_widths=[8]", "model.frequencies=4"]
-GAUSSIAN = ["experiment=double_gaussian", "model.width=4", "model.bins=4"]
+NETS = ["model.network.encoder_widths=[8]", "model.network.decoder_widths=[8]"]
+GAUSSIAN = ["experiment=double_gaussian", "model.conditioner.width=4", "model.transformer.bins=4"]
 FLOW = ["experiment=qr_flowmatch", "model.width=8", "model.num_frequencies=8", "model.depth=1"]
 VAE = ["experiment=glyphs_vae", "dataset.size=8", *DRAWN, *NETS]
-LATTICE = ["experiment=mnist_lattice", "dataset=glyphs", "dataset.size=8", *DRAWN, *NETS[1:]]
+LATTICE = [
+    "experiment=mnist_lattice",
+    "dataset=glyphs",
+    "dataset.size=8",
+    *DRAWN,
+    "model.decoder_widths=[8]",
+    "model.frequencies=4",
+]
 LATTICE += ["model.side=4", "model.inference_side=8"]
+
+
+def members(kind: str) -> list[str]:
+    """The parts of one kind."""
+    return catalogue.options(f"model/{kind}")
+
+
 OF_FLOWS = ("log_density_side", "gif_points", "gif_frames", "gif_fps", "gif_size")
 
 # What an experiment must be for a setting to matter: of a whole section, and more of one setting.
@@ -42,6 +57,24 @@ SECTIONS = {
     "model=flow_matching": FLOW,
     "model=lattice_decoder": LATTICE,
     "model=vae": VAE,
+    "model=flow": ["experiment=double_gaussian", "model=flow"],
+    "model/network=mlp": VAE,
+    "model/network=conv": [*VAE, "model/network=conv"],
+    "model/network=principal": [*VAE, "model/network=principal", "model/likelihood=gaussian"],
+    **{
+        f"model/{kind}={name}": [*VAE, f"model/{kind}={name}"]
+        for kind in ("likelihood", "prior", "objective")
+        for name in members(kind)
+    },
+    **{f"model/posterior={name}": [*VAE, f"model/posterior={name}"] for name in members("posterior")},
+    "model/transformer=affine": [*GAUSSIAN[:2], "model/transformer=affine"],
+    "model/transformer=spline": GAUSSIAN,
+    "model/conditioner=mlp": GAUSSIAN,
+    "model/base=uniform": [*GAUSSIAN, "model.normalise=false", "model/base=uniform"],
+    **{
+        f"model/bijection={name}": ["experiment=double_gaussian", "model=flow", f"model/bijection={name}"]
+        for name in members("bijection")
+    },
 }
 WITH = {
     "trainer.max_steps": ["trainer.max_seconds=0.2"],
@@ -53,14 +86,7 @@ WITH = {
     **{f"figures.{key}": FLOW for key in OF_FLOWS},
     "dataset.version": ["dataset.text=a"],
     "dataset.raster": ["dataset.image=PICTURES/a/0.png"],
-    "model.log_scale_bound": ["model.coupling=affine"],
-    "model.sigma": ["model.likelihood=gaussian"],
-    "model.components": ["model.network=principal", "model.likelihood=gaussian"],
-    **{f"model.iaf_{key}": ["model.posterior=iaf"] for key in ("blocks", "width", "context")},
     **{f"model.feature_{key}": ["model.features=feature_grid"] for key in ("levels", "side", "channels")},
-    **{f"model.prior_{key}": ["model.prior=flow"] for key in ("blocks", "width")},
-    "model.pseudo_inputs": ["model.prior=vamp"],
-    "model.prior_components": ["model.prior=mixture"],
 }
 # What may be refused all the same, as these data have fewer, or this machine has less memory: at that limit, ge or le.
 REFUSED = {
@@ -70,8 +96,11 @@ REFUSED = {
     ("dataset.test_share", "lt"): "no pictures are left for the training part",
     **{("model.noise_range", side): "the first must be less than the second" for side in ("ge", "le")},  # of the other one
     **{("model.grid_range", side): "the first must be less than the second" for side in ("ge", "le")},
-    ("model.components", "le"): "an example has only 64 values",
-    **{(f"model.{key}", "le"): "not enough memory|the model is too large" for key in ("width", "iaf_width", "prior_width")},
+    ("model.network.components", "le"): "an example has only 64 values",
+    **{
+        (f"model.{key}", "le"): "not enough memory|the model is too large"
+        for key in ("width", "conditioner.width", "bijection.width", "posterior.width")
+    },
 }
 # Numbers that say where the data are and not how much of anything there is: none of them makes a run longer or larger.
 FREE = {"dataset=double_gaussian": {"means", "stds", "weights", "bridge"}}

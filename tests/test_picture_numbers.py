@@ -17,7 +17,7 @@ from genexp.data.glyphs import Glyphs
 from genexp.data.images import ImageData, ImageSet
 from genexp.latent.likelihoods import Bernoulli, DiscretisedLogistic, Gaussian
 from genexp.latent.mixture import MixturePrior
-from genexp.latent.priors import Given, StandardNormal, VampPrior
+from genexp.latent.priors import VampPrior, log_standard
 from genexp.metrics.floors import picture_information
 from genexp.metrics.latent import active_units, squared_error
 from genexp.metrics.linear import choose_ppca, fit_ppca
@@ -30,6 +30,7 @@ from genexp.studies.base import Evaluation, Subject
 from genexp.studies.class_pictures import draw_classes
 from genexp.studies.classes import classify
 from genexp.studies.latent import anomaly_numbers, dequantised, likelihood_numbers, reconstruction_numbers, scores
+from tests.parts import given, latent, vae
 
 CPU = torch.device("cpu")
 
@@ -71,7 +72,7 @@ class Fixed:
     def importance(self, x: Tensor, label: Tensor | None, k: int, parameters: Tensor | None = None) -> Importance:
         z = torch.randn(k, len(x), self.latent)
         log_likelihood = self.likelihood.log_prob(x, self.raw.expand(k, *x.shape))
-        return Importance(z, log_likelihood, torch.full((k, len(x)), self.prior), StandardNormal(2).log_prob(z) + self.kl)
+        return Importance(z, log_likelihood, torch.full((k, len(x)), self.prior), log_standard(z) + self.kl)
 
 
 # --- floors and baselines ------------------------------------------------------------------------------------
@@ -88,7 +89,7 @@ def test_the_floor_of_a_likelihood_is_the_entropy_of_the_bits_and_not_of_the_pix
     torch.manual_seed(0)
     x = torch.rand(12, 5).pow(3)
     x[0, 0], x[1, 1] = 0, 1  # where ln p has no number
-    pixels = Bernoulli().floor(x)
+    pixels = Bernoulli(DataSpec((1,))).floor(x)
     assert pixels + picture_information(x, draws=40_000) == pytest.approx(entropy_of_bits(x), abs=0.02)
     label = torch.arange(12) % 3
     within = sum(entropy_of_bits(x[label == index]) for index in range(3)) / 3
@@ -103,8 +104,8 @@ def test_no_model_is_below_the_floor_on_the_pictures_that_it_knows_by_heart() ->
     """The best there is: p(x) the mean of p(x|x_j) over the test pictures themselves."""
     torch.manual_seed(0)
     x = torch.rand(30, 40).mul(8).sub(4).sigmoid()
-    log_p = Bernoulli().pairs(x, torch.logit(x)).logsumexp(1) - math.log(30)
-    floor = Bernoulli().floor(x) + picture_information(x)
+    log_p = Bernoulli(DataSpec((1,))).pairs(x, torch.logit(x)).logsumexp(1) - math.log(30)
+    floor = Bernoulli(DataSpec((1,))).floor(x) + picture_information(x)
     assert floor == pytest.approx(-float(log_p.mean()), abs=0.05)
     assert -float(log_p.mean()) > floor - 0.03
 
@@ -113,12 +114,12 @@ def test_no_model_is_below_the_floor_on_the_pictures_that_it_knows_by_heart() ->
 def test_what_bounds_the_likelihood_has_a_higher_floor_than_the_reconstruction(conditional: bool) -> None:
     x, label = noise(40, 1, 3, 3), torch.arange(40) % 4
     part = ImageSet(x, label)
-    model = Fixed(Bernoulli(), torch.zeros(1, 3, 3), kl=1.0)
+    model = Fixed(Bernoulli(DataSpec((1,))), torch.zeros(1, 3, 3), kl=1.0)
     model.conditional = conditional
     about = subject(model, Data(part, part, part, ("a", "b", "c", "d")))
     found = scores(about, part.batch())
     metrics = likelihood_numbers(about, part.batch(), found)
-    pixels = Bernoulli().floor(part.batch().x)
+    pixels = Bernoulli(DataSpec((1,))).floor(part.batch().x)
     torch.manual_seed(1)
     information = picture_information(part.batch().x, label if conditional else None, draws=20_000)
     assert metrics["floor/reconstruction"] == pytest.approx(pixels)
@@ -129,7 +130,7 @@ def test_what_bounds_the_likelihood_has_a_higher_floor_than_the_reconstruction(c
 
 def test_the_mean_picture_is_of_the_same_numbers_as_the_pictures() -> None:
     part = ImageSet(torch.full((20, 1, 2, 2), 77, dtype=torch.uint8))
-    about = subject(Fixed(Bernoulli(), torch.zeros(1, 2, 2)), Data(part, part, part))
+    about = subject(Fixed(Bernoulli(DataSpec((1,))), torch.zeros(1, 2, 2)), Data(part, part, part))
     metrics = likelihood_numbers(about, part.batch(), scores(about, part.batch()))
     assert metrics["baseline/neg_elbo"] == pytest.approx(metrics["floor/reconstruction"], abs=1e-6)
 
@@ -145,11 +146,11 @@ def test_bytes_become_numbers_that_fill_their_bins() -> None:
 def test_bits_are_of_every_value_of_every_channel(channels: int) -> None:
     """Under a logistic as wide as can be, every byte inside has nearly the same probability; of one that is right, all."""
     part = ImageSet(noise(30, channels, 4, 4) // 2 + 64)
-    wide = Fixed(DiscretisedLogistic((channels, 4, 4), 1e3, learnt=False), torch.full((channels, 4, 4), 0.5))
+    wide = Fixed(DiscretisedLogistic(DataSpec((channels, 4, 4)), sigma=1e3, learn_sigma=False), torch.full((channels, 4, 4), 0.5))
     about = subject(wide, Data(part, part, part))
     s = 1e3 * math.sqrt(3) / math.pi
     found = reconstruction_numbers(about, part.batch(), {"kl": np.zeros(1)})
-    prior = StandardNormal(2).log_prob(torch.randn(100_000, 2)).mean()
+    prior = log_standard(torch.randn(100_000, 2)).mean()
     gap = float(prior) / (16 * channels) / math.log(2)  # ln q(z|x) of the stub, whose prior has ln p(z) = 0
     assert found["bits_per_dim"] == pytest.approx(math.log2(4 * s * 255) + gap, abs=0.05)
 
@@ -159,7 +160,12 @@ def test_the_articles_loss_is_squared_error_and_half_the_kl_to_the_standard_norm
     x = torch.zeros(5, 3, 1, 1, dtype=torch.uint8)
     part = ImageSet(torch.cat([x, x + 255]))
     for prior in (0.0, -123.0):
-        model = Fixed(Gaussian((3, 1, 1), 1.0, learnt=False), torch.tensor([1.0, 1.0, 1.0]).view(3, 1, 1), kl=8.0, prior=prior)
+        model = Fixed(
+            Gaussian(DataSpec((3, 1, 1)), sigma=1.0, learn_sigma=False),
+            torch.tensor([1.0, 1.0, 1.0]).view(3, 1, 1),
+            kl=8.0,
+            prior=prior,
+        )
         about = subject(model, Data(part, part, ImageSet(x)))
         found = reconstruction_numbers(about, ImageSet(x).batch(), {"kl": np.zeros(1)})
         assert found["squared_error"] == pytest.approx(3, rel=1e-6)
@@ -169,7 +175,7 @@ def test_the_articles_loss_is_squared_error_and_half_the_kl_to_the_standard_norm
 def test_the_baseline_of_bits_is_fitted_to_the_numbers_that_it_is_scored_on() -> None:
     """Pictures that are all alike: what is left to code is where in its bin each value was put, ½ log₂ 2πe/12 by a Gaussian."""
     part = ImageSet(torch.full((4000, 1, 2, 2), 200, dtype=torch.uint8))
-    model = Fixed(DiscretisedLogistic((1, 2, 2), 0.1, learnt=False), torch.zeros(1, 2, 2))
+    model = Fixed(DiscretisedLogistic(DataSpec((1, 2, 2)), sigma=0.1, learn_sigma=False), torch.zeros(1, 2, 2))
     found = reconstruction_numbers(subject(model, Data(part, part, part)), part.batch(), {})
     assert found["baseline/bits_per_dim"] == pytest.approx(0.5 * math.log2(2 * math.pi * math.e / 12), abs=0.01)
     parts = [ImageSet(noise(n, 1, 6, 6, seed=n)) for n in (40, 30, 50)]  # of which twenty directions know nothing
@@ -192,7 +198,7 @@ def test_the_nearest_is_looked_for_among_all_training_pictures() -> None:
     data = Data(ImageSet(train), ImageSet(test), ImageSet(test))
     brute = (data.test.batch().x.flatten(1)[:, None] - data.train.batch().x.flatten(1)).square().sum(2).amin(1)
     assert torch.allclose(nearest_distance(data.test.batch().x, train), brute, rtol=1e-5)
-    model = Fixed(DiscretisedLogistic((1, 4, 4), 0.1, learnt=False), torch.zeros(1, 4, 4))
+    model = Fixed(DiscretisedLogistic(DataSpec((1, 4, 4)), sigma=0.1, learn_sigma=False), torch.zeros(1, 4, 4))
     found = reconstruction_numbers(subject(model, data), data.test.batch(), {})
     assert found["baseline/squared_error"] == pytest.approx(float(brute.mean()), rel=1e-5)
     copies = train[torch.randperm(20_000, generator=torch.Generator().manual_seed(2))[:30]].float() / 255
@@ -329,8 +335,8 @@ def conditional_vae(**keys: Any) -> VAE:
     """Its decoder paints class c as c/4, and nothing else."""
     torch.manual_seed(0)
     spec = DataSpec((1, 1, 2), ("a", "b", "c"))
-    keys = {"likelihood": "gaussian", "sigma": 0.1, "learn_sigma": False, "conditional": True, **keys}
-    model = VAE(spec, encoder_widths=(4,), decoder_widths=(4,), **keys)
+    keys = {"likelihood": {"name": "gaussian", "learn_sigma": False}, "conditional": True, **keys}
+    model = vae(spec, **keys)
     model.decoder.forward = lambda z, c: (c.argmax(1) / 4)[:, None, None, None].expand(-1, 1, 1, 2)  # type: ignore[method-assign,assignment]
     return model.eval()
 
@@ -350,7 +356,7 @@ def test_labels_stay_with_their_draws() -> None:
 
 @torch.no_grad()
 def test_a_mixture_gives_every_class_the_weights_of_its_own_pictures() -> None:
-    model = conditional_vae(prior="mixture", prior_components=3)
+    model = conditional_vae(prior={"name": "mixture", "components": 3})
     centres = torch.tensor([[4.0, 0.0], [0.0, 4.0], [-4.0, -4.0]])
     narrow = torch.full((1, 2), -4.0)
     model.encoder.forward = lambda x, c: c  # type: ignore[method-assign,assignment]
@@ -362,18 +368,18 @@ def test_a_mixture_gives_every_class_the_weights_of_its_own_pictures() -> None:
     drawn = model.sample_latent(200, label=told)
     assert float(((drawn - centres[told]).norm(dim=1) < 1).double().mean()) > 0.95  # but for the defensive share
     z = torch.stack([centres[told]] * 3)
-    right = model.prior.log_prob(z, Given(label=told))
-    assert (right > model.prior.log_prob(z, Given(label=(told + 1) % 3)) + 2).all()
+    right = model.prior.log_prob(z, given(label=told))
+    assert (right > model.prior.log_prob(z, given(label=(told + 1) % 3)) + 2).all()
 
 
 def test_the_weights_of_a_class_do_not_follow_the_order_of_the_draws() -> None:
     torch.manual_seed(0)
     label = torch.randint(2, (200,))
     z = torch.randn(200, 2) * 0.3 + torch.where(label == 0, -3.0, 3.0)[:, None]
-    prior = MixturePrior(2, 2, classes=2)
+    prior = MixturePrior(latent(2, classes=2), components=2)
     prior.fit(z, label)
     for index, side in ((0, -3.0), (1, 3.0)):
-        mean = prior.sample(500, Given(label=torch.full((500,), index))).mean(0)
+        mean = prior.sample(500, given(label=torch.full((500,), index))).mean(0)
         assert torch.allclose(mean, torch.full((2,), side), atol=0.4)
 
 
@@ -385,7 +391,7 @@ def test_all_pairs_under_a_narrow_gaussian_keep_their_digits(size: int) -> None:
     torch.manual_seed(0)
     x = torch.rand(20, size)
     raw = x[:10] + 0.01 * torch.randn(10, size)
-    likelihood = Gaussian((size,), 0.01, learnt=False)
+    likelihood = Gaussian(DataSpec((size,)), sigma=0.01, learn_sigma=False)
     expected = torch.stack([likelihood.log_prob(x, row.expand_as(x)) for row in raw], dim=1)
     assert torch.allclose(likelihood.pairs(x, raw), expected, rtol=2e-6, atol=0.01)
 
@@ -397,9 +403,9 @@ def test_narrow_pseudo_posteriors_keep_their_digits() -> None:
     components = torch.distributions.Normal(mean, (0.5 * log_variance).exp()).log_prob(z[:, None]).sum(2)
     expected = components.logsumexp(1) - math.log(20)
     pseudo = torch.cat([mean, log_variance], dim=1)
-    assert torch.allclose(VampPrior((1,), 20).log_prob(z, Given(pseudo)), expected, atol=1e-5)
+    assert torch.allclose(VampPrior(latent(8), pseudo_inputs=20).log_prob(z, given(pseudo)), expected, atol=1e-5)
     rounded = torch.distributions.Normal(mean.float(), torch.tensor(1e-3)).log_prob(z.float()[:, None]).sum(2).logsumexp(1)
-    found = VampPrior((1,), 20).log_prob(z.float(), Given(pseudo.float()))
+    found = VampPrior(latent(8), pseudo_inputs=20).log_prob(z.float(), given(pseudo.float()))
     assert torch.allclose(found, rounded - math.log(20), atol=0.01)
 
 
@@ -408,7 +414,7 @@ def test_narrow_pseudo_posteriors_keep_their_digits() -> None:
 
 def test_one_picture_of_each_class_is_enough_to_draw(tmp_path: Path) -> None:
     data = Glyphs(Path(), count=10, validation=10, test=10, size=8)
-    model = VAE(data.spec, encoder_widths=(4,), decoder_widths=(4,)).eval()
+    model = vae(data.spec).eval()
     folder = RunFolder.create("test", str(tmp_path / "run"))
     with torch.no_grad():
         draw_classes(subject(model, data), Evaluation(), folder)

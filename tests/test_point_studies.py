@@ -18,7 +18,7 @@ from genexp.data.base import Batch, DataSpec, FreshData
 from genexp.data.double_gaussian import DoubleGaussian
 from genexp.data.mixture import GaussianMixture
 from genexp.figures.coordinates import in_plane
-from genexp.models.coupling_flow import CouplingFlow
+from genexp.models.coupling_flow import coupling_flow
 from genexp.models.flow_matching import FlowMatching
 from genexp.studies.base import Subject
 from genexp.studies.density import DensityStudy
@@ -209,7 +209,7 @@ FLOW = {"num_frequencies": 4, "width": 8, "depth": 1, "evaluations": 4}
 
 @pytest.mark.parametrize(
     ("dim", "build", "keys"),
-    [*((dim, FlowMatching, FLOW) for dim in (1, 3, 6)), *((dim, CouplingFlow, {"depth": 2, "width": 8}) for dim in (3, 6))],
+    [*((dim, FlowMatching, FLOW) for dim in (1, 3, 6)), *((dim, coupling_flow, {"depth": 2}) for dim in (3, 6))],
 )
 def test_points_of_any_dimension_are_measured_and_drawn(tmp_path: Path, dim: int, build: Any, keys: dict) -> None:
     torch.manual_seed(0)

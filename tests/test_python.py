@@ -23,7 +23,7 @@ from genexp.training.progress import in_notebook
 from tests.conftest import RUNS, TINY
 from tests.test_resume import stop_in_step
 
-SMALL = ["experiment=double_gaussian", *TINY, "figures.enabled=false", "model.depth=1", "model.width=8"]
+SMALL = ["experiment=double_gaussian", *TINY, "figures.enabled=false", "model.depth=1", "model.conditioner.width=8"]
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def mistakes(runs: Path) -> dict[str, tuple]:
         r"'seed=\x00' holds": (package.run, ["seed=\0"]),
         "no such folder": (package.run, [], {"config_dirs": "nowhere"}),
         "no such file": (package.run, [], {"plugins": "mine.py"}),
-        "model.width cannot be changed": (package.resume, runs / "gaussian", ["model.width=7"]),
+        "model.depth cannot be changed": (package.resume, runs / "gaussian", ["model.depth=7"]),
         "unknown checkpoint 'wurst'": (package.open, runs / "gaussian", {"checkpoint": "wurst"}),
         "n=0: a whole number": (package.open(runs / "gaussian").sample, 0),
         "seed=-1: from 0": (package.open(runs / "gaussian").sample, 1, -1),

@@ -15,7 +15,6 @@ from genexp.config import compose
 from genexp.data.base import DataSpec
 from genexp.experiment import run
 from genexp.models import flow_matching
-from genexp.models.vae import VAE
 from genexp.report import explorer, flow, render
 from genexp.report.charts import Floor
 from genexp.report.folder import Folder
@@ -28,6 +27,7 @@ from genexp.runs.trained import open_run
 from genexp.summary import BESIDE
 from tests import browser
 from tests.conftest import TINY, made_once, small_parts
+from tests.parts import make
 
 SMALL = ["model.width=32", "model.num_frequencies=16", "trainer.eval_every=10"]
 BRIEF = [*TINY, "figures.manifold_side=3", "evaluation.num_samples=300"]
@@ -37,7 +37,7 @@ KINDS = {
     "qr": ["trainer.max_steps=30", *SMALL],
     "other": ["trainer.max_steps=20", *SMALL, "model.width=16", "seed=1", "figures.enabled=false"],
     "glyphs": ["experiment=glyphs_vae", *small_parts("glyphs_vae"), "trainer.max_steps=20", "trainer.eval_every=5"],
-    "layers": ["experiment=double_gaussian", "model.width=8", "figures.enabled=false"],
+    "layers": ["experiment=double_gaussian", "model.conditioner.width=8", "figures.enabled=false"],
 }
 
 
@@ -240,10 +240,9 @@ def test_every_kind_of_decoder_is_packed(
     """Conditional ones, in colour, with and without waves, by any activation: script, numpy and torch agree."""
     torch.manual_seed(0)
     spec = DataSpec((3, 5, 4), ("a", "b", "c"))
-    model = VAE(
-        spec, network="mlp", decoder_widths=(16, 12), activation=activation, conditional=True, likelihood="gaussian",
-        frequencies=0 if activation == "relu" else 8,
-    )  # fmt: skip
+    waves = 0 if activation == "relu" else 8
+    network = {"name": "mlp", "decoder_widths": (16, 12), "activation": activation, "frequencies": waves}
+    model = make("vae", spec, network=network, conditional=True, likelihood="gaussian")
     packed = explorer.pack(model.eval(), spec.classes, Folder(tmp_path))
     assert packed.agreement < 2e-3
     z, label = torch.tensor([[0.3, -1.2]] * 3), torch.arange(3)

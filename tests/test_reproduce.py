@@ -101,7 +101,7 @@ def test_what_is_derived_from_metrics_needs_all_of_them() -> None:
 
 def test_the_articles_loss_with_all_of_the_divergence() -> None:
     """|x − x̂|² + KL(q ‖ N(0, I)), of a model whose own prior is another: beside the article's stands no divergence from that."""
-    other = ["model.prior=vamp", "model.posterior=gaussian", "model.conditional=false", "model.pseudo_inputs=3"]
+    other = ["model/prior=vamp", "model/posterior=gaussian", "model.conditional=false", "model.prior.pseudo_inputs=3"]
     subject = build(compose([*RUNS["fruit"], *other]).settings)
     model, batch = subject.model.eval(), subject.data.test.batch()
     metrics = reconstruction_numbers(subject, batch, {"kl"})
@@ -127,7 +127,7 @@ def test_what_is_known_stands_beside_the_run_of_which_it_holds() -> None:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two cases: one that is quickly done, and one that cannot be."""
     by_name = {case.name: case for case in CASES}
-    good = replace(by_name["double_gaussian"], quick=(*TINY, "figures.gif=false", "model.width=8"))
+    good = replace(by_name["double_gaussian"], quick=(*TINY, "figures.gif=false", "model.conditioner.width=8"))
     bad = replace(by_name["qr_flowmatch"], way=Way("qr_flowmatch", ("dataset.image=absent.png",)), quick=tuple(TINY))
     monkeypatch.setattr(planning, "CASES", (good, bad))
 

@@ -90,7 +90,7 @@ def test_a_finished_run_stays_as_it_is_until_it_is_given_more(genexp, tiny: list
 def test_where_may_change_and_what_may_not(genexp, tiny: list[str], tmp_path: Path) -> None:
     assert genexp("run", "run_dir=run", "experiment=double_gaussian", *tiny, *KEYS)[0] == 0
     before = (tmp_path / "run" / "config.yaml").read_bytes()
-    for word in ("model.width=7", "dataset.name=qr", "trainer.batch_size=64", "seed=3", "trainer.ema=0.5"):
+    for word in ("model.conditioner.width=7", "dataset.name=qr", "trainer.batch_size=64", "seed=3", "trainer.ema=0.5"):
         code, _, err = genexp("resume", "run", word)
         assert code == 2
         assert err.startswith(f"error: {word.split('=')[0]} cannot be changed when a run goes on")

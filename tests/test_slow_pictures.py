@@ -48,7 +48,7 @@ def test_the_lattice_has_the_best_likelihood(tmp_path: Path) -> None:
 @fruit
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_articles_loss_is_reached_in_a_minute_and_the_samples_are_fruit(tmp_path: Path, seed: int) -> None:
-    words = ["dataset.split=seminar", "dataset.rotate=0", "dataset.stretch=0", "dataset.shift=0", "model.components=512"]
+    words = ["dataset.split=seminar", "dataset.rotate=0", "dataset.stretch=0", "dataset.shift=0", "model.network.components=512"]
     found = metrics(tmp_path, "experiment=fruit_vae", *words, "trainer.max_steps=1500", f"seed={seed}")
     assert found["article_loss"] < 65
     for name in ("density", "coverage"):

@@ -157,9 +157,9 @@ def test_going_on_with_compiled_steps_equals_never_having_stopped(
         "experiment=qr_flowmatch_plain trainer.clip_norm=0.01",
         "experiment=qr_grids",
         "experiment=glyphs_vae",
-        "experiment=glyphs_vae model.prior=vamp",
-        "experiment=glyphs_vae model.prior=mixture model.prior_components=4",
-        "experiment=drawn_fruit_vae_iaf model.components=150",
+        "experiment=glyphs_vae model/prior=vamp",
+        "experiment=glyphs_vae model/prior=mixture model.prior.components=4",
+        "experiment=drawn_fruit_vae_iaf model.network.components=150",
         "experiment=mnist_lattice dataset=glyphs",
     ],
 )

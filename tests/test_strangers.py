@@ -54,7 +54,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from genexp.experiment import run
 
     place = tmp_path_factory.mktemp("trained")
-    words = [*TINY, "experiment=double_gaussian", "model.width=4", "model.bins=4", f"run_dir={place}/run"]
+    words = [*TINY, "experiment=double_gaussian", "model.conditioner.width=4", "model.transformer.bins=4", f"run_dir={place}/run"]
     run(compose(words))
     return place / "run"
 
@@ -225,7 +225,13 @@ def test_links_lead_nowhere(genexp, stolen: Path, victims: Path, name: str) -> N
 
 
 def test_the_list_of_folders_is_all_that_a_run_makes(genexp, tmp_path: Path) -> None:
-    words = ["experiment=double_gaussian", "model.width=4", "model.bins=4", "run_dir=run", "trainer.max_steps=30"]
+    words = [
+        "experiment=double_gaussian",
+        "model.conditioner.width=4",
+        "model.transformer.bins=4",
+        "run_dir=run",
+        "trainer.max_steps=30",
+    ]
     assert genexp("run", *TINY, *words, "trainer.profile=true", "tracking=tensorboard")[0] == 0
     assert {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()} | {"figures"} == {*FOLDERS}
 
@@ -296,7 +302,13 @@ def test_data_is_never_fetched_into_a_folder_that_a_run_names(genexp, stolen: Pa
 
 
 QR = [*TINY, "experiment=qr_flowmatch", "model.width=4", "model.depth=1", "model.num_frequencies=4", "evaluation.ode_points=4"]
-FOLDER = [*TINY, "experiment=glyphs_vae", "model.encoder_widths=[4]", "model.decoder_widths=[4]", "dataset=image_folder"]
+FOLDER = [
+    *TINY,
+    "experiment=glyphs_vae",
+    "model.network.encoder_widths=[4]",
+    "model.network.decoder_widths=[4]",
+    "dataset=image_folder",
+]
 FOLDER += ["dataset.size=8", "dataset.channels=1", "evaluation.importance_samples=2", "evaluation.quadrature_side=4"]
 
 

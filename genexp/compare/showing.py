@@ -118,8 +118,10 @@ def _spread_text(spread: Spread, runs: int) -> str:
 
 
 def _headers(columns: Sequence[str]) -> list[str]:
-    """Keys without their section where that leaves no doubt (`lr`); `model.name` and `figures.enabled` keep it."""
-    last = [key.rpartition(".")[2] for key in columns]
+    """Keys without their section where that leaves no doubt (`lr`); `model.name` and `figures.enabled` keep it; the name of a
+    part is called as the part.
+    """
+    last = [(key.removesuffix(".name") if key.count(".") > 1 else key).rpartition(".")[2] for key in columns]
     return [
         short if last.count(short) == 1 and short not in ("name", "enabled") else key
         for key, short in zip(columns, last, strict=True)

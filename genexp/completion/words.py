@@ -9,11 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from genexp import catalogue
+from genexp.catalogue import COMPONENTS, GROUPS
 from genexp.cli import Parser, make_parser
 from genexp.commands import Command, command
 from genexp.completion.outline import run_keys
 
-GROUPS = ("experiment", "dataset", "model", "trainer")
+PARTS = tuple(f"{name}/" for name in COMPONENTS)
 PLAIN = re.compile(r"[\w.+,@%/][\w.+=,@%^:/-]*")  # names that a shell takes as they are; the shells insert them unquoted
 SWEEP = {  # the keys of a sweep itself; a test holds them against genexp.sweep
     "hydra/launcher": ("basic", "joblib", "submitit_local", "submitit_slurm"),
@@ -80,7 +81,7 @@ def overrides(before: Sequence[str], current: str, sections: Sequence[str] | Non
     several = bool({"-m", "--multirun"} & {*before})
     config_dirs = [Path(folder).expanduser() for flag, folder in pairwise(before) if flag == "--config-dir"]
     typed = dict(word.split("=", 1) for word in before if "=" in word and not word.startswith("-"))
-    groups = {group: typed[group].split(",") for group in GROUPS if group in typed}
+    groups = {key: value.split(",") for key, value in typed.items() if key in GROUPS or key.startswith(PARTS)}
     keys = run_keys(groups, config_dirs) | (SWEEP if several else {})
     key, equals, value = current.partition("=")
     if not equals:

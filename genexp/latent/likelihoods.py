@@ -4,7 +4,7 @@ Shapes: examples x (n, *shape); decoder outputs `raw` (…, n, *shape), with any
 """
 
 import math
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -12,21 +12,32 @@ from torch import Tensor, nn
 
 from genexp.data.base import DataSpec, Kind
 from genexp.errors import UserError
+from genexp.registry import Registry
+from genexp.settings import Scale
 
-LikelihoodName = Literal["bernoulli", "gaussian", "logistic"]
-ANY_NUMBERS = "model.likelihood=gaussian takes any numbers"
+ANY_NUMBERS = "model/likelihood=gaussian takes any numbers"
 _VALUES = 12_000_000  # in float64 at a time: 100 MB
 
 
 class Likelihood(nn.Module):
-    """p(x|z) with independent pixels. `has_pairs` says whether `pairs` is there.
+    """p(x|z) with independent pixels.
 
+    Told when built: the `DataSpec` of the examples.
+    `has_pairs` says whether `pairs` is there; `logits`, whether `raw` are logits: else the decoder gives the mean of x itself.
     `kinds` are the kinds of values that it is a likelihood of, and `within` is where they lie.
+
+    Raises:
+        UserError: values of a kind that it is no likelihood of.
     """
 
-    has_pairs = True
+    has_pairs: ClassVar[bool] = True
+    logits: ClassVar[bool] = False
     kinds: ClassVar[tuple[Kind, ...]]
     within: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__()
+        spec.check_kind(self.kinds, f"model/likelihood={likelihoods.name_of(self)}", self._hint())
 
     def check(self, x: Tensor) -> None:
         """UserError unless all values of x are finite numbers that this is a likelihood of."""
@@ -35,10 +46,13 @@ class Likelihood(nn.Module):
             raise UserError("the training data have values that are no finite numbers")
         if low < self.within[0] or high > self.within[1]:
             raise UserError(
-                f"model.likelihood={NAMES[type(self)]} needs numbers in [{self.within[0]:g}, {self.within[1]:g}]; "
+                f"model/likelihood={likelihoods.name_of(self)} needs numbers in [{self.within[0]:g}, {self.within[1]:g}]; "
                 f"the training data lie in [{low:.4g}, {high:.4g}]",
-                hint=ANY_NUMBERS,
+                hint=self._hint(),
             )
+
+    def _hint(self) -> str | None:
+        return None if "real" in self.kinds else ANY_NUMBERS
 
     def mean(self, raw: Tensor) -> Tensor:
         """E[x|z], of the shape of `raw`."""
@@ -71,12 +85,17 @@ class Likelihood(nn.Module):
         return None
 
 
+likelihoods = Registry("likelihood", "genexp.latent", Likelihood)
+
+
+@likelihoods.register("bernoulli")
 class Bernoulli(Likelihood):
     """x in [0, 1] under logits l: ln p = x·l − ln(1 + e^l), the negative cross-entropy. `raw` are the logits.
 
     On grey values this is no normalised density but the usual objective; its floor is the pixels' own entropy.
     """
 
+    logits = True
     kinds = ("unit", "bits")
     within = (0.0, 1.0)
 
@@ -104,21 +123,21 @@ class Bernoulli(Likelihood):
         return torch.logit(mean, eps=1e-3)
 
 
+@likelihoods.register("gaussian")
 class Gaussian(Likelihood):
     """x under N(raw, σ²) with one σ for all pixels: ln p = −|x − raw|²/2σ² − D ln σ − ½ D ln 2π.
 
     Args:
-        shape: of an example, D values.
-        sigma: the standard deviation; with `learnt`, where it begins.
-        learnt: whether it is learnt, by its logarithm.
+        sigma: the standard deviation; where it is learnt, what it begins at.
+        learn_sigma: whether it is learnt, by its logarithm.
     """
 
     kinds = ("real", "unit", "bits")
 
-    def __init__(self, shape: tuple[int, ...], sigma: float, learnt: bool) -> None:
-        super().__init__()
-        self.size = math.prod(shape)
-        self.log_sigma = nn.Parameter(torch.tensor(math.log(sigma)), requires_grad=learnt)
+    def __init__(self, spec: DataSpec, *, sigma: Scale = 0.1, learn_sigma: bool = True) -> None:
+        super().__init__(spec)
+        self.size = math.prod(spec.shape)
+        self.log_sigma = nn.Parameter(torch.tensor(math.log(sigma)), requires_grad=learn_sigma)
 
     def mean(self, raw: Tensor) -> Tensor:
         return raw.float()
@@ -139,6 +158,7 @@ class Gaussian(Likelihood):
         return -0.5 * squares * torch.exp(-2 * self.log_sigma) - self.size * (self.log_sigma + 0.5 * math.log(2 * math.pi))
 
 
+@likelihoods.register("logistic")
 class DiscretisedLogistic(Likelihood):
     """Grey values k/255, k = 0 … 255, each with its own probability: that of its bin under a logistic of mean raw and scale s.
 
@@ -148,19 +168,18 @@ class DiscretisedLogistic(Likelihood):
     Source: Salimans et al., PixelCNN++ (2017).
 
     Args:
-        shape: of an example; every pixel and channel has a scale of its own.
-        sigma: the standard deviation to begin with; s = σ√3/π.
-        learnt: whether the scales are learnt, by their logarithm.
+        sigma: the standard deviation to begin with; s = σ√3/π. Every pixel and channel has a scale of its own.
+        learn_sigma: whether the scales are learnt, by their logarithm.
     """
 
     has_pairs = False
     kinds = ("unit", "bits")
     within = (0.0, 1.0)
 
-    def __init__(self, shape: tuple[int, ...], sigma: float, learnt: bool) -> None:
-        super().__init__()
-        start = torch.full(shape, math.log(sigma * math.sqrt(3) / math.pi))
-        self.log_scale = nn.Parameter(start, requires_grad=learnt)
+    def __init__(self, spec: DataSpec, *, sigma: Scale = 0.1, learn_sigma: bool = True) -> None:
+        super().__init__(spec)
+        start = torch.full(spec.shape, math.log(sigma * math.sqrt(3) / math.pi))
+        self.log_scale = nn.Parameter(start, requires_grad=learn_sigma)
 
     def mean(self, raw: Tensor) -> Tensor:
         return raw.float().clamp(0, 1)
@@ -179,16 +198,6 @@ class DiscretisedLogistic(Likelihood):
 
     def bits_per_dim(self, nats: float, size: int) -> float:
         return nats / size / math.log(2)
-
-
-NAMES: dict[type[Likelihood], LikelihoodName] = {Bernoulli: "bernoulli", Gaussian: "gaussian", DiscretisedLogistic: "logistic"}
-
-
-def make_likelihood(name: LikelihoodName, spec: DataSpec, sigma: float, learn_sigma: bool) -> Likelihood:
-    """The likelihood called `name`, of such data. UserError where their values are of a kind that it is no likelihood of."""
-    kind = next(kind for kind, known in NAMES.items() if known == name)
-    spec.check_kind(kind.kinds, f"model.likelihood={name}", None if kind is Gaussian else ANY_NUMBERS)
-    return Bernoulli() if kind is Bernoulli else kind(spec.shape, sigma, learn_sigma)
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:

@@ -7,15 +7,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from genexp.latent.priors import NOTHING, Given, StandardNormal
+from genexp.errors import UserError
+from genexp.latent.base import Given, Latent, Prior, priors
+from genexp.latent.priors import log_standard
+from genexp.settings import Width
 
 _DEFENSIVE = 0.01  # share of N(0, I) in a mixture
 _WIDENINGS = 0.01, 0.03, 0.1
+_MOST = 512  # latent dimensions
 
 
-class MixturePrior(nn.Module):
+@priors.register("mixture")
+class MixturePrior(Prior):
     """N(0, I) in training; then, once, the mixture of Gaussians that fits the training posteriors best (by EM).
 
         p(z|c) = ε N(z; 0, I) + (1−ε) Σ_k w_ck N(z; μ_k, Σ_k),   maximising E_q[ln p(z)], and with it the ELBO, in training.
@@ -24,20 +29,31 @@ class MixturePrior(nn.Module):
     Of a conditional model every class c has weights of its own; otherwise there is one c.
     Source: Ghosh et al., From Variational to Deterministic Autoencoders (2020), section 4;
     Hesterberg, Weighted Average Importance Sampling and Defensive Mixture Distributions (1995), for the first term.
+
+    Args:
+        components: K, at most; fewer where that is likelier of pictures left out of the fit.
     """
+
+    fits = True
 
     weights: Tensor
     means: Tensor
     factors: Tensor
     fitted: Tensor
 
-    def __init__(self, latent: int, components: int, classes: int = 0) -> None:
+    def __init__(self, latent: Latent, *, components: Width = 100) -> None:
         super().__init__()
-        self.components, self.classes = components, max(1, classes)
+        if latent.size > _MOST:
+            raise UserError(f"model/prior=mixture: at most {_MOST} latent dimensions, for full covariances")
+        self.components, self.classes, size = components, max(1, latent.classes), latent.size
         self.register_buffer("weights", torch.eye(1, components + 1).repeat(self.classes, 1))
-        self.register_buffer("means", torch.zeros(components + 1, latent))
-        self.register_buffer("factors", torch.eye(latent).repeat(components + 1, 1, 1))  # A_k with A_k A_kᵀ = Σ_k⁻¹
+        self.register_buffer("means", torch.zeros(components + 1, size))
+        self.register_buffer("factors", torch.eye(size).repeat(components + 1, 1, 1))  # A_k with A_k A_kᵀ = Σ_k⁻¹
         self.register_buffer("fitted", torch.tensor(False))
+
+    @property
+    def standard(self) -> bool:
+        return not self.fitted
 
     def fit(self, z: Tensor, label: Tensor | None = None, groups: Tensor | None = None, seed: int = 0) -> None:
         """Expectation maximisation on posterior samples z (n, latent) of pictures `groups` (n,).
@@ -47,7 +63,7 @@ class MixturePrior(nn.Module):
         """
         points = z.double().cpu().numpy()
         left_out = np.arange(len(points)) % 10 == 0 if groups is None else groups.cpu().numpy() % 10 == 0
-        standard = float(StandardNormal(z.shape[1]).log_prob(z.cpu()[torch.from_numpy(left_out)]).mean())
+        standard = float(log_standard(z.cpu()[torch.from_numpy(left_out)]).mean())
         for components, widening in product((self.components, self.components // 4, 1), _WIDENINGS):
             if not 1 <= components <= len(points) // 10:
                 continue
@@ -70,7 +86,7 @@ class MixturePrior(nn.Module):
         self.weights[:, 0] = 1 - self.weights[:, 1:].sum(1)
         self.fitted.fill_(True)
 
-    def log_prob(self, z: Tensor, given: Given = NOTHING) -> Tensor:
+    def log_prob(self, z: Tensor, given: Given | None = None) -> Tensor:
         flat = z.reshape(-1, z.shape[-1])
         with torch.autocast(z.device.type, enabled=False):
             whitened = torch.einsum("nki,kij->nkj", flat[:, None] - self.means, self.factors)
@@ -78,14 +94,14 @@ class MixturePrior(nn.Module):
         log_components = log_det - 0.5 * (whitened.square().sum(2) + z.shape[-1] * math.log(2 * math.pi))
         return (log_components + self._weights(len(flat), given).log()).logsumexp(1).view(z.shape[:-1])
 
-    def sample(self, n: int, given: Given = NOTHING) -> Tensor:
+    def sample(self, n: int, given: Given | None = None) -> Tensor:
         k = self._weights(n, given).multinomial(1)[:, 0]
         noise = torch.randn(n, self.means.shape[1], 1, device=k.device)
         return self.means[k] + torch.linalg.solve_triangular(self.factors[k].mT, noise, upper=False)[:, :, 0]
 
-    def _weights(self, n: int, given: Given) -> Tensor:
+    def _weights(self, n: int, given: Given | None) -> Tensor:
         """(n, components)."""
-        if self.classes == 1 or given.label is None:
+        if self.classes == 1 or given is None or given.label is None:
             return self.weights[:1].expand(n, -1)
         return self.weights[given.label.repeat(n // len(given.label))]
 

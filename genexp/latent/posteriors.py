@@ -1,28 +1,28 @@
 """Approximate posteriors q(z|x). Each is a head on the encoder's features: features → parameters → samples."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from genexp.nn.autoregressive import AutoregressiveFlow, nflows_autoregressive
+from genexp.latent.base import Draws, Posterior, posteriors
+from genexp.nn.autoregressive import AutoregressiveFlow
+from genexp.settings import Width
+
+Blocks = Annotated[int, Field(ge=1, le=256)]
 
 
-@dataclass(frozen=True)
-class Draws:
-    """k samples from each of n posteriors, z (k, n, latent), and ln q(z|x), (k, n), in nats."""
-
-    z: Tensor
-    log_prob: Tensor
-
-
-class GaussianPosterior(nn.Module):
+@posteriors.register("gaussian")
+class GaussianPosterior(Posterior):
     """q(z|x) = N(μ(x), diag σ²(x)). The parameters, (n, 2·latent), are μ and ln σ².
 
     Source: Kingma & Welling, Auto-Encoding Variational Bayes (2014).
     """
+
+    gaussian = True
 
     def __init__(self, features: int, latent: int) -> None:
         super().__init__()
@@ -42,7 +42,8 @@ class GaussianPosterior(nn.Module):
         """Let μ begin as the features from `first` on, whitened components of standard deviation `scale` (latent,), and σ² as
         theirs is under pixel noise, noise²/(scale² + noise²): the posterior of probabilistic PCA.
         """
-        latent = len(scale)
+        latent = self.head.bias.numel() // 2
+        scale = scale[:latent]
         self.head.weight.mul_(0.02)
         self.head.weight[:latent, first : first + latent] += torch.eye(latent, device=scale.device)
         self.head.bias[:latent] = 0
@@ -65,27 +66,25 @@ class GaussianPosterior(nn.Module):
         return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1)
 
 
-class IAFPosterior(nn.Module):
-    """An inverse autoregressive flow on a Gaussian: z₀ ~ N(μ(x), diag σ²(x)), z_{t+1} = s_t ⊙ z_t + m_t, with s_t and m_t of the
-    earlier elements of z_t and a context of x, and
+class FlowPosterior(Posterior):
+    """A flow on a Gaussian, that also sees a context of x: z₀ ~ N(μ(x), diag σ²(x)), z_T = f(z₀; context), and
 
-        ln q(z_T|x) = ln q₀(z₀|x) − Σ_t Σ_i ln s_{t,i}.
+        ln q(z_T|x) = ln q₀(z₀|x) − ln |det ∂f/∂z₀|.
 
-    The parameters, (n, 2·latent + context), are μ, ln σ² and the context. Every step takes the elements in another order.
-    Source: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016).
+    The parameters, (n, 2·latent + context), are μ, ln σ² and the context.
 
     Args:
-        library: `ours`, which begins as the identity; `nflows`, whose steps begin by shrinking.
+        context: features of x that the flow sees.
+        make_flow: makes it: z₀ (n, latent), context (n, context) → z_T, and ln |det|, (n,).
     """
 
-    def __init__(
-        self, features: int, latent: int, blocks: int, width: int, context: int, library: Literal["ours", "nflows"]
-    ) -> None:
+    has_flow = True
+
+    def __init__(self, features: int, latent: int, context: int, make_flow: Callable[[], nn.Module]) -> None:
         super().__init__()
         self.base, self.latent, self.context_size = GaussianPosterior(features, latent), latent, context
         self.context = nn.Sequential(nn.Linear(features, context), nn.ReLU())
-        build = AutoregressiveFlow if library == "ours" else nflows_autoregressive
-        self.flow = build(latent, blocks, width, context)
+        self.flow = make_flow()
 
     def forward(self, features: Tensor) -> Tensor:
         return torch.cat([self.base(features), self.context(features).float()], dim=-1)
@@ -102,15 +101,30 @@ class IAFPosterior(nn.Module):
         return self.push(parameters[:, : self.latent], parameters[:, 2 * self.latent :])[0]
 
     def push(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """z₀ (n, latent) → z_T and Σ ln s, (n,); in float32."""
+        """z₀ (n, latent) → z_T and ln |det|, (n,); in float32."""
         with torch.autocast(z.device.type, enabled=False):
             return self.flow(z.float(), context.float())
 
-    def start_narrow(self, log_variance: float = -3.0) -> None:
-        self.base.start_narrow(log_variance)
+    def start_narrow(self) -> None:
+        self.base.start_narrow()
 
-    def start_linear(self, scale: Tensor, first: int, noise: float = 0.03) -> None:
-        self.base.start_linear(scale, first, noise)
+    def start_linear(self, scale: Tensor, first: int) -> None:
+        self.base.start_linear(scale, first)
+
+
+@posteriors.register("iaf")
+def iaf(features: int, latent: int, *, blocks: Blocks = 4, width: Width = 128, context: Width = 128) -> FlowPosterior:
+    """An inverse autoregressive flow: z_{t+1} = s_t ⊙ z_t + m_t, with s_t and m_t of the earlier elements of z_t and the context,
+    so that ln |det| = Σ_t Σ_i ln s_{t,i}. Every step takes the elements in another order; all of it begins as the identity.
+
+    Source: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016).
+
+    Args:
+        blocks: steps of the flow.
+        width: of each step's masked network.
+        context: features of x that every step sees.
+    """
+    return FlowPosterior(features, latent, context, lambda: AutoregressiveFlow(latent, blocks, width, context))
 
 
 def bounded(log_variance: Tensor, usual: float = 2.0) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from genexp.data.base import Batch
-from genexp.latent.priors import StandardNormal
+from genexp.latent.priors import log_standard
 from genexp.machine.distributed import sharded
 from genexp.models.base import HasLatent, HasPosterior, Importance
 from genexp.seeds import seed_for, seeded
@@ -93,8 +93,7 @@ def squared_error(model: HasPosterior, batch: Batch, draws: int = 8) -> tuple[fl
         drawn = model.importance(few.x, few.label, draws)
         decoded = model.decode(drawn.z.flatten(0, 1), None if few.label is None else few.label.repeat(draws))
         error += float((few.x - decoded.unflatten(0, (draws, len(few.x)))).square().sum())
-        standard = StandardNormal(drawn.z.shape[-1])
-        kl += float((drawn.log_posterior - standard.log_prob(drawn.z)).sum())
+        kl += float((drawn.log_posterior - log_standard(drawn.z)).sum())
     return error / draws / len(batch.x), kl / draws / len(batch.x)
 
 

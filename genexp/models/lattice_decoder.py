@@ -10,18 +10,19 @@ density networks (1995); Cranley & Patterson, Randomization of number theoretic 
 """
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from genexp.data.base import Batch, DataSpec
-from genexp.latent.likelihoods import Likelihood, make_likelihood
+from genexp.errors import UserError
+from genexp.latent.likelihoods import Likelihood, likelihoods
 from genexp.models.base import GenerativeModel, Terms
 from genexp.nn.mlp import Activation
 from genexp.nn.perceptrons import MLPDecoder, Widths
-from genexp.registry import models
+from genexp.registry import Part, models
 from genexp.settings import Scale
 
 _NEIGHBOURHOOD = 2  # lattice spacings about the mode
@@ -37,11 +38,10 @@ class LatticeDecoder(GenerativeModel):
         decoder_widths, activation: hidden layers of the decoder.
         frequencies, frequency_scale: of the waves of z that the decoder also sees, in cycles per unit: number, and standard
             deviation; 0 is none.
-        likelihood: `bernoulli` on grey values in [0, 1]; `gaussian`.
-        sigma, learn_sigma: of `gaussian`: the standard deviation of a pixel, and whether it is learnt from there.
+        likelihood: p(x|z).
 
     Raises:
-        UserError: values that the likelihood has no probability for.
+        UserError: a likelihood that cannot be had of all pairs at once; values that it has no probability for.
     """
 
     latent = 2
@@ -57,14 +57,17 @@ class LatticeDecoder(GenerativeModel):
         activation: Activation = "silu",
         frequencies: Annotated[int, Field(ge=0, le=65_536)] = 64,
         frequency_scale: Scale = 0.8,
-        likelihood: Literal["bernoulli", "gaussian"] = "bernoulli",
-        sigma: Scale = 0.1,
-        learn_sigma: bool = True,
+        likelihood: Part[Likelihood] = likelihoods.part("bernoulli"),
     ) -> None:
         super().__init__()
         self.side, self.inference_side = side, inference_side
         self.decoder = MLPDecoder(spec.shape, 2, decoder_widths, 0, activation, frequencies, frequency_scale)
-        self.likelihood: Likelihood = make_likelihood(likelihood, spec, sigma, learn_sigma)
+        self.likelihood = likelihood(spec)
+        if not self.likelihood.has_pairs:
+            raise UserError(
+                f"model/likelihood={likelihood.name}: a lattice wants p(x|z) of all pairs at once, which this has not",
+                hint="model/likelihood=gaussian",
+            )
 
     # --- the objective ---------------------------------------------------------------------------------------
 

@@ -66,13 +66,3 @@ class AutoregressiveFlow(nn.Module):
             z = (moved * torch.exp(s) + shift)[:, order.argsort()]
             log_det = log_det + s.sum(1)
         return z, log_det
-
-
-def nflows_autoregressive(dim: int, blocks: int, width: int, context: int) -> nn.Module:
-    """The same by the library nflows, as in the article: random permutations and masked affine autoregressive transforms."""
-    from nflows.transforms import CompositeTransform, MaskedAffineAutoregressiveTransform, RandomPermutation
-
-    made = {"features": dim, "hidden_features": width, "context_features": context}
-    return CompositeTransform(
-        [part for _ in range(blocks) for part in (RandomPermutation(dim), MaskedAffineAutoregressiveTransform(**made))]
-    )

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from genexp.errors import UserError
+from genexp.nn.pairs import Decoder, Encoder
 
 
-class ConvEncoder(nn.Module):
+class ConvEncoder(Encoder):
     """Pictures x (n, channels, side, side), with a condition c (n, condition), → features.
 
     4×4 convolutions of stride 2, each followed by ReLU and batch normalisation; then everything in one row, and c.
@@ -27,11 +28,8 @@ class ConvEncoder(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         return torch.cat([self.net(x), c], dim=1)
 
-    def initialise(self, x: Tensor) -> None:
-        """Batch normalisation finds the scales by itself."""
 
-
-class ConvDecoder(nn.Module):
+class ConvDecoder(Decoder):
     """Latents z (n, latent), with a condition c (n, condition), → pictures (n, channels, side, side).
 
     A linear layer, then 4×4 transposed convolutions of stride 2, each but the last followed by LeakyReLU(0.2) and batch
@@ -63,7 +61,7 @@ def smallest_side(shape: tuple[int, ...], widths: Sequence[int]) -> int:
     if len(shape) != 3 or shape[1] != shape[2] or shape[1] % 2 ** len(widths):
         size = "×".join(map(str, shape[1:] or shape))
         raise UserError(
-            f"model.network=conv: {len(widths)} layers halve a picture of {size} {len(widths)} times, which cannot be",
+            f"model/network=conv: {len(widths)} layers halve a picture of {size} {len(widths)} times, which cannot be",
             hint=f"a square whose side is a multiple of {2 ** len(widths)}, or fewer widths",
         )
     return shape[1] // 2 ** len(widths)

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from genexp.nn.fourier import FourierFeatures, Spread, random_frequencies
 from genexp.nn.mlp import ACTIVATIONS, Activation, mlp
+from genexp.nn.pairs import Decoder, Encoder
 from genexp.settings import Width
 
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=32)]
 
 
-class MLPEncoder(nn.Module):
+class MLPEncoder(Encoder):
     """Examples x (n, *shape), with a condition c (n, condition) beside them, → features (n, widths[-1])."""
 
     def __init__(self, shape: tuple[int, ...], widths: Sequence[int], condition: int, activation: Activation) -> None:
@@ -36,7 +37,7 @@ class MLPEncoder(nn.Module):
         self.first.bias.sub_(self.first.weight[:, : len(mean)] @ mean)
 
 
-class MLPDecoder(nn.Module):
+class MLPDecoder(Decoder):
     """Latents z (n, latent), with a condition c (n, condition) beside them, → (n, *shape).
 
     With `frequencies`, the network also sees cos and sin of 2πBz for as many fixed frequencies B: from few coordinates

@@ -5,13 +5,14 @@ then costs two thin matrix products and a small MLP, where convolutions of the s
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from genexp.errors import UserError
 from genexp.nn.mlp import Activation
+from genexp.nn.pairs import Decoder, Encoder
 from genexp.nn.residual import ResidualMLP
 
 _MOST = 4096  # examples that the components are found in
@@ -33,7 +34,7 @@ class PrincipalComponents(nn.Module):
         super().__init__()
         self.shape, self.components, size = shape, components, math.prod(shape)
         if components > size:
-            raise UserError(f"model.components={components}: an example has only {size:,} values")
+            raise UserError(f"model.network.components={components}: an example has only {size:,} values")
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("basis", torch.zeros(size, components, dtype=torch.bfloat16))
         self.register_buffer("scale", torch.ones(components))
@@ -46,7 +47,7 @@ class PrincipalComponents(nn.Module):
         """
         x = x[:_MOST].flatten(1)
         if len(x) <= self.components:
-            raise UserError(f"model.components={self.components}: only {len(x):,} examples to find them in")
+            raise UserError(f"model.network.components={self.components}: only {len(x):,} examples to find them in")
         self.mean.copy_(x.mean(0))
         x = x - self.mean
         wide = len(x) <= x.shape[1]
@@ -69,7 +70,7 @@ class PrincipalComponents(nn.Module):
         return self.basis if torch.is_autocast_enabled(like.device.type) else self.basis.to(like.dtype)
 
 
-class PrincipalEncoder(nn.Module):
+class PrincipalEncoder(Encoder):
     """Pictures x (n, *shape), condition c (n, condition) → features: those of an MLP, and the coefficients u themselves.
 
     The MLP sees every coefficient less amplified the weaker it is, u · s/(s + 0.3), s its standard deviation.
@@ -86,11 +87,15 @@ class PrincipalEncoder(nn.Module):
         shrunk = u * (self.principal.scale / (self.principal.scale + 0.3))
         return torch.cat([self.net(torch.cat([shrunk, c], dim=1)), u], dim=1)
 
-    def initialise(self, x: Tensor) -> None:
+    def measure(self, x: Tensor) -> None:
+        """Find the components of examples x."""
         self.principal.fit(x)
 
+    def linear(self) -> tuple[Tensor, int]:
+        return self.principal.scale, self.nonlinear
 
-class PrincipalDecoder(nn.Module):
+
+class PrincipalDecoder(Decoder):
     """Latents z (n, latent), condition c (n, condition) → pictures (n, *shape): a linear map plus an MLP give the coefficients.
 
     The linear map begins as u = (z, 0): what is decoded first is the probabilistic PCA.
@@ -110,6 +115,3 @@ class PrincipalDecoder(nn.Module):
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         return self.principal.colour(self.out(self.net(torch.cat([z, c], dim=1))) + z @ self.linear)
-
-    def initialise(self, x: Tensor, from_mean: Callable[[Tensor], Tensor]) -> None:
-        """The components are the encoder's to measure."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from genexp.earlier import translated
 from genexp.errors import UserError
 from genexp.runs.data_digests import DataDigests, read_digests
 
@@ -93,10 +94,10 @@ def is_abandoned(path: Path) -> bool:
 
 
 def read_config(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """config.yaml of the run folder `path`, and in it the overrides as typed; UserError where there is none to be read."""
+    """config.yaml of the run folder `path` as spelled today, and the overrides as typed; UserError where it cannot be read."""
     config = checked_yaml(path / "config.yaml")
     overrides = config.pop("overrides", None)
-    return config, tuple(map(str, overrides)) if isinstance(overrides, list) else ()
+    return translated(config), tuple(map(str, overrides)) if isinstance(overrides, list) else ()
 
 
 def read_config_dirs(path: Path) -> tuple[Path, ...]:

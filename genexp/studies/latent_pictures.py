@@ -11,7 +11,7 @@ from genexp.data.images import ImageData, ImageSet
 from genexp.errors import UserError, unknown
 from genexp.figures import images, latent
 from genexp.latent.paths import four_corners, linear, spherical
-from genexp.latent.posteriors import IAFPosterior
+from genexp.latent.seminar import through_flow
 from genexp.seeds import seed_for, seeded
 from genexp.settings import FigureSettings, RunSettings
 from genexp.studies.base import Evaluation, Subject
@@ -104,8 +104,9 @@ def draw_four_corners(subject: Subject, test: ImageSet, folder: RunFolder) -> No
 def draw_samples_through_flow(subject: Subject, folder: RunFolder, count: int = 72) -> None:
     """Where the posterior has a flow: what the article took for samples, to be shown beside prior_samples.png."""
     model = subject.model
-    if isinstance(getattr(model, "posterior", None), IAFPosterior) and not subject.data.spec.classes[: model.classes]:
-        decoded = _array(model.decode(model.sample_latent(count, "through_flow")))
+    posterior = getattr(model, "posterior", None)
+    if posterior is not None and posterior.has_flow and not subject.data.spec.classes[: model.classes]:
+        decoded = _array(model.decode(through_flow(posterior, count)))
         folder.save_figure("prior_samples_through_flow", images.sheet(decoded, 12, pixels=1100))
 
 

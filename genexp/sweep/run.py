@@ -12,9 +12,9 @@ from types import FrameType
 from omegaconf import DictConfig
 
 from genexp.artifacts import Busy, RunFolder
+from genexp.choices import search_path
 from genexp.compare.comparison import compare
 from genexp.compare.showing import as_text
-from genexp.config import search_path
 from genexp.errors import Interrupted, UserError, nearest
 from genexp.runs.records import Record, read_record, read_run
 from genexp.summary import BESIDE, number_text

@@ -1,4 +1,4 @@
-"""Couplings and coupling flows: bijections with the right determinant, and densities that integrate to one."""
+"""Flows of every registered bijection and transformer: inverses, determinants, and densities that integrate to one."""
 
 import math
 from itertools import pairwise
@@ -8,25 +8,43 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from genexp.bijections.base import bijections, conditioners, transformers
+from genexp.bijections.coupling import alternating, random_halves
+from genexp.bijections.spline import rational_quadratic_spline
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.priors import FlowPrior
-from genexp.models.coupling_flow import CouplingFlow, masks
-from genexp.nn.spline import rational_quadratic_spline
+from genexp.models.flow import Flow
 from genexp.quadrature import midpoints
+from genexp.registry import models
+from tests.parts import latent
 
-KINDS = ["affine", "spline", "nflows_affine", "nflows_spline"]
+SMALL = {"conditioner": {"name": "mlp", "width": 16}}
+FEW: dict[str, dict[str, Any]] = {name: {"bins": 6, "bound": 3.0} for name in ("spline", "nflows_spline")}
+LAYERS: dict[str, dict[str, Any]] = {
+    **{name: {"name": name, **FEW.get(name, {})} for name in bijections.names() if name != "coupling"},
+    **{
+        f"coupling of {name}": {"name": "coupling", "transformer": {"name": name, **FEW.get(name, {})}, **SMALL}
+        for name in transformers.names()
+    },
+}
+KINDS = list(LAYERS)
+SPLINES = LAYERS["coupling of spline"]
 
 
-def random_flow(dim: int = 2, **keys: Any) -> CouplingFlow:
+def random_flow(dim: int = 2, bijection: dict[str, Any] = SPLINES, depth: int = 4, **keys: Any) -> Flow:
     """A flow far from the identity: every parameter moved, data centred and scaled somewhere."""
     torch.manual_seed(0)
-    flow = CouplingFlow(DataSpec(shape=(dim,)), **{"depth": 4, "width": 16, "bins": 6, "tail_bound": 3.0} | keys).double()
+    flow = models.build({"name": "flow", "depth": depth, "bijection": bijection, **keys}, DataSpec(shape=(dim,))).double()
     with torch.no_grad():
         for weights in flow.parameters():
             weights.add_(0.15 * torch.randn_like(weights))
     flow.initialise(Batch(torch.randn(2000, dim, dtype=torch.float64) * 0.8 + 0.3))
     return flow
+
+
+def coupling_flow(dim: int = 2, **keys: Any) -> Flow:
+    return models.build({"name": "coupling_flow", **keys}, DataSpec(shape=(dim,)))
 
 
 def autograd_log_det(function: Any, x: Tensor) -> Tensor:
@@ -38,7 +56,7 @@ def autograd_log_det(function: Any, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dim", [2, 5])
 def test_inverse_undoes_and_the_determinant_is_autograds(kind: str, dim: int) -> None:
-    flow = random_flow(dim, coupling=kind)
+    flow = random_flow(dim, LAYERS[kind])
     x = 2 * torch.randn(30, dim, dtype=torch.float64)
     z, log_det = flow.transform(x)
     back, log_det_back = flow.inverse(z)
@@ -52,7 +70,7 @@ def test_inverse_undoes_and_the_determinant_is_autograds(kind: str, dim: int) ->
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_density_integrates_to_one(kind: str) -> None:
-    flow = random_flow(coupling=kind)
+    flow = random_flow(bijection=LAYERS[kind])
     grid = midpoints(torch.tensor([-15.0, -15.0]), torch.tensor([15.0, 15.0]), 1500)
     with torch.no_grad():
         mass = sum(float(flow.log_prob(part).exp().sum()) for part in grid.points.split(100_000)) * grid.area
@@ -60,7 +78,8 @@ def test_the_density_integrates_to_one(kind: str) -> None:
 
 
 def test_the_density_of_a_uniform_base_integrates_to_one() -> None:
-    flow = random_flow(base="uniform", harmonics=3, normalise=False)
+    layer = {"transformer": {"name": "spline", "bound": 3.0}, "conditioner": {"name": "mlp", "harmonics": 3, "span": 3.0}}
+    flow = random_flow(bijection={"name": "coupling", **layer}, base={"name": "uniform", "bound": 3.0}, normalise=False)
     grid = midpoints(torch.tensor([-3.0, -3.0]), torch.tensor([3.0, 3.0]), 1000)
     with torch.no_grad():
         mass = sum(float(flow.log_prob(part).exp().sum()) for part in grid.points.split(100_000)) * grid.area
@@ -73,7 +92,7 @@ def test_the_density_of_a_uniform_base_integrates_to_one() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_follow_the_density(kind: str) -> None:
     """Mean and covariance of samples equal those of exp(log_prob) by quadrature."""
-    flow = random_flow(coupling=kind)
+    flow = random_flow(bijection=LAYERS[kind])
     grid = midpoints(torch.tensor([-15.0, -15.0]), torch.tensor([15.0, 15.0]), 800)
     with torch.no_grad():
         p = torch.cat([flow.log_prob(part) for part in grid.points.split(100_000)]).exp() * grid.area
@@ -144,14 +163,14 @@ def test_a_spline_flow_is_zukos_spline_flow() -> None:
 
 
 def test_gradients_are_finite_at_the_tails_and_the_bounds() -> None:
-    flow = random_flow(coupling="spline")
+    flow = random_flow()
     x = torch.tensor([[3.0, -3.0], [1e6, 0.0], [0.0, 0.0], [-3.0, 3.0], [-1e6, 1e6]], dtype=torch.float64)
     flow.log_prob(x).sum().backward()
     assert all(torch.isfinite(weights.grad).all() for weights in flow.parameters() if weights.grad is not None)
 
 
 def test_bfloat16_conditioners_leave_the_bijection_exact() -> None:
-    flow = random_flow(coupling="spline").float()
+    flow = random_flow().float()
     x = 2 * torch.randn(2000, 2)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         z, log_det = flow.transform(x)
@@ -164,9 +183,7 @@ def test_bfloat16_conditioners_leave_the_bijection_exact() -> None:
 
 def test_a_uniform_base_and_normalisation_do_not_go_together() -> None:
     with pytest.raises(UserError, match="no likelihood"):
-        CouplingFlow(DataSpec(shape=(2,)), base="uniform")
-    with pytest.raises(UserError, match="nflows"):
-        CouplingFlow(DataSpec(shape=(2,)), coupling="nflows_spline", harmonics=3)
+        coupling_flow(base={"name": "uniform"})
 
 
 def test_the_base_arrives_through_every_layer() -> None:
@@ -180,7 +197,7 @@ def test_the_base_arrives_through_every_layer() -> None:
 
 
 def test_normalisation_puts_the_datas_tails_where_the_normals_are() -> None:
-    flow = CouplingFlow(DataSpec(shape=(2,)), coupling="affine", depth=2)
+    flow = coupling_flow(transformer={"name": "affine"}, depth=2)
     x = torch.randn(100_000, 2) * torch.tensor([5.0, 0.1]) + torch.tensor([100.0, -3.0])
     flow.initialise(Batch(x))
     z = flow.transform(x)[0]
@@ -188,24 +205,23 @@ def test_normalisation_puts_the_datas_tails_where_the_normals_are() -> None:
     assert torch.allclose(z.std(0), torch.ones(2), rtol=0.05)
 
 
-@pytest.mark.parametrize("kind", ["alternating", "random"])
-def test_every_feature_moves_and_stays_in_turn(kind: str) -> None:
+def test_every_feature_moves_and_stays_in_turn() -> None:
     for dim in (2, 3, 7):
-        chosen = masks(dim, 6, kind)
-        assert all(any(mask) and not all(mask) for mask in chosen)
-        for first, second in zip(chosen[::2], chosen[1::2], strict=True):
-            assert [a != b for a, b in zip(first, second, strict=True)] == [True] * dim
+        for chosen in ([alternating(dim, layer) for layer in range(6)], random_halves(dim, 6)):
+            assert all(any(mask) and not all(mask) for mask in chosen)
+            for first, second in zip(chosen[::2], chosen[1::2], strict=True):
+                assert [a != b for a, b in zip(first, second, strict=True)] == [True] * dim
 
 
-@pytest.mark.parametrize(("latent", "blocks"), [(2, 2), (3, 2), (6, 4), (6, 5)])
-def test_every_coordinate_moves_under_a_flow_prior(latent: int, blocks: int) -> None:
+@pytest.mark.parametrize(("size", "blocks"), [(2, 2), (3, 2), (6, 4), (6, 5)])
+def test_every_coordinate_moves_under_a_flow_prior(size: int, blocks: int) -> None:
     """Both ways, and its density is that of the bijection."""
     torch.manual_seed(0)
-    prior = FlowPrior(latent, blocks, width=8).double()
+    prior = FlowPrior(latent(size), blocks=blocks, conditioner=conditioners.part("mlp", width=8)).double()
     with torch.no_grad():
         for weights in prior.parameters():
             weights.add_(0.3 * torch.randn_like(weights))
-        base = torch.randn(50, latent, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        base = torch.randn(50, size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         prior.base.sample = lambda n: base  # type: ignore[method-assign]
         z = prior.sample(50)
     assert ((z - base).abs() > 1e-6).any(0).all()
@@ -220,14 +236,17 @@ def test_every_coordinate_moves_under_a_flow_prior(latent: int, blocks: int) -> 
 
 
 def test_one_dimension_is_refused() -> None:
-    with pytest.raises(UserError, match="two dimensions"):
-        CouplingFlow(DataSpec(shape=(1,)))
+    for model in ("coupling_flow", "flow"):
+        with pytest.raises(UserError, match="two dimensions"):
+            models.build({"name": model}, DataSpec(shape=(1,)))
 
 
 def test_nflows_affine_couplings_only_contract() -> None:
     """Why the article's flow stops at KL 0.04: from data to noise its log-determinant cannot exceed depth · ln 1.001."""
-    flow = random_flow(coupling="nflows_affine", normalise=False)
+    flow = random_flow(bijection=LAYERS["nflows_affine"], normalise=False)
     _, log_det = flow.transform(3 * torch.randn(1000, 2, dtype=torch.float64))
     assert log_det.max() <= 4 * math.log(1.001) + 1e-9
-    _, ours = random_flow(coupling="affine", normalise=False).transform(3 * torch.randn(1000, 2, dtype=torch.float64))
+    _, ours = random_flow(bijection=LAYERS["coupling of affine"], normalise=False).transform(
+        3 * torch.randn(1000, 2, dtype=torch.float64)
+    )
     assert ours.max() > 0.1

@@ -1,0 +1,51 @@
+"""The noise that flows begin from."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from genexp.bijections.base import Base, bases
+from genexp.settings import Scale
+
+
+@bases.register("normal")
+class Normal(Base):
+    """N(0, I)."""
+
+    like: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.register_buffer("like", torch.empty(0), persistent=False)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        return -0.5 * z.square().sum(1) - 0.5 * self.dim * math.log(2 * math.pi)
+
+    def sample(self, n: int) -> Tensor:
+        return torch.randn(n, self.dim, device=self.like.device, dtype=self.like.dtype)
+
+
+@bases.register("uniform")
+class Uniform(Base):
+    """Uniform on [−bound, bound]^dim.
+
+    Args:
+        bound: half a side, in the units of the data.
+    """
+
+    bounded = True
+    like: Tensor
+
+    def __init__(self, dim: int, *, bound: Scale = 5.0) -> None:
+        super().__init__()
+        self.dim, self.bound = dim, bound
+        self.register_buffer("like", torch.empty(0), persistent=False)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        inside = (z.abs() <= self.bound).all(1)
+        return torch.where(inside, -self.dim * math.log(2 * self.bound), -math.inf)
+
+    def sample(self, n: int) -> Tensor:
+        return self.bound * (2 * torch.rand(n, self.dim, device=self.like.device, dtype=self.like.dtype) - 1)

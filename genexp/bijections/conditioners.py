@@ -1,0 +1,45 @@
+"""Networks that give a coupling its parameters."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genexp.bijections.base import Conditioner, conditioners
+from genexp.nn.fourier import FourierFeatures
+from genexp.nn.mlp import Activation, mlp
+from genexp.settings import Scale, Width
+
+
+@conditioners.register("mlp")
+class MLPConditioner(Conditioner):
+    """A multilayer perceptron, that can also see sin and cos of πkx/span, k = 1 … harmonics, of each feature.
+
+    Args:
+        width, hidden_layers, activation: of its hidden layers.
+        harmonics: how many; 0 is none.
+        span: half the period of the first of them, in the units that the noise has.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        width: Width = 32,
+        hidden_layers: Annotated[int, Field(ge=0, le=16)] = 2,
+        activation: Activation = "silu",
+        harmonics: Annotated[int, Field(ge=0, le=1024)] = 0,
+        span: Scale = 5.0,
+    ) -> None:
+        super().__init__()
+        waves = torch.arange(1, harmonics + 1) / (2 * span)
+        self.waves = FourierFeatures(torch.kron(torch.eye(inputs), waves)) if harmonics else None
+        self.net = mlp([inputs * (1 + 2 * harmonics), *[width] * hidden_layers, outputs], activation)
+        last = self.net[-1]
+        nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x if self.waves is None else torch.cat([x, self.waves(x)], dim=1))

@@ -1,0 +1,136 @@
+"""What a configuration is made of: the member of each group (`model=vae`) and of each part (`model/posterior=iaf`), by Hydra.
+
+The place of a part is its key with slashes: `model/prior/transformer=spline` chooses what `model.prior.transformer` is. The
+members of a kind lie in one folder, conf/model/KIND, whichever model or part takes them; a YAML file's `defaults:` list says
+which kind it takes where (`- /model/transformer@transformer: affine`). A choice brings its own keys and no other's: what an
+experiment set for the member it had chosen goes with that.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from genexp.catalogue import COMPONENTS, CONF, GROUPS, options
+from genexp.errors import UserError, nearest, unknown
+from genexp.runs.records import checked_yaml
+from genexp.typed import key_of, parse_override
+
+ALONE = "alone"  # where a member is composed by itself
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What stands in one place: `name`, of the members in conf/`group`."""
+
+    group: str
+    name: str
+
+
+def is_choice(text: str) -> bool:
+    """Whether an override as typed chooses a member, and sets no value."""
+    key = key_of(text)
+    return key in GROUPS or ("/" in key and key.partition("/")[0] in COMPONENTS)
+
+
+def composed(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> DictConfig:
+    """The configuration that the choices among `overrides` describe, Hydra's own node in it; UserError for a wrong one."""
+    with _hydra(config_dirs) as own_folders:
+        groups = [text for text in overrides if key_of(text) in GROUPS]
+        for text in groups:
+            _check(parse_override(text), options(key_of(text), config_dirs))
+        others = [text for text in overrides if key_of(text).startswith(("hydra.", "hydra/"))]
+        config = _compose([*groups, *others, *own_folders])
+        places = _places(config)
+        parts = [text for text in overrides if is_choice(text) and text not in groups]
+        for text in sorted(parts, key=lambda text: key_of(text).count("/")):
+            place, item = key_of(text), parse_override(text)
+            if place not in places:
+                raise _no_part(text, places, config)
+            group = places[place].group
+            _check(item, options(group, config_dirs))
+            if item.value() != places[place].name:
+                alone = _compose([f"+{group}@{ALONE}={item.value()}", *own_folders])
+                with open_dict(config):
+                    OmegaConf.update(config, place.replace("/", "."), alone[ALONE], merge=False)
+                inner = {f"{place}{at.removeprefix(ALONE)}": one for at, one in _places(alone, ALONE).items()}
+                places = {at: one for at, one in places.items() if not f"{at}/".startswith(f"{place}/")} | inner
+        return config
+
+
+def _places(config: DictConfig, root: str = "") -> dict[str, Chosen]:
+    """What stands where among the parts of a configuration, or below `root` in it."""
+    found = {}
+    for key, name in config.hydra.runtime.choices.items():
+        group, _, package = key.partition("@")
+        place = package.replace(".", "/") or group
+        if "/" in group and place.partition("/")[0] in ((root,) if root else COMPONENTS):
+            found[place] = Chosen(group, str(name))
+    return found
+
+
+def _check(item: Override, allowed: list[str]) -> None:
+    """The value of a choice must be one of those there are."""
+    group = item.key_or_group
+    refuse_sweep(item)
+    choice = item.value()
+    if item.is_delete() or choice is None:
+        raise UserError(f"'{item.input_line}': a run needs a value of {group}", hint=f"there are: {', '.join(sorted(allowed))}")
+    if str(choice) not in allowed:
+        raise unknown(group, str(choice), allowed)
+
+
+def _no_part(text: str, places: dict[str, Chosen], config: DictConfig) -> UserError:
+    """The error for a choice of a part that is not there."""
+    component, _, part = key_of(text).partition("/")
+    there = [place.partition("/")[2] for place in places if place.startswith(f"{component}/")]
+    near = nearest(part, there)
+    message = f"{component}={config[component].get('name')} has no part '{part}'"
+    hint = f"its parts: {', '.join(f'{component}/{name}' for name in there)}" if there else "it has no parts to choose"
+    return UserError(message + (f"; did you mean '{component}/{near}'?" if near else ""), hint=hint)
+
+
+def refuse_sweep(item: Override) -> None:
+    """UserError for several values where one is meant."""
+    if item.is_sweep_override():
+        raise UserError(f"'{item.input_line}' is several values, for a sweep", hint="genexp run -m …, or quote a comma")
+
+
+def search_path(config_dirs: Sequence[Path]) -> list[str]:
+    """The override that adds the user's own folders to Hydra's."""
+    paths = ",".join(f"'file://{folder.resolve()}'" for folder in config_dirs)
+    return [f"hydra.searchpath=[{paths}]"] if paths else []
+
+
+@contextmanager
+def _hydra(config_dirs: Sequence[Path]) -> Iterator[list[str]]:
+    """Hydra initialised on conf/; yields the override that adds the user's own folders."""
+    for folder in config_dirs:
+        if not folder.is_dir():
+            raise UserError(f"--config-dir {folder}: no such folder")
+        for group in GROUPS:  # no more than is good for Hydra
+            for path in (folder / group).rglob("*.yaml"):
+                checked_yaml(path)
+    if GlobalHydra.instance().is_initialized():  # inside a sweep's job
+        GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), job_name="genexp", version_base="1.3"):
+        yield search_path(config_dirs)
+
+
+def _compose(overrides: list[str]) -> DictConfig:
+    try:
+        return hydra_compose("config", overrides, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as failure:
+        said = str(failure).strip().splitlines()[0]
+        if found := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", said):
+            said = f"experiment={found[1]} chooses {found[2]}, a part that the model here has not"
+        raise UserError(said) from failure

@@ -1,0 +1,137 @@
+"""How earlier versions spelled what a run is: the one table from old keys to new, for what is typed and what is stored."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Where a key of the model went: `key` of its parts; where it is a part's, only `of` these members, () of all."""
+
+    key: str
+    of: tuple[str, ...] = ()
+
+    def typed(self, value: str) -> str:
+        """As it is typed now, a choice with its `value`."""
+        part = self.key.partition(".")[0]
+        if self.key.endswith(".name"):
+            return f"model/{part}={CHOICES.get(value, value)}"
+        return f"model.{self.key}" + (f" (of model/{part}={' or '.join(self.of)})" if self.of else "")
+
+
+CHOICES = {"nflows": "nflows_iaf", "ours": "iaf"}  # of iaf_library
+
+
+def _same(part: str, *keys: str, of: tuple[str, ...] = ()) -> dict[str, tuple[Moved, ...]]:
+    """Keys that went to a part, and kept their names."""
+    return {key: (Moved(f"{part}.{key}", of),) for key in keys}
+
+
+SIGMA = {
+    "likelihood": (Moved("likelihood.name"),),
+    **_same("likelihood", "sigma", "learn_sigma", of=("gaussian", "logistic")),
+}
+MOVED: dict[str, dict[str, tuple[Moved, ...]]] = {
+    "vae": {
+        **SIGMA,
+        "network": (Moved("network.name"),),
+        **_same("network", "encoder_widths", "decoder_widths", "start"),
+        **_same("network", "activation", of=("mlp", "principal")),
+        **_same("network", "components", of=("principal",)),
+        **_same("network", "frequencies", "frequency_scale", of=("mlp",)),
+        "posterior": (Moved("posterior.name"),),
+        **{f"iaf_{key}": (Moved(f"posterior.{key}", ("iaf",)),) for key in ("blocks", "width", "context")},
+        "iaf_library": (Moved("posterior.name"),),
+        "prior": (Moved("prior.name"),),
+        "prior_blocks": (Moved("prior.blocks", ("flow",)),),
+        "prior_width": (Moved("prior.conditioner.width", ("flow",)),),
+        "pseudo_inputs": (Moved("prior.pseudo_inputs", ("vamp",)),),
+        "prior_components": (Moved("prior.components", ("mixture",)),),
+        "sampling": (Moved("prior.name"),),
+        "importance_samples": (Moved("objective.k", ("iwae",)),),
+        **_same("objective", "beta", "kl_warmup", "free_bits", of=("elbo",)),
+    },
+    "lattice_decoder": SIGMA,
+    "coupling_flow": {
+        "coupling": (Moved("transformer.name"),),
+        **_same("conditioner", "width", "hidden_layers", "activation", "harmonics"),
+        **_same("transformer", "bins", of=("spline",)),
+        "tail_bound": (Moved("transformer.bound", ("spline",)), Moved("conditioner.span"), Moved("base.bound", ("uniform",))),
+        **_same("transformer", "log_scale_bound", of=("affine",)),
+        "base": (Moved("base.name"),),
+    },
+}
+
+
+def moved(model: str, key: str, value: str) -> str | None:
+    """How `model.key=value` of an earlier version is typed today; None where there was no such key."""
+    found = MOVED.get(model, {}).get(key)
+    return " and ".join(item.typed(value) for item in found) if found else None
+
+
+def translated(config: dict[str, Any]) -> dict[str, Any]:
+    """The values of a config.yaml, an earlier version's as today's would be."""
+    model = config.get("model")
+    name = model.get("name") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(name, str) or not _is_earlier(name, model):
+        return config
+    try:
+        return {**config, "model": _model(name, dict(model))}
+    except (AttributeError, KeyError, TypeError):  # no version's: the schema will say what is wrong
+        return config
+
+
+def _is_earlier(name: str, model: Mapping[str, Any]) -> bool:
+    """Whether some value stands where it stood earlier: a part was a name, and not a mapping."""
+    table = MOVED.get(name, {})
+    return any(key in table and not isinstance(value, dict) for key, value in model.items())
+
+
+def _model(name: str, old: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a model, each where it is today; those of members that were not chosen are left out."""
+    if name == "vae":
+        library, sampling = old.pop("iaf_library", "ours"), old.pop("sampling", "prior")
+        old["posterior"] = "nflows_iaf" if (old.get("posterior"), library) == ("iaf", "nflows") else old.get("posterior")
+        old["prior"] = "through_flow" if sampling == "through_flow" else old.get("prior")
+        old["objective"] = "elbo" if old.get("importance_samples", 1) == 1 else "iwae"
+    new: dict[str, Any] = {}
+    table = {**MOVED[name], "objective": (Moved("objective.name"),)}
+    moves = [(there, value) for key, value in old.items() for there in table.get(key, (Moved(key),))]
+    for there, value in sorted(moves, key=lambda move: not move[0].key.endswith(".name")):  # the choices first
+        *parts, last = there.key.split(".")
+        member = str(new.get(parts[0], {}).get("name")) if parts else ""
+        if there.of and member.removeprefix("nflows_") not in there.of:
+            continue
+        inside = new
+        for part in parts:
+            inside = inside.setdefault(part, {"name": "mlp"} if part == "conditioner" else {})
+        inside[last] = value
+    return _nflows(new) if str(old.get("coupling")).startswith("nflows_") else new
+
+
+def _nflows(model: dict[str, Any]) -> dict[str, Any]:
+    """A coupling flow by the library nflows, which is another model today."""
+    network = {key: model["conditioner"][key] for key in ("width", "hidden_layers", "activation")}
+    kept = {key: model[key] for key in ("depth", "normalise", "base")}
+    layer = {key: value for key, value in model["transformer"].items() if key != "log_scale_bound"}
+    return {"name": "flow", **kept, "bijection": {**layer, **network}}
+
+
+WEIGHTS = (
+    (re.compile(r"couplings\.(\d+)\.(transform_net|identity_features|transform_features)(.*)"), r"bijections.\1.transform.\2\3"),
+    (re.compile(r"couplings\.(.*)"), r"bijections.\1"),
+)
+
+
+def weights(state: Any) -> Any:
+    """The weights of a model by their names of today; what is no mapping from names stays as it is."""
+    return {_renamed(name): value for name, value in state.items()} if isinstance(state, dict) else state
+
+
+def _renamed(name: Any) -> Any:
+    for pattern, today in WEIGHTS:
+        if isinstance(name, str) and (found := pattern.fullmatch(name)):
+            return found.expand(today)
+    return name

@@ -1,0 +1,144 @@
+"""The kinds of parts that a latent-variable model p(x) = ∫ p(x|z) p(z) dz is put together from, but for its likelihood."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from genexp.models.base import Importance
+from genexp.registry import Registry
+
+
+@dataclass(frozen=True)
+class Draws:
+    """k samples from each of n posteriors, z (k, n, latent), and ln q(z|x), (k, n), in nats."""
+
+    z: Tensor
+    log_prob: Tensor
+
+
+class Posterior(nn.Module):
+    """q(z|x): a head on the encoder's features (n, features), which gives parameters (n, …), which give samples.
+
+    Told when built: `features`, how many the encoder gives, and `latent`, the dimensions of z.
+    `gaussian`: whether q is a Gaussian with a diagonal covariance and its parameters, (n, 2·latent), are μ and ln σ².
+    `has_flow`: whether it is a FlowPosterior, noise that goes through a flow.
+    """
+
+    gaussian: ClassVar[bool] = False
+    has_flow: ClassVar[bool] = False
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The parameters of the posteriors."""
+        raise NotImplementedError
+
+    def draw(self, parameters: Tensor, k: int) -> Draws:
+        """k samples of each."""
+        raise NotImplementedError
+
+    def centre(self, parameters: Tensor) -> Tensor:
+        """The point that stands for the posterior, (n, latent)."""
+        raise NotImplementedError
+
+    def kl_to_standard(self, parameters: Tensor) -> Tensor | None:
+        """KL(q ‖ N(0, I)) of each latent dimension in nats, (n, latent); None where it has no closed form."""
+        return None
+
+    def start_narrow(self) -> None:
+        """Begin far narrower than the prior, where that can be."""
+
+    def start_linear(self, scale: Tensor, first: int) -> None:
+        """Begin as the posterior of probabilistic PCA, where that can be: the features from `first` on are whitened components
+        of standard deviation `scale`, (latent,).
+        """
+
+
+@dataclass(frozen=True)
+class Latent:
+    """What a prior is told of the latent space: its dimensions, the shape of an example, how many classes a conditional model
+    has (0: it has none), and the posterior.
+    """
+
+    size: int
+    shape: tuple[int, ...]
+    classes: int
+    posterior: Posterior
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a prior may depend on when it is asked: the classes, (n,), of z (…, n, latent), and the model's posterior: `infer`
+    gives its parameters for examples, and `posterior` draws from them.
+    """
+
+    infer: Callable[[Tensor], Tensor]
+    posterior: Posterior
+    label: Tensor | None = None
+
+
+class Prior(nn.Module):
+    """p(z), or p(z|class) of a conditional model.
+
+    Told when built: a `Latent`.
+    `fits`: whether it is to be fitted, by `fit`, when all else is learnt.
+    """
+
+    fits: ClassVar[bool] = False
+
+    @property
+    def standard(self) -> bool:
+        """Whether it is N(0, I), as it stands."""
+        return False
+
+    def initialise(self, x: Tensor) -> None:
+        """Look once at training examples, before the first step. Most priors need not."""
+
+    def fit(self, z: Tensor, label: Tensor | None, groups: Tensor) -> None:
+        """Look once at samples z (n, latent) of the training posteriors, those of one example in one of the `groups`, (n,)."""
+
+    def log_prob(self, z: Tensor, given: Given) -> Tensor:
+        """ln p(z) in nats, (…, latent) → (…)."""
+        raise NotImplementedError
+
+    def sample(self, n: int, given: Given) -> Tensor:
+        """n points, (n, latent)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a training step knows of ln p(x): posterior samples with their densities; and the KL term in nats, of each latent
+    dimension (latent,), or of all together (1,).
+    """
+
+    drawn: Importance
+    kl: Tensor
+    latent: int
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """−E[ln p(x|z)], in nats."""
+        return -self.drawn.log_likelihood.mean()
+
+
+class TrainingObjective:
+    """What is minimised, given the bound. `samples`: how many of the posterior it wants of each example.
+
+    Told when built: nothing.
+    """
+
+    samples: int = 1
+
+    def loss(self, bound: Bound, step: Tensor) -> Tensor:
+        """The loss in nats in training step number `step`, from 1."""
+        return self.validate(bound)
+
+    def validate(self, bound: Bound) -> Tensor:
+        """The same in its textbook form."""
+        raise NotImplementedError
+
+
+posteriors = Registry("posterior", "genexp.latent", Posterior)
+priors = Registry("prior", "genexp.latent", Prior)
+objectives = Registry("objective", "genexp.latent", TrainingObjective)

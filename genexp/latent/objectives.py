@@ -1,0 +1,55 @@
+"""What is minimised in the training of a latent-variable model with an approximate posterior."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genexp.latent.base import Bound, TrainingObjective, objectives
+from genexp.settings import MOST_STEPS, Weight
+
+
+@objectives.register("elbo")
+class ELBO(TrainingObjective):
+    """−E_q[ln p(x|z)] + β KL(q(z|x) ‖ p(z)).
+
+    Sources: Kingma & Welling, Auto-Encoding Variational Bayes (2014); Higgins et al., β-VAE (2017); Kingma et al., Improved
+    Variational Inference with Inverse Autoregressive Flow (2016), for the free bits.
+
+    Args:
+        beta: weight of the KL term; 1 is the ELBO.
+        kl_warmup: steps over which that weight rises from 0.
+        free_bits: nats of KL in each latent dimension that cost nothing in training.
+    """
+
+    def __init__(
+        self, *, beta: Weight = 1.0, kl_warmup: Annotated[int, Field(ge=0, le=MOST_STEPS)] = 0, free_bits: Weight = 0.0
+    ) -> None:
+        self.beta, self.kl_warmup, self.free_bits = beta, kl_warmup, free_bits
+
+    def loss(self, bound: Bound, step: Tensor) -> Tensor:
+        weight = self.beta * (torch.clamp(step / self.kl_warmup, max=1) if self.kl_warmup else 1)
+        free = self.free_bits * bound.latent / len(bound.kl)
+        return bound.reconstruction + weight * bound.kl.clamp(min=free).sum()
+
+    def validate(self, bound: Bound) -> Tensor:
+        """Without warm-up and free bits."""
+        return bound.reconstruction + self.beta * bound.kl.clamp(min=0.0).sum()
+
+
+@objectives.register("iwae")
+class IWAE(TrainingObjective):
+    """−ln 1/k Σ p(x, z_i)/q(z_i|x), z_i ~ q(z|x): a bound of −ln p(x) that is the tighter the larger k.
+
+    Source: Burda et al., Importance Weighted Autoencoders (2016).
+
+    Args:
+        k: posterior samples of each example.
+    """
+
+    def __init__(self, *, k: Annotated[int, Field(ge=2, le=65_536)] = 5) -> None:
+        self.samples = k
+
+    def validate(self, bound: Bound) -> Tensor:
+        return -bound.drawn.log_evidence().mean()

@@ -1,0 +1,28 @@
+"""What an encoder and a decoder are."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module):
+    """Examples x (n, *shape) and a condition c (n, condition) → (n, features)."""
+
+    features: int
+
+    def measure(self, x: Tensor) -> None:
+        """Find in examples x what it cannot do without. Most encoders need nothing."""
+
+    def initialise(self, x: Tensor) -> None:
+        """Begin near what examples x say. Most encoders need not."""
+
+    def linear(self) -> tuple[Tensor, int]:
+        """Standard deviations of the whitened components among the features, and where these begin: of encoders that have any."""
+        raise NotImplementedError
+
+
+class Decoder(nn.Module):
+    """Latents z (n, latent) and a condition c (n, condition) → (n, *shape)."""
+
+    def initialise(self, x: Tensor, from_mean: Callable[[Tensor], Tensor]) -> None:
+        """Begin at the mean of examples x, where that can be; `from_mean` gives the output that has a mean."""

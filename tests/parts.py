@@ -1,0 +1,42 @@
+"""Models and parts for tests, in few words."""
+
+from typing import Any
+
+from torch import Tensor
+
+from genexp.data.base import DataSpec
+from genexp.latent.base import Given, Latent
+from genexp.latent.posteriors import GaussianPosterior
+from genexp.registry import models
+
+
+def make(name: str, spec: DataSpec, **keys: Any) -> Any:
+    """A model; its parts by name, or with settings as a mapping."""
+    parts = models.parts(name)
+    chosen = {key: {"name": value} if key in parts and isinstance(value, str) else value for key, value in keys.items()}
+    return models.build({"name": name, **chosen}, spec)
+
+
+def mlp(*widths: int, **keys: Any) -> dict[str, Any]:
+    """A network of such hidden layers, in the encoder and in the decoder."""
+    return {"name": "mlp", "encoder_widths": widths, "decoder_widths": widths, **keys}
+
+
+def vae(spec: DataSpec, **keys: Any) -> Any:
+    """A small VAE."""
+    return make("vae", spec, **{"network": mlp(8), **keys})
+
+
+def latent(size: int, shape: tuple[int, ...] = (1,), classes: int = 0) -> Latent:
+    """A latent space with Gaussian posteriors."""
+    return Latent(size, shape, classes, GaussianPosterior(1, size))
+
+
+def given(pseudo: Tensor | None = None, label: Tensor | None = None) -> Given:
+    """What a prior may depend on, where pseudo-inputs have these posteriors."""
+
+    def infer(x: Tensor) -> Tensor:
+        assert pseudo is not None
+        return pseudo
+
+    return Given(infer, GaussianPosterior(1, 1), label)
