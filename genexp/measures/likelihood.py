@@ -1,0 +1,94 @@
+"""The likelihood of held-out points: its mean, its standard error, and what the steps of an ODE leave uncertain."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genexp.machine.distributed import sharded
+from genexp.measures.excess import surprisal
+from genexp.measures.record import Value, measure
+from genexp.seeds import seed_for, seeded
+from genexp.subject import Subject, once
+
+PART = 256  # points whose likelihood is found at once: few enough for several processes to have some
+COMPARED = 0.25  # share of the points whose ODE is solved again in half the step
+ENOUGH = 1e-3  # nats; a change of the mean below this, or below a third of its standard error, is no reason to refine
+MOST_REFINED = 8  # times the model's own number of steps
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """ln p(x) of n points, in nats, (n,); `discretisation`: by how much halving the ODE's step changes their mean."""
+
+    log_prob: Tensor
+    discretisation: float | None = None
+
+
+def standard_error(values: Tensor) -> float:
+    """Of the mean of independent values (n,): sd / √n; NaN where n = 1."""
+    return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+@torch.no_grad()
+def likelihood(subject: Subject, x: Tensor) -> Likelihood:
+    """ln p(x) of the points x (n, dim).
+
+    Where it is an ODE, the first quarter of them is found again with twice the steps, and steps are doubled as long as that
+    changes the mean noticeably; then all points are found with as many steps as were enough.
+    """
+    if "refined" not in subject.can:
+        return Likelihood(_log_prob(subject, x, 0, 1))
+    few = math.ceil(COMPARED * len(x))
+    refinement, here = 1, _log_prob(subject, x[:few], 0, 1)
+    while True:
+        finer = _log_prob(subject, x[:few], 0, 2 * refinement)
+        change = abs(float((finer - here).mean()))
+        tolerance = max(ENOUGH, float(here.std()) / math.sqrt(len(x)) / 3 if few > 1 else ENOUGH)
+        if not change > tolerance or 2 * refinement >= MOST_REFINED:  # or the change is no number
+            break
+        refinement, here = 2 * refinement, finer
+    rest = [_log_prob(subject, x[few:], few, refinement)] if few < len(x) else []
+    return Likelihood(torch.cat([here, *rest]), change)
+
+
+def _log_prob(subject: Subject, x: Tensor, first: int, refinement: int) -> Tensor:
+    """ln p of the points x (n, dim), the first of which is number `first`: random numbers depend on the numbers of the points."""
+    model = subject.model
+
+    def log_prob(part: tuple[int, Tensor]) -> Tensor:
+        index, few = part[0], part[1].to(subject.device)
+        with seeded(seed_for(subject.settings.seed, f"nll/{index}"), subject.device):
+            found = model.refined_log_prob(few, refinement) if "refined" in subject.can else model.log_prob(few)
+            return found.double().cpu()
+
+    size = min(subject.settings.evaluation.batch_size, PART)
+    with torch.autocast(subject.device.type, enabled=False):
+        return torch.cat(sharded([(first + size * index, few) for index, few in enumerate(x.split(size))], log_prob))
+
+
+@once
+def of_test(subject: Subject) -> Likelihood:
+    """That of the examples that nothing was trained on."""
+    return likelihood(subject, subject.test.x)
+
+
+@measure("nll", "−E ln p(x) on held-out data, nats", better="lower", headline=40, model={"exact|estimate"})
+def nll(subject: Subject) -> Value:
+    """Beside its floor: what the data's own density gives the same points."""
+    log_prob = of_test(subject).log_prob
+    error = standard_error(log_prob)
+    return Value(-float(log_prob.mean()), floor=_floor(subject), error=None if math.isnan(error) else error)
+
+
+@measure("nll_discretisation", "by how much half the ODE's step changes nll, nats", better="lower", model={"refined"})
+def nll_discretisation(subject: Subject) -> Value | None:
+    change = of_test(subject).discretisation
+    return None if change is None else Value(change)
+
+
+def _floor(subject: Subject) -> float | None:
+    if "density" not in subject.knows:
+        return None
+    return float(surprisal(subject, subject.test.x.cpu().double()))

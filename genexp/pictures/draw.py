@@ -1,0 +1,42 @@
+"""Every picture and film that can be made of a subject."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from genexp.artifacts import RunFolder
+from genexp.machine.device import autocast, choose_precision
+from genexp.measures.record import Film, Picture, films, pictures
+from genexp.measures.take import why
+from genexp.seeds import seed_for, seeded
+from genexp.subject import Subject
+
+Words = dict[str, dict[str, Any]]
+
+
+@torch.no_grad()
+def draw(subject: Subject, folder: RunFolder, say: Callable[[str], None]) -> Words:
+    """Those whose needs are met, into the run's folder; returns their words. One that cannot be drawn `say` is told of."""
+    words: Words = {}
+    for each in pictures.met_by(subject):
+        if (drawn := _attempt(each, subject, say)) is not None:
+            folder.save_figure(each.name, drawn)
+            words[each.name] = each.words()
+    for each in films.met_by(subject) if subject.settings.figures.gif else ():
+        made: Film | None = _attempt(each, subject, say)
+        if made is not None:
+            folder.save_gif(each.name, made.frames, made.fps, made.hold_last)
+            words.setdefault(each.name, each.words())
+    return words
+
+
+def _attempt(each: Picture, subject: Subject, say: Callable[[str], None]) -> Any:
+    """What it gives; None where it fails."""
+    precision = choose_precision(subject.settings.trainer.precision, subject.device)
+    with seeded(seed_for(subject.settings.seed, f"figures/{each.name}"), subject.device), autocast(subject.device, precision):
+        try:
+            return each.function(subject)
+        except Exception as failure:
+            say(f"warning: {each.name} could not be drawn: {why(failure)}")
+            return None
