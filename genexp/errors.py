@@ -14,6 +14,9 @@ class UserError(Exception):
         self.message = " ".join(message.split())
         self.hint = hint and " ".join(hint.split())
 
+    def __str__(self) -> str:
+        return self.message + (f"\nhint: {self.hint}" if self.hint else "")
+
 
 class Interrupted(BaseException):
     """A signal stopped what was going on; what there was to save is saved. No `except Exception` stops it."""

@@ -118,7 +118,8 @@ def _carry_out(
         raise
     except BaseException as failure:
         with suppress(OSError):  # where the disk is what failed
-            folder.update(status="failed", error=f"{type(failure).__name__}: {failure}", seconds=so_far())
+            said = getattr(failure, "message", failure)
+            folder.update(status="failed", error=f"{type(failure).__name__}: {said}", seconds=so_far())
         raise
     folder.update(status="finished", seconds=so_far())
     folder.say(results_table(evaluation.metrics))

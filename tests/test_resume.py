@@ -21,14 +21,14 @@ FAMILIES = ("qr_flowmatch", "qr_grids", "double_gaussian", "glyphs_vae", "drawn_
 KEYS = ["figures.enabled=false", "trainer.eval_every=2", "trainer.checkpoint_every=3"]
 
 
-def stop_in_step(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TERM comes while the loss of `step` is computed."""
+def stop_in_step(step: int, monkeypatch: pytest.MonkeyPatch, signum: int = signal.SIGTERM) -> None:
+    """A signal comes while the loss of `step` is computed."""
     calls = iter(range(1, 1000))
     compute = Objective.__call__
 
     def interrupted(self: Objective, batch: Batch) -> Terms:
         if next(calls) == step:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signum)
         return compute(self, batch)
 
     monkeypatch.setattr(Objective, "__call__", interrupted)

@@ -1,6 +1,7 @@
 """New samples from a trained run: the same for the same seed, from the folder alone, in every kind of file."""
 
 import re
+import shutil
 from itertools import islice
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from genexp import checkpoint
 from genexp.runs.sampling import draw
 from genexp.runs.trained import open_run
 from tests.conftest import RUNS
@@ -109,8 +111,14 @@ def test_mistakes_are_one_line_and_write_nothing(genexp, runs: Path, run: str, w
 
 
 def test_the_last_weights_are_others_than_the_best(genexp, runs: Path) -> None:
-    """With checkpoint=last the weights are those of last.pt."""
-    best, last = (open_run(runs / "qr", which).model.state_dict() for which in ("best", "last"))
-    stored = torch.load(runs / "qr" / "checkpoints" / "last.pt", weights_only=True)["average"]
-    assert all(torch.equal(last[name], value) for name, value in stored.items())
-    assert best.keys() == last.keys()
+    """With checkpoint=last they are the running average of last.pt, whatever best.pt has."""
+    run = Path(shutil.copytree(runs / "qr", "run"))
+    state = checkpoint.load(run / "checkpoints" / "last.pt")
+    state["average"] = {name: value + 1 for name, value in state["average"].items()}
+    checkpoint.save(run / "checkpoints" / "last.pt", state)
+    best, last = (open_run(run, which).model.state_dict() for which in ("best", "last"))
+    stored = checkpoint.load(run / "checkpoints" / "best.pt")["model"]
+    assert best.keys() == last.keys() == stored.keys() == state["average"].keys()
+    for name in best:
+        assert torch.equal(last[name], state["average"][name])
+        assert torch.equal(best[name], stored[name])

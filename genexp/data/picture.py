@@ -1,15 +1,14 @@
 """A picture of a code, or of anything dark on light, as a grid of black and white cells in [−1, 1]²."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from genexp.data.picture_files import read_picture
 from genexp.errors import UserError
 
-MAX_PIXELS = 64_000_000
 CODE_SIDES = range(21, 178, 4)  # modules a side of QR versions 1 to 40
 
 
@@ -78,19 +77,7 @@ def _black_pixels(path: Path) -> np.ndarray:
     """(height, width) booleans: darker than half way between the picture's darkest and lightest grey."""
     if not path.is_file():
         raise UserError(f"dataset.image={path}: no such file")
-    limit = f"at most {MAX_PIXELS // 10**6} million pixels are read"
-    try:
-        with warnings.catch_warnings(), Image.open(path) as picture:
-            warnings.simplefilter("ignore")
-            if picture.width * picture.height > MAX_PIXELS:
-                raise UserError(f"{path}: {picture.width}×{picture.height}; {limit}")
-            rgba = picture.convert("RGBA")
-    except Image.DecompressionBombError:
-        raise UserError(f"{path}: far too large; {limit}") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as failure:
-        raise UserError(f"{path}: not a readable picture ({type(failure).__name__})") from None
-    paper = Image.new("RGBA", rgba.size, "white")
-    grey = np.asarray(Image.alpha_composite(paper, rgba).convert("L"))
+    grey = np.asarray(read_picture(path).convert("L"))
     darkest, lightest = int(grey.min()), int(grey.max())
     if darkest >= 128:
         raise UserError(f"{path}: nothing in it is black")

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import warnings
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -12,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
-from genexp.data.picture import MAX_PIXELS
+from genexp.data.picture_files import read_picture
 from genexp.errors import UserError
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
 @dataclass(frozen=True)
@@ -64,21 +63,10 @@ def _others(paths: Sequence[Path], index: list[int]) -> list[str]:
 def _square(path: Path, size: int, channels: int) -> np.ndarray | None:
     """(channels, size, size) bytes, or None where the file is no picture, broken, or too large to open safely."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as picture:
-                if picture.width * picture.height > MAX_PIXELS:
-                    return None
-                picture.draft("RGB", (2 * size, 2 * size))
-                upright = ImageOps.exif_transpose(picture)
-                if upright.mode.startswith("I"):  # 16 bits of grey
-                    upright = upright.convert("I").point(lambda grey: grey / 256).convert("L")
-                upright = upright.convert("RGBA")
-                paper = Image.new("RGBA", upright.size, "white")
-                flat = Image.alpha_composite(paper, upright).convert("RGB" if channels == 3 else "L")
-                array = np.asarray(ImageOps.fit(flat, (size, size), Image.Resampling.BILINEAR))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        picture = read_picture(path, 2 * size).convert("RGB" if channels == 3 else "L")
+    except UserError:
         return None
+    array = np.asarray(ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR))
     return array.reshape(size, size, channels).transpose(2, 0, 1).copy()
 
 

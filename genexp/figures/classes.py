@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from genexp.figures.style import panels
+from genexp.figures.style import drawn, panels
 
 
+@drawn
 def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     """How many of each class (rows) were taken for each class (columns), counts (classes, classes)."""
     figure, [[axes]] = panels(1, 1, 2.4 + 0.45 * len(names), 2.0 + 0.45 * len(names))

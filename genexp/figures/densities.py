@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, panels, plane
+from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, drawn, panels, plane
 
 
+@drawn
 def side_by_side(truth: np.ndarray, model: np.ndarray, limit: float) -> Figure:
     """True density, learnt density and their difference, all (side, side) with y upwards, on [−limit, limit]²."""
     figure, [axes] = panels(1, 3, 4.2, 3.6)
@@ -27,6 +28,7 @@ def side_by_side(truth: np.ndarray, model: np.ndarray, limit: float) -> Figure:
     return figure
 
 
+@drawn
 def log_density(log_p: np.ndarray, truth: float, limit: float = 1.0, depth: float = 8.0) -> Figure:
     """A learnt ln p in nats, (side, side) with y upwards, shown down to `depth` nats below its true value on the support."""
     figure, [[axes]] = panels(1, 1, 5.2, 4.4)
@@ -45,6 +47,7 @@ def grid_lines(reach: float, lines: int = 25, points: int = 200) -> np.ndarray:
     return np.concatenate([vertical, vertical[..., ::-1]])
 
 
+@drawn
 def warped_grids(grids: np.ndarray, dots: np.ndarray, limit: float) -> Figure:
     """One panel for each layer: the base's grid (layers, lines, points, 2), and dots (layers, n, 2), after it."""
     figure, [axes] = panels(1, len(grids), 2.8, 3.0)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from genexp.figures.style import INK, panels
+from genexp.figures.style import INK, drawn, panels
 
 GAP = 2  # pixels between two pictures
 
@@ -44,6 +44,7 @@ def enlarge(canvas: np.ndarray, pixels: int) -> Image.Image:
     return Image.fromarray(canvas).resize((canvas.shape[1] * scale, canvas.shape[0] * scale), Image.Resampling.NEAREST)
 
 
+@drawn
 def rows(named: Mapping[str, np.ndarray], title: str = "", width: float = 11.0) -> Figure:
     """One row of pictures (n, channels, height, width) under another, each with its name on the left."""
     stacked = np.stack(list(named.values()))

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from genexp.figures.images import mosaic
-from genexp.figures.style import DENSITY, INK, ORANGE, classes, panels
+from genexp.figures.style import DENSITY, INK, ORANGE, classes, drawn, panels
 
 _TINY = 1e-6  # the least width of an axis: all points may be one
 
 
+@drawn
 def scatter(z: np.ndarray, label: np.ndarray | None, names: Sequence[str], title: str, axis: str = "z") -> Figure:
     """Points (n, 2) of the latent plane, coloured by class (Figure 1 of the article)."""
     figure, [[axes]] = panels(1, 1, 6.6, 5.6)
@@ -37,6 +38,7 @@ def _dots(axes: Axes, z: np.ndarray, label: np.ndarray | None, names: Sequence[s
         axes.scatter(mine[:, 0], mine[:, 1], s=size, color=color, lw=0, alpha=0.7, label=name, rasterized=True)
 
 
+@drawn
 def training_film(
     snapshots: Sequence[tuple[int, np.ndarray]], label: np.ndarray | None, names: Sequence[str], size: int
 ) -> list[Image.Image]:
@@ -53,6 +55,7 @@ def training_film(
     return frames
 
 
+@drawn
 def manifold(images: np.ndarray, quantiles: np.ndarray) -> Figure:
     """Decoded pictures (side, side, channels, height, width) at Gaussian quantiles of both latent axes; z₂ grows upwards."""
     canvas = mosaic(images[::-1], gap=0)
@@ -66,6 +69,7 @@ def manifold(images: np.ndarray, quantiles: np.ndarray) -> Figure:
     return figure
 
 
+@drawn
 def aggregate(z: np.ndarray, prior: np.ndarray, reach: float = 3.5, bins: int = 90) -> Figure:
     """The aggregate posterior, samples (n, 2), beside samples of the prior (n, 2), and the marginals of both."""
     figure, axes = panels(1, 3, 4.2, 3.8)
@@ -85,6 +89,7 @@ def aggregate(z: np.ndarray, prior: np.ndarray, reach: float = 3.5, bins: int = 
     return figure
 
 
+@drawn
 def histogram(scores: Mapping[str, np.ndarray], title: str, xlabel: str) -> Figure:
     """Histograms of a score on several data sets, over one another."""
     figure, [[axes]] = panels(1, 1, 6.5, 3.8)

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image, ImageDraw, ImageFont
 
-from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, panels, plane
+from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, drawn, panels, plane
 
 
+@drawn
 def clouds(named: Mapping[str, np.ndarray], limit: float = 1.0) -> Figure:
     """Clouds of points (n, 2) side by side as dots on equal axes (Figures 5 and 6 of the article)."""
     figure, [axes] = panels(1, len(named), 4.2, 4.3)
@@ -21,6 +22,7 @@ def clouds(named: Mapping[str, np.ndarray], limit: float = 1.0) -> Figure:
     return figure
 
 
+@drawn
 def density(samples: np.ndarray, truth: float, pixels: int = 200) -> Figure:
     """The density of samples (n, 2) in units of the true density on black, so that 1 is right on black and 0 on white."""
     edges = np.linspace(-1, 1, pixels + 1)
@@ -42,6 +44,7 @@ class FieldView:
     fields: dict[str, np.ndarray]
 
 
+@drawn
 def velocity_fields(views: Sequence[FieldView], black: np.ndarray) -> Figure:
     """One row for each field, one column for each view, over the black squares (n, 4): left, bottom, width, height.
 
@@ -66,6 +69,7 @@ def velocity_fields(views: Sequence[FieldView], black: np.ndarray) -> Figure:
     return figure
 
 
+@drawn
 def loss_curve(history: list[dict[str, float]], floor: float | None) -> Figure:
     """The training objective, the held-out loss with its floor drawn in, and what it exceeds its floor by."""
     excess = "heldout/excess_loss" if any("heldout/excess_loss" in line for line in history) else None

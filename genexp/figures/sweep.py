@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-from genexp.figures.style import GREY, classes, panels
+from genexp.figures.style import GREY, classes, drawn, panels
 
 DECADE = 10.0
 DASHES = ("-", "--", "-.")  # lines on top of each other are all seen
@@ -25,6 +25,7 @@ class Line:
     y: np.ndarray
 
 
+@drawn
 def metric_against(lines: Sequence[Line], key: str, metric: str, floor: float | None = None) -> Figure:
     """A dot for each run, a line through the means of equal x, and a band of ± one standard deviation.
 

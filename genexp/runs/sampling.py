@@ -57,7 +57,7 @@ def labels_of(trained: Trained, n: int, label: int | None) -> Tensor | None:
 def class_index(trained: Trained, name: str) -> int:
     """Which class `name` is. UserError where the model does not know it, or none."""
     if not getattr(trained.model, "conditional", False):
-        raise UserError(f"--class {name}: this run's model is not conditional", hint="model.conditional=true trains one")
+        raise UserError(f"class {name}: this run's model is not conditional", hint="model.conditional=true trains one")
     if name not in trained.spec.classes:
         raise unknown("class", name, trained.spec.classes)
     return trained.spec.classes.index(name)
@@ -67,7 +67,7 @@ def log_likelihood(trained: Trained, x: Tensor) -> Tensor:
     """ln p(x) in nats, (n,), on the CPU. UserError where the model has no exact likelihood."""
     if not isinstance(trained.model, HasLogProb):
         name = trained.settings.model["name"]
-        raise UserError(f"--log-prob: model={name} has no exact likelihood of a sample", hint="genexp evaluate gives its bounds")
+        raise UserError(f"model={name} has no exact likelihood of a sample", hint="genexp evaluate gives its bounds")
     with torch.autocast(trained.device.type, enabled=False):
         return trained.model.log_prob(x).detach().float().cpu()
 

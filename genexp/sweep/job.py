@@ -104,7 +104,7 @@ def _fail(folder: RunFolder, failure: Exception) -> None:
     folder.path.mkdir(parents=True, exist_ok=True)
     hint = failure.hint or "" if isinstance(failure, UserError) else ""
     more = f" ({hint})" if 0 < len(hint) <= SHORT else ""
-    folder.update(status="failed", error=f"{type(failure).__name__}: {failure}{more}")
+    folder.update(status="failed", error=f"{type(failure).__name__}: {getattr(failure, 'message', failure)}{more}")
     if not isinstance(failure, UserError):
         folder.say("".join(traceback.format_exception(failure)).rstrip())
 

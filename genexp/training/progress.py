@@ -2,6 +2,7 @@
 
 import sys
 import time
+import warnings
 
 from tqdm import tqdm
 
@@ -12,7 +13,9 @@ QUIET_SECONDS = 15.0
 
 
 class Reporter:
-    """A progress bar on a terminal; elsewhere a line at each evaluation, or when nothing has been said for a while."""
+    """A progress bar on a terminal and in a notebook; elsewhere a line at each evaluation, or when nothing has been said for a
+    while.
+    """
 
     def __init__(self, folder: RunFolder, budget: Budget) -> None:
         self.folder = folder
@@ -21,8 +24,10 @@ class Reporter:
         self.loss = float("nan")
 
     def __enter__(self) -> "Reporter":
-        quiet = self.folder.silent or not sys.stderr.isatty()
-        self.bar = tqdm(total=self.budget.steps, unit=" steps", leave=False, dynamic_ncols=True, disable=quiet)
+        notebook = in_notebook()
+        quiet = self.folder.silent or not (notebook or sys.stderr.isatty())
+        bar, stream = (notebook_bar(), sys.stdout) if notebook else (tqdm, sys.stderr)
+        self.bar = bar(total=self.budget.steps, unit=" steps", leave=False, dynamic_ncols=True, disable=quiet, file=stream)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,3 +51,17 @@ class Reporter:
         left = f"   {seconds * (1 - done) / done:5.0f} s left" if done > 0 else ""
         self.folder.say(f"  step {step:>6}{total}   loss {self.loss:.4f}{more}   {seconds:6.1f} s{left}")
         self.last_said = time.perf_counter()
+
+
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel, as IPython says."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return "IPKernelApp" in getattr(shell, "config", {})
+
+
+def notebook_bar() -> type[tqdm]:
+    """tqdm's widget; where ipywidgets is not installed, a line of text."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tqdm's advice to install it
+        from tqdm.auto import tqdm as bar
+    return bar  # type: ignore[no-any-return]

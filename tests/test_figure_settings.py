@@ -1,0 +1,65 @@
+"""No setting of the user's matplotlib reaches a figure of ours, and none of ours stays behind."""
+
+import importlib
+import inspect
+import os
+import pkgutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib
+
+from genexp import figures
+from genexp.figures.points import loss_curve
+
+HISTORY = [{"step": 0, "loss": 1.0, "heldout/loss": 2.0}, {"step": 1, "loss": 0.5, "heldout/loss": 1.0}]
+THEIRS = {"text.usetex": True, "font.size": 30.0, "axes.facecolor": "red", "savefig.dpi": 10, "savefig.bbox": "tight"}
+THEIRS |= {"axes.formatter.limits": (0, 0), "legend.loc": "lower left", "savefig.transparent": True, "lines.marker": "x"}
+ROOT = Path(__file__).parent.parent
+
+
+def picture() -> bytes:
+    with BytesIO() as file:
+        loss_curve(HISTORY, 0.3).savefig(file, format="png")
+        return file.getvalue()
+
+
+def test_a_figure_is_the_same_whatever_the_user_has_set() -> None:
+    plain = picture()
+    with matplotlib.rc_context(THEIRS):  # type: ignore[arg-type]
+        before = dict(matplotlib.rcParams)
+        assert picture() == plain
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_every_function_that_draws_is_kept_from_the_users_settings() -> None:
+    found = 0
+    for module in pkgutil.iter_modules(figures.__path__):
+        for name, function in inspect.getmembers(importlib.import_module(f"genexp.figures.{module.name}"), inspect.isfunction):
+            if "= panels(" in inspect.getsource(function):
+                assert hasattr(function, "__wrapped__"), f"{module.name}.{name} is not @drawn"
+                found += 1
+    assert found > 12
+
+
+def python(code: str, folder: Path, backend: str) -> subprocess.CompletedProcess[bytes]:
+    """Code in a process of its own, with that MPLBACKEND and a matplotlibrc that asks for LaTeX."""
+    (folder / "matplotlibrc").write_text("text.usetex: True\nfont.size: 30\nbackend: tkagg\n")
+    environment = {**os.environ, "MPLBACKEND": backend, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, cwd=folder, check=False)
+
+
+def test_a_notebooks_backend_and_a_matplotlibrc_end_nothing(tmp_path: Path) -> None:
+    code = f"from genexp.figures.points import loss_curve; import sys, os; figure = loss_curve({HISTORY}, 0.3)\n"
+    code += "figure.savefig(sys.stdout.buffer, format='png'); print(os.environ['MPLBACKEND'], file=sys.stderr)"
+    ended = python(code, tmp_path, "no_such_backend")
+    assert (ended.returncode, ended.stderr) == (0, b"no_such_backend\n")
+    assert ended.stdout == picture()
+
+
+def test_a_notebook_that_draws_itself_keeps_its_backend(tmp_path: Path) -> None:
+    code = "import genexp.figures.style, matplotlib as m; print(dict.get(m.rcParams, 'backend'), m.rcParams['font.size'])"
+    ended = python(code, tmp_path, "svg")
+    assert (ended.returncode, ended.stdout) == (0, b"svg 30.0\n")
