@@ -1,4 +1,4 @@
-"""Name → builder, for data sets, models and studies.
+"""Name → builder, for data sets and models.
 
 A component is registered under a name and built from the keys of its configuration. Its schema *is* the
 keyword-only part of its constructor's signature: the annotations say type and range, the defaults say defaults.
@@ -94,4 +94,3 @@ def schema_of(builder: Callable[..., Any], name: str) -> type[BaseModel]:
 
 datasets = Registry("dataset", "genexp.data")
 models = Registry("model", "genexp.models")
-studies = Registry("study", "genexp.studies")

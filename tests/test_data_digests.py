@@ -15,7 +15,7 @@ from PIL import Image
 from genexp.config import compose
 from genexp.data.digest import digests, origin_digest, rounded
 from genexp.errors import UserError
-from genexp.machine.circumstances import data_record
+from genexp.runs.circumstances import data_record
 from genexp.plugins import load_plugin
 from genexp.registry import datasets
 from genexp.runs.data_digests import DataDigests, read_digests

@@ -8,6 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from genexp.capabilities import Known
 from genexp.data.augment import Augmentation, AugmentedStream
 from genexp.data.base import Batch, DataSpec, EpochStream, unit_interval
 from genexp.errors import UserError
@@ -43,7 +44,7 @@ class ImageSet:
 class ImageData:
     """Base of data sets of pictures: `train` to learn from, `validation` to choose by, `test` to report on once."""
 
-    study = "images"
+    knows: frozenset[Known] = frozenset({"examples"})
     augmentation = Augmentation(0.0, 0.0, 0.0, 0.0)
     unreadable: tuple[str, ...] = ()  # files that were left out
     spec: DataSpec

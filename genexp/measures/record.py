@@ -148,13 +148,11 @@ class Collection(Generic[R]):
     def all(self) -> list[R]:
         """Every one of them, in the order of the modules' names and of their places in these; a plugin's last."""
         if not self._found:
-            self._found, added = True, self._records
-            self._records = []
+            self._found = True
             for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
                 importlib.import_module(f"{self.package}.{module.name}")
-            for record in added:
-                self.add(record)
-        return list(self._records)
+        modules = {id(each): each.function.__module__ for each in self._records}
+        return sorted(self._records, key=lambda each: (not modules[id(each)].startswith(self.package), modules[id(each)]))
 
     def met_by(self, subject: Any) -> list[R]:
         """Those whose needs the subject meets, one of each name."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 
@@ -11,6 +12,10 @@ from genexp.machine.device import autocast, choose_precision
 from genexp.measures.record import LeftOut, Measure, Metric, Value, measures
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject
+
+
+T = TypeVar("T")
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -22,18 +27,14 @@ class Taken:
 
 
 @torch.no_grad()
-def take(subject: Subject, say: Callable[[str], None]) -> Taken:
-    """Every measure whose needs are met, headlines first. One that fails is None, and `say` is told why."""
+def take(subject: Subject, say: Say) -> Taken:
+    """Every measure whose needs are met, headlines first. One that fails is null, and `say` is told why."""
     taken = Taken()
     precision = choose_precision(subject.settings.trainer.precision, subject.device)
     for each in wanted(subject):
         with seeded(seed_for(subject.settings.seed, f"measure/{each.name}"), subject.device), autocast(subject.device, precision):
-            try:
-                found = each.function(subject)
-            except Exception as failure:
-                say(f"warning: {each.name} could not be measured: {why(failure)}")
-                found = Value(None)
-        if found is None:
+            found = attempt(each.name, partial(each.function, subject), say, Value(None))
+        if found is None:  # it does not apply
             continue
         taken.words[each.name] = each.words()
         for ending, value in {"": found}.items() if isinstance(found, Value) else found.items():
@@ -45,6 +46,15 @@ def wanted(subject: Subject) -> Iterator[Measure]:
     """Those whose needs are met and that are asked for, the headlines first."""
     met = [each for each in measures.met_by(subject) if each.asked is None or each.asked(subject.settings.evaluation)]
     return iter(sorted(met, key=lambda each: float("inf") if each.headline is None else each.headline))
+
+
+def attempt(name: str, make: Callable[[], T], say: Say, otherwise: Any = None) -> T | Any:
+    """What `make` gives; `otherwise` where it fails, and `say` is told why: what is missing ends no run."""
+    try:
+        return make()
+    except Exception as failure:
+        say(f"warning: {name} is left out: {why(failure)}")
+        return otherwise
 
 
 def why(failure: Exception) -> str:

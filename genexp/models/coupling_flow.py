@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
@@ -40,6 +41,8 @@ class CouplingFlow(GenerativeModel):
         normalise: before training, centre the data and scale it so that its tails lie where those of N(0, 1) do.
     """
 
+    can: frozenset[Ability] = frozenset({"sample", "exact", "layers"})
+    objective: Objective = "nll"
     centre: Tensor
     spread: Tensor
 

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torchdiffeq import odeint
 
+from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
@@ -30,6 +31,7 @@ from genexp.settings import Scale, Width
 EVALUATIONS_PER_STEP = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4, "dopri5": 6}
 EXACT_DIVERGENCE = 4  # dimensions up to which the divergence costs one backward pass each
 LIKELIHOOD_STEPS = 64
+EVEN_SHARE = 0.25  # of these steps, even in t; the others are even in ln τ, where a field of fine detail changes
 
 NoiseLevel = Annotated[float, Field(ge=1e-5, le=1e5)]
 
@@ -137,6 +139,15 @@ class FlowMatching(GenerativeModel):
             "feature_grid": lambda: modulated(NoiseAwareFeatureGrids(feature_levels, feature_side, feature_channels, damping)),
         }[features]()
 
+    @property
+    def can(self) -> frozenset[Ability]:
+        likelihood: Ability = "exact" if self.dim <= EXACT_DIVERGENCE else "estimate"
+        return frozenset({"sample", "velocity", "refined", likelihood})
+
+    @property
+    def objective(self) -> Objective:
+        return "flow_matching"
+
     # --- the objective ---------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -216,12 +227,18 @@ class FlowMatching(GenerativeModel):
         return torch.cat([u[:1], 1 / (1 + tau), u[-1:]]).float()
 
     def log_prob(self, x: Tensor) -> Tensor:
+        """ln p(x), shape (n,), in nats."""
+        return self.refined_log_prob(x, 1)
+
+    def refined_log_prob(self, x: Tensor, refinement: int) -> Tensor:
         """ln p(x), shape (n,), in nats, of the continuous flow: the ODE is followed from x at t = 1 back to the noise x₀.
 
             ln p(x) = ln N(x₀; 0, I) − ∫₀¹ div v(x_t, t) dt
 
         with the exact divergence in up to four dimensions and Hutchinson's estimate εᵀ(∂v/∂x)ε beyond (one Rademacher ε per
         point for the whole path). Source: Grathwohl et al., FFJORD (2019).
+
+        LIKELIHOOD_STEPS times `refinement` steps of rk4; of `dopri5`, tolerances divided by `refinement`.
         """
         probe = None if self.dim <= EXACT_DIVERGENCE else torch.randint_like(x, 2) * 2 - 1
 
@@ -231,22 +248,24 @@ class FlowMatching(GenerativeModel):
                 velocity = self.velocity(position, t.expand(len(position)))
                 return velocity.detach(), divergence(velocity, position, probe)
 
-        times = self.likelihood_times(x.device).to(x.dtype)
+        times = self.likelihood_times(x.device, refinement * LIKELIHOOD_STEPS).to(x.dtype).unique().flip(0)
         with torch.no_grad():
             start = (x, torch.zeros_like(x[:, 0]))
             if self.solver == "dopri5":
-                path, gained = odeint(motion, start, times[[0, -1]], method="dopri5", rtol=1e-5, atol=1e-6)
+                path, gained = odeint(
+                    motion, start, times[[0, -1]], method="dopri5", rtol=1e-5 / refinement, atol=1e-6 / refinement
+                )
             else:
                 path, gained = odeint(motion, start, times, method="rk4")
         x_0 = path[-1]
         log_base = -0.5 * x_0.square().sum(1) - 0.5 * self.dim * math.log(2 * math.pi)
         return log_base + gained[-1]
 
-    def likelihood_times(self, device: torch.device) -> Tensor:
-        """From 1 back to 0: half the times even in t, half even in ln τ down to where the field was trained no further."""
+    def likelihood_times(self, device: torch.device, steps: int = LIKELIHOOD_STEPS) -> Tensor:
+        """About `steps` times from 1 back to 0, even in t or in ln τ, down to where the field was trained no further."""
         low, high = self.noise_range[0] / 2, 10.0
-        tau = torch.logspace(math.log10(low), math.log10(high), LIKELIHOOD_STEPS // 2, device=device, dtype=torch.float64)
-        even = torch.linspace(0, 1, LIKELIHOOD_STEPS // 2, device=device, dtype=torch.float64)
+        even = torch.linspace(0, 1, round(EVEN_SHARE * steps), device=device, dtype=torch.float64)
+        tau = torch.logspace(math.log10(low), math.log10(high), steps - len(even), device=device, dtype=torch.float64)
         return torch.cat([even, 1 / (1 + tau)]).unique().flip(0)
 
     def _solve(self, x0: Tensor, times: Tensor) -> Tensor:

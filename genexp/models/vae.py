@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.likelihoods import Likelihood, LikelihoodName, make_likelihood
@@ -64,6 +65,7 @@ class VAE(GenerativeModel):
             probability for.
     """
 
+    objective: Objective = "bound"
     trained_steps: Tensor
 
     def __init__(
@@ -155,6 +157,17 @@ class VAE(GenerativeModel):
             self.prior = MixturePrior(latent, prior_components, self.classes)
         self.likelihood: Likelihood = make_likelihood(likelihood, spec, sigma, learn_sigma)
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
+
+    @property
+    def can(self) -> frozenset[Ability]:
+        more: dict[Ability, bool] = {
+            "plane": self.latent == 2,
+            "pairs": self.latent == 2 and self.standard_prior and self.likelihood.has_pairs,
+            "through_flow": isinstance(self.posterior, IAFPosterior),
+            "classes": self.conditional,
+        }
+        words = (word for word, there in more.items() if there)
+        return frozenset({"sample", "bound", "latents", "posterior", "prior", *words})
 
     # --- the objective ---------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Every picture and film that can be made of a subject."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ import torch
 from genexp.artifacts import RunFolder
 from genexp.machine.device import autocast, choose_precision
 from genexp.measures.record import Film, Picture, films, pictures
-from genexp.measures.take import why
+from genexp.measures.take import Say, attempt
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject
 
@@ -16,7 +16,7 @@ Words = dict[str, dict[str, Any]]
 
 
 @torch.no_grad()
-def draw(subject: Subject, folder: RunFolder, say: Callable[[str], None]) -> Words:
+def draw(subject: Subject, folder: RunFolder, say: Say) -> Words:
     """Those whose needs are met, into the run's folder; returns their words. One that cannot be drawn `say` is told of."""
     words: Words = {}
     for each in pictures.met_by(subject):
@@ -31,12 +31,8 @@ def draw(subject: Subject, folder: RunFolder, say: Callable[[str], None]) -> Wor
     return words
 
 
-def _attempt(each: Picture, subject: Subject, say: Callable[[str], None]) -> Any:
+def _attempt(each: Picture, subject: Subject, say: Say) -> Any:
     """What it gives; None where it fails."""
     precision = choose_precision(subject.settings.trainer.precision, subject.device)
     with seeded(seed_for(subject.settings.seed, f"figures/{each.name}"), subject.device), autocast(subject.device, precision):
-        try:
-            return each.function(subject)
-        except Exception as failure:
-            say(f"warning: {each.name} could not be drawn: {why(failure)}")
-            return None
+        return attempt(f"{each.name}, a picture,", partial(each.function, subject), say)

@@ -5,15 +5,19 @@ from matplotlib.figure import Figure
 
 from genexp.figures import latent, points
 from genexp.measures.excess import heldout_floor
-from genexp.measures.record import Film, film, picture
-from genexp.measures.watching import Watching
+from genexp.measures.record import Film, film, picture, terms
 from genexp.subject import Subject
 
 
 @picture("loss", "Loss curves, as the run drew them")
 def loss(subject: Subject) -> Figure:
     """With the floor of the held-out loss where it is known, and what it was above that."""
-    return points.loss_curve(subject.history, heldout_floor(subject), f"heldout/{Watching(subject).monitor}")
+    return points.loss_curve(subject.history, heldout_floor(subject), excess_of(subject))
+
+
+def excess_of(subject: Subject) -> str:
+    """The name in the history of the term that says how far the objective was above the best possible."""
+    return "".join(f"heldout/{term.name}" for term in terms.met_by(subject)[:1])
 
 
 @film("training", "The latent plane as training goes on", model={"latents", "plane"})
