@@ -1,9 +1,9 @@
 """What every data set of pictures is: bytes on the device, in three parts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -51,6 +51,11 @@ class ImageData:
     train: ImageSet
     validation: ImageSet
     test: ImageSet
+
+    @classmethod
+    def known_spec(cls, settings: Mapping[str, Any]) -> DataSpec | None:
+        """The spec of the set with these settings, where it is known before any picture is read."""
+        return None
 
     def parts(self, train: ImageSet, validation: ImageSet, test: ImageSet, classes: tuple[str, ...] = ()) -> None:
         """Set the three parts, and what a model may know about them."""

@@ -46,7 +46,7 @@ def flow(subject: Subject) -> Film:
     with seeded(seed_for(subject.settings.seed, "animation"), subject.device):
         start = torch.randn(figures.gif_points, target.shape[1], device=subject.device)
         trajectory = subject.model.trajectory(start, figures.gif_frames).cpu().numpy()
-    limit = points.reach(coordinates.in_plane(target))
+    limit = coordinates.reach(coordinates.in_plane(target))
     return Film(points.flow_frames(coordinates.in_plane(trajectory), figures.gif_size, limit), figures.gif_fps)
 
 

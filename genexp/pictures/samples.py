@@ -25,4 +25,4 @@ def samples_picture(subject: Subject) -> Image.Image | None:
 def dots(x: np.ndarray, side: int) -> Image.Image:
     """Points (n, dim) as dots in a square picture of `side` pixels."""
     flat = coordinates.in_plane(x)
-    return points.flow_frames(flat[None], side, points.reach(flat))[0].convert("L")
+    return points.flow_frames(flat[None], side, coordinates.reach(flat))[0].convert("L")
