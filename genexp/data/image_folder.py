@@ -8,8 +8,9 @@ import torch
 from pydantic import Field
 
 from genexp.data.images import ImageData, ImageSet, hold_out, shuffled
+from genexp.data.layout import Part, find_layout
 from genexp.data.own_files import OwnFiles
-from genexp.data.pictures import find_pictures, read_pictures
+from genexp.data.pictures import read_pictures
 from genexp.errors import UserError
 from genexp.paths import expanded
 from genexp.registry import datasets
@@ -21,7 +22,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class ImageFolder(ImageData):
     """The pictures of a folder: one folder for each class, or all in one. Of any size and kind; each becomes a square.
 
-    With folders `train` and `test` inside, these are the split; otherwise a random share is the test part.
+    With a folder `train` inside, and `val` or `test`, these are the parts (see `layout`). A part that has no folder is a random
+    share of the training pictures.
 
     Args:
         data_dir: where `path` is looked for when it is not found from the working directory.
@@ -31,7 +33,8 @@ class ImageFolder(ImageData):
         validation_share, test_share: shares held out to choose by and to test.
 
     Raises:
-        UserError: no such folder; no picture in it, or none that can be read; an empty class folder.
+        UserError: no such folder; no picture in it, or none that can be read; an empty class folder; folders that may be parts,
+            or classes, or neither.
     """
 
     def __init__(
@@ -45,34 +48,38 @@ class ImageFolder(ImageData):
         test_share: Share = 0.1,
     ) -> None:
         folder = find_folder(path, data_dir)
-        first, *second = split(folder)
-        train, classes = self.read(first, size, channels)
-        if second:
-            test, others = self.read(second[0], size, channels)
-            test = shuffled(test, seed=0)
-            if others != classes:
-                raise UserError(f"{folder}: the classes of train ({', '.join(classes)}) and test ({', '.join(others)}) differ")
-        else:
+        layout = find_layout(folder)
+        self.remarks = layout.remarks()
+        train, *others = (self.read(part, size, channels) for part in (layout.train, layout.validation, layout.test))
+        validation, test = (None if part is None else shuffled(part, seed=0) for part in others)
+        for part in (layout.validation, layout.test):
+            if part is not None and part.classes != layout.train.classes:
+                ours, theirs = (f"{one.folder.name} ({', '.join(one.classes)})" for one in (layout.train, part))
+                raise UserError(f"{folder}: the classes of {ours} and {theirs} differ")
+        assert train is not None
+        if test is None:
             test, train = hold_out(train, test_share, seed=0)
-        validation, train = hold_out(train, validation_share, seed=1)
-        self.parts(train, validation, test, classes)
+        if validation is None:
+            validation, train = hold_out(train, validation_share, seed=1)
+        self.parts(train, validation, test, layout.train.classes)
 
     @classmethod
     def own_files(cls, settings: Mapping[str, Any], data_dir: Path) -> OwnFiles:
         folder = find_folder(settings.get("path"), data_dir)
-        return OwnFiles([path for part in split(folder) for paths in find_parts(part).values() for path in paths], folder)
+        return OwnFiles([path for paths in find_layout(folder).by_folder().values() for path in paths], folder)
 
-    def read(self, folder: Path, size: int, channels: int) -> tuple[ImageSet, tuple[str, ...]]:
-        """The pictures below one folder with their labels, and the names of the classes."""
-        found = find_parts(folder)
-        for part, paths in found.items():
+    def read(self, part: Part | None, size: int, channels: int) -> ImageSet | None:
+        """The pictures of one part with their labels."""
+        if part is None:
+            return None
+        for folder, paths in part.pictures.items():
             if not paths:
-                raise UserError(f"{part}: no pictures in it")
-        label = torch.repeat_interleave(torch.arange(len(found)), torch.tensor([len(paths) for paths in found.values()]))
-        pictures = read_pictures([path for paths in found.values() for path in paths], size, channels)
+                raise UserError(f"{folder}: no pictures in it")
+        counts = torch.tensor([len(paths) for paths in part.pictures.values()])
+        label = torch.repeat_interleave(torch.arange(len(counts)), counts)
+        pictures = read_pictures([path for paths in part.pictures.values() for path in paths], size, channels)
         self.unreadable += tuple(pictures.unreadable)
-        classes = tuple(part.name for part in found if part != folder)
-        return ImageSet(pictures.x, label[pictures.index] if classes else None), classes
+        return ImageSet(pictures.x, label[pictures.index] if part.classes else None)
 
 
 def find_folder(path: str | None, data_dir: Path) -> Path:
@@ -84,15 +91,3 @@ def find_folder(path: str | None, data_dir: Path) -> Path:
     if folder is None:
         raise UserError(f"dataset.path={path}: no such folder")
     return folder
-
-
-def split(folder: Path) -> list[Path]:
-    """Its folders `train` and `test` where it has both, else itself."""
-    both = [folder / "train", folder / "test"]
-    return both if all(part.is_dir() for part in both) else [folder]
-
-
-def find_parts(folder: Path) -> dict[Path, list[Path]]:
-    """The pictures of each folder in it, a class each; where it has none, its own."""
-    inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return {part: find_pictures(part) for part in inside or [folder]}

@@ -47,6 +47,7 @@ class ImageData:
     knows: frozenset[Known] = frozenset({"examples"})
     augmentation = Augmentation(0.0, 0.0, 0.0, 0.0)
     unreadable: tuple[str, ...] = ()  # files that were left out
+    remarks: tuple[str, ...] = ()  # what else there is to say of the files
     spec: DataSpec
     train: ImageSet
     validation: ImageSet
@@ -97,7 +98,8 @@ class ImageData:
         classes = f", {len(self.spec.classes)} classes" if self.spec.classes else ""
         lost = f"; {len(self.unreadable)} could not be read: {', '.join(self.unreadable[:5])}" if self.unreadable else ""
         more = ", …" if len(self.unreadable) > 5 else ""
-        return f"{kind} pictures of {height}×{width}{classes}: {counts}{lost}{more}"
+        remarks = "".join(f"; {remark}" for remark in self.remarks)
+        return f"{kind} pictures of {height}×{width}{classes}: {counts}{lost}{more}{remarks}"
 
 
 def check_drawable(counts: Sequence[int], size: int, nanoseconds: float) -> None:
