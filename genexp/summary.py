@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from genexp.config import Composed
 
 
-
 def results_table(metrics: Mapping[str, float | int | str | None]) -> str:
     """The metrics, one a line, each with its floor where one is known."""
     lines = [""]

@@ -18,7 +18,11 @@ def taken(subject: Subject, *names: str) -> dict[str, Metric]:
 def flat(name: str, values: Value | Mapping[str, Value]) -> dict[str, Metric]:
     """What one measure gave."""
     several = {"": values} if isinstance(values, Value) else values
-    return {key: metric for ending, value in several.items() for key, metric in value.metrics(f"{name}/{ending}" if ending else name).items()}
+    return {
+        key: metric
+        for ending, value in several.items()
+        for key, metric in value.metrics(f"{name}/{ending}" if ending else name).items()
+    }
 
 
 def record(name: str) -> Measure:

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from genexp.studies.base import Evaluation, Subject
 from PIL import Image
 
 from genexp.config import compose
 from genexp.data.digest import digests, origin_digest, rounded
 from genexp.errors import UserError
-from genexp.runs.circumstances import data_record
 from genexp.plugins import load_plugin
 from genexp.registry import datasets
+from genexp.runs.circumstances import data_record
 from genexp.runs.data_digests import DataDigests, read_digests
 from genexp.runs.resuming import check_data
 from genexp.settings import RunSettings
-from genexp.studies.base import Evaluation, Subject
 from genexp.sweep.data import put_others_aside
 from genexp.sweep.plan import Plan, SweepSettings
 

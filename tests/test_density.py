@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from genexp.studies.base import Subject
+from genexp.studies.density import DensityStudy
 from torch import Tensor
 
 from genexp.data.base import Batch, DataSpec
@@ -14,8 +16,6 @@ from genexp.errors import UserError
 from genexp.metrics.density import compare, on_grid, strip_mass
 from genexp.models.flow_matching import FlowMatching, divergence
 from genexp.quadrature import midpoints
-from genexp.studies.base import Subject
-from genexp.studies.density import DensityStudy
 
 
 @pytest.fixture

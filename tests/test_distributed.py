@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from genexp.studies.base import draw_chunk, draw_samples, sample_chunks
 
 from genexp import checkpoint
 from genexp.artifacts import RunFolder, SilentFolder
@@ -22,7 +23,6 @@ from genexp.machine.launch import VARIABLES
 from genexp.metrics import latent
 from genexp.models.vae import VAE
 from genexp.seeds import seed_for
-from genexp.studies.base import draw_chunk, draw_samples, sample_chunks
 from genexp.trainer import INITIAL_EXAMPLES
 from tests.test_trainer import assert_same_state, strip
 

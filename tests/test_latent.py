@@ -384,8 +384,7 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
     from genexp.data.images import ImageSet
     from genexp.metrics.linear import fit_ppca
     from genexp.models.base import Importance
-    from genexp.settings import RunSettings
-    from genexp.settings import EvaluationSettings
+    from genexp.settings import EvaluationSettings, RunSettings
     from genexp.subject import Subject
     from tests.subjects import taken
 
@@ -432,8 +431,8 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
 def test_bayes_rule_finds_the_class_that_explains_a_picture_best(monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
 
-    from genexp.models.base import Importance
     from genexp.measures.classes import by_bayes
+    from genexp.models.base import Importance
 
     class Constant:
         """Class c paints everything c/2: of no use but for telling the classes apart."""

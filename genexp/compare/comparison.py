@@ -12,7 +12,7 @@ from typing import Any
 
 from genexp.runs.data_digests import DataDigests
 from genexp.runs.records import Record, flat, worked_on
-from genexp.runs.words import Words, words_of
+from genexp.runs.words import NO_WORDS, Words, words_of
 from genexp.summary import BESIDE, number_text
 
 PLACE = ("run_dir", "data_dir", "device")  # where a run took place is no part of what was run; the device it found, of its times
@@ -72,7 +72,7 @@ class Comparison:
     """Rows, and the columns they could have; `words` say what the metrics are."""
 
     rows: tuple[Row, ...]
-    words: Words = Words()
+    words: Words = NO_WORDS
 
     @cached_property
     def settings(self) -> list[str]:

@@ -71,8 +71,8 @@ def velocity_fields(views: Sequence[FieldView], black: np.ndarray) -> Figure:
 
 @drawn
 def loss_curve(history: list[dict[str, float]], floor: float | None, excess: str) -> Figure:
-    """The training objective, the held-out loss with its floor drawn in, and what it exceeds its floor by: the term `excess` where there is
-    one.
+    """The training objective, the held-out loss with its floor drawn in, and what it exceeds its floor by: the term `excess`
+    where there is one.
     """
     figure, [axes] = panels(1, 2 if floor is None else 3, 3.6, 3.0)
     axes[0].plot(*_series(history, "loss"), color=INK, lw=0.7)

@@ -60,9 +60,7 @@ def knn_accuracy(subject: Subject) -> Values:
     return _accuracy(subject, "knn")
 
 
-@measure(
-    "linear_accuracy", "classes of test pictures from latent points, linearly", better="higher", model=MODEL, data=DATA
-)
+@measure("linear_accuracy", "classes of test pictures from latent points, linearly", better="higher", model=MODEL, data=DATA)
 def linear_accuracy(subject: Subject) -> Values:
     return _accuracy(subject, "linear")
 

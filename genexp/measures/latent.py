@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from genexp.data.base import Batch
+from genexp.data.images import ImageSet
+from genexp.machine.distributed import sharded
 from genexp.measures.record import Value, measure
 from genexp.metrics.floors import picture_information
 from genexp.metrics.latent import active_units as count_active
-from genexp.metrics.latent import bounds, fitted_posteriors, quadrature_nll as integrated
-from genexp.machine.distributed import sharded
+from genexp.metrics.latent import bounds, fitted_posteriors
+from genexp.metrics.latent import quadrature_nll as integrated
 from genexp.seeds import seed_for, seeded
-from genexp.data.images import ImageSet
 from genexp.subject import Subject, once
 
 Scores = dict[str, np.ndarray]
@@ -122,7 +123,9 @@ def quadrature_nll(subject: Subject) -> Value:
     return Value(mean_score(subject, "quadrature_nll"), floor=about.examples, baseline=about.blind)
 
 
-@measure("quadrature_error", "quadrature_nll against half as many points a side, nats", better="lower", model={"pairs", "latents"})
+@measure(
+    "quadrature_error", "quadrature_nll against half as many points a side, nats", better="lower", model={"pairs", "latents"}
+)
 def quadrature_error(subject: Subject) -> Value:
     with torch.autocast(subject.device.type, enabled=False):
         coarse = integrated(subject.model, subject.test.x, subject.settings.evaluation.quadrature_side // 2)

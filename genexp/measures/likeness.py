@@ -13,7 +13,8 @@ from torch import Tensor
 from genexp.data.images import ImageData
 from genexp.measures.record import Value, Values, measure
 from genexp.metrics.classifier import Classifier, in_parts, train_classifier
-from genexp.metrics.samples import Likeness, first_of_equals, likeness, nearest_train_ratio as ratio_of_distances
+from genexp.metrics.samples import Likeness, first_of_equals, likeness
+from genexp.metrics.samples import nearest_train_ratio as ratio_of_distances
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -64,9 +65,7 @@ def _class_shares(found: Found, model: Classifier, samples: Tensor, data: ImageD
     assert test.label is not None
     right = (in_parts(model, test.batch().x).argmax(1) == test.label).double().mean()
     found["classifier_accuracy"] = {"": Value(float(right))}
-    found["share"] = {
-        name: Value(float((called == index).double().mean())) for index, name in enumerate(data.spec.classes)
-    }
+    found["share"] = {name: Value(float((called == index).double().mean())) for index, name in enumerate(data.spec.classes)}
 
 
 def _principal(*sets: Tensor) -> Tensor:
@@ -108,7 +107,10 @@ def nearest_train_ratio(subject: Subject) -> Values:
 
 
 @measure(
-    "classifier_accuracy", "of the small classifier whose features and opinions are used", better="higher", data=DATA | {"classes"}
+    "classifier_accuracy",
+    "of the small classifier whose features and opinions are used",
+    better="higher",
+    data=DATA | {"classes"},
 )
 def classifier_accuracy(subject: Subject) -> Values:
     return _of(subject, "classifier_accuracy")

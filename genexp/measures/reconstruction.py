@@ -76,8 +76,6 @@ def article_loss(subject: Subject) -> Values:
     return numbers(subject).get("article_loss")
 
 
-@measure(
-    "bits_per_dim", "bits for each byte of a picture", better="lower", headline=75, model=MODEL | {"posterior"}, data=DATA
-)
+@measure("bits_per_dim", "bits for each byte of a picture", better="lower", headline=75, model=MODEL | {"posterior"}, data=DATA)
 def bits_per_dim(subject: Subject) -> Values:
     return numbers(subject).get("bits_per_dim")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from genexp.capabilities import Needs, Objective
+from genexp.capabilities import NOTHING, Needs, Objective
 from genexp.errors import UserError
 
 Metric = float | int | str | None
@@ -80,7 +80,7 @@ class Measure:
     function: Callable[[Any], Values]
     better: Better | None = None
     headline: int | None = None
-    needs: Needs = Needs()
+    needs: Needs = NOTHING
     asked: Callable[[Any], bool] | None = None
 
     def words(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Picture:
     caption: str
     function: Callable[[Any], Any]
     lead: int | None = None
-    needs: Needs = Needs()
+    needs: Needs = NOTHING
 
     def words(self) -> dict[str, Any]:
         return {"caption": self.caption, "lead": self.lead}
@@ -117,7 +117,7 @@ class Term:
 
     name: str
     function: Callable[..., Any]
-    needs: Needs = Needs()
+    needs: Needs = NOTHING
 
 
 R = TypeVar("R", bound=Record)
@@ -198,7 +198,9 @@ def picture(
     return add
 
 
-def film(name: str, caption: str, *, lead: int | None = None, model: Iterable[str] = (), data: Iterable[str] = ()) -> Callable[[F], F]:
+def film(
+    name: str, caption: str, *, lead: int | None = None, model: Iterable[str] = (), data: Iterable[str] = ()
+) -> Callable[[F], F]:
     """Decorator: a function of the subject makes this film."""
 
     def add(function: F) -> F:

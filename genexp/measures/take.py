@@ -13,7 +13,6 @@ from genexp.measures.record import LeftOut, Measure, Metric, Value, measures
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject
 
-
 T = TypeVar("T")
 Say = Callable[[str], None]
 

@@ -8,7 +8,7 @@ from typing import Any
 from genexp.report.folder import Folder
 from genexp.runs.records import Number as Metric
 from genexp.runs.records import flat, read_record
-from genexp.runs.words import Words, words_of
+from genexp.runs.words import NO_WORDS, Words, words_of
 from genexp.summary import BESIDE
 
 MOST_ENTRIES, LONGEST = 400, 300  # keys of a file, characters of one value
@@ -47,7 +47,7 @@ class Run:
     numbers: dict[str, Number]
     curves: dict[str, Curve]
     floors: dict[str, float] = field(default_factory=dict)  # of curves
-    words: Words = Words()
+    words: Words = NO_WORDS
 
     def sections(self) -> dict[str, dict[str, str]]:
         """The configuration by its sections; what is in none comes first, under `run`."""

@@ -103,7 +103,9 @@ def shelves(found: Sequence[Sequence[Any]], words: Words) -> list[Shelf]:
     every = [(index, picture) for index, pictures in enumerate(found) for picture in pictures]
     names = sorted({picture.name for _, picture in every})
     names.sort(key=lambda name: (words.lead(name), name == "samples_picture"))
-    return [Shelf(name, words.caption(name), [(index, picture) for index, picture in every if picture.name == name]) for name in names]
+    return [
+        Shelf(name, words.caption(name), [(index, picture) for index, picture in every if picture.name == name]) for name in names
+    ]
 
 
 def distance(number: Number) -> str | None:

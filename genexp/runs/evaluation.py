@@ -42,7 +42,12 @@ def evaluate(
     if out is not None:
         with Replacing(out) as (temporary, _):
             temporary.write_text(json.dumps(finite(metrics), indent=2) + "\n")
-    said = [f"{path}, {which} checkpoint of step {trained.step}: {subject.data.describe()}", results_table(metrics), *warnings, ""]
+    said = [
+        f"{path}, {which} checkpoint of step {trained.step}: {subject.data.describe()}",
+        results_table(metrics),
+        *warnings,
+        "",
+    ]
     if data is None and (otherwise := data_then_and_now(path, subject)) is not None:
         said.append(f"{otherwise}; numbers may differ for that reason")
     if data is None and not overrides and which == "best":

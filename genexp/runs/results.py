@@ -1,8 +1,10 @@
 """What a run leaves of its model: numbers, samples, pictures, and the words that say what they are."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -49,7 +51,7 @@ def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> Non
 
 def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
     """The samples and what they are held against, and where test pictures lie in latent space."""
-    wanted = {"samples": lambda: subject.samples}
+    wanted: dict[str, Callable[[], Any]] = {"samples": lambda: subject.samples}
     if "points" in subject.knows:
         wanted["target"] = lambda: subject.target
     if "latents" in subject.can and {"pictures", "examples"} <= subject.knows:

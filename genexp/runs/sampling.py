@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +47,8 @@ def moving(trained: Trained, num: int, frames: int, seed: int, label: int | None
     """A sampling as a film: points on their way from noise to data (frames, num, 2), or, of models with a latent space,
     pictures along a closed walk through it (frames, 1, *shape). UserError where the model has neither.
     """
-    model, device, labels = trained.model, trained.device, sampler_of(trained, label or 0).labels
+    model: Any = trained.model
+    device, labels = trained.device, sampler_of(trained, label or 0).labels
     with seeded(seed_for(seed, "film"), device), torch.no_grad():
         if trained.spec.shape == (2,) and "velocity" in model.can:
             return model.trajectory(torch.randn(num, 2, device=device), frames).float().cpu().numpy()

@@ -59,6 +59,9 @@ class Words:
         return _order(self.pictures.get(picture, {}).get("lead"))
 
 
+NO_WORDS = Words()
+
+
 def words_of(records: Iterable[Record]) -> Words:
     """The words of several runs, those of the first before those of the others."""
     found: dict[str, dict[str, Mapping[str, Any]]] = {"measures": {}, "pictures": {}}
@@ -72,8 +75,8 @@ def words_of(records: Iterable[Record]) -> Words:
                 if isinstance(words, dict):
                     names.setdefault(str(name), words)
     if silent:
-        for kind, records in _of_today().items():
-            found[kind] = {**records, **found[kind]}
+        for kind, known in _of_today().items():
+            found[kind] = {**known, **found[kind]}
     return Words(**found)
 
 
