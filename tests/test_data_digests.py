@@ -24,6 +24,7 @@ from genexp.runs.resuming import check_data
 from genexp.settings import RunSettings
 from genexp.sweep.data import put_others_aside
 from genexp.sweep.plan import Plan, SweepSettings
+from genexp.sweep.run import _sweep
 
 PICTURES = ["experiment=glyphs_vae", "dataset=image_folder", "dataset.size=8", "dataset.channels=1"]
 POINTS = "experiment=double_gaussian"
@@ -282,6 +283,8 @@ def test_a_job_of_other_data_has_not_finished(plan: Plan, capsys: pytest.Capture
     put_others_aside(plan)
     assert [plan.status(number) for number in range(4)] == ["finished"] * 4
     Image.fromarray(np.zeros((9, 9), np.uint8)).save("b/fruit/test/kiwis/another.png")
+    config = Path("s/1/config.yaml")
+    config.write_text(config.read_text().replace("data_dir: a", "data_dir: b"))  # today they lie in a
     put_others_aside(plan)
     assert [plan.status(number) for number in range(4)] == ["finished"] * 2 + ["not started"] * 2
     assert sorted(path.name[0] for path in Path("s/_aside").iterdir()) == ["2", "3"]
@@ -289,3 +292,19 @@ def test_a_job_of_other_data_has_not_finished(plan: Plan, capsys: pytest.Capture
     shutil.rmtree("a")  # what cannot be read today is no other data
     put_others_aside(plan)
     assert [plan.status(number) for number in range(2)] == ["finished"] * 2
+
+
+def test_a_sweep_shows_every_folder_of_data_and_does_again_what_was_of_other_data(
+    plan: Plan, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[list[int]] = []
+    monkeypatch.setattr("genexp.sweep.run._launch", lambda plan, todo, news: launched.append(todo))
+    for number in range(4):
+        Path("s", str(number), "metrics.json").write_text(json.dumps({"nll": number / 4}))
+    assert _sweep(plan) == 0
+    assert not launched
+    table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[:4] for row in table if row[1:2] == ["+1"]] == [["0", "+1", "2", "a"], ["2", "+1", "2", "b"]]
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save("a/fruit/test/kiwis/another.png")
+    _sweep(plan)
+    assert launched == [[0, 1]]

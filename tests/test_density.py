@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from genexp.studies.base import Subject
-from genexp.studies.density import DensityStudy
 from torch import Tensor
 
 from genexp.data.base import Batch, DataSpec
 from genexp.data.double_gaussian import DoubleGaussian
 from genexp.data.mixture import GaussianMixture
 from genexp.errors import UserError
-from genexp.metrics.density import compare, on_grid, strip_mass
+from genexp.measures.quadrature import strip_of
+from genexp.measures.watching import Watching
+from genexp.metrics.density import compare, in_parts
 from genexp.models.flow_matching import FlowMatching, divergence
 from genexp.quadrature import midpoints
+from genexp.subject import Subject
 
 
 @pytest.fixture
@@ -52,26 +53,68 @@ def test_entropy_of_one_gaussian_is_its_formula() -> None:
 
 def test_kl_by_quadrature_is_the_formula_for_gaussians() -> None:
     p, q = gaussian((0.0, 0.5), (0.5, 0.8)), gaussian((0.3, 0.0), (0.7, 0.6))
-    grid = midpoints(*p.box(), 300)
-    found = compare(on_grid(p.log_prob, grid, 5000), on_grid(q.log_prob, grid, 5000), grid.area)
+    rule = midpoints(*p.box(), 300).rule()
+    found = compare(in_parts(p.log_prob, rule.points, 5000), in_parts(q.log_prob, rule.points, 5000), rule)
     terms = [(math.log(b / a), (a * a + d * d) / (2 * b * b) - 0.5) for a, b, d in ((0.5, 0.7, 0.3), (0.8, 0.6, 0.5))]
     assert found.kl == pytest.approx(sum(sum(pair) for pair in terms), abs=1e-6)
-    assert compare(on_grid(p.log_prob, grid, 99), on_grid(p.log_prob, grid, 77), grid.area).kl == 0
+    assert compare(in_parts(p.log_prob, rule.points, 99), in_parts(p.log_prob, rule.points, 77), rule).kl == 0
     assert found.mass == pytest.approx(1, abs=1e-4)
 
 
 def test_mass_shows_a_density_that_is_not_normalised(double: DoubleGaussian) -> None:
-    grid = midpoints(*double.density.box(), 300)
-    log_p = on_grid(double.density.log_prob, grid, 10_000)
-    assert compare(log_p, log_p, grid.area).mass == pytest.approx(1, abs=1e-8)
-    assert compare(log_p, log_p + math.log(1.1), grid.area).mass == pytest.approx(1.1, abs=1e-8)
+    rule = midpoints(*double.density.box(), 300).rule()
+    log_p = in_parts(double.density.log_prob, rule.points, 10_000)
+    assert compare(log_p, log_p, rule).mass == pytest.approx(1, abs=1e-8)
+    assert compare(log_p, log_p + math.log(1.1), rule).mass == pytest.approx(1.1, abs=1e-8)
 
 
-def test_strip_mass_by_quadrature_is_the_closed_form(double: DoubleGaussian) -> None:
+DISJOINT = {  # components that hardly overlap: the entropy is Σ w (H − ln w)
+    "narrow": DoubleGaussian(Path(), stds=[[0.5, 0.8], [0.005, 0.005]]),
+    "crossed": DoubleGaussian(Path(), means=[[0, 0], [0, 3]], stds=[[10, 0.01], [0.01, 10]]),
+    "far": DoubleGaussian(Path(), means=[[-1000, 0], [1000, 0]]),
+    "unequal": DoubleGaussian(Path(), means=[[0, 0], [30, 0]], stds=[[1e-4, 5], [3, 1e-2]], weights=[1, 9]),
+}
+
+
+@pytest.mark.parametrize("name", DISJOINT)
+@pytest.mark.parametrize("side", [480, 64])
+def test_a_quadrature_finds_components_of_any_scale(name: str, side: int) -> None:
+    density = DISJOINT[name].density
+    weights, stds = density.weights.double(), density.stds.double()
+    expected = float((weights * (1 + math.log(2 * math.pi) + stds.log().sum(1) - weights.log())).sum())
+    overlap = 2e-3 if name == "crossed" else 1e-5
+    assert density.entropy == pytest.approx(expected, abs=overlap)
+    rule = density.quadrature(side, *density.box())
+    assert len(rule.points) <= side**2
+    assert density.mass(rule) == pytest.approx(1, abs=2e-4)
+    log_p = density.log_prob(rule.points)
+    assert -rule.integral(log_p.exp() * log_p) == pytest.approx(expected, abs=max(overlap, 2e-3))
+
+
+def test_a_spike_within_a_cloud_is_integrated_with_it() -> None:
+    inside = GaussianMixture(torch.tensor([[0.3, 0.1], [0.0, 0.0]]), torch.tensor([[0.02, 0.003], [0.5, 0.8]]), torch.ones(2))
+    log_p = inside.log_prob(inside.sample(200_000, torch.Generator().manual_seed(0)).double())
+    assert inside.entropy == pytest.approx(-float(log_p.mean()), abs=4 * float(log_p.std()) / math.sqrt(200_000))
+
+
+def test_an_even_grid_stays_where_it_finds_the_mass(double: DoubleGaussian) -> None:
+    """The default numbers are those of the midpoint rule, to the last digit."""
     low, high = double.density.box()
-    strip = midpoints(torch.stack([torch.tensor(-0.5), low[1]]), torch.stack([torch.tensor(0.5), high[1]]), 240)
-    found = strip_mass(on_grid(double.density.log_prob, strip, 10_000), strip, -0.5, 0.5)
-    assert found == pytest.approx(double.density.strip_mass(-0.5, 0.5), rel=1e-4)
+    assert torch.equal(double.density.quadrature(480, low, high).points, midpoints(low, high, 480).points)
+
+
+def test_what_the_points_do_not_find_has_no_entropy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genexp.data.mixture.FINE_SIDE", 40)
+    generator = torch.Generator().manual_seed(0)
+    means, stds = 1000 * torch.rand(60, 2, generator=generator), 0.01 + torch.rand(60, 2, generator=generator)
+    assert math.isnan(GaussianMixture(means, stds, torch.ones(60)).entropy)
+
+
+@pytest.mark.parametrize("bridge", [(-0.5, 0.5), (-1000.0, 0.0), (0.3, 2000.0), (50.0, 60.0)])
+def test_strip_mass_by_quadrature_is_the_closed_form(double: DoubleGaussian, bridge: tuple[float, float]) -> None:
+    rule = double.density.quadrature(240, *strip_of(*double.density.box(), *bridge))
+    assert ((rule.points[:, 0] > bridge[0]) & (rule.points[:, 0] < bridge[1])).all()
+    assert double.density.mass(rule) == pytest.approx(double.density.strip_mass(*bridge), rel=1e-4, abs=1e-12)
 
 
 def test_any_mixture_can_be_configured() -> None:
@@ -119,6 +162,42 @@ def test_divergence_is_the_trace_of_the_jacobian() -> None:
     assert torch.allclose(torch.stack(estimates).mean(0), exact, atol=0.05)
 
 
+def sign_vectors(dim: int) -> Tensor:
+    """All Rademacher vectors, (2^dim, dim)."""
+    return torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * dim)
+
+
+def test_the_estimate_of_the_divergence_is_the_trace_on_average_over_all_probes() -> None:
+    """v = Ax in six dimensions, A far from diagonal: εᵀAε for each ε, and tr A as their mean, exactly."""
+    torch.manual_seed(0)
+    a = torch.randn(6, 6, dtype=torch.float64)
+    probes = sign_vectors(6)
+    x = torch.randn(len(probes), 6, dtype=torch.float64, requires_grad=True)
+    estimates = divergence(x @ a.T, x, probes)
+    assert torch.allclose(estimates, torch.einsum("ni,ij,nj->n", probes, a, probes))
+    assert float(estimates.mean()) == pytest.approx(float(a.trace()))
+    assert float(estimates.std()) > 1
+    assert torch.allclose(divergence(x @ a.T, x, None), a.trace().expand(len(x)))
+
+
+@pytest.mark.parametrize("dim", [3, 6])
+def test_the_ode_likelihood_of_a_linear_flow_is_in_closed_form(dim: int) -> None:
+    """dx/dt = Ax: ln p(x) = ln N(e⁻ᴬx; 0, I) − tr A; beyond four dimensions − εᵀAε with one ε for the whole path."""
+    torch.manual_seed(1)
+    model = FlowMatching(DataSpec(shape=(dim,)), width=8).double()
+    a = 0.5 * torch.randn(dim, dim, dtype=torch.float64)
+    model.velocity = lambda x, t: x @ a.T  # type: ignore[method-assign]
+    x = torch.randn(1, dim, dtype=torch.float64).expand(1500, dim)
+    log_base = -0.5 * (x[0] @ torch.matrix_exp(-a).T).square().sum() - 0.5 * dim * math.log(2 * math.pi)
+    lost = log_base - model.log_prob(x)
+    probes = sign_vectors(dim)
+    possible = torch.einsum("ni,ij,nj->n", probes, a, probes) if dim > 4 else a.trace()[None]
+    assert (lost[:, None] - possible).abs().amin(1).max() < 1e-5
+    assert float(lost.mean()) == pytest.approx(
+        float(a.trace()), abs=5 * float(possible.std(correction=0)) / math.sqrt(1500) + 1e-5
+    )
+
+
 def test_the_ode_density_of_a_random_network_integrates_to_one() -> None:
     torch.manual_seed(1)
     model = FlowMatching(DataSpec(shape=(2,)), features="none", width=16, depth=2, activation="tanh", data_scale=1.0)
@@ -132,24 +211,31 @@ def test_the_ode_density_of_a_random_network_integrates_to_one() -> None:
 
 
 class Shifted(torch.nn.Module):
-    """A bijection's interface around a known density, off by a constant factor."""
+    """A known density, off by a constant factor, as a model that says what its objective is."""
 
-    def __init__(self, density: GaussianMixture, by: float) -> None:
+    can = frozenset({"sample", "layers"})
+
+    def __init__(self, density: GaussianMixture, by: float, objective: str = "nll") -> None:
         super().__init__()
-        self.density, self.by = density, by
+        self.density, self.by, self.objective = density, by, objective
 
     def validate(self, batch: Batch) -> dict[str, Tensor]:
         return {"loss": -(self.density.log_prob(batch.x) + self.by).mean()}
 
-    def unused(self) -> None:
-        raise NotImplementedError
 
-    sample_base = layers = transform = inverse = unused
+def watching(double: DoubleGaussian, by: float, objective: str = "nll") -> Watching:
+    return Watching(Subject(Shifted(double.density, by, objective), double, None, torch.device("cpu")))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("by", [0.0, -0.2])
 def test_the_watched_excess_is_the_divergence_without_the_noise_of_the_points(double: DoubleGaussian, by: float) -> None:
-    subject = Subject(None, double, None, torch.device("cpu"))  # type: ignore[arg-type]
-    terms = DensityStudy(subject).validate(Shifted(double.density, by), double.heldout(300, 0))  # type: ignore[arg-type]
+    watch = watching(double, by)
+    terms = watch.validate(watch.subject.model, double.heldout(300, 0))
     assert float(terms["excess_loss"]) == pytest.approx(-by, abs=1e-5)
-    assert next(iter(terms)) == "excess_loss"  # what marks the best weights
+    assert watch.monitor == "excess_loss"  # what marks the best weights
+
+
+def test_a_bijection_that_is_trained_otherwise_is_given_no_excess_of_a_likelihood(double: DoubleGaussian) -> None:
+    watch = watching(double, 0.0, "other")
+    assert set(watch.validate(watch.subject.model, double.heldout(300, 0))) == {"loss"}
+    assert watch.monitor == "loss"

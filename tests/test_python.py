@@ -16,6 +16,7 @@ from PIL import Image
 from torch import nn
 
 import genexp as package
+from genexp import checkpoint
 from genexp.interface.opened import Run
 from genexp.runs.finding import find_run
 from genexp.training.progress import in_notebook
@@ -54,9 +55,10 @@ def test_samples_are_those_of_the_command(genexp, runs: Path, name: str) -> None
 
 def test_a_class_by_name_or_by_number(runs: Path) -> None:
     fruit = package.open(runs / "fruit")
-    bananas = fruit.sample(5, label="bananas")
-    assert torch.equal(bananas, fruit.sample(5, label=fruit.classes.index("bananas")))
-    assert not torch.equal(bananas, fruit.sample(5))
+    apples, bananas = (fruit.sample(5, label=name) for name in ("apples", "bananas"))
+    assert torch.equal(apples, fruit.sample(5, label=fruit.classes.index("apples")))
+    assert torch.equal(apples[:1], fruit.sample(5)[:1])  # of all classes in turn
+    assert not torch.equal(bananas, apples)
     for label in ("banana", 3, -1):
         with pytest.raises(package.UserError, match=r"did you mean 'bananas'|from 0 to 2"):
             fruit.sample(5, label=label)
@@ -73,10 +75,6 @@ def test_likelihoods_are_the_models_in_nats_however_many_there_are(gaussian: Run
 
 
 def test_a_run_is_what_its_folder_says(gaussian: Run, runs: Path) -> None:
-    assert isinstance(gaussian.model, nn.Module)
-    assert not gaussian.model.training
-    best = torch.load(runs / "gaussian" / "checkpoints" / "best.pt", weights_only=True)["model"]
-    assert all(torch.equal(best[name], value) for name, value in gaussian.model.state_dict().items())
     assert gaussian.metrics == json.loads((runs / "gaussian" / "metrics.json").read_text())
     assert [line["step"] for line in gaussian.history if "loss" in line] == [1, 2]
     assert gaussian.config.trainer.max_steps == gaussian.config["trainer"]["max_steps"] == 2
@@ -85,6 +83,18 @@ def test_a_run_is_what_its_folder_says(gaussian: Run, runs: Path) -> None:
     assert gaussian.data.sample(5).shape == (5, 2)
     assert gaussian.status == "finished"
     assert "nll" in repr(gaussian)
+
+
+def test_the_model_has_the_best_weights_or_the_last(runs: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(runs / "gaussian", tmp_path / "run")
+    best, last = (checkpoint.load(folder / "checkpoints" / f"{name}.pt") for name in ("best", "last"))
+    checkpoint.save(folder / "checkpoints" / "best.pt", {**best, "model": {k: v + 0.5 for k, v in last["average"].items()}})
+    for model in (package.open(folder).model, Run(folder).model):
+        assert isinstance(model, nn.Module)
+        assert not model.training
+        assert all(torch.equal(value, last["average"][name] + 0.5) for name, value in model.named_parameters())
+    other = package.open(folder, checkpoint="last").model
+    assert all(torch.equal(value, last["average"][name]) for name, value in other.named_parameters())
 
 
 def test_it_shows_numbers_beside_their_floors_and_the_samples(gaussian: Run) -> None:
@@ -189,9 +199,8 @@ def test_ctrl_c_saves_and_raises_and_the_run_opens_and_goes_on(tmp_path: Path, m
     assert run.metrics == {}
     assert "not measured yet" in run._repr_html_()
     assert "interrupted" in repr(run)
-    again = package.resume("latest")
-    assert (again.path, again.status, again.metrics["steps"]) == (run.path, "finished", 4)
-    assert package.resume(again.path, ["trainer.max_steps=5"]).metrics["steps"] == 5
+    again = package.resume("latest", ["trainer.max_steps=3"])
+    assert (again.path, again.status, again.metrics["steps"]) == (run.path, "finished", 3)
 
 
 def test_a_signal_reaches_the_handler_that_was_there_before(tmp_path: Path, monkeypatch) -> None:

@@ -9,8 +9,7 @@ from torch import Tensor
 from genexp.data.images import ImageSet
 from genexp.metrics.barcode import decode, draw_points
 from genexp.metrics.cells import leak
-from genexp.metrics.density import compare, on_grid
-from genexp.quadrature import midpoints
+from genexp.metrics.density import compare, in_parts
 
 GRID_SIDE = 200
 DRAWN_POINTS = 100_000
@@ -20,11 +19,10 @@ DRAWN_POINTS = 100_000
 def kl(log_prob: Callable[[Tensor], Tensor], data: Any) -> tuple[float, bool]:
     """KL(truth ‖ model) in nats, by quadrature."""
     density = data.density.to(torch.device("cpu"))
-    low, high = density.box()
-    grid = midpoints(low, high, GRID_SIDE)
-    truth = on_grid(density.log_prob, grid, 65_536)
-    model = on_grid(lambda x: log_prob(x.float().to(data.device)), grid, 65_536)
-    return compare(truth, model, grid.area).kl, False
+    rule = density.quadrature(GRID_SIDE, *density.box())
+    truth = in_parts(density.log_prob, rule.points, 65_536)
+    model = in_parts(lambda x: log_prob(x.float().to(data.device)), rule.points, 65_536)
+    return compare(truth, model, rule).kl, False
 
 
 @torch.no_grad()

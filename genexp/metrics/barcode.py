@@ -27,11 +27,20 @@ def draw_cells(black: np.ndarray, border: int = 4) -> np.ndarray:
 
 
 def decode(picture: np.ndarray) -> str | None:
-    """The text zxing-cpp reads in a picture (uint8, grey), or None."""
+    """The text zxing-cpp reads in a picture (uint8, grey), or None.
+
+    The text is that of the code's bytes, control characters and all: as UTF-8, or, where they are none, as zxing-cpp takes them.
+    (Its own text is for people: the character 29 reads `<GS>` there.)
+    """
     import zxingcpp
 
     results = zxingcpp.read_barcodes(_ready(picture), formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode))
-    return results[0].text if results else None
+    if not results:
+        return None
+    try:
+        return results[0].bytes.decode()
+    except UnicodeDecodeError:
+        return results[0].text
 
 
 def decode_opencv(picture: np.ndarray) -> str | None:
@@ -41,7 +50,10 @@ def decode_opencv(picture: np.ndarray) -> str | None:
     except ImportError:
         raise UserError("decoded_opencv needs OpenCV", hint="pip install 'genexp[opencv]'") from None
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    text, *_ = cv2.QRCodeDetector().detectAndDecode(_ready(picture))
+    try:
+        text, *_ = cv2.QRCodeDetector().detectAndDecode(_ready(picture))
+    except UnicodeDecodeError:  # bytes that are no text
+        return None
     return text or None
 
 

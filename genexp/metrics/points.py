@@ -9,9 +9,20 @@ from torch import Tensor
 def sliced_wasserstein(one: Tensor, other: Tensor, directions: int = 64) -> float:
     """Mean over directions of the Wasserstein-1 distance of the projections, in the units of the points.
 
-    Both clouds have shape (n, 2) and equal n. Not 0 for two samples of one distribution but about 1/√n: compare with that.
+    Both clouds have shape (n, dim) and equal n. The directions are even in the plane, and in more dimensions always the same
+    random ones; on a line there is one. Not 0 for two samples of one distribution but about 1/√n: compare with that.
     """
-    angle = torch.arange(directions, dtype=torch.float64) * math.pi / directions
-    axes = torch.stack([angle.cos(), angle.sin()])
+    axes = _directions(one.shape[1], directions)
     gaps = (one.double() @ axes).sort(dim=0).values - (other.double() @ axes).sort(dim=0).values
     return float(gaps.abs().mean())
+
+
+def _directions(dim: int, count: int) -> Tensor:
+    """Unit vectors as columns, (dim, count)."""
+    if dim == 1:
+        return torch.ones(1, 1, dtype=torch.float64)
+    if dim == 2:
+        angle = torch.arange(count, dtype=torch.float64) * math.pi / count
+        return torch.stack([angle.cos(), angle.sin()])
+    axes = torch.randn(dim, count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return axes / axes.norm(dim=0)

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from genexp.errors import UserError
-from genexp.figures import images, points
+from genexp.figures import coordinates, images, points
 from genexp.files import Replacing, write_gif
 from genexp.paths import check_new
 from genexp.runs.sampling import NpzWriter, class_index, log_likelihood, moving, sampler_of
@@ -87,7 +87,7 @@ def write_png(trained: Trained, request: Request, label: int | None) -> str:
         image = images.sheet(x, int(np.ceil(np.sqrt(num))), pixels=1200)
     else:
         check_plane(trained)
-        image = points.flow_frames(x[None], 960, limit=_reach(x))[0].convert("L")
+        image = points.flow_frames(x[None], 960, limit=coordinates.reach(x))[0].convert("L")
     with Replacing(request.out) as (temporary, _):
         image.save(temporary, "PNG")
     return f"{num:,} samples"
@@ -103,7 +103,7 @@ def write_gif_file(trained: Trained, request: Request, label: int | None) -> str
     else:
         check_plane(trained)
         way = moving(trained, num, figures.gif_frames, request.seed, label)
-        frames = points.flow_frames(way, figures.gif_size, limit=_reach(way[-1]))
+        frames = points.flow_frames(way, figures.gif_size, limit=coordinates.reach(way[-1]))
     with Replacing(request.out) as (temporary, _):
         write_gif(temporary, frames, figures.gif_fps, hold_last=1 / figures.gif_fps if pictures else 1.5)
     return f"a film of {len(frames)} frames" + ("" if pictures else f" and {num:,} points")
@@ -119,9 +119,3 @@ def check_plane(trained: Trained) -> None:
 
 def _join(parts: Iterator[Drawn]) -> np.ndarray:
     return np.concatenate([part.x.numpy() for part in parts])
-
-
-def _reach(x: np.ndarray) -> float:
-    """Half the side of the square that is drawn: the unit square with a margin, or all points but one in a thousand."""
-    most, all_but_few = np.quantile(np.abs(x).max(1), [0.9, 0.999])
-    return 1.15 if most < 1.1 else 1.1 * float(all_but_few)
