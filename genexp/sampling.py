@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genexp.machine.device import autocast, choose_precision
+from genexp.machine.distributed import sharded
 from genexp.seeds import seed_for, seeded
 from genexp.settings import RunSettings
 
@@ -62,6 +63,10 @@ class Sampler:
             return None
         turn = torch.arange(n, device=self.device) % self.classes
         return turn if self.label is None else torch.full_like(turn, self.label)
+
+    def draw_all(self, n: int, seed: int) -> Tensor:
+        """n samples (n, *shape), the parts dealt out among the processes, every one of which gets all."""
+        return torch.cat(sharded(self.parts(n), lambda part: self.draw(part, seed).x))
 
     def stream(self, n: int, seed: int) -> Iterator[Drawn]:
         """n samples, one part in memory at a time."""

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from genexp.data.base import Batch
 from genexp.data.images import ImageSet
-from genexp.machine.distributed import sharded
 from genexp.sampling import Sampler
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
@@ -60,8 +59,7 @@ class Subject:
     @cached_property
     def samples(self) -> Tensor:
         """The run's samples, (num_samples, *shape), on the CPU: the same ones every time, however many processes draw them."""
-        sampler, seed = self.sampler, self.settings.seed
-        return torch.cat(sharded(sampler.parts(self.settings.evaluation.num_samples), lambda part: sampler.draw(part, seed).x))
+        return self.sampler.draw_all(self.settings.evaluation.num_samples, self.settings.seed)
 
     # --- what it is held against -----------------------------------------------------------------------------
 
