@@ -105,7 +105,7 @@ def _range(chance: random.Random) -> Iterator[list[str]]:
 
 
 def _syntax(chance: random.Random) -> Iterator[list[str]]:
-    known = keys()
+    known = {key: at for key, at in keys().items() if at[1] is not None and not isinstance(at[1], str)}  # a text may be anything
     while True:
         key = chance.choice(sorted(known))
         broken = chance.choice(BROKEN)

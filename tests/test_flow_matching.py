@@ -111,6 +111,19 @@ def test_noise_aware_features_are_the_mean_of_the_features_under_the_noise() -> 
     assert torch.allclose(features(m, tau), math.sqrt(2) * mean, atol=0.01)
 
 
+@pytest.mark.parametrize("damping", [0.3, 2.0])
+def test_damping_scales_the_noise_that_the_features_see(damping: float) -> None:
+    waves, m, tau = random_frequencies(2, 6, 3.0, "even"), torch.rand(9, 2), torch.linspace(0.01, 0.5, 9)
+    ours, plain = NoiseAwareFourierFeatures(waves, damping), NoiseAwareFourierFeatures(waves, 1.0)
+    assert torch.allclose(ours(m, tau), plain(m, damping * tau), atol=1e-6)
+    assert not torch.allclose(ours(m, tau), plain(m, tau), atol=1e-2)
+    grids = NoiseAwareFeatureGrids(3, 16, 2, damping)
+    whole = NoiseAwareFeatureGrids(3, 16, 2, 1.0)
+    whole.load_state_dict(grids.state_dict())
+    assert torch.allclose(grids(m, tau), whole(m, damping * tau), atol=1e-6)
+    assert not torch.allclose(grids(m, tau), whole(m, tau), atol=1e-3)
+
+
 def test_even_frequencies_fill_the_disc_up_to_the_scale() -> None:
     length = random_frequencies(2, 1000, 8.0, "even").norm(dim=0)
     assert torch.equal((length / 8 * 1000).floor().sort().values, torch.arange(1000.0))
@@ -223,6 +236,45 @@ def test_solvers_converge_with_their_order(solver: str) -> None:
         assert len(times) == steps + 1
         errors.append(float((model._solve(x_0, times)[-1] - 0.5).abs().max()))
     assert math.log2(errors[0] / errors[1]) == pytest.approx(ORDERS[solver], abs=0.35)
+
+
+@pytest.mark.parametrize(("solver", "gain"), [("euler", 0), ("midpoint", 1 / 4), ("heun", 1 / 2), ("rk4", 1 / 3)])
+def test_one_step_of_each_solver_is_its_own_formula(solver: str, gain: float) -> None:
+    """dx/dt = t² in a single step: f(0), f(½), (f(0) + f(1))/2, (f(0) + 4f(½) + f(1))/6."""
+    model = make(solver=solver, evaluations=EVALUATIONS_PER_STEP[solver], time_grid="uniform")
+    model.velocity = lambda x, t: t[:, None].square().expand_as(x)
+    x = model._solve(torch.zeros(3, 2, dtype=torch.float64), model.times(torch.device("cpu")).double())[-1]
+    assert torch.allclose(x, torch.full_like(x, gain))
+
+
+@pytest.mark.parametrize("solver", ["euler", "midpoint", "heun", "rk4"])
+def test_with_the_exact_field_of_one_point_the_default_grid_ends_at_it(solver: str) -> None:
+    c = torch.tensor([0.3, -0.2])
+    model = make(solver=solver).float()
+    model.velocity = lambda x, t: (c - x) / (1 - t)[:, None]
+    assert torch.allclose(model.sample(50), c.expand(50, 2), atol=1e-6)
+    assert torch.allclose(model.trajectory(torch.randn(50, 2), frames=4)[-1], c.expand(50, 2), atol=1e-6)
+
+
+@pytest.mark.parametrize("noise_range", [(3e-3, 1.0), (2e-3, 0.3), (1e-5, 0.1)])
+@pytest.mark.parametrize("steps", [64, 256])
+def test_the_likelihoods_grid_reaches_down_to_where_the_field_was_trained(noise_range: tuple, steps: int) -> None:
+    """From the data to the noise, with steps that are even in ln τ over all that was seen in training."""
+    times = make(noise_range=noise_range).likelihood_times(torch.device("cpu"), steps)
+    assert times[0] == 1
+    assert times[-1] == 0
+    assert (times.diff() < 0).all()
+    assert len(times) == pytest.approx(steps, abs=2)
+    tau = ((1 - times) / times)[1:-1]
+    assert tau[0] <= noise_range[0]
+    assert float(tau[tau < 10].log().diff().max()) < 2 * math.log(20 / noise_range[0]) / steps
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_the_scale_of_the_data_is_measured_around_their_mean(dim: int) -> None:
+    model = FlowMatching(DataSpec(shape=(dim,)), width=8, num_frequencies=4)
+    model.initialise(Batch(3 + 0.3 * torch.randn(20_000, dim, generator=torch.Generator().manual_seed(0))))
+    assert float(model.data_scale) == pytest.approx(0.3, rel=0.02)
 
 
 @pytest.mark.parametrize("solver", [*ORDERS, "dopri5"])

@@ -4,12 +4,14 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from genexp.artifacts import RunFolder
 from genexp.data.cells import UniformCells
+from genexp.metrics.barcode import draw_points
 from genexp.metrics.cells import leak, module_tv
 from genexp.metrics.flow import excess_loss
 from genexp.metrics.points import sliced_wasserstein
@@ -53,6 +55,17 @@ def test_excess_loss_is_the_squared_distance_from_the_optimal_field(small_cells:
     assert excess_loss(Off(small_cells, by), small_cells, 500, CPU) == pytest.approx(by**2, abs=1e-6)
 
 
+class Late(Off):
+    """The optimal velocity, and t more."""
+
+    def velocity(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.cells.optimal_velocity(x, t) + t[:, None]
+
+
+def test_excess_loss_is_the_mean_over_all_times(small_cells: UniformCells) -> None:
+    assert excess_loss(Late(small_cells, 0), small_cells, 3000, CPU) == pytest.approx(1 / 3, abs=1e-3)  # E[t²]
+
+
 def test_loss_is_floor_plus_excess(small_cells: UniformCells) -> None:
     y = small_cells.sample(200_000, torch.Generator().manual_seed(0))
     torch.manual_seed(0)
@@ -70,6 +83,24 @@ def test_wasserstein_of_a_shift_is_the_mean_projection_of_the_shift() -> None:
     assert sliced_wasserstein(x, x) == 0
     assert sliced_wasserstein(x, x + shift) == pytest.approx(expected, rel=2e-3)
     assert sliced_wasserstein(x, (x + shift)[torch.randperm(400)]) == pytest.approx(expected, rel=2e-3)
+
+
+def test_wasserstein_on_a_line_and_in_space() -> None:
+    generator = torch.Generator().manual_seed(0)
+    line, space = torch.randn(500, 1, generator=generator), torch.randn(500, 3, generator=generator)
+    assert sliced_wasserstein(line, line.flip(0) - 1.5) == pytest.approx(1.5, rel=1e-5)
+    shift = torch.tensor([1.0, -2.0, 2.0])
+    assert sliced_wasserstein(space, space + shift, directions=4000) == pytest.approx(3 / 2, rel=0.03)  # E|cos| on a sphere is ½
+    assert sliced_wasserstein(space, space.flip(0)) == pytest.approx(0, abs=1e-12)
+
+
+def test_points_in_the_upper_left_are_black_in_the_upper_left() -> None:
+    points = np.random.default_rng(0).random((20_000, 2)) * [0.8, 0.4] + [-0.9, 0.5]  # x from −0.9 to −0.1, y from 0.5 to 0.9
+    black = draw_points(points, pixels=100) == 0
+    rows, columns = np.nonzero(black)
+    assert (rows.min(), rows.max()) == pytest.approx((5, 24), abs=2)
+    assert (columns.min(), columns.max()) == pytest.approx((5, 44), abs=2)
+    assert black[8:22, 8:42].all()
 
 
 def test_numbers_that_are_not_finite_become_null_and_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ One table of runs: what differs between their configurations, then their metrics
   genexp compare RUN RUN --columns 'leak,nll,*lr' --filter 'leak<0.02'
   genexp compare outputs/sweeps/ID --csv --out table.csv
 
-RUN is a path, a run's id, a folder of runs, a glob in quotes, or latest. Runs whose configurations differ in the seed alone
+RUN is a path, a run's id, a folder of runs, a glob in quotes, or latest. Runs of the same data that differ in the seed alone
 are one row: mean ± sample standard deviation of n runs. A column is named by its whole key or by its last part: trainer.lr, lr.
 """
 

@@ -85,7 +85,7 @@ def aggregate(z: np.ndarray, prior: np.ndarray, reach: float = 3.5, bins: int = 
             height, _ = np.histogram(points[:, axis], bins=edges, density=True)
             axes[0][2].plot((edges[1:] + edges[:-1]) / 2, height, style, color=color, label=f"{name}, z{'₁₂'[axis]}")
     axes[0][2].set(title="marginals", xlabel="z", ylabel="density")
-    axes[0][2].legend(fontsize=7)
+    axes[0][2].legend(loc="upper right", fontsize=7)
     return figure
 
 
@@ -98,5 +98,5 @@ def histogram(scores: Mapping[str, np.ndarray], title: str, xlabel: str) -> Figu
     for (name, values), color in zip(scores.items(), classes(len(scores)), strict=True):
         axes.hist(np.clip(values, None, edges[-1]), bins=edges.tolist(), density=True, alpha=0.6, color=color, label=name)
     axes.set(title=title, xlabel=xlabel, ylabel="density")
-    axes.legend()
+    axes.legend(loc="upper right")
     return figure

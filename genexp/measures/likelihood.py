@@ -77,9 +77,13 @@ def of_test(subject: Subject) -> Likelihood:
 @measure("nll", "−E ln p(x) on held-out data, nats", better="lower", headline=40, model={"exact|estimate"})
 def nll(subject: Subject) -> Value:
     """Beside its floor: what the data's own density gives the same points."""
-    log_prob = of_test(subject).log_prob
-    error = standard_error(log_prob)
-    return Value(-float(log_prob.mean()), floor=_floor(subject), error=None if math.isnan(error) else error)
+    return of_likelihood(of_test(subject), _floor(subject))
+
+
+def of_likelihood(found: Likelihood, floor: float | None = None) -> Value:
+    """−mean ln p(x), and its standard error over the points; none of a single point."""
+    error = standard_error(found.log_prob)
+    return Value(-float(found.log_prob.mean()), floor=floor, error=None if math.isnan(error) else error)
 
 
 @measure("nll_discretisation", "by how much half the ODE's step changes nll, nats", better="lower", model={"refined"})

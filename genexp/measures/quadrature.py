@@ -52,8 +52,10 @@ def mass(subject: Subject) -> Value:
 )
 def bridge_mass(subject: Subject) -> Value:
     density, bridge, size = subject.density, subject.data.bridge, subject.settings.evaluation.batch_size
-    exact = density.strip_mass(*bridge)
-    strip = density.quadrature(sides(subject)[1], *strip_of(*density.box(), *bridge))
+    exact, side, corners = density.strip_mass(*bridge), sides(subject)[1], strip_of(*density.box(), *bridge)
+    strip = density.quadrature(side, *corners)
+    if abs(density.mass(strip) - exact) > LOST:
+        strip = density.quadrature(2 * side, *corners)
     check_mass(density, strip, exact)
     with torch.autocast(subject.device.type, enabled=False):
         log_q = in_parts(in_float64(subject.model).log_prob, strip.points, size)
