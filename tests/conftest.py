@@ -1,7 +1,10 @@
 """Fixtures that many tests share."""
 
+import fcntl
+import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,9 @@ from genexp.data.cells import UniformCells
 from genexp.data.drawn_fruit import draw_fruit
 from genexp.data.fruit import CLASSES
 from genexp.data.glyphs import draw_glyphs
+from genexp.models import flow_matching
 from tests import browser
+from tests.forking import Forks
 
 TINY = [
     "trainer.max_steps=2",
@@ -26,6 +31,7 @@ TINY = [
     "evaluation.ode_points=16",
     "evaluation.importance_samples=4",
     "evaluation.quadrature_side=8",
+    "evaluation.classifier_steps=2",
     "figures.log_density_side=4",
     "figures.manifold_side=3",
     "figures.gif_points=50",
@@ -33,10 +39,29 @@ TINY = [
 ]
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """The folder that `make` has filled: by the first process of this test run that asks for it; another one waits for that."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, whole = base / name, base / f"{name}.whole"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # begun by one that failed
+            folder.mkdir()
+            make(folder)
+            whole.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small data sets in the formats of the real ones."""
-    root = tmp_path_factory.mktemp("data")
+    return made_once(tmp_path_factory, "data", draw_data)
+
+
+def draw_data(root: Path) -> None:
+    """MNIST, Fashion-MNIST and fruit, all drawn."""
     for name, seed in (("MNIST", 0), ("FashionMNIST", 1)):
         glyphs = draw_glyphs(300, 28, 1.0, (seed,))
         for part, repeats in (("train", 18), ("t10k", 1)):
@@ -48,7 +73,6 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             path = root / "fruit" / part / CLASSES[label] / f"Fruit_{index}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(x.permute(1, 2, 0).numpy()).save(path)
-    return root
 
 
 @pytest.fixture(autouse=True)
@@ -91,11 +115,20 @@ def runs(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Path:
     """A folder with one small trained run of each family. Nobody changes anything in it: copy what is to be changed."""
     from genexp.cli import main
 
-    root = tmp_path_factory.mktemp("runs")
     small = [*TINY, f"data_dir={data_folder}", "figures.enabled=false", "evaluation.batch_size=64"]
-    for name, words in RUNS.items():
-        assert main(["run", f"run_dir={root / name}", *words, *small]) == 0
-    return root
+
+    def train(root: Path) -> None:
+        for name, words in RUNS.items():
+            assert main(["run", f"run_dir={root / name}", *words, *small]) == 0
+
+    return made_once(tmp_path_factory, "runs", train)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Commands in processes of their own, each started in no time."""
+    with Forks() as forks:
+        yield forks
 
 
 @pytest.fixture(scope="session")
@@ -105,8 +138,9 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Brows
 
 
 @pytest.fixture
-def tiny() -> list[str]:
-    """Overrides that make any experiment a matter of seconds."""
+def tiny(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Overrides that make any experiment a matter of seconds, with likelihoods of flow matching that are rough."""
+    monkeypatch.setattr(flow_matching, "LIKELIHOOD_STEPS", 8)
     return list(TINY)
 
 

@@ -11,7 +11,9 @@ import io
 import json
 import os
 import resource
+import runpy
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -28,7 +30,7 @@ WARM = ["run", "experiment=double_gaussian", "trainer.max_steps=0", "evaluation.
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit code (−9: killed), what it printed, and at how many events."""
+    """How a command ended: its exit code (−9: killed), what it printed, and after how many events and seconds."""
 
     code: int
     output: str
@@ -41,7 +43,8 @@ class Forks:
 
     def __enter__(self) -> Self:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        environment = {**os.environ, **threads, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+        silent = {"PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+        environment = {**os.environ, **threads, **silent, "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "tests.forking"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.process = subprocess.Popen(command, **pipes, text=True, cwd=ROOT, env=environment)
@@ -63,14 +66,16 @@ class Forks:
         file_size: int | None = None,
         uid: int | None = None,
         sketchy: bool = False,
+        ranks: int = 1,
         environment: dict[str, str] | None = None,
     ) -> Ended:
         """One command in `folder`: killed at event `die_at` or after `die_after` seconds; with at most so many bytes of
-        `memory` more than the warm process has, or in a file; as another user. `sketchy`: pictures are blank, the classifier
-        hardly trained and a floor rough, to save time where none of them matters.
+        `memory` more than the warm process has, or in a file; as another user. `sketchy`: pictures are blank, a floor and
+        likelihoods rough, to save time where none of them matters. `ranks`: as so many processes, as torchrun starts them;
+        the first of them to fail says how it ended. In place of a command, the path of a Python file.
         """
         order = {"folder": str(folder), "arguments": [*arguments], "die_at": die_at, "die_after": die_after, "memory": memory}
-        order |= {"file_size": file_size, "uid": uid, "sketchy": sketchy, "environment": environment or {}}
+        order |= {"file_size": file_size, "uid": uid, "sketchy": sketchy, "ranks": ranks, "environment": environment or {}}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         return Ended(**json.loads(self.process.stdout.readline()))
@@ -80,6 +85,7 @@ def serve() -> None:
     _warm_up()
     for line in sys.stdin:
         print(json.dumps(vars(_one(json.loads(line)))), flush=True)
+    os._exit(0)  # taking down what was imported takes seconds
 
 
 def _warm_up() -> None:
@@ -101,24 +107,53 @@ def _warm_up() -> None:
 def _one(order: dict[str, Any]) -> Ended:
     log, count = os.memfd_create("log"), os.memfd_create("count")
     started = time.perf_counter()
-    child = os.fork()
-    if child == 0:
-        try:
-            _child(order, log, count)
-        finally:
-            os._exit(99)
+    children = [_start(order | {"environment": order["environment"] | rank}, log, count) for rank in _ranks(order["ranks"])]
     timer = None
     if order["die_after"] is not None:
-        timer = threading.Timer(order["die_after"], os.kill, (child, signal.SIGKILL))
+        timer = threading.Timer(order["die_after"], os.kill, (children[0], signal.SIGKILL))
         timer.start()
-    _, status = os.waitpid(child, 0)
+    code = _outcome(children)
     if timer is not None:
         timer.cancel()
     seconds = time.perf_counter() - started
     said = [os.pread(handle, 1 << 20, 0).decode(errors="replace") for handle in (log, count)]
     os.close(log)
     os.close(count)
-    return Ended(os.waitstatus_to_exitcode(status), said[0], int(said[1] or 0), seconds)
+    return Ended(code, said[0], int(said[1] or 0), seconds)
+
+
+def _ranks(size: int) -> list[dict[str, str]]:
+    """What torchrun says to each of so many processes in its environment; to one alone, nothing."""
+    if size == 1:
+        return [{}]
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    of_all = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_ADDR": "localhost", "MASTER_PORT": port}
+    own = [{**of_all, "RANK": rank, "LOCAL_RANK": rank} for rank in range(size)]
+    return [{"GLOO_SOCKET_IFNAME": "lo", **{name: str(value) for name, value in words.items()}} for words in own]
+
+
+def _start(order: dict[str, Any], log: int, count: int) -> int:
+    child = os.fork()
+    if child == 0:
+        try:
+            _child(order, log, count)
+        finally:
+            os._exit(99)
+    return child
+
+
+def _outcome(children: list[int]) -> int:
+    """The exit code of the first that fails, for which the others are stopped; 0 where none does."""
+    left, code = {*children}, 0
+    while left:
+        child, status = os.wait()
+        left.discard(child)
+        if status and not code:
+            code = os.waitstatus_to_exitcode(status)
+            for other in left:
+                os.kill(other, signal.SIGTERM)
+    return code
 
 
 def _child(order: dict[str, Any], log: int, count: int) -> NoReturn:
@@ -152,6 +187,9 @@ def _command(arguments: list[str]) -> int:
 
     sys.argv = ["genexp", *arguments]
     try:
+        if arguments and arguments[0].endswith(".py"):
+            runpy.run_path(arguments[0], run_name="__main__")
+            return 0
         return main(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
@@ -162,9 +200,9 @@ def _sketch() -> None:
     from PIL import Image
 
     from genexp.data.cells import UniformCells
-    from genexp.metrics.classifier import train_classifier
+    from genexp.models import flow_matching
 
-    train_classifier.__defaults__ = (2, 128)
+    flow_matching.LIKELIHOOD_STEPS = 8
     UniformCells.irreducible_loss.__defaults__ = (256, 0)
     blank = Image.new("L", (200, 200))
     matplotlib.figure.Figure.savefig = lambda self, path, **_: blank.save(path, "PNG")

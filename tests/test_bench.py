@@ -272,11 +272,13 @@ def test_default_run_is_of_the_experiment_whose_pace_was_measured(monkeypatch: p
     monkeypatch.setenv("GENEXP_DATA", str(tmp_path))
     monkeypatch.setattr(glyphs, "draw_glyphs", lambda n, *how: draw_glyphs(max(10, n // 100), *how))
     monkeypatch.setattr(after, "STEPS", ("trainer.max_steps=2", "trainer.eval_every=2"))
+    monkeypatch.setattr(after, "SAMPLED_FOR", 0.01)
     pipe = Pipe([])
     few = (
         "evaluation.num_samples=20",
         "evaluation.importance_samples=2",
         "evaluation.quadrature_side=8",
+        "evaluation.classifier_steps=2",
         "figures.enabled=false",
     )
     after._run(pipe, case, few)
@@ -394,7 +396,10 @@ FEW = (
     "trainer.compile=false",
     "evaluation.num_samples=400",
     "evaluation.num_points=128",
+    "figures.log_density_side=4",
+    "figures.gif_points=50",
     "figures.gif_frames=3",
+    "figures.gif_size=64",
 )
 
 
@@ -412,6 +417,7 @@ def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "measure_startup", lambda repeats: StartUp([0.1] * repeats, [0.2] * repeats, [4.0] * repeats))
     monkeypatch.setattr(machine, "SIDES", (8, 16))
     monkeypatch.setattr(after, "STEPS", ("trainer.max_steps=2", "trainer.eval_every=2"))
+    monkeypatch.setattr(after, "SAMPLED_FOR", 0.01)
 
 
 @pytest.mark.usefixtures("_threads")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
+from genexp.latent.priors import FlowPrior
 from genexp.models.coupling_flow import CouplingFlow, masks
 from genexp.nn.spline import rational_quadratic_spline
 from genexp.quadrature import midpoints
@@ -194,6 +195,28 @@ def test_every_feature_moves_and_stays_in_turn(kind: str) -> None:
         assert all(any(mask) and not all(mask) for mask in chosen)
         for first, second in zip(chosen[::2], chosen[1::2], strict=True):
             assert [a != b for a, b in zip(first, second, strict=True)] == [True] * dim
+
+
+@pytest.mark.parametrize(("latent", "blocks"), [(2, 2), (3, 2), (6, 4), (6, 5)])
+def test_every_coordinate_moves_under_a_flow_prior(latent: int, blocks: int) -> None:
+    """Both ways, and its density is that of the bijection."""
+    torch.manual_seed(0)
+    prior = FlowPrior(latent, blocks, width=8).double()
+    with torch.no_grad():
+        for weights in prior.parameters():
+            weights.add_(0.3 * torch.randn_like(weights))
+        base = torch.randn(50, latent, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        prior.base.sample = lambda n: base  # type: ignore[method-assign]
+        z = prior.sample(50)
+    assert ((z - base).abs() > 1e-6).any(0).all()
+
+    def to_base(z: Tensor) -> tuple[Tensor, None]:
+        for coupling in prior.couplings:
+            z = coupling(z)[0]
+        return z, None
+
+    assert torch.allclose(to_base(z)[0], base)
+    assert torch.allclose(prior.log_prob(z), prior.base.log_prob(base) + autograd_log_det(to_base, z), atol=1e-8)
 
 
 def test_one_dimension_is_refused() -> None:

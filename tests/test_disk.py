@@ -27,6 +27,7 @@ from tests.test_trainer import STEPS, Noisy, Normal, assert_same_state, fit, fol
 TINY = [
     *("trainer.max_steps=4", "trainer.checkpoint_every=2", "trainer.log_every=1", "trainer.eval_every=2"),
     *("trainer.batch_size=16", "trainer.eval_size=16", "evaluation.num_samples=50", "evaluation.num_points=16"),
+    *("evaluation.ode_points=4", "evaluation.classifier_steps=2"),
     "figures.enabled=false",
 ]
 
@@ -58,15 +59,14 @@ class BadDisk:
             raise OSError(self.number, os.strerror(self.number), str(path))
 
 
-@pytest.fixture(scope="module")
-def nobody() -> Iterator[Callable[..., Ended]]:
+@pytest.fixture
+def nobody(forks: Forks) -> Callable[..., Ended]:
     """Commands by a user who may do little."""
     if os.geteuid() != 0:
         pytest.skip("only root can be another user")
     if any(not above.stat().st_mode & 0o001 for place in (ROOT, Path(sys.prefix)) for above in (place, *place.parents)):
         pytest.skip("another user cannot read the program here")
-    with Forks() as forks:
-        yield lambda folder, *words: forks(folder, words, uid=65534, sketchy=True)
+    return lambda folder, *words: forks(folder, words, uid=65534, sketchy=True)
 
 
 @pytest.fixture

@@ -18,34 +18,31 @@ from genexp.config import compose
 from genexp.data.base import Batch, DataSpec
 from genexp.experiment import build
 from genexp.machine.distributed import sharded, world
-from genexp.machine.launch import VARIABLES
+from genexp.machine.launch import PATIENCE, VARIABLES
 from genexp.metrics import latent
 from genexp.models.vae import VAE
 from genexp.seeds import seed_for
 from genexp.trainer import INITIAL_EXAMPLES
+from tests.forking import Forks
 from tests.test_trainer import assert_same_state, strip
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "genexp"]
 KEYS = ["figures.enabled=false", "trainer.schedule=constant", "trainer.warmup=0", "trainer.precision=float32"]
 FLOAT64 = "import torch\n\ntorch.set_default_dtype(torch.float64)\n"
 
 
-def start(words: list[str], folder: Path) -> subprocess.Popen[str]:
+def torchrun(words: list[str], folder: Path) -> subprocess.Popen[str]:
+    """Two processes as a user starts them. It takes seconds: where nothing of torchrun matters, `alike` starts them."""
     here = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(
-        words, cwd=folder, env={**os.environ, **here}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*TORCHRUN, *words], cwd=folder, env={**os.environ, **here}, text=True, **pipes)
 
 
-def call(words: list[str], folder: Path) -> str:
-    process = start(words, folder)
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    return out
-
-
-def torchrun(folder: Path, *words: str) -> str:
-    return call([*TORCHRUN, "-m", "genexp", *words], folder)
+def alike(forks: Forks, folder: Path, *words: str, ranks: int = 2) -> str:
+    """What so many processes say that go the way to its end."""
+    ended = forks(folder, words, ranks=ranks)
+    assert ended.code == 0, ended.output
+    return ended.output
 
 
 def read(run: Path, name: str) -> Any:
@@ -146,7 +143,7 @@ def test_the_order_in_which_parts_are_done_changes_nothing(monkeypatch: pytest.M
 # --- two processes -------------------------------------------------------------------------------------------
 
 
-def test_two_processes_learn_what_one_learns(tmp_path: Path, tiny: list[str]) -> None:
+def test_two_processes_learn_what_one_learns(forks: Forks, tmp_path: Path, tiny: list[str]) -> None:
     """An objective without noise, in float64: the same losses, weights and numbers but for the order of additions.
 
     33 examples are shared unevenly; 400 samples and 128 likelihoods are found in parts of 50.
@@ -161,8 +158,8 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path, tiny: list[str]) ->
     ]
     small = ["model.bins=4", "model.width=16", "model.depth=2", "model.harmonics=4"]
     words = ["run", "--plugin", "float64.py", "experiment=qr_coupling", *small, *tiny, *KEYS, *sizes]
-    call([sys.executable, "-m", "genexp", *words, "run_dir=one"], tmp_path)
-    out = torchrun(tmp_path, *words)
+    alike(forks, tmp_path, *words, "run_dir=one", ranks=1)
+    out = alike(forks, tmp_path, *words)
     (two,) = (tmp_path / "outputs" / "qr_coupling").iterdir()
     assert {path.name for path in two.iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
     assert out.strip() == (two / "log.txt").read_text().strip()
@@ -181,10 +178,10 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path, tiny: list[str]) ->
     assert np.allclose(*samples, atol=1e-6)
 
 
-def test_term_saves_and_going_on_equals_never_having_stopped(tmp_path: Path, tiny: list[str]) -> None:
+def test_term_saves_and_going_on_equals_never_having_stopped(forks: Forks, tmp_path: Path, tiny: list[str]) -> None:
     """Two processes with noise in their objective: bit for bit, random states of both included."""
     tiny = [*tiny, *KEYS, "trainer.eval_every=3", "trainer.checkpoint_every=4"]
-    process = start([*TORCHRUN, "-m", "genexp", "run", *tiny, "run_dir=parts", "trainer.max_steps=100000000"], tmp_path)
+    process = torchrun(["run", *tiny, "run_dir=parts", "trainer.max_steps=100000000"], tmp_path)
     assert process.stdout is not None
     assert any("held-out" in line for line in process.stdout), "it trains"
     process.send_signal(signal.SIGTERM)
@@ -193,8 +190,8 @@ def test_term_saves_and_going_on_equals_never_having_stopped(tmp_path: Path, tin
     assert read(tmp_path / "parts", "run.json")["status"] == "interrupted"
     stopped = checkpoint.load(tmp_path / "parts" / "checkpoints" / "last.pt")["position"]["step"]
     assert stopped >= 1
-    torchrun(tmp_path, "resume", "parts", f"trainer.max_steps={stopped + 4}")
-    torchrun(tmp_path, "run", *tiny, "run_dir=whole", f"trainer.max_steps={stopped + 4}")
+    alike(forks, tmp_path, "resume", "parts", f"trainer.max_steps={stopped + 4}")
+    alike(forks, tmp_path, "run", *tiny, "run_dir=whole", f"trainer.max_steps={stopped + 4}")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     states = [checkpoint.load(run / "checkpoints" / "last.pt") for run in (whole, parts)]
     assert_same_state(*states)
@@ -217,11 +214,11 @@ def loss_of_two_shares(words: list[str]) -> float:
         return float(first + subject.model.loss(batch[16:])["loss"]) / 2
 
 
-def test_a_mistake_is_said_once_and_stops_all(tmp_path: Path, tiny: list[str]) -> None:
-    process = start([*TORCHRUN, "-m", "genexp", "run", *tiny, "run_dir=here", "trainer.batch_size=1"], tmp_path)
-    _, err = process.communicate()
-    assert process.returncode != 0
-    assert [line for line in err.splitlines() if line.startswith("error: ")] == [
+def test_a_mistake_is_said_once_and_stops_all(forks: Forks, tmp_path: Path, tiny: list[str]) -> None:
+    ended = forks(tmp_path, ["run", *tiny, "run_dir=here", "trainer.batch_size=1"], ranks=2)
+    assert ended.code == 2
+    assert ended.seconds < PATIENCE, "the second leaves the word to the first, and is stopped"
+    assert [line for line in ended.output.splitlines() if line.startswith("error: ")] == [
         "error: a batch of 1 examples is too small for 2 processes"
     ]
     assert read(tmp_path / "here", "run.json")["status"] == "failed"
@@ -291,6 +288,6 @@ os._exit(0)
 """
 
 
-def test_what_ranks_tell_each_other(tmp_path: Path) -> None:
+def test_what_ranks_tell_each_other(forks: Forks, tmp_path: Path) -> None:
     (tmp_path / "ranks.py").write_text(RANKS)
-    call([*TORCHRUN, "ranks.py"], tmp_path)
+    alike(forks, tmp_path, "ranks.py")

@@ -1,7 +1,6 @@
 """Wrong commands: each ends with exit code 2 and one line, and leaves nothing behind."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,6 @@ from tests.hostile import CORPUS
 
 COMMANDS = [json.loads(line) for line in CORPUS.read_text().splitlines()]
 GIGABYTE = 1 << 30
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with Forks() as forks:
-        yield forks
 
 
 def wrong_in(ended: Ended) -> str | None:

@@ -3,7 +3,6 @@
 import json
 import random
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ SMALL = [
     *("trainer.max_steps=10", "trainer.batch_size=16", "trainer.log_every=1", "trainer.eval_every=4", "trainer.eval_size=32"),
     *("trainer.checkpoint_every=3", "evaluation.num_samples=100", "evaluation.num_points=64", "evaluation.ode_points=4"),
     *("evaluation.importance_samples=2", "evaluation.quadrature_side=4", "figures.log_density_side=2", "figures.manifold_side=2"),
-    *("figures.gif_points=10", "figures.gif_frames=2", "figures.gif_size=64"),
+    *("figures.gif_points=10", "figures.gif_frames=2", "figures.gif_size=64", "evaluation.classifier_steps=2"),
 ]
 PICTURES = "dataset.count=60 dataset.validation=20 dataset.test=20 dataset.size=16"
 FAMILIES = {
@@ -36,12 +35,6 @@ FAMILIES = {
 TIMES = ("seconds", "seconds_train", "samples_per_second")
 KILLS = 200  # of each family
 NOTHING = "nothing had been saved"
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with Forks() as forks:
-        yield forks
 
 
 @dataclass

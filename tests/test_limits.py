@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -78,12 +77,6 @@ REFUSED = {
 FREE = {"dataset=double_gaussian": {"means", "stds", "weights", "bridge"}}
 SCHEMAS = schemas()
 LIMITS = limits()
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with Forks() as forks:
-        yield forks
 
 
 @pytest.fixture(scope="module")
@@ -170,8 +163,8 @@ def test_a_number_without_a_limit_is_seen_wherever_it_is() -> None:
 
 
 def test_some_limits_work(forks: Forks, tmp_path: Path, pictures: Path) -> None:
-    """One in twenty-five. (All of them: make test-slow.)"""
-    run_all(forks, tmp_path, pictures, LIMITS[4::25])
+    """One in fifty. (All of them: make test-slow.)"""
+    run_all(forks, tmp_path, pictures, LIMITS[4::50])
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import math
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Data(ImageData):
 def subject(model: Any, data: ImageData, **evaluation: int) -> Subject:
     keys = {"importance_samples": 2, "quadrature_side": 4, **evaluation}
     parts: dict[str, Any] = {"evaluation": EvaluationSettings.model_validate(keys), "figures": FigureSettings(gif=False)}
-    settings = RunSettings.model_construct(seed=0, **parts)
+    settings = RunSettings.model_construct(seed=0, trainer=SimpleNamespace(precision="float32"), **parts)  # type: ignore[arg-type]
     return Subject(model, data, settings, CPU)
 
 

@@ -58,13 +58,14 @@ def test_without_its_file_a_plugins_name_is_unknown(tiny: list[str], own_files: 
 
 
 def test_the_first_session_runs_as_printed(genexp, tiny: list[str]) -> None:
-    """Line by line, with budgets and numbers of samples made small."""
+    """Line by line, with budgets, networks and numbers of samples made small."""
     section = README[README.index("## A first session") :]
     lines = re.search(r"```bash\n(.*?)```", section, re.DOTALL).group(1).splitlines()
     for line in lines:
         words = shlex.split(line, comments=True)[1:]
         if words[0] == "run":
-            small = [*tiny, "figures.gif=false", *(["figures.enabled=false"] if "-m" in words else [])]
+            figures = ["figures.gif=false", f"figures.enabled={'-m' not in words}"]
+            small = [*tiny, *figures, "model.width=16", "model.num_frequencies=8"]
             words = [word for word in words if "max_steps" not in word] + small
         words = ["100" if word == "300000" else word for word in words]
         code, _, err = genexp(*words)
@@ -78,16 +79,20 @@ def test_the_first_session_runs_as_printed(genexp, tiny: list[str]) -> None:
 
 
 def test_every_command_in_the_readme_is_a_valid_one() -> None:
-    """Each `genexp run …` line composes (those with files of the user's own are run above)."""
+    """Each `genexp run …` line composes, the first and the last job of a sweep (those with a user's own files are run above)."""
     from genexp.config import compose
     from genexp.sweep.plan import jobs
 
     joined = README.replace("\\\n", " ")
     lines = [line for line in joined.splitlines() if line.startswith("genexp run")]
     assert len(lines) > 20
+    composed: list[list[str]] = []
     for line in lines:
         words = shlex.split(line, comments=True)[2:]
         if any(word.startswith("--") for word in words):
             continue
-        for job in jobs([word for word in words if word != "-m"]):
-            compose(job)
+        every = jobs([word for word in words if word != "-m"])
+        for job in (every[0], every[-1]):
+            if job not in composed:
+                compose(job)
+                composed.append(job)

@@ -14,6 +14,7 @@ from PIL import Image
 from genexp.config import compose
 from genexp.data.base import DataSpec
 from genexp.experiment import run
+from genexp.models import flow_matching
 from genexp.models.vae import VAE
 from genexp.report import explorer, flow, render
 from genexp.report.charts import Floor
@@ -26,34 +27,44 @@ from genexp.report.side_by_side import charts
 from genexp.runs.trained import open_run
 from genexp.summary import BESIDE
 from tests import browser
-from tests.conftest import TINY, small_parts
+from tests.conftest import TINY, made_once, small_parts
 
+SMALL = ["model.width=32", "model.num_frequencies=16", "trainer.eval_every=10"]
 BRIEF = [*TINY, "figures.manifold_side=3", "evaluation.num_samples=300"]
+
+
+KINDS = {
+    "qr": ["trainer.max_steps=30", *SMALL],
+    "other": ["trainer.max_steps=20", *SMALL, "model.width=16", "seed=1", "figures.enabled=false"],
+    "glyphs": ["experiment=glyphs_vae", *small_parts("glyphs_vae"), "trainer.max_steps=20", "trainer.eval_every=5"],
+    "layers": ["experiment=double_gaussian", "model.width=8", "figures.enabled=false"],
+}
 
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run of each kind that the page brings to life: a flow of points, layers of points, a latent plane."""
-    root = tmp_path_factory.mktemp("runs")
-    small = ["model.width=32", "model.num_frequencies=16", "trainer.eval_every=10"]
-    settings = {
-        "qr": ["trainer.max_steps=30", *small],
-        "other": ["trainer.max_steps=20", *small, "model.width=16", "seed=1", "figures.enabled=false"],
-        "glyphs": ["experiment=glyphs_vae", *small_parts("glyphs_vae"), "trainer.max_steps=20", "trainer.eval_every=5"],
-        "layers": ["experiment=double_gaussian", "model.width=8", "figures.enabled=false"],
-    }
-    for name, words in settings.items():
-        run(compose([*BRIEF, *words]), str(root / name))
-    return {name: root / name for name in settings}
+
+    def train(root: Path) -> None:
+        patch.setattr(flow_matching, "LIKELIHOOD_STEPS", 8)
+        for name, words in KINDS.items():
+            run(compose([*BRIEF, *words]), str(root / name))
+
+    with pytest.MonkeyPatch.context() as patch:
+        root = made_once(tmp_path_factory, "runs_to_report", train)
+    return {name: root / name for name in KINDS}
 
 
 @pytest.fixture(scope="session")
 def pages(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The page of each run, and `both`: two side by side."""
-    root = tmp_path_factory.mktemp("pages")
     chosen = {name: [path] for name, path in runs.items()} | {"both": [runs["qr"], runs["other"]]}
-    for name, paths in chosen.items():
-        (root / f"{name}.html").write_text(report(paths), encoding="utf-8")
+
+    def write(root: Path) -> None:
+        for name, paths in chosen.items():
+            (root / f"{name}.html").write_text(report(paths), encoding="utf-8")
+
+    root = made_once(tmp_path_factory, "pages", write)
     return {name: root / f"{name}.html" for name in chosen}
 
 
@@ -111,6 +122,7 @@ def test_the_explorer_decodes_under_the_pointer(chromium: browser.Browser, pages
         assert np.abs(np.array(decoded) - own).max() < 2e-3
         picture = "document.querySelector('.picture').getContext('2d').getImageData(0, 0, 28, 28).data.join()"
         seen = {page(picture)}
+        page.page.locator(".plane").scroll_into_view_if_needed()
         box = page.page.locator(".plane").bounding_box()
         page.page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.3 * box["height"])
         seen.add(page(picture))

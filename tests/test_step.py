@@ -1,6 +1,7 @@
 """One step of training, compiled or not, has the same objective and the same mathematics."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,20 @@ def train(keys: dict[str, Any], compiled: list[bool]) -> tuple[GenerativeModel, 
     return model, optimizer, losses
 
 
-@needs_a_compiler
-@pytest.mark.parametrize("keys", [ADAM, ADAMW], ids=["adam", "adamw"])
-def test_a_compiled_step_is_the_step(keys: dict[str, Any]) -> None:
-    """Weights, batch statistics, Adam's state and the losses, whether all steps are compiled, none, or the last three."""
+@pytest.mark.parametrize(
+    ("keys", "backend"),
+    [
+        pytest.param(ADAM, "aot_eager", id="adam traced"),
+        pytest.param(ADAMW, "inductor", id="adamw compiled", marks=needs_a_compiler),
+        pytest.param(ADAM, "inductor", id="adam compiled", marks=[needs_a_compiler, pytest.mark.slow]),
+    ],
+)
+def test_a_compiled_step_is_the_step(monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any], backend: str) -> None:
+    """Weights, batch statistics, Adam's state and the losses, whether all steps are compiled, none, or the last three.
+
+    What is traced is ours; that torch makes the right kernels of it (backend `inductor`) is tried once, as g++ takes seconds.
+    """
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     torch._dynamo.reset()
     model, optimizer, losses = train(keys, [False] * 6)
     for compiled in ([True] * 6, [False] * 3 + [True] * 3):
@@ -115,10 +126,13 @@ def test_a_loss_that_is_never_the_same_is_refused_and_not_compiled_for_ever() ->
         train()
 
 
-@needs_a_compiler
-def test_going_on_with_compiled_steps_equals_never_having_stopped(genexp: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=[needs_a_compiler, pytest.mark.slow])])
+def test_going_on_with_compiled_steps_equals_never_having_stopped(
+    genexp: Any, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
     """Bit for bit, with noise in the loss and an average of the weights. And without a compiler a run can go on uncompiled."""
-    small = ["trainer.batch_size=16", "model.width=8", "model.num_frequencies=4", "model.depth=1", "dataset.text=x"]
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    small = [*tiny, "trainer.batch_size=16", "model.width=8", "model.num_frequencies=4", "model.depth=1", "dataset.text=x"]
     small += ["evaluation.num_samples=20", "figures.enabled=false", "trainer.schedule=constant", "trainer.ema=0.9"]
     words = ["run", *small, "trainer.compile=true"]
     assert genexp(*words, "trainer.max_steps=6", "run_dir=whole")[0] == 0

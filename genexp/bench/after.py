@@ -13,6 +13,7 @@ from genexp.bench.processes import ask
 from genexp.bench.worker import settings_of
 
 STEPS = ("trainer.max_steps=100", "trainer.max_epochs=null", "trainer.eval_every=50")
+SAMPLED_FOR = 2.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def _run(channel: Channel, case: Case, overrides: tuple[str, ...]) -> None:
         size = whole.evaluation.batch_size
         model.sample(size)
         count, began = 0, time.perf_counter()
-        while time.perf_counter() - began < 2:
+        while time.perf_counter() - began < SAMPLED_FOR:
             model.sample(size)
             count += size
         if torch.cuda.is_available():

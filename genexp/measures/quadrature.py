@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genexp.data.mixture import LOST
+from genexp.data.mixture import LOST, PART
 from genexp.measures.record import LeftOut, Value, measure
 from genexp.metrics.density import Comparison, compare, in_parts
 from genexp.quadrature import Rule
@@ -33,8 +33,8 @@ def comparison(subject: Subject) -> Comparison:
     rule = density.quadrature(sides(subject)[0], *density.box())
     check_mass(density, rule, 1.0)
     with torch.autocast(subject.device.type, enabled=False):
-        log_p, log_q = (in_parts(known.log_prob, rule.points, size) for known in (density, in_float64(subject.model)))
-    return compare(log_p, log_q, rule)
+        log_p = in_parts(density.log_prob, rule.points, PART)
+        return compare(log_p, in_parts(in_float64(subject.model).log_prob, rule.points, size), rule)
 
 
 @measure("kl", "KL(data ‖ model) by quadrature, nats", better="lower", headline=30, model={"exact"}, data={"box"})
