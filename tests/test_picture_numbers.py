@@ -50,7 +50,7 @@ class Data(ImageData):
 def subject(model: Any, data: ImageData, **evaluation: int) -> Subject:
     keys = {"importance_samples": 2, "quadrature_side": 4, **evaluation}
     parts: dict[str, Any] = {"evaluation": EvaluationSettings.model_validate(keys), "figures": FigureSettings(gif=False)}
-    settings = RunSettings.model_construct(seed=0, trainer=SimpleNamespace(precision="float32"), **parts)  # type: ignore[arg-type]
+    settings = RunSettings.model_construct(seed=0, trainer=SimpleNamespace(precision="float32", eval_size=8), **parts)  # type: ignore[arg-type]
     return Subject(model, data, settings, CPU)
 
 
