@@ -45,8 +45,11 @@ class Sampler:
 
     def parts(self, n: int) -> list[Part]:
         """n samples, `evaluation.batch_size` at a time."""
+        return list(self._parts(n))
+
+    def _parts(self, n: int) -> Iterator[Part]:
         size = self.settings.evaluation.batch_size
-        return [Part(index, size, min(size, n - start)) for index, start in enumerate(range(0, n, size))]
+        return (Part(index, size, min(size, n - start)) for index, start in enumerate(range(0, n, size)))
 
     @torch.no_grad()
     def draw(self, part: Part, seed: int) -> Drawn:
@@ -70,4 +73,4 @@ class Sampler:
 
     def stream(self, n: int, seed: int) -> Iterator[Drawn]:
         """n samples, one part in memory at a time."""
-        return (self.draw(part, seed) for part in self.parts(n))
+        return (self.draw(part, seed) for part in self._parts(n))
