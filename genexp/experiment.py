@@ -14,20 +14,24 @@ from genexp import checkpoint, trainer
 from genexp.artifacts import RunFolder
 from genexp.config import Composed, compose_stored
 from genexp.errors import Interrupted
-from genexp.machine.circumstances import circumstances
-from genexp.machine.device import autocast, choose_device, choose_precision, prepare_cpu
+from genexp.machine.device import choose_device, prepare_cpu
 from genexp.machine.distributed import entered, first_of_each_machine_first, on_main, one_folder, part, processes, world
 from genexp.machine.launch import typed
 from genexp.machine.memory import check_fits, weights_fit
-from genexp.registry import models, studies
-from genexp.runs.evaluation import measure, parameters
+from genexp.measures import anomalies
+from genexp.measures.training import count_parameters
+from genexp.measures.watching import Watching
+from genexp.pictures.latent import check_endpoints
+from genexp.registry import models
+from genexp.runs.circumstances import circumstances
 from genexp.runs.records import read_run
 from genexp.runs.rehearsal import rehearse
+from genexp.runs.results import keep, measure
 from genexp.runs.resuming import check_budget, check_data, finished_already, going_on
 from genexp.runs.trained import build_data
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
-from genexp.studies.base import Evaluation, Study, Subject
+from genexp.subject import Subject
 from genexp.summary import next_steps, results_table
 from genexp.training.interrupts import Interrupts
 from genexp.training.state import Position, step_of
@@ -99,15 +103,19 @@ def _carry_out(
     so_far = partial(_all_sessions, folder.seconds(), time.perf_counter())
     if (tracker := make_tracker(subject.settings.tracking)) is not None:
         folder.track(tracker)
-    study = first_of_each_machine_first(lambda: studies[subject.data.study](subject))
+    first_of_each_machine_first(lambda: check_requests(subject))
     places = {"plugins": plugins, "config_dirs": composed.config_dirs}
     named = {name: [str(path.resolve()) for path in paths] for name, paths in places.items()}
     steps = 0 if state is None else step_of(state)
     folder.update(status="running", error=None, steps=steps, **named, **circumstances(subject))
     try:
         with Interrupts() as interrupts:
-            position = _fit(subject, study, folder, interrupts, state)
-            evaluation = _evaluate(subject, study, folder, position)
+            position = _fit(subject, folder, interrupts, state)
+            subject.history, subject.training = folder.history(), facts(position)
+            results = measure(subject, folder, folder.say)
+            part()  # what is left to do one process can do
+            if not folder.silent:
+                keep(results, subject, folder, folder.say)
     except Interrupted:
         folder.update(status="interrupted", seconds=so_far())
         if (folder.checkpoints / "last.pt").exists():
@@ -122,7 +130,7 @@ def _carry_out(
             folder.update(status="failed", error=f"{type(failure).__name__}: {said}", seconds=so_far())
         raise
     folder.update(status="finished", seconds=so_far())
-    folder.say(results_table(evaluation.metrics))
+    folder.say(results_table(results.taken.metrics))
     folder.say(next_steps(folder, composed, plugins))
 
 
@@ -131,41 +139,31 @@ def _all_sessions(before: float, started: float) -> float:
     return round(before + time.perf_counter() - started, 2)
 
 
-def _fit(subject: Subject, study: Study, folder: RunFolder, interrupts: Interrupts, state: dict[str, Any] | None) -> Position:
-    settings = subject.settings
-    folder.say(f"{settings.experiment}   {subject.data.describe()}")
-    model = f"{settings.model['name']}, {parameters(subject):,} parameters"
+def check_requests(subject: Subject) -> None:
+    """UserError where the settings ask for numbers or pictures that cannot be had of this model and these data."""
+    check_endpoints(subject)
+    anomalies.check(subject)
+
+
+def facts(position: Position) -> dict[str, float]:
+    """Of a training, for the measures of it."""
+    return {
+        "best_step": position.best_step,
+        "steps": position.step,
+        "seconds_train": round(position.seconds, 3),
+        "samples_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
+    }
+
+
+def _fit(subject: Subject, folder: RunFolder, interrupts: Interrupts, state: dict[str, Any] | None) -> Position:
+    settings, say = subject.settings, folder.say
+    say(f"{settings.experiment}   {subject.data.describe()}")
+    model = f"{settings.model['name']}, {count_parameters(subject):,} parameters"
     many = f" in each of {world().size} processes" if world().size > 1 else ""
-    folder.say(f"{model}, on {subject.device}{many}, seed {settings.seed} → {folder.path}")
+    say(f"{model}, on {subject.device}{many}, seed {settings.seed} → {folder.path}")
+    watch, rehearsal = Watching(subject), partial(rehearse, subject, say)
     position = trainer.fit(
-        subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, study, partial(rehearse, subject)
+        subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, watch, rehearsal
     )
-    folder.say(f"trained {position.step} steps in {position.seconds:.1f} s")
+    say(f"trained {position.step} steps in {position.seconds:.1f} s")
     return position
-
-
-def _evaluate(subject: Subject, study: Study, folder: RunFolder, position: Position) -> Evaluation:
-    settings = subject.settings
-    with autocast(subject.device, choose_precision(settings.trainer.precision, subject.device)):
-        folder.say("measuring")
-        began = time.perf_counter()
-        evaluation = measure(study, position.best_step)
-        part()  # what is left to do one process can do
-        folder.update(seconds_measuring=round(time.perf_counter() - began, 3))
-        evaluation.metrics |= {
-            "steps": position.step,
-            "seconds_train": round(position.seconds, 3),
-            "samples_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
-        }
-        if folder.silent:
-            return evaluation
-        folder.save_samples(evaluation.samples, study.picture(evaluation))
-        folder.write_metrics(evaluation.metrics)
-        for note in evaluation.notes:
-            folder.say(f"warning: {note}")
-        if settings.figures.enabled:
-            folder.say("drawing")
-            began = time.perf_counter()
-            study.draw(evaluation, folder)
-            folder.update(seconds_drawing=round(time.perf_counter() - began, 3))
-    return evaluation

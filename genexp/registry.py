@@ -160,4 +160,3 @@ def _keywords(builder: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
 kinds: dict[type, Registry[Any]] = {}  # of parts, by their base class
 datasets: Registry[Any] = Registry("dataset", "genexp.data")
 models: Registry[Any] = Registry("model", "genexp.models")
-studies: Registry[Any] = Registry("study", "genexp.studies")

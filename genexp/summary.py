@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genexp.artifacts import RunFolder
+from genexp.measures.record import BESIDE as BESIDE
 
 if TYPE_CHECKING:
     from genexp.config import Composed
-
-BESIDE = ("floor", "exact", "baseline", "real_vs_real")  # what is known of a number stands beside it
 
 
 def results_table(metrics: Mapping[str, float | int | str | None]) -> str:

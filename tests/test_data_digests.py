@@ -15,13 +15,14 @@ from PIL import Image
 from genexp.config import compose
 from genexp.data.digest import digests, origin_digest, rounded
 from genexp.errors import UserError
-from genexp.machine.circumstances import data_record
+from genexp.measures.take import Taken
 from genexp.plugins import load_plugin
 from genexp.registry import datasets
+from genexp.runs.circumstances import data_record
 from genexp.runs.data_digests import DataDigests, read_digests
 from genexp.runs.resuming import check_data
 from genexp.settings import RunSettings
-from genexp.studies.base import Evaluation, Subject
+from genexp.subject import Subject
 from genexp.sweep.data import put_others_aside
 from genexp.sweep.plan import Plan, SweepSettings
 from genexp.sweep.run import _sweep
@@ -244,7 +245,7 @@ def test_a_run_goes_on_with_its_own_data_alone(here: Path) -> None:
 
 
 def test_resume_refuses_other_data_and_evaluate_says_why_numbers_differ(genexp, runs: Path, monkeypatch) -> None:
-    monkeypatch.setattr("genexp.runs.evaluation.measure", lambda study, step: Evaluation({"nll": 1.0}))
+    monkeypatch.setattr("genexp.runs.evaluation.take", lambda *_: Taken({"nll": 1.0}))
     run = Path(shutil.copytree(runs / "gaussian", "run"))
     record = json.loads((run / "run.json").read_text())
     assert read_digests(record).origin == origin_digest(settings_of([POINTS]))

@@ -11,11 +11,12 @@ from genexp.data.base import Batch, DataSpec
 from genexp.data.double_gaussian import DoubleGaussian
 from genexp.data.mixture import GaussianMixture
 from genexp.errors import UserError
+from genexp.measures.quadrature import strip_of
+from genexp.measures.watching import Watching
 from genexp.metrics.density import compare, in_parts
 from genexp.models.flow_matching import FlowMatching, divergence
 from genexp.quadrature import midpoints
-from genexp.studies.base import Subject
-from genexp.studies.density import DensityStudy, strip_of
+from genexp.subject import Subject
 
 
 @pytest.fixture
@@ -210,24 +211,31 @@ def test_the_ode_density_of_a_random_network_integrates_to_one() -> None:
 
 
 class Shifted(torch.nn.Module):
-    """A bijection's interface around a known density, off by a constant factor."""
+    """A known density, off by a constant factor, as a model that says what its objective is."""
 
-    def __init__(self, density: GaussianMixture, by: float) -> None:
+    can = frozenset({"sample", "layers"})
+
+    def __init__(self, density: GaussianMixture, by: float, objective: str = "nll") -> None:
         super().__init__()
-        self.density, self.by = density, by
+        self.density, self.by, self.objective = density, by, objective
 
     def validate(self, batch: Batch) -> dict[str, Tensor]:
         return {"loss": -(self.density.log_prob(batch.x) + self.by).mean()}
 
-    def unused(self) -> None:
-        raise NotImplementedError
 
-    sample_base = layers = transform = inverse = unused
+def watching(double: DoubleGaussian, by: float, objective: str = "nll") -> Watching:
+    return Watching(Subject(Shifted(double.density, by, objective), double, None, torch.device("cpu")))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("by", [0.0, -0.2])
 def test_the_watched_excess_is_the_divergence_without_the_noise_of_the_points(double: DoubleGaussian, by: float) -> None:
-    subject = Subject(None, double, None, torch.device("cpu"))  # type: ignore[arg-type]
-    terms = DensityStudy(subject).validate(Shifted(double.density, by), double.heldout(300, 0))  # type: ignore[arg-type]
+    watch = watching(double, by)
+    terms = watch.validate(watch.subject.model, double.heldout(300, 0))
     assert float(terms["excess_loss"]) == pytest.approx(-by, abs=1e-5)
-    assert next(iter(terms)) == "excess_loss"  # what marks the best weights
+    assert watch.monitor == "excess_loss"  # what marks the best weights
+
+
+def test_a_bijection_that_is_trained_otherwise_is_given_no_excess_of_a_likelihood(double: DoubleGaussian) -> None:
+    watch = watching(double, 0.0, "other")
+    assert set(watch.validate(watch.subject.model, double.heldout(300, 0))) == {"loss"}
+    assert watch.monitor == "loss"

@@ -21,7 +21,6 @@ from genexp.machine.distributed import sharded, world
 from genexp.machine.launch import PATIENCE, VARIABLES
 from genexp.metrics import latent
 from genexp.seeds import seed_for
-from genexp.studies.base import draw_chunk, draw_samples, sample_chunks
 from genexp.trainer import INITIAL_EXAMPLES
 from tests.forking import Forks
 from tests.parts import vae
@@ -65,14 +64,14 @@ def test_one_process_is_a_world_of_one() -> None:
     assert sharded(range(5), lambda part: part**2) == [0, 1, 4, 9, 16]
 
 
-def test_a_chunk_of_samples_depends_on_its_place_alone(tiny: list[str]) -> None:
-    """Whoever draws the third chunk draws the same, whatever was drawn before; and no two chunks are alike."""
+def test_a_part_of_the_samples_depends_on_its_place_alone(tiny: list[str]) -> None:
+    """Whoever draws the third part draws the same, whatever was drawn before and however many are wanted; no two are alike."""
     subject = build(compose([*tiny, "evaluation.batch_size=150"]).settings)
-    samples = draw_samples(subject)
-    chunks = sample_chunks(400, 150)
-    assert [chunk.size for chunk in chunks] == [150, 150, 100]
-    alone = draw_chunk(subject.model, chunks[2], subject.settings.seed, subject.device)
-    assert torch.equal(samples[300:], alone)
+    samples, sampler = subject.samples, subject.sampler
+    parts = sampler.parts(400)
+    assert [(part.size, part.kept) for part in parts] == [(150, 150), (150, 150), (150, 100)]
+    assert torch.equal(samples[300:], sampler.draw(parts[2], subject.settings.seed).x)
+    assert torch.equal(samples, sampler.draw_all(450, subject.settings.seed)[:400])
     assert not torch.equal(samples[:100], samples[150:250])
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from genexp import checkpoint
-from genexp.runs.evaluation import OF_TRAINING
 from tests.conftest import RUNS
+
+OF_TRAINING = ("steps", "seconds_train", "samples_per_second")  # facts of the training, not of the model
 
 
 @pytest.fixture

@@ -135,20 +135,20 @@ def test_resume_ends_where_an_uninterrupted_run_ends(genexp, tiny: list[str], tm
 
 
 def test_a_signal_while_measuring_ends_the_run_and_resume_finishes_it(genexp, tiny, tmp_path, monkeypatch) -> None:
-    from genexp.studies.qr import QRStudy
+    from genexp.metrics import cells
 
-    evaluate = QRStudy.evaluate
+    leak = cells.leak
 
     def interrupted(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
-        return evaluate(*arguments)
+        return leak(*arguments)
 
-    monkeypatch.setattr(QRStudy, "evaluate", interrupted)
+    monkeypatch.setattr(cells, "leak", interrupted)
     code, out, _ = genexp("run", "run_dir=my run", *tiny)
     assert code == 143
     assert "go on with: genexp resume 'my run'" in out
     assert read(tmp_path / "my run", "run.json")["status"] == "interrupted"
-    monkeypatch.setattr(QRStudy, "evaluate", evaluate)
+    monkeypatch.setattr(cells, "leak", leak)
     assert genexp("resume", "my run")[0] == 0
     assert read(tmp_path / "my run", "run.json")["status"] == "finished"
     assert read(tmp_path / "my run", "metrics.json")["steps"] == 2

@@ -251,7 +251,7 @@ def test_a_conditional_model_sees_the_class_and_asks_for_it() -> None:
         model.encode(x)
     with pytest.raises(UserError, match="no classes"):
         small_vae(SPEC, conditional=True)
-    assert not model.standard_prior
+    assert "pairs" not in model.can
 
 
 def test_what_is_looked_at_in_training_changes_nothing(tmp_path: Path) -> None:
@@ -389,9 +389,9 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
     from genexp.data.images import ImageSet
     from genexp.metrics.linear import fit_ppca
     from genexp.models.base import Importance
-    from genexp.settings import RunSettings
-    from genexp.studies.base import Subject
-    from genexp.studies.latent import reconstruction_numbers
+    from genexp.settings import EvaluationSettings, RunSettings
+    from genexp.subject import Subject
+    from tests.subjects import taken
 
     torch.manual_seed(0)
     x = (torch.randn(200, 3) @ torch.randn(3, 12) * 12 + 128 + 3 * torch.randn(200, 12)).clamp(0, 255).to(torch.uint8)
@@ -402,6 +402,7 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
         """Probabilistic PCA with σ² = ¼ as a latent-variable model with its exact posterior."""
 
         latent, likelihood = 3, Gaussian(DataSpec((1, 3, 4)), sigma=0.5, learn_sigma=False)
+        can, objective = frozenset({"latents", "posterior"}), "bound"
         weight = pca.directions * (pca.variances.float() - pca.noise).clamp(min=0).sqrt()
 
         def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
@@ -420,9 +421,9 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
         def infer(self, x: Tensor, label: Tensor | None = None) -> Tensor:
             return x
 
-    settings = RunSettings.model_construct(seed=0)
-    data = SimpleNamespace(train=train, validation=test, test=test)
-    found = reconstruction_numbers(Subject(Exact(), data, settings, torch.device("cpu")), test.batch(), {"kl": np.zeros(1)})
+    settings = RunSettings.model_construct(seed=0, evaluation=EvaluationSettings())
+    data = SimpleNamespace(train=train, validation=test, test=test, spec=DataSpec((1, 3, 4)), knows={"examples"})
+    found = taken(Subject(Exact(), data, settings, torch.device("cpu")), "article_loss", "squared_error", "bits_per_dim")
     assert found["article_loss"] == pytest.approx(found["baseline/article_loss"], rel=0.05)
     dequantised = test.batch().x.flatten(1) * 255 / 256
     bits = -float(pca.log_prob(dequantised).mean()) / 12 / math.log(2) + 8
@@ -437,8 +438,8 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
 def test_bayes_rule_finds_the_class_that_explains_a_picture_best(monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
 
+    from genexp.measures.classes import by_bayes
     from genexp.models.base import Importance
-    from genexp.studies.classes import by_bayes
 
     class Constant:
         """Class c paints everything c/2: of no use but for telling the classes apart."""

@@ -3,6 +3,7 @@
 import math
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,21 +19,26 @@ from genexp.data.images import ImageData, ImageSet
 from genexp.latent.likelihoods import Bernoulli, DiscretisedLogistic, Gaussian
 from genexp.latent.mixture import MixturePrior
 from genexp.latent.priors import VampPrior, log_standard
+from genexp.measures import likeness as likeness_measures
+from genexp.measures.anomalies import told_apart
+from genexp.measures.classes import confusion
+from genexp.measures.reconstruction import dequantised
 from genexp.metrics.floors import picture_information
 from genexp.metrics.latent import active_units, squared_error
 from genexp.metrics.linear import choose_ppca, fit_ppca
 from genexp.metrics.samples import first_of_equals, likeness, nearest_distance, nearest_train_ratio
 from genexp.models.base import Importance
 from genexp.models.vae import VAE
+from genexp.pictures.draw import draw
 from genexp.settings import EvaluationSettings, FigureSettings, RunSettings
-from genexp.studies import samples as sample_study
-from genexp.studies.base import Evaluation, Subject
-from genexp.studies.class_pictures import draw_classes
-from genexp.studies.classes import classify
-from genexp.studies.latent import anomaly_numbers, dequantised, likelihood_numbers, reconstruction_numbers, scores
+from genexp.subject import Subject
 from tests.parts import given, latent, vae
+from tests.subjects import flat, taken
 
 CPU = torch.device("cpu")
+RECONSTRUCTION = ("squared_error", "article_loss", "bits_per_dim")
+LIKELIHOOD = ("neg_elbo", "reconstruction", "iwae_nll", "quadrature_nll")
+LIKENESS = ("precision", "recall", "density", "coverage", "nearest_train_ratio", "share", "classifier_accuracy")
 
 
 class Data(ImageData):
@@ -45,8 +51,19 @@ class Data(ImageData):
 def subject(model: Any, data: ImageData, **evaluation: int) -> Subject:
     keys = {"importance_samples": 2, "quadrature_side": 4, **evaluation}
     parts: dict[str, Any] = {"evaluation": EvaluationSettings.model_validate(keys), "figures": FigureSettings(gif=False)}
-    settings = RunSettings.model_construct(seed=0, **parts)
+    settings = RunSettings.model_construct(seed=0, trainer=SimpleNamespace(precision="float32", eval_size=8), **parts)  # type: ignore[arg-type]
     return Subject(model, data, settings, CPU)
+
+
+class Sampler:
+    """A model of which nothing is known but its samples."""
+
+    can, objective = frozenset({"sample"}), "other"
+
+
+def sample_numbers(about: Subject, samples: Tensor) -> dict[str, Any]:
+    about.samples = samples
+    return taken(about, *LIKENESS)
 
 
 def noise(n: int, *shape: int, seed: int = 0) -> Tensor:
@@ -58,7 +75,7 @@ class Fixed:
     """One picture, given by the decoder's output, at whatever z; its posterior costs `kl` nats against N(0, I) at every z."""
 
     latent = 2
-    conditional = False
+    can, objective = frozenset({"latents", "posterior", "plane"}), "bound"
 
     def __init__(self, likelihood: Any, raw: Tensor, kl: float = 0.0, prior: float = 0.0) -> None:
         self.likelihood, self.raw, self.kl, self.prior = likelihood, raw, kl, prior
@@ -115,10 +132,9 @@ def test_what_bounds_the_likelihood_has_a_higher_floor_than_the_reconstruction(c
     x, label = noise(40, 1, 3, 3), torch.arange(40) % 4
     part = ImageSet(x, label)
     model = Fixed(Bernoulli(DataSpec((1,))), torch.zeros(1, 3, 3), kl=1.0)
-    model.conditional = conditional
+    model.can |= {"classes"} if conditional else set()
     about = subject(model, Data(part, part, part, ("a", "b", "c", "d")))
-    found = scores(about, part.batch())
-    metrics = likelihood_numbers(about, part.batch(), found)
+    metrics = taken(about, *LIKELIHOOD)
     pixels = Bernoulli(DataSpec((1,))).floor(part.batch().x)
     torch.manual_seed(1)
     information = picture_information(part.batch().x, label if conditional else None, draws=20_000)
@@ -131,7 +147,7 @@ def test_what_bounds_the_likelihood_has_a_higher_floor_than_the_reconstruction(c
 def test_the_mean_picture_is_of_the_same_numbers_as_the_pictures() -> None:
     part = ImageSet(torch.full((20, 1, 2, 2), 77, dtype=torch.uint8))
     about = subject(Fixed(Bernoulli(DataSpec((1,))), torch.zeros(1, 2, 2)), Data(part, part, part))
-    metrics = likelihood_numbers(about, part.batch(), scores(about, part.batch()))
+    metrics = taken(about, *LIKELIHOOD)
     assert metrics["baseline/neg_elbo"] == pytest.approx(metrics["floor/reconstruction"], abs=1e-6)
 
 
@@ -149,7 +165,7 @@ def test_bits_are_of_every_value_of_every_channel(channels: int) -> None:
     wide = Fixed(DiscretisedLogistic(DataSpec((channels, 4, 4)), sigma=1e3, learn_sigma=False), torch.full((channels, 4, 4), 0.5))
     about = subject(wide, Data(part, part, part))
     s = 1e3 * math.sqrt(3) / math.pi
-    found = reconstruction_numbers(about, part.batch(), {"kl": np.zeros(1)})
+    found = taken(about, *RECONSTRUCTION)
     prior = log_standard(torch.randn(100_000, 2)).mean()
     gap = float(prior) / (16 * channels) / math.log(2)  # ln q(z|x) of the stub, whose prior has ln p(z) = 0
     assert found["bits_per_dim"] == pytest.approx(math.log2(4 * s * 255) + gap, abs=0.05)
@@ -167,7 +183,7 @@ def test_the_articles_loss_is_squared_error_and_half_the_kl_to_the_standard_norm
             prior=prior,
         )
         about = subject(model, Data(part, part, ImageSet(x)))
-        found = reconstruction_numbers(about, ImageSet(x).batch(), {"kl": np.zeros(1)})
+        found = taken(about, *RECONSTRUCTION)
         assert found["squared_error"] == pytest.approx(3, rel=1e-6)
         assert found["article_loss"] == pytest.approx(7, rel=1e-5)
 
@@ -176,11 +192,11 @@ def test_the_baseline_of_bits_is_fitted_to_the_numbers_that_it_is_scored_on() ->
     """Pictures that are all alike: what is left to code is where in its bin each value was put, ½ log₂ 2πe/12 by a Gaussian."""
     part = ImageSet(torch.full((4000, 1, 2, 2), 200, dtype=torch.uint8))
     model = Fixed(DiscretisedLogistic(DataSpec((1, 2, 2)), sigma=0.1, learn_sigma=False), torch.zeros(1, 2, 2))
-    found = reconstruction_numbers(subject(model, Data(part, part, part)), part.batch(), {})
+    found = taken(subject(model, Data(part, part, part)), *RECONSTRUCTION)
     assert found["baseline/bits_per_dim"] == pytest.approx(0.5 * math.log2(2 * math.pi * math.e / 12), abs=0.01)
     parts = [ImageSet(noise(n, 1, 6, 6, seed=n)) for n in (40, 30, 50)]  # of which twenty directions know nothing
     few = Data(parts[0], parts[1], parts[2])
-    found = reconstruction_numbers(subject(Fixed(model.likelihood, torch.zeros(1, 6, 6)), few), few.test.batch(), {})
+    found = taken(subject(Fixed(DiscretisedLogistic((1, 6, 6), 0.1, learnt=False), torch.zeros(1, 6, 6)), few), *RECONSTRUCTION)
     assert float(found["baseline/bits_per_dim"]) < 8.6  # type: ignore[arg-type]
 
 
@@ -199,10 +215,10 @@ def test_the_nearest_is_looked_for_among_all_training_pictures() -> None:
     brute = (data.test.batch().x.flatten(1)[:, None] - data.train.batch().x.flatten(1)).square().sum(2).amin(1)
     assert torch.allclose(nearest_distance(data.test.batch().x, train), brute, rtol=1e-5)
     model = Fixed(DiscretisedLogistic(DataSpec((1, 4, 4)), sigma=0.1, learn_sigma=False), torch.zeros(1, 4, 4))
-    found = reconstruction_numbers(subject(model, data), data.test.batch(), {})
+    found = taken(subject(model, data), *RECONSTRUCTION)
     assert found["baseline/squared_error"] == pytest.approx(float(brute.mean()), rel=1e-5)
     copies = train[torch.randperm(20_000, generator=torch.Generator().manual_seed(2))[:30]].float() / 255
-    assert sample_study.sample_numbers(subject(None, data), copies)["nearest_train_ratio"] == 0
+    assert sample_numbers(subject(Sampler(), data), copies)["nearest_train_ratio"] == 0
 
 
 def test_distances_of_near_copies_are_those_of_their_differences() -> None:
@@ -266,15 +282,15 @@ def test_samples_that_are_the_data_score_like_the_data(monkeypatch: pytest.Monke
     """Two pictures again and again: the other half gets 1 everywhere, and so do the samples, even where equal pictures have
     features that differ in the last digits. The labels of the test part are seen by the classifier's accuracy alone.
     """
-    principal = sample_study._principal
-    monkeypatch.setattr(sample_study, "_principal", lambda *sets: (x := principal(*sets)) + 1e-6 * torch.rand_like(x))
+    principal = likeness_measures._principal
+    monkeypatch.setattr(likeness_measures, "_principal", lambda *sets: (x := principal(*sets)) + 1e-6 * torch.rand_like(x))
     prototypes, label = noise(2, 1, 8, 8), torch.arange(64) % 2
     train = ImageSet(prototypes[label], label)
     drawn = train.batch().x[torch.tensor([0] * 24 + [1] * 8)]
     numbers = []
     for test in (train, ImageSet(train.x, 1 - label)):
-        about = subject(None, Data(train, train, test, ("a", "b")), classifier_steps=30)
-        numbers.append(sample_study.sample_numbers(about, drawn))
+        about = subject(Sampler(), Data(train, train, test, ("a", "b")), classifier_steps=30)
+        numbers.append(sample_numbers(about, drawn))
     usual, other = numbers
     for ending in ("", "/classifier"):
         for name in ("precision", "recall", "coverage"):
@@ -292,7 +308,7 @@ def test_samples_that_are_the_data_score_like_the_data(monkeypatch: pytest.Monke
 class Corner:
     """The latent point of a picture is what its first two pixels say."""
 
-    latent, conditional = 2, False
+    latent, can, objective = 2, frozenset({"latents", "plane"}), "other"
 
     def encode(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return x.flatten(1)[:, :2]
@@ -306,18 +322,17 @@ def test_neighbours_are_asked_for_the_labels_of_training_and_judged_by_those_of_
     for turn, accuracy in ((0, 1.0), (1, 0.0)):
         test = ImageSet(x, (label + turn) % 3)
         about = subject(Corner(), Data(train, train, test, ("a", "b", "c")))
-        found = classify(about, Corner().encode(test.batch().x))
-        assert found.metrics["knn_accuracy"] == found.metrics["linear_accuracy"] == accuracy
+        found = taken(about, "knn_accuracy", "linear_accuracy")
+        assert found["knn_accuracy"] == found["linear_accuracy"] == accuracy
         expected = np.zeros((3, 3), int)
         expected[(np.arange(3) + turn) % 3, np.arange(3)] = 20  # rows are what it is, columns what it is taken for
-        assert found.confusion is not None
-        assert found.confusion.tolist() == expected.tolist()
+        assert confusion(about).tolist() == expected.tolist()
 
 
 def test_what_is_less_likely_than_the_test_pictures_is_an_anomaly() -> None:
     usual, other = {"neg_elbo": np.array([1.0, 2.0])}, {"neg_elbo": np.array([3.0, 4.0])}
-    assert anomaly_numbers(usual, {"far": other}) == {"auroc_neg_elbo/far": 1.0}
-    assert anomaly_numbers(other, {"near": usual}) == {"auroc_neg_elbo/near": 0.0}
+    assert flat("auroc", told_apart(usual, {"far": other}, "neg_elbo")) == {"auroc/far": 1.0}
+    assert flat("auroc", told_apart(other, {"near": usual}, "neg_elbo")) == {"auroc/near": 0.0}
 
 
 def test_a_latent_dimension_is_active_from_a_variance_of_a_hundredth_on() -> None:
@@ -416,8 +431,10 @@ def test_one_picture_of_each_class_is_enough_to_draw(tmp_path: Path) -> None:
     data = Glyphs(Path(), count=10, validation=10, test=10, size=8)
     model = vae(data.spec).eval()
     folder = RunFolder.create("test", str(tmp_path / "run"))
+    about = subject(model, data, num_samples=20)
+    about.history = [{"step": 1, "loss": 1.0, "heldout/loss": 1.0}]
     with torch.no_grad():
-        draw_classes(subject(model, data), Evaluation(), folder)
+        draw(about, folder, pytest.fail)
     assert (tmp_path / "run" / "figures" / "averages.png").exists()
 
 

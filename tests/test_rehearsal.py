@@ -1,11 +1,16 @@
 """What would fail after a training is found while it is young."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
 from genexp.config import compose
 from genexp.experiment import build
 from genexp.figures import points
+from genexp.measures import bijection
+from genexp.models.coupling_flow import CouplingFlow
 from genexp.runs.rehearsal import rehearse
 from tests.conftest import small_parts
 from tests.test_trainer import assert_same_state
@@ -20,19 +25,42 @@ def test_a_rehearsal_leaves_no_trace(experiment: str, tmp_path, monkeypatch: pyt
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    rehearse(subject)
+    rehearse(subject, pytest.fail)
     assert torch.equal(torch.rand(3), expected)
     assert_same_state(before, subject.model.state_dict())
     assert subject.model.training
     assert [*tmp_path.iterdir()] == []
 
 
-def test_a_picture_that_cannot_be_drawn_ends_the_training_while_it_is_young(genexp, tiny, monkeypatch) -> None:
+def test_what_cannot_be_measured_or_drawn_is_said_while_the_training_is_young_and_ends_no_run(
+    genexp, tiny, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.setattr("genexp.trainer.REHEARSED_AFTER", 0.0)
 
     def broken(*_: object, **__: object) -> None:
         raise IndexError("no such class")
 
     monkeypatch.setattr(points, "loss_curve", broken)
-    with pytest.raises(IndexError, match="no such class"):
+    monkeypatch.setattr(bijection, "_largest", broken)
+    code, out, _ = genexp("run", "experiment=double_gaussian", "run_dir=here", *tiny)
+    assert code == 0
+    for name in ("invertibility_error is", "loss, a picture, is"):
+        line = f"warning: {name} left out: IndexError: no such class"
+        assert out.count(line) == 2
+        assert out.index(line) < out.index("trained 2 steps")
+    metrics = json.loads((tmp_path / "here" / "metrics.json").read_text())
+    assert metrics["invertibility_error"] is None
+    assert metrics["nll"] is not None
+    assert not (tmp_path / "here" / "figures" / "loss.png").exists()
+    assert (tmp_path / "here" / "figures" / "samples.png").exists()
+
+
+def test_what_would_end_the_run_ends_it_while_it_is_young(genexp, tiny, monkeypatch) -> None:
+    monkeypatch.setattr("genexp.trainer.REHEARSED_AFTER", 0.0)
+
+    def broken(*_: object) -> None:
+        raise IndexError("nothing to fit")
+
+    monkeypatch.setattr(CouplingFlow, "conclude", broken)
+    with pytest.raises(IndexError, match="nothing to fit"):
         genexp("run", "experiment=double_gaussian", "run_dir=here", *tiny, "trainer.max_steps=100000000")

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from genexp import checkpoint
-from genexp.runs.sampling import draw
+from genexp.runs.sampling import sampler_of
 from genexp.runs.trained import open_run
 from tests.conftest import RUNS
 
@@ -37,7 +37,7 @@ def test_the_same_seed_gives_the_same_samples_and_the_first_are_the_same_for_eve
 
 def test_parts_are_drawn_one_at_a_time(runs: Path) -> None:
     """A number of samples that fits no memory: the first of them come at once."""
-    parts = list(islice(draw(open_run(runs / "qr"), num=10**12, seed=0), 2))
+    parts = list(islice(sampler_of(open_run(runs / "qr")).stream(10**12, seed=0), 2))
     assert [len(part.x) for part in parts] == [64, 64]
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from genexp.runs.data_digests import DataDigests
 from genexp.runs.records import Record, flat, worked_on
+from genexp.runs.words import NO_WORDS, Words, words_of
 from genexp.summary import BESIDE, number_text
 
 PLACE = ("run_dir", "data_dir", "device")  # where a run took place is no part of what was run; the device it found, of its times
 DATA = "data"  # the column that tells data apart which the settings do not
-HEADLINES = ("leak", "neg_elbo", "kl", "nll")  # the first of these that a run has is what it is judged by
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,15 @@ class Spread:
 class Row:
     """One run, or the runs of one configuration and the same data that differ in their seed alone, one for each seed.
 
-    `settings` are by dotted key, `metrics` by name: a Spread where there are several runs. `repeated` runs are left out.
+    `settings` are by dotted key, `metrics` by name: a Spread where there are several runs. `judged_by` is one of the metrics.
+    `repeated` runs are left out.
     """
 
     label: str
     records: tuple[Record, ...]
     settings: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    judged_by: str | None = None
     repeated: int = 0
 
     @property
@@ -51,7 +53,7 @@ class Row:
     @property
     def n(self) -> int:
         """How many values are behind the mean of the metric that the row is judged by; without any, how many runs there are."""
-        first = self.metrics.get(headline(self.metrics) or "")
+        first = self.metrics.get(self.judged_by or "")
         return first.n if isinstance(first, Spread) else len(self.records)
 
     def cell(self, key: str) -> Any:
@@ -67,9 +69,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows, and the columns they could have."""
+    """Rows, and the columns they could have; `words` say what the metrics are."""
 
     rows: tuple[Row, ...]
+    words: Words = NO_WORDS
 
     @cached_property
     def settings(self) -> list[str]:
@@ -85,7 +88,7 @@ class Comparison:
         names = _names(row.metrics for row in self.rows)
         beside = {name: [f"{kind}/{name}" for kind in BESIDE if f"{kind}/{name}" in names] for name in names}
         own = [name for name in names if not any(name in others for others in beside.values())]
-        first = headline(own)
+        first = self.words.first(own)
         own.sort(key=lambda name: (name != first, not beside[name]))
         return [each for name in own for each in (name, *beside[name])]
 
@@ -127,7 +130,7 @@ class Comparison:
         if len(self._experiments) < 2:
             return set()
         having = {name: {row.settings.get("experiment") for row in self.rows if name in row.metrics} for name in self.metrics}
-        headlines = {headline(name for name in self.metrics if name in row.metrics) for row in self.rows}
+        headlines = {row.judged_by for row in self.rows}
         kept = headlines | {f"{kind}/{name}" for kind in BESIDE for name in headlines}
         return {name for name, experiments in having.items() if len(experiments) < 2 and name not in kept}
 
@@ -166,7 +169,7 @@ def compare(records: Sequence[Record], each: bool = False, swept: Collection[str
     Args:
         swept: keys that count as settings, also where they say no more than where a run took place (`data_dir`).
     """
-    labels, names = _labels(records), _data_names(records)
+    labels, names, words = _labels(records), _data_names(records), words_of(records)
     place = tuple(key for key in PLACE if key not in swept)
     groups: list[tuple[dict[str, Any], list[Record]]] = []
     for record in records:
@@ -181,19 +184,13 @@ def compare(records: Sequence[Record], each: bool = False, swept: Collection[str
             groups.append((settings, [record]))
         else:
             members.append(record)
-    return Comparison(tuple(_row(members, labels, names, place) for _, members in groups))
+    return Comparison(tuple(_row(members, labels, names, place, words) for _, members in groups), words)
 
 
 def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     if one.keys() == other.keys():
         return one == other
     return all(value == other[key] for key, value in one.items() if key in other)
-
-
-def headline(names: Iterable[str]) -> str | None:
-    """The metric that runs with these metrics are judged by."""
-    names = list(names)
-    return next((name for name in HEADLINES if name in names), names[0] if names else None)
 
 
 def spread(values: Sequence[Any], runs: int) -> Any:
@@ -207,18 +204,22 @@ def spread(values: Sequence[Any], runs: int) -> Any:
     return values[0] if len(different) == 1 else " / ".join(sorted(map(number_text, different.values())))
 
 
-def _row(records: Sequence[Record], labels: Mapping[Path, str], names: Mapping[Path, str], place: Sequence[str]) -> Row:
+def _row(
+    records: Sequence[Record], labels: Mapping[Path, str], names: Mapping[Path, str], place: Sequence[str], words: Words
+) -> Row:
     given, records = len(records), _one_for_each_seed(records)
     alone = len(records) == 1
     found = [_metrics(record) for record in records if record.status == "finished"] or list(map(_metrics, records))
     settings = _settings(records[0], place if alone else (*place, "seed"))
     if (data := next((names[record.path] for record in records if record.path in names), None)) is not None:
         settings[DATA] = data
+    metrics = {name: spread([each[name] for each in found if name in each], len(records)) for name in _names(found)}
     return Row(
         label=labels[records[0].path] + ("" if alone else f" +{len(records) - 1}"),
         records=tuple(records),
         settings=settings,
-        metrics={name: spread([each[name] for each in found if name in each], len(records)) for name in _names(found)},
+        metrics=metrics,
+        judged_by=words.first(metrics),
         repeated=given - len(records),
     )
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -26,7 +27,7 @@ def choose_rows(comparison: Comparison, filters: Sequence[str], sort: str | None
         key = find_key(sort, comparison.keys)
         there = sorted((row for row in rows if row.value(key) is not None), key=lambda row: _order(row.value(key)))
         rows = (there[::-1] if reverse else there) + [row for row in rows if row.value(key) is None]
-    return Comparison(tuple(rows))
+    return replace(comparison, rows=tuple(rows))
 
 
 def choose_columns(patterns: str, keys: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol, Self
 import torch
 from torch import Tensor
 
+from genexp.capabilities import Known
 from genexp.errors import UserError
 
 Kind = Literal["real", "unit", "bytes", "bits", "tokens"]
@@ -27,6 +28,18 @@ class DataSpec:
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
     kind: Kind | None = None
+
+    @property
+    def knows(self) -> frozenset[Known]:
+        """What the shape and the classes tell, in the words of `genexp.capabilities`."""
+        told: dict[Known, bool] = {
+            "points": len(self.shape) == 1,
+            "pictures": len(self.shape) == 3,
+            "line": self.shape == (1,),
+            "plane": self.shape == (2,),
+            "classes": bool(self.classes),
+        }
+        return frozenset(word for word, true in told.items() if true)
 
     def points(self, model: str) -> int:
         """The dimension of data that are points; UserError where they are something else, which `model` cannot learn."""
@@ -70,10 +83,12 @@ class Stream(Protocol):
 
 
 class Dataset(Protocol):
-    """A data set, on one device. `study` names what is measured and drawn of models trained on it."""
+    """A data set, on one device. `knows` is what it declares beyond its spec, in the words of `genexp.capabilities`."""
 
     spec: DataSpec
-    study: str
+
+    @property
+    def knows(self) -> frozenset[Known]: ...
 
     def to(self, device: torch.device) -> "Dataset": ...
 
@@ -97,10 +112,10 @@ class Density(Protocol):
 
 
 class FreshData:
-    """Base of data sets that draw every example anew: what is left to say is `spec`, `study`, `describe` and `sample`."""
+    """Base of data sets that draw every example anew: what is left to say is `spec`, `describe` and `sample`."""
 
     spec: DataSpec
-    study = "points"
+    knows: frozenset[Known] = frozenset()
     device = torch.device("cpu")
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:

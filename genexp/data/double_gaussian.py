@@ -6,6 +6,7 @@ from typing import Annotated, Self
 import torch
 from pydantic import Field, PositiveFloat
 
+from genexp.capabilities import Known
 from genexp.data.base import DataSpec, FreshData
 from genexp.data.mixture import GaussianMixture
 from genexp.errors import UserError
@@ -27,7 +28,7 @@ class DoubleGaussian(FreshData):
         bridge: the strip of x whose mass `bridge_mass` measures: what leaks between the peaks.
     """
 
-    study = "density"
+    knows: frozenset[Known] = frozenset({"density", "box", "bridge"})
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """`dataset=fruit`: photographs of apples, bananas and kiwis on a turntable (Fruits-360, as the seminar's article used them)."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genexp.data.augment import Augmentation
+from genexp.data.base import DataSpec
 from genexp.data.images import ImageData, ImageSet, hold_out, shuffled
 from genexp.data.pictures import find_pictures, read_pictures
 from genexp.errors import UserError
@@ -63,6 +65,10 @@ class Fruit(ImageData):
             numbers = torch.tensor(self.numbers) if split == "numbers" else None
             train, validation, test = hold_out_blocks(join(train, test), numbers)
         self.parts(train, validation, test, CLASSES)
+
+    @classmethod
+    def known_spec(cls, settings: Mapping[str, Any]) -> DataSpec:
+        return DataSpec((3, settings["size"], settings["size"]), CLASSES, "unit")
 
     def read(self, folder: Path, size: int, cache: Path) -> ImageSet:
         """The pictures of one folder with their labels."""

@@ -1,13 +1,14 @@
 """What every data set of pictures is: bytes on the device, in three parts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from genexp.capabilities import Known
 from genexp.data.augment import Augmentation, AugmentedStream
 from genexp.data.base import Batch, DataSpec, EpochStream, unit_interval
 from genexp.errors import UserError
@@ -43,7 +44,7 @@ class ImageSet:
 class ImageData:
     """Base of data sets of pictures: `train` to learn from, `validation` to choose by, `test` to report on once."""
 
-    study = "images"
+    knows: frozenset[Known] = frozenset({"examples"})
     augmentation = Augmentation(0.0, 0.0, 0.0, 0.0)
     unreadable: tuple[str, ...] = ()  # files that were left out
     remarks: tuple[str, ...] = ()  # what else there is to say of the files
@@ -51,6 +52,11 @@ class ImageData:
     train: ImageSet
     validation: ImageSet
     test: ImageSet
+
+    @classmethod
+    def known_spec(cls, settings: Mapping[str, Any]) -> DataSpec | None:
+        """The spec of the set with these settings, where it is known before any picture is read."""
+        return None
 
     def parts(self, train: ImageSet, validation: ImageSet, test: ImageSet, classes: tuple[str, ...] = ()) -> None:
         """Set the three parts, and what a model may know about them."""

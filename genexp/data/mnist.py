@@ -1,10 +1,12 @@
 """`dataset=mnist` and `dataset=fashion_mnist`: 28×28 grey pictures of ten classes, downloaded where they are missing."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from genexp.data.base import DataSpec
 from genexp.data.idx import read_pair
 from genexp.data.images import ImageData
 from genexp.errors import UserError
@@ -13,6 +15,9 @@ from genexp.fetch.fetch import fetch
 from genexp.fetch.sets import FetchableSet, find_set
 from genexp.registry import datasets
 
+SHAPE = (1, 28, 28)
+DIGITS = tuple("0123456789")
+CLOTHES = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 Validation = Annotated[int, Field(ge=1, le=50_000)]
 
 
@@ -32,7 +37,11 @@ class MNIST(ImageData):
     """
 
     def __init__(self, data_dir: Path, *, validation: Validation = 5000) -> None:
-        load(self, data_dir, find_set("mnist"), tuple("0123456789"), validation)
+        load(self, data_dir, find_set("mnist"), DIGITS, validation)
+
+    @classmethod
+    def known_spec(cls, settings: Mapping[str, Any]) -> DataSpec:
+        return DataSpec(SHAPE, DIGITS, "unit")
 
 
 @datasets.register("fashion_mnist")
@@ -50,8 +59,11 @@ class FashionMNIST(ImageData):
     """
 
     def __init__(self, data_dir: Path, *, validation: Validation = 5000) -> None:
-        names = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
-        load(self, data_dir, find_set("fashion_mnist"), names, validation)
+        load(self, data_dir, find_set("fashion_mnist"), CLOTHES, validation)
+
+    @classmethod
+    def known_spec(cls, settings: Mapping[str, Any]) -> DataSpec:
+        return DataSpec(SHAPE, CLOTHES, "unit")
 
 
 def load(data: ImageData, data_dir: Path, files: FetchableSet, classes: tuple[str, ...], validation: int) -> None:

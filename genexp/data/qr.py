@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from qrcode.exceptions import DataOverflowError
 
+from genexp.capabilities import Known
 from genexp.data.base import DataSpec, FreshData
 from genexp.data.cells import UniformCells
 from genexp.data.own_files import OwnFiles
@@ -43,7 +44,7 @@ class QR(FreshData):
         UserError: empty or too long a text; a missing, unreadable or all-white picture.
     """
 
-    study = "qr"
+    knows: frozenset[Known] = frozenset({"density", "cells", "code"})
 
     def __init__(
         self,

@@ -70,9 +70,10 @@ def velocity_fields(views: Sequence[FieldView], black: np.ndarray) -> Figure:
 
 
 @drawn
-def loss_curve(history: list[dict[str, float]], floor: float | None) -> Figure:
-    """The training objective, the held-out loss with its floor drawn in, and what it exceeds its floor by."""
-    excess = "heldout/excess_loss" if any("heldout/excess_loss" in line for line in history) else None
+def loss_curve(history: list[dict[str, float]], floor: float | None, excess: str) -> Figure:
+    """The training objective, the held-out loss with its floor drawn in, and what it exceeds its floor by: the term `excess`
+    where there is one.
+    """
     figure, [axes] = panels(1, 2 if floor is None else 3, 3.6, 3.0)
     axes[0].plot(*_series(history, "loss"), color=INK, lw=0.7)
     axes[0].set(title="training objective", xlabel="step", ylabel="loss")
@@ -82,7 +83,7 @@ def loss_curve(history: list[dict[str, float]], floor: float | None) -> Figure:
     if floor is not None:
         axes[1].axhline(floor, color=INK, ls="--", lw=1, label=f"floor on the same points {floor:.4f}")
         axes[1].legend()
-        steps, above = _series(history, excess) if excess else (steps, heldout - floor)
+        steps, above = _series(history, excess) if any(excess in line for line in history) else (steps, heldout - floor)
         axes[2].plot(steps[above > 0], above[above > 0], color=ORANGE, marker=".")
         axes[2].set(title="excess over the floor", xlabel="step", yscale="log" if (above > 0).any() else "linear")
     return figure

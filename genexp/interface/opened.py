@@ -15,7 +15,7 @@ from genexp.interface.showing import Figures, find_figures, page_of, title_of
 from genexp.machine.device import choose_device
 from genexp.models.base import GenerativeModel
 from genexp.runs.records import Number, read_history, read_metrics, read_record, read_run
-from genexp.runs.sampling import class_index, draw, log_likelihood
+from genexp.runs.sampling import class_index, log_likelihood, sampler_of
 from genexp.runs.trained import Trained, Which, build_data, open_run
 
 
@@ -114,7 +114,7 @@ class Run:
         if type(seed) is not int or not 0 <= seed < 2**32:
             raise UserError(f"seed={seed!r}: from 0 to {2**32 - 1}")
         number = None if label is None else class_index(self._trained, self._class_name(label))
-        return torch.cat([part.x for part in draw(self._trained, n, seed, number)])
+        return torch.cat([part.x for part in sampler_of(self._trained, number).stream(n, seed)])
 
     @guest
     def log_prob(self, x: Any) -> Tensor:

@@ -160,8 +160,18 @@ def sharded(parts: Sequence[P], function: Callable[[P], R]) -> list[R]:
     the part's own.
     """
     here = world()
-    own = [function(part) for part in parts[here.rank :: here.size]]
-    dealt = gathered(own)
+    if here.size == 1:
+        return [function(part) for part in parts]
+    own: list[R] | Exception
+    try:
+        own = [function(part) for part in parts[here.rank :: here.size]]
+    except Exception as failure:  # the others wait for an answer
+        own = failure
+    dealt = []
+    for found in gathered(own):
+        if isinstance(found, Exception):
+            raise found
+        dealt.append(found)
     return [dealt[index % here.size][index // here.size] for index in range(len(parts))]
 
 

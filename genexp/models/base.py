@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch
 
 Terms = dict[str, Tensor]
@@ -15,8 +16,18 @@ Terms = dict[str, Tensor]
 class GenerativeModel(nn.Module):
     """A model owns its objective: the trainer minimises `loss(batch)["loss"]` and asks no further questions.
 
-    Where they exist, a model also offers `log_prob(x)`, `encode(x)` and `decode(z)`.
+    It declares what else it can do, in the words of `genexp.capabilities`: what is measured, drawn and sampled follows from them.
     """
+
+    @property
+    def can(self) -> frozenset[Ability]:
+        """What it can do, as it is now."""
+        return frozenset({"sample"})
+
+    @property
+    def objective(self) -> Objective:
+        """What its loss is: "nll" is −E[ln p(x)] itself; only of a known one is it said how far it is from the best possible."""
+        return "other"
 
     def initialise(self, batch: Batch) -> None:
         """Look at some training data once, before the first step. Most models need not."""
@@ -37,34 +48,6 @@ class GenerativeModel(nn.Module):
         raise NotImplementedError
 
 
-@runtime_checkable
-class HasLogProb(Protocol):
-    """A model with an exact likelihood: ln p(x) in nats, shape (n,)."""
-
-    def log_prob(self, x: Tensor) -> Tensor: ...
-
-
-@runtime_checkable
-class HasRefinement(Protocol):
-    """A model whose exact likelihood is the solution of an ODE: ln p(x) in nats, (n,), with `refinement` times as many steps."""
-
-    def refined_log_prob(self, x: Tensor, refinement: int) -> Tensor: ...
-
-
-@runtime_checkable
-class HasLayers(Protocol):
-    """A bijection in layers: noise (n, dim) and where every layer takes it, (layers, n, dim); and both directions."""
-
-    def sample_base(self, n: int) -> Tensor: ...
-
-    def layers(self, z: Tensor) -> Tensor: ...
-
-    def transform(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
-
-    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]: ...
-
-
-@runtime_checkable
 class HasVelocity(Protocol):
     """A model that moves noise into data along dx/dt = v(x, t), t from 0 to 1."""
 
@@ -96,7 +79,6 @@ class Importance:
         return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
-@runtime_checkable
 class HasLatent(Protocol):
     """A latent-variable model, p(x) = ∫ p(x|z) p(z) dz: example → latent point and back, and p(x_i|z_j) for all pairs."""
 
@@ -111,7 +93,6 @@ class HasLatent(Protocol):
     def log_likelihoods(self, x: Tensor, z: Tensor) -> Tensor: ...
 
 
-@runtime_checkable
 class HasPosterior(Protocol):
     """A latent-variable model with an approximate posterior q(z|x), given by parameters that `infer` finds."""
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genexp.bijections.base import Base, Bijection, bases, bijections
+from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
@@ -37,6 +38,8 @@ class Flow(GenerativeModel):
         UserError: data that are normalised could lie beyond a bounded base.
     """
 
+    can: frozenset[Ability] = frozenset({"sample", "exact", "layers"})
+    objective: Objective = "nll"
     centre: Tensor
     spread: Tensor
 

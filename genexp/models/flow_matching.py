@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torchdiffeq import odeint
 
+from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
@@ -137,6 +138,15 @@ class FlowMatching(GenerativeModel):
             "noise_aware": lambda: modulated(NoiseAwareFourierFeatures(waves, damping)),
             "feature_grid": lambda: modulated(NoiseAwareFeatureGrids(feature_levels, feature_side, feature_channels, damping)),
         }[features]()
+
+    @property
+    def can(self) -> frozenset[Ability]:
+        likelihood: Ability = "exact" if self.dim <= EXACT_DIVERGENCE else "estimate"
+        return frozenset({"sample", "velocity", "refined", likelihood})
+
+    @property
+    def objective(self) -> Objective:
+        return "flow_matching"
 
     # --- the objective ---------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.likelihoods import Likelihood, likelihoods
@@ -45,7 +46,8 @@ class LatticeDecoder(GenerativeModel):
     """
 
     latent = 2
-    standard_prior = True
+    can: frozenset[Ability] = frozenset({"sample", "bound", "latents", "plane", "pairs"})
+    objective: Objective = "bound"
 
     def __init__(
         self,

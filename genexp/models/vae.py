@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.base import Bound, Given, Latent, Posterior, Prior, TrainingObjective, objectives, posteriors, priors
@@ -42,6 +43,7 @@ class VAE(GenerativeModel):
             probability for.
     """
 
+    objective: Objective = "bound"
     trained_steps: Tensor
 
     def __init__(
@@ -70,6 +72,17 @@ class VAE(GenerativeModel):
         self.prior = prior(Latent(latent, spec.shape, self.classes, self.posterior))
         self.likelihood = likely
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
+
+    @property
+    def can(self) -> frozenset[Ability]:
+        more: dict[Ability, bool] = {
+            "plane": self.latent == 2,
+            "pairs": self.latent == 2 and self.standard_prior and self.likelihood.has_pairs,
+            "through_flow": self.posterior.has_flow,
+            "classes": self.conditional,
+        }
+        words = (word for word, there in more.items() if there)
+        return frozenset({"sample", "bound", "latents", "posterior", "prior", *words})
 
     # --- the objective ---------------------------------------------------------------------------------------
 

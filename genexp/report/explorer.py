@@ -36,8 +36,8 @@ class Explorer:
 
 def has_plane(model: Any) -> bool:
     """Whether the page can decode for this model: two latent dimensions, a fully connected decoder, few enough weights."""
-    decoder = getattr(model, "decoder", None)
-    if getattr(model, "latent", None) != 2 or not isinstance(decoder, MLPDecoder) or decoder.shape[0] not in (1, 3):
+    decoder = dict(model.named_children()).get("decoder") if "plane" in model.can else None
+    if not isinstance(decoder, MLPDecoder) or decoder.shape[0] not in (1, 3):
         return False
     return len(decoder.shape) == 3 and sum(weights.numel() for weights in decoder.parameters()) <= MOST_WEIGHTS
 
@@ -47,7 +47,7 @@ def pack(model: Any, classes: Sequence[str], folder: Folder) -> Explorer:
     """The decoder of a model that `has_plane`, and the test pictures' latent points where the run kept them."""
     decoder: MLPDecoder = model.decoder
     linear = [layer for layer in decoder.net if isinstance(layer, nn.Linear)]
-    conditions = getattr(model, "classes", 0)
+    conditions = len(classes) if "classes" in model.can else 0
     data: dict[str, Any] = {
         "layers": [
             {

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from genexp.models.base import HasLayers, HasVelocity
+from genexp.data.base import DataSpec
 from genexp.report.explorer import read_arrays
 from genexp.report.folder import Folder
 from genexp.report.packing import packed, quantised
@@ -24,9 +24,9 @@ class Flow:
     data: dict[str, Any]
 
 
-def has_flow(model: Any) -> bool:
+def has_flow(model: Any, spec: DataSpec) -> bool:
     """Whether this model moves points of the plane."""
-    return getattr(model, "dim", None) == 2 and isinstance(model, HasVelocity | HasLayers)
+    return "plane" in spec.knows and bool({"velocity", "layers"} & model.can)
 
 
 @torch.no_grad()
@@ -34,7 +34,7 @@ def pack(model: Any, folder: Folder, seed: int) -> Flow:
     """The paths of a model that `has_flow`, and points of its data where the run kept some."""
     device = next(model.parameters()).device
     with seeded(seed_for(seed, "animation"), device):
-        if isinstance(model, HasVelocity):
+        if "velocity" in model.can:
             kind, times = "time", kept_times()
             path = model.trajectory(torch.randn(POINTS, 2, device=device), FINE)[torch.as_tensor(times, device=device)]
             moments = [round(float(index) / (FINE - 1), 4) for index in times]

@@ -8,6 +8,7 @@ from typing import Any
 from genexp.report.folder import Folder
 from genexp.runs.records import Number as Metric
 from genexp.runs.records import flat, read_record
+from genexp.runs.words import NO_WORDS, Words, words_of
 from genexp.summary import BESIDE
 
 MOST_ENTRIES, LONGEST = 400, 300  # keys of a file, characters of one value
@@ -46,6 +47,7 @@ class Run:
     numbers: dict[str, Number]
     curves: dict[str, Curve]
     floors: dict[str, float] = field(default_factory=dict)  # of curves
+    words: Words = NO_WORDS
 
     def sections(self) -> dict[str, dict[str, str]]:
         """The configuration by its sections; what is in none comes first, under `run`."""
@@ -63,18 +65,20 @@ def gather(path: Path) -> Run:
     floors = {}
     for name, number in numbers.items():
         if isinstance(number.beside.get("floor"), float | int):
-            floors["heldout/loss" if name == "heldout_loss" else f"heldout/{name}"] = float(number.beside["floor"])  # type: ignore[arg-type]
+            curve = name.replace("heldout_", "heldout/", 1) if name.startswith("heldout_") else f"heldout/{name}"
+            floors[curve] = float(number.beside["floor"])  # type: ignore[arg-type]
     return Run(
         folder=Folder(path),
         id=bounded(record.id),
         experiment=bounded(record.experiment),
         status=record.status,
-        record=texts(record.run),
+        record=texts({key: value for key, value in record.run.items() if key != "words"}),
         config=texts(record.config),
         overrides=[bounded(word) for word in record.overrides[:MOST_ENTRIES]],
         numbers=numbers,
         curves=curves_of(record.history()),
         floors=floors,
+        words=words_of([record]),
     )
 
 

@@ -36,7 +36,7 @@ def bring_to_life(run: Run) -> Live:
         trained = open_run(run.folder.path, device="cpu")
         if explorer.has_plane(trained.model):
             return Live(explorer=explorer.pack(trained.model, trained.spec.classes, run.folder))
-        if flow.has_flow(trained.model):
+        if flow.has_flow(trained.model, trained.spec):
             return Live(flow=flow.pack(trained.model, run.folder, trained.settings.seed))
     except UserError as mistake:
         return Live(missing=mistake.message)

@@ -53,6 +53,7 @@ def report(paths: Sequence[Path], title: str | None = None) -> str:
     """The page of these runs."""
     exhibits = [exhibit(path, number) for number, path in enumerate(paths)]
     runs = [each.run for each in exhibits]
+    words = side_by_side.words_in(runs)
     experiments = list(dict.fromkeys(run.experiment for run in runs))
     return environment().get_template("report.html.j2").render(
         title=title or (experiments[0] if len(experiments) == 1 else f"{len(runs)} runs side by side"),
@@ -63,8 +64,8 @@ def report(paths: Sequence[Path], title: str | None = None) -> str:
         charts=side_by_side.charts(runs),
         config=side_by_side.config_rows(runs),
         record=side_by_side.record_rows(runs),
-        shelves=side_by_side.shelves([each.stills for each in exhibits]),
-        films=side_by_side.shelves([each.films for each in exhibits]),
+        shelves=side_by_side.shelves([each.stills for each in exhibits], words),
+        films=side_by_side.shelves([each.films for each in exhibits], words),
         explorers=[(index, each.live.explorer) for index, each in enumerate(exhibits) if each.live.explorer],
         flows=[(index, each.live.flow) for index, each in enumerate(exhibits) if each.live.flow],
     )  # fmt: skip

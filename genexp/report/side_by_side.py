@@ -1,12 +1,13 @@
 """What several runs say of the same thing, side by side: one run is the special case of one column."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from genexp.report.charts import Chart, Floor, Line
 from genexp.report.gather import Number, Run
-from genexp.report.words import CURVES, FIRST, HEADLINES, NUMBERS, caption
+from genexp.runs.words import Words
 
 ADMINISTRATIVE = ("lr", "samples_per_second")  # curves that come last
 
@@ -26,23 +27,23 @@ class Row:
 
 def number_rows(runs: Sequence[Run]) -> list[Row]:
     """Each metric that some run has, in the order in which runs have them."""
-    names = list(dict.fromkeys(name for run in runs for name in run.numbers))
-    return [Row(name, meaning(name), [run.numbers.get(name) for run in runs]) for name in names]
+    names, words = list(dict.fromkeys(name for run in runs for name in run.numbers)), words_in(runs)
+    return [Row(name, words.meaning(name), [run.numbers.get(name) for run in runs]) for name in names]
 
 
 def headlines(runs: Sequence[Run], most: int = 4) -> list[Row]:
-    """The few numbers to look at first: known ones, those that something stands beside before the others."""
-    rows = {row.name: row for row in number_rows(runs)}
-    chosen = [rows[name] for name in HEADLINES if name in rows]
-    beside = [row for row in chosen if any(cell is not None and cell.beside for cell in row.cells)]
-    others = [row for row in chosen if row not in beside]
-    kept = (beside + others)[:most] if "scannable" not in rows else [rows["scannable"], *beside][:most]
-    return [row for row in chosen if row in kept] or list(rows.values())[:most]
+    """The few numbers to look at first."""
+    rows, words = number_rows(runs), words_in(runs)
+    known = sorted((row for row in rows if words.headline(row.name) < math.inf), key=lambda row: words.headline(row.name))
+    return known[:most] or rows[:most]
 
 
-def meaning(name: str) -> str:
-    """What a metric is; `kl/classifier` is explained as `kl` is."""
-    return NUMBERS.get(name) or NUMBERS.get(name.partition("/")[0], "")
+def words_in(runs: Sequence[Run]) -> Words:
+    """What the numbers, curves and pictures of these runs are, as the first run that has them says."""
+    return Words(
+        {name: words for run in reversed(runs) for name, words in run.words.measures.items()},
+        {name: words for run in reversed(runs) for name, words in run.words.pictures.items()},
+    )
 
 
 def config_rows(runs: Sequence[Run]) -> list[Row]:
@@ -61,7 +62,7 @@ def charts(runs: Sequence[Run]) -> list[Chart]:
     """One chart for each term of the histories. A term on training and on held-out data is one chart, except the objective,
     which need not be the same in both.
     """
-    names = list(dict.fromkeys(name for run in runs for name in run.curves))
+    names, words = list(dict.fromkeys(name for run in runs for name in run.curves)), words_in(runs)
     found = []
     for name in names:
         base = name.removeprefix("heldout/")
@@ -75,7 +76,7 @@ def charts(runs: Sequence[Run]) -> list[Chart]:
             if part in run.curves
         ]
         held_out = {line.run: runs[line.run].floors.get(f"heldout/{base}") for line in lines if line.part == "held-out"}
-        found.append(Chart(name, CURVES.get(name, name.replace("_", " ")), lines, floors(held_out)))
+        found.append(Chart(name, words.curve(name), lines, floors(held_out)))
     found.sort(key=lambda chart: (chart.name in ADMINISTRATIVE, not chart.name.endswith("loss")))
     return [chart for chart in found if any(len(line.curve.steps) > 1 for line in chart.lines)]
 
@@ -97,12 +98,14 @@ class Shelf:
     pictures: list[tuple[int, Any]]
 
 
-def shelves(found: Sequence[Sequence[Any]]) -> list[Shelf]:
+def shelves(found: Sequence[Sequence[Any]], words: Words) -> list[Shelf]:
     """The pictures (or films, or explorers) of each run, by name; the most telling first."""
     every = [(index, picture) for index, pictures in enumerate(found) for picture in pictures]
     names = sorted({picture.name for _, picture in every})
-    names.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST) + (name == "samples_picture"))
-    return [Shelf(name, caption(name), [(index, picture) for index, picture in every if picture.name == name]) for name in names]
+    names.sort(key=lambda name: (words.lead(name), name == "samples_picture"))
+    return [
+        Shelf(name, words.caption(name), [(index, picture) for index, picture in every if picture.name == name]) for name in names
+    ]
 
 
 def distance(number: Number) -> str | None:

@@ -8,8 +8,8 @@ from genexp.report.gather import Run, gather
 from genexp.report.live import Live, bring_to_life
 from genexp.report.pictures import Still, stills
 from genexp.report.render import environment
-from genexp.report.side_by_side import meaning
-from genexp.reproduce.article import ARTICLE, STUDIES, Claim, Study, value_of
+from genexp.report.side_by_side import words_in
+from genexp.reproduce.article import ARTICLE, FULL_KL, MEANING_OF_FULL_KL, STUDIES, Claim, Study, value_of
 from genexp.reproduce.plan import Planned, state_of
 from genexp.runs.records import Number, read_metrics
 from genexp.summary import BESIDE
@@ -64,11 +64,12 @@ class Chapter:
     @property
     def rows(self) -> list[Row]:
         claims = {claim.measure: claim for claim in self.study.claims}
-        rows = []
+        rows, words = [], words_in([one.run for one in self.done])
         for measure in dict.fromkeys([*claims, *self.study.measures]):
             cells, known = cells_and_known(measure, [one.metrics for one in self.done])
             if measure in claims or any(cell.value is not None for cell in cells):
-                rows.append(Row(measure, meaning(measure), claims.get(measure), cells, known))
+                meaning = MEANING_OF_FULL_KL if measure == FULL_KL else words.meaning(measure)
+                rows.append(Row(measure, meaning, claims.get(measure), cells, known))
         return rows
 
     @property

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from genexp.artifacts import RunFolder
-from genexp.data.images import ImageData
-from genexp.machine.device import autocast, choose_precision
-from genexp.registry import studies
-from genexp.runs.evaluation import measure
+from genexp.measures.take import Say
+from genexp.measures.watching import Watching
+from genexp.runs.results import keep, measure
 from genexp.seeds import seed_for, seeded
 from genexp.settings import RunSettings
-from genexp.studies.base import Subject
+from genexp.subject import Subject
 
 FEW = 64  # examples of everything
 EVALUATION = {
@@ -37,37 +36,30 @@ FIGURES = {
 }
 
 
-class Rehearsal(RunFolder):
+def rehearse(subject: Subject, say: Say) -> None:
+    """Measure and draw a copy of the model as it is, on a few examples: what fails here would fail at the end.
+
+    What would end the run then ends it now; of a number or a picture that would be missing `say` is told now. Random numbers, the
+    model and the run's folder are afterwards as if nothing had been done. Without a place for temporary files nothing is tried.
+    """
+    with suppress(OSError), tempfile.TemporaryDirectory() as place:
+        settings = _small(subject.settings)
+        with seeded(seed_for(settings.seed, "rehearsal"), subject.device):
+            data, model = _few(subject.data), copy.deepcopy(subject.model)
+            model.eval()
+            model.conclude(data.examples(FEW // 4, 0))
+            few = Subject(model, data, settings, subject.device)
+            Watching(few).observe(model, data.heldout(FEW, 0), 0)
+            few.history = [{"step": 0, "loss": 0.0, "heldout/loss": 0.0}]
+            folder = Scratch(Path(place))
+            keep(measure(few, folder, say), few, folder, say)
+
+
+class Scratch(RunFolder):
     """A run folder that nobody reads: pictures are written as they will be, and nothing is said."""
 
     def say(self, text: str = "") -> None:
         pass
-
-
-def rehearse(subject: Subject) -> None:
-    """Measure and draw a copy of the model as it is, on a few examples: what fails here would have failed at the end.
-
-    Random numbers, the model and the run's folder are afterwards as if nothing had been done. Without a place for temporary
-    files nothing is tried.
-    """
-    with suppress(OSError):
-        _rehearse(subject)
-
-
-def _rehearse(subject: Subject) -> None:
-    settings = _small(subject.settings)
-    with seeded(seed_for(settings.seed, "rehearsal"), subject.device), tempfile.TemporaryDirectory() as place:
-        data, model = _few(subject.data), copy.deepcopy(subject.model)
-        model.eval()
-        model.conclude(data.examples(FEW // 4, 0))
-        study = studies[data.study](Subject(model, data, settings, subject.device))
-        folder = Rehearsal(Path(place))
-        with autocast(subject.device, choose_precision(settings.trainer.precision, subject.device)):
-            study.observe(model, data.heldout(FEW, 0), 0)
-            evaluation = measure(study, 0)
-            folder.save_samples(evaluation.samples, study.picture(evaluation))
-            if settings.figures.enabled:
-                study.draw(evaluation, folder)
 
 
 def _small(settings: RunSettings) -> RunSettings:
@@ -85,8 +77,8 @@ def _smaller(value: Any, most: int | None) -> Any:
 
 
 def _few(data: Any) -> Any:
-    """The same data set; of pictures a few in each part."""
-    if not isinstance(data, ImageData):
+    """The same data set; of a finite one a few examples in each part."""
+    if "examples" not in data.knows:
         return data
     data = copy.copy(data)
     data.train, data.validation, data.test = (part.few(FEW) for part in (data.train, data.validation, data.test))

@@ -13,8 +13,9 @@ from genexp.errors import UserError
 from genexp.figures import coordinates, images, points
 from genexp.files import Replacing, write_gif
 from genexp.paths import check_new
-from genexp.runs.sampling import Drawn, NpzWriter, class_index, draw, moving
+from genexp.runs.sampling import NpzWriter, class_index, log_likelihood, moving, sampler_of
 from genexp.runs.trained import Trained, Which, open_run
+from genexp.sampling import Drawn
 
 SHEET = 100  # pictures in a picture of pictures
 LARGEST_PICTURE = 10_000  # pictures, or millions of points, that one picture is made of
@@ -53,7 +54,7 @@ def write(path: Path, request: Request, which: Which, device: str | None) -> str
 def write_npz(trained: Trained, request: Request, label: int | None) -> str:
     """`samples` and, where there are any, `label` and `log_prob`, one row each."""
     num = request.num or trained.settings.evaluation.num_samples
-    parts = draw(trained, num, request.seed, label, request.log_prob)
+    parts = sampler_of(trained, label).stream(num, request.seed)
     others: dict[str, list[np.ndarray]] = {}
     first = next(parts)
 
@@ -61,7 +62,8 @@ def write_npz(trained: Trained, request: Request, label: int | None) -> str:
         bar = tqdm(total=num, unit=" samples", leave=False, disable=not sys.stderr.isatty())
         for part in chain([first], parts):
             bar.update(len(part.x))
-            for name, values in (("label", part.label), ("log_prob", part.log_prob)):
+            log_prob = log_likelihood(trained, part.x) if request.log_prob else None
+            for name, values in (("label", part.label), ("log_prob", log_prob)):
                 if values is not None:
                     others.setdefault(name, []).append(values.numpy())
             yield part.x.numpy()
@@ -80,7 +82,7 @@ def write_png(trained: Trained, request: Request, label: int | None) -> str:
     num = request.num or (SHEET if pictures else trained.settings.evaluation.num_samples)
     if num > LARGEST_PICTURE * (1 if pictures else 1000):
         raise UserError(f"--num {num}: too many for one picture", hint=f"--out {request.out.with_suffix('.npz')}")
-    x = _join(draw(trained, num, request.seed, label))
+    x = _join(sampler_of(trained, label).stream(num, request.seed))
     if pictures:
         image = images.sheet(x, int(np.ceil(np.sqrt(num))), pixels=1200)
     else:

@@ -2,9 +2,9 @@
 
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,51 +12,22 @@ from torch import Tensor
 
 from genexp.errors import UserError, unknown
 from genexp.latent.paths import spherical
-from genexp.machine.device import autocast, choose_precision
-from genexp.models.base import HasLatent, HasLayers, HasLogProb, HasVelocity
 from genexp.runs.trained import Trained
+from genexp.sampling import Sampler
 from genexp.seeds import seed_for, seeded
 
 STOPS = 12  # latent points that a walk through latent space visits
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """Samples x (n, *shape) and, of a conditional model, their classes; ln p(x) in nats where it was asked for."""
-
-    x: Tensor
-    label: Tensor | None = None
-    log_prob: Tensor | None = None
-
-
-def draw(trained: Trained, num: int, seed: int, label: int | None = None, log_prob: bool = False) -> Iterator[Drawn]:
-    """`num` samples in parts of the run's `evaluation.batch_size`: the first n are the same for every `num`.
-
-    Part i depends on (seed, i) alone, and only one part is in memory at a time.
-    """
-    model, settings = trained.model, trained.settings
-    size = settings.evaluation.batch_size
-    for part, start in enumerate(range(0, num, size)):
-        with seeded(seed_for(seed, f"sample/{part}"), trained.device), torch.no_grad():
-            classes = labels_of(trained, size, label)
-            with autocast(trained.device, choose_precision(settings.trainer.precision, trained.device)):
-                x = (model.sample(size) if classes is None else model.sample(size, classes)).float()  # type: ignore[call-arg]
-        kept = slice(0, num - start)
-        nats = log_likelihood(trained, x[kept]) if log_prob else None
-        yield Drawn(x[kept].cpu(), None if classes is None else classes[kept].cpu(), nats)
-
-
-def labels_of(trained: Trained, n: int, label: int | None) -> Tensor | None:
-    """The classes of n samples: all of one, or of a conditional model in turn; None where the model knows none."""
-    if not getattr(trained.model, "conditional", False):
-        return None
-    turn = torch.arange(n, device=trained.device) % len(trained.spec.classes)
-    return turn if label is None else torch.full_like(turn, label)
+def sampler_of(trained: Trained, label: int | None = None) -> Sampler:
+    """What a run's own samples came from; all of one class, where a `label` is given."""
+    classes = len(trained.spec.classes) if "classes" in trained.model.can else 0
+    return Sampler(trained.model, trained.settings, trained.device, classes, label)
 
 
 def class_index(trained: Trained, name: str) -> int:
     """Which class `name` is. UserError where the model does not know it, or none."""
-    if not getattr(trained.model, "conditional", False):
+    if "classes" not in trained.model.can:
         raise UserError(f"class {name}: this run's model is not conditional", hint="model.conditional=true trains one")
     if name not in trained.spec.classes:
         raise unknown("class", name, trained.spec.classes)
@@ -65,26 +36,27 @@ def class_index(trained: Trained, name: str) -> int:
 
 def log_likelihood(trained: Trained, x: Tensor) -> Tensor:
     """ln p(x) in nats, (n,), on the CPU. UserError where the model has no exact likelihood."""
-    if not isinstance(trained.model, HasLogProb):
+    if "exact" not in trained.model.can:
         name = trained.settings.model["name"]
         raise UserError(f"model={name} has no exact likelihood of a sample", hint="genexp evaluate gives its bounds")
     with torch.autocast(trained.device.type, enabled=False):
-        return trained.model.log_prob(x).detach().float().cpu()
+        return trained.model.log_prob(x.to(trained.device)).detach().float().cpu()  # type: ignore[operator]
 
 
 def moving(trained: Trained, num: int, frames: int, seed: int, label: int | None = None) -> np.ndarray:
     """A sampling as a film: points on their way from noise to data (frames, num, 2), or, of models with a latent space,
     pictures along a closed walk through it (frames, 1, *shape). UserError where the model has neither.
     """
-    model, device = trained.model, trained.device
+    model: Any = trained.model
+    device, labels = trained.device, sampler_of(trained, label or 0).labels
     with seeded(seed_for(seed, "film"), device), torch.no_grad():
-        if trained.spec.shape == (2,) and isinstance(model, HasVelocity):
+        if trained.spec.shape == (2,) and "velocity" in model.can:
             return model.trajectory(torch.randn(num, 2, device=device), frames).float().cpu().numpy()
-        if trained.spec.shape == (2,) and isinstance(model, HasLayers):
+        if trained.spec.shape == (2,) and "layers" in model.can:
             return _between_layers(model.layers(model.sample_base(num)).float().cpu(), frames).numpy()
-        if isinstance(model, HasLatent) and len(trained.spec.shape) == 3:
-            z = closed_walk(_latent_points(trained, STOPS, label), frames)
-            return model.decode(z, labels_of(trained, len(z), label or 0)).float().cpu().numpy()[:, None]
+        if "latents" in model.can and len(trained.spec.shape) == 3:
+            z = closed_walk(_latent_points(trained, STOPS, labels(STOPS)), frames)
+            return model.decode(z, labels(len(z))).float().cpu().numpy()[:, None]
     raise UserError(f"model={trained.settings.model['name']}: its sampling has no film", hint="--out samples.npz, or .png")
 
 
@@ -102,9 +74,9 @@ def _between_layers(layers: Tensor, frames: int) -> Tensor:
     return torch.lerp(layers[layer], layers[layer + 1], (position - layer)[:, None, None])
 
 
-def _latent_points(trained: Trained, n: int, label: int | None) -> Tensor:
-    if hasattr(trained.model, "sample_latent"):
-        return trained.model.sample_latent(n, label=labels_of(trained, n, label or 0))  # type: ignore[no-any-return, operator]
+def _latent_points(trained: Trained, n: int, label: Tensor | None) -> Tensor:
+    if "prior" in trained.model.can:
+        return trained.model.sample_latent(n, label=label)  # type: ignore[no-any-return, operator]
     return torch.randn(n, trained.model.latent, device=trained.device)  # type: ignore[call-overload, no-any-return]
 
 

@@ -18,7 +18,7 @@ from genexp.registry import datasets, models
 from genexp.runs.records import read_run
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
-from genexp.studies.base import Subject
+from genexp.subject import Subject
 
 Which = Literal["best", "last"]
 

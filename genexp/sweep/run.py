@@ -158,7 +158,7 @@ class News:
         elif record.status == "interrupted":
             print(f"{name} interrupted", flush=True)
         else:
-            metric = chosen_metric([record.metrics], self.plan.settings.metric)
+            metric = chosen_metric([record], self.plan.settings.metric)
             number_of_it = f": {metric} {number_text(record.metrics.get(metric))}" if metric else ""
             print(f"{name} finished{number_of_it}", flush=True)
 
@@ -198,7 +198,7 @@ def _summary(plan: Plan, signum: int | None) -> int:
 def _results(plan: Plan, finished: Sequence[Record]) -> str:
     """The swept values, the metric and those with a floor; seeds averaged."""
     comparison = compare(finished, swept=plan.swept)
-    metric = chosen_metric([record.metrics for record in finished], plan.settings.metric)
+    metric = chosen_metric(finished, plan.settings.metric)
     beside = {name.partition("/")[2] for name in comparison.metrics if name.partition("/")[0] in BESIDE}
     columns = [key for key in comparison.columns() if key not in comparison.metrics or key == metric or key in beside]
     return as_text(comparison, columns, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)

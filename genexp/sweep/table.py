@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from genexp.compare.comparison import headline
 from genexp.compare.selection import as_text
 from genexp.compare.table import comma_separated
 from genexp.errors import UserError
 from genexp.figures.sweep import Line, metric_against
 from genexp.files import Replacing
 from genexp.runs.records import Record, read_record
+from genexp.runs.words import words_of
 from genexp.summary import BESIDE
 from genexp.sweep.plan import Plan
 
@@ -54,8 +54,9 @@ def table(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]]) ->
 
 def draw(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]], wanted: str | None) -> Any:
     """The picture, or None while there is nothing to see: no number of that name, or nothing that was swept."""
-    there = {number: record.metrics for number, record in enumerate(found) if record and record.status == "finished"}
-    metric = chosen_metric(there.values(), wanted) or ""
+    finished = {number: record for number, record in enumerate(found) if record and record.status == "finished"}
+    there = {number: record.metrics for number, record in finished.items()}
+    metric = chosen_metric([*finished.values()], wanted) or ""
     heights = {number: float(metrics[metric] or 0) for number, metrics in there.items() if _is_number(metrics.get(metric))}
     if not heights or not swept:
         return None
@@ -78,10 +79,12 @@ def draw(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]], wan
     return metric_against(lines, along, metric, floors.pop() if len(floors) == 1 else None)
 
 
-def chosen_metric(metrics: Any, wanted: str | None) -> str | None:
+def chosen_metric(found: Sequence[Record], wanted: str | None) -> str | None:
     """The metric that is drawn: the one wanted, else what the runs are judged by."""
-    names = list(dict.fromkeys(name for each in metrics for name, value in each.items() if _is_number(value)))
-    return wanted if wanted is not None else headline(name for name in names if name.partition("/")[0] not in BESIDE)
+    if wanted is not None:
+        return wanted
+    names = dict.fromkeys(name for record in found for name, value in record.metrics.items() if _is_number(value))
+    return words_of(found).first(name for name in names if name.partition("/")[0] not in BESIDE)
 
 
 def x_key(swept: Mapping[str, Sequence[Any]]) -> str:

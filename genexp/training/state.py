@@ -145,9 +145,10 @@ class Training:
         self.check_finite()
         position, terms = self.position, self._validate(heldout, observe=True)
         position.evaluated_at = position.step
-        value = terms[self.settings.monitor or next(iter(terms))]
+        monitor = self.settings.monitor or self.watch.monitor
+        value = terms[monitor]
         if not math.isfinite(value):
-            raise self._diverged(position.step, f"the held-out {self.settings.monitor or 'loss'} is {value},")
+            raise self._diverged(position.step, f"the held-out {monitor} is {value},")
         named = {f"heldout/{name}": value for name, value in terms.items()}
         self.folder.log_history({"step": position.step, "seconds": seconds, **named})
         if value < position.best or self.settings.keep == "last":

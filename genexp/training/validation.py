@@ -21,10 +21,15 @@ def same_noise(device: torch.device) -> AbstractContextManager[None]:
 
 
 class Watch:
-    """What follows a training from one evaluation to the next. Its state is part of every checkpoint."""
+    """What follows a training from one evaluation to the next. Its state is part of every checkpoint.
+
+    `monitor` names the held-out term whose least value marks the best weights, unless the settings name another.
+    """
+
+    monitor = "loss"
 
     def validate(self, model: GenerativeModel, batch: Batch) -> Terms:
-        """The held-out terms: the one that marks the best weights first, and "loss" among them."""
+        """The held-out terms, "loss" and the monitored one among them."""
         return model.validate(batch)
 
     def observe(self, model: GenerativeModel, batch: Batch, step: int) -> None:

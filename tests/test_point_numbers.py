@@ -18,16 +18,20 @@ from genexp.data.base import Batch, DataSpec, FreshData
 from genexp.data.double_gaussian import DoubleGaussian
 from genexp.data.mixture import GaussianMixture
 from genexp.figures.coordinates import in_plane
+from genexp.measures.likelihood import MOST_REFINED, Likelihood, likelihood, of_likelihood
+from genexp.measures.record import LeftOut
+from genexp.measures.watching import Watching
 from genexp.models.coupling_flow import coupling_flow
 from genexp.models.flow_matching import FlowMatching
-from genexp.studies.base import Subject
-from genexp.studies.density import DensityStudy
-from genexp.studies.likelihood import MOST_REFINED, likelihood
-from genexp.studies.points import PointsStudy
+from genexp.pictures.draw import draw
+from genexp.pictures.samples import samples_picture
+from genexp.subject import Subject
 from genexp.training.interrupts import Interrupts
 from tests.conftest import TINY
+from tests.subjects import flat, taken
 
 CPU = torch.device("cpu")
+INTEGRALS = ("kl", "mass", "bridge_mass")
 ENTROPY = 1 + math.log(2 * math.pi)  # of N(0, I) in the plane
 
 
@@ -37,6 +41,8 @@ def gaussian(mean: tuple[float, float], std: tuple[float, float]) -> GaussianMix
 
 class Known(nn.Module):
     """A model whose density is known; all its samples lie at the origin."""
+
+    can, objective = frozenset({"sample", "exact"}), "other"
 
     def __init__(self, density: GaussianMixture) -> None:
         super().__init__()
@@ -50,18 +56,20 @@ class Known(nn.Module):
 
 
 class Moving(Known):
-    """The same with the interface of a velocity, so that a likelihood is taken to be an ODE."""
+    """The same, whose likelihood is taken to be an ODE."""
 
-    def velocity(self, x: Tensor, t: Tensor) -> Tensor:
-        raise NotImplementedError
+    can = frozenset({"sample", "exact", "refined"})
 
-    def trajectory(self, x0: Tensor, frames: int) -> Tensor:
-        raise NotImplementedError
+    def refined_log_prob(self, x: Tensor, refinement: int) -> Tensor:
+        return self.log_prob(x)
 
 
-def study_of(model: Any, data: Any, *words: str, kind: Any = DensityStudy) -> Any:
-    settings = compose(["experiment=double_gaussian", *words]).settings
-    return kind(Subject(model, data, settings, CPU))
+def subject_of(model: Any, data: Any, *words: str) -> Subject:
+    return Subject(model, data, compose(["experiment=double_gaussian", *words]).settings, CPU)
+
+
+def metrics_of(found: Likelihood) -> dict[str, Any]:
+    return flat("nll", of_likelihood(found))
 
 
 def one_gaussian(mean: tuple[float, float] = (0.0, 0.0), std: tuple[float, float] = (1.0, 1.0)) -> DoubleGaussian:
@@ -77,7 +85,7 @@ def kl_of(p: tuple[tuple[float, float], tuple[float, float]], q: tuple[tuple[flo
 
 def test_kl_is_from_the_truth_to_the_model_and_nll_is_of_heldout_points() -> None:
     truth, model = ((0.0, 0.5), (0.5, 1.0)), ((0.4, 0.0), (1.0, 0.7))
-    found = study_of(Known(gaussian(*model)), one_gaussian(*truth), "evaluation.num_samples=30").evaluate().metrics
+    found = taken(subject_of(Known(gaussian(*model)), one_gaussian(*truth), "evaluation.num_samples=30"), "nll", *INTEGRALS)
     assert found["kl"] == pytest.approx(kl_of(truth, model), abs=1e-6)
     assert abs(kl_of(truth, model) - kl_of(model, truth)) > 0.1
     assert found["mass"] == pytest.approx(1, abs=1e-4)  # of all but what lies beyond the truth's nine σ
@@ -90,9 +98,9 @@ def test_kl_is_from_the_truth_to_the_model_and_nll_is_of_heldout_points() -> Non
 
 @pytest.mark.parametrize("words", [("num_points=100",), ("num_samples=100", "num_points=5000")])
 def test_the_truth_itself_is_at_its_floor_whatever_the_number_of_points(words: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("genexp.studies.density.GRID_SIDE", 64)
+    monkeypatch.setattr("genexp.measures.quadrature.GRID_SIDE", 64)
     data = DoubleGaussian(Path())
-    found = study_of(Known(data.density), data, *(f"evaluation.{word}" for word in words)).evaluate().metrics
+    found = taken(subject_of(Known(data.density), data, *(f"evaluation.{word}" for word in words)), "nll", *INTEGRALS)
     assert found["nll"] == pytest.approx(found["floor/nll"], abs=1e-5)
     assert found["floor/nll"] == pytest.approx(data.density.entropy, abs=5 * found["nll_error"])
     assert found["floor/nll"] != data.density.entropy
@@ -102,11 +110,11 @@ def test_the_truth_itself_is_at_its_floor_whatever_the_number_of_points(words: t
 def test_the_standard_error_is_that_of_repeated_means() -> None:
     """Over many draws the nll scatters by what is printed."""
     data = DoubleGaussian(Path())
-    subject = study_of(Known(data.density), data).subject
-    draws = [likelihood(subject, data.heldout(200, seed).x).metrics() for seed in range(200)]
+    subject = subject_of(Known(data.density), data)
+    draws = [metrics_of(likelihood(subject, data.heldout(200, seed).x)) for seed in range(200)]
     scatter = float(np.std([found["nll"] for found in draws], ddof=1))
     assert float(np.mean([found["nll_error"] for found in draws])) == pytest.approx(scatter, rel=0.2)
-    assert likelihood(subject, torch.zeros(1, 2)).metrics()["nll_error"] is None
+    assert "nll_error" not in metrics_of(likelihood(subject, torch.zeros(1, 2)))
 
 
 @pytest.mark.parametrize(
@@ -121,9 +129,7 @@ def test_the_standard_error_is_that_of_repeated_means() -> None:
 @pytest.mark.parametrize("kind", [Known, Moving])
 def test_the_truth_as_a_model_has_the_exact_integrals(keys: dict, kind: type[Known]) -> None:
     data = DoubleGaussian(Path(), **keys)
-    notes: list[str] = []
-    found = study_of(kind(data.density), data).integrals(notes)
-    assert not notes
+    found = taken(subject_of(kind(data.density), data), *INTEGRALS)
     assert found["kl"] == pytest.approx(0, abs=1e-9)
     assert found["mass"] == pytest.approx(1, abs=1e-3)
     assert found["bridge_mass"] == pytest.approx(data.density.strip_mass(*data.bridge), abs=1e-3)
@@ -136,21 +142,19 @@ def test_what_the_points_do_not_find_is_null_and_the_reason_is_said() -> None:
         (0.01 + torch.rand(60, 2, generator=generator)).tolist(),
     )
     data = DoubleGaussian(Path(), means=means, stds=stds, weights=[1.0] * 60, bridge=[0, 1000])
-    notes: list[str] = []
-    found = study_of(Moving(data.density), data).integrals(notes)
-    assert found["kl"] is found["mass"] is found["bridge_mass"] is None
-    assert notes[0].startswith("kl and mass left out: the ")
-    assert "of the truth's own mass 1;" in notes[0]
-    assert notes[1].startswith("bridge_mass left out")
+    subject = subject_of(Moving(data.density), data)
+    for name in INTEGRALS:
+        with pytest.raises(LeftOut, match="of the truth's own mass"):
+            taken(subject, name)
 
 
 def test_a_reason_is_in_the_log_and_said_by_evaluate(genexp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("LOST", -1.0), ("GRID_SIDE", 8), ("STRIP_SIDE", 8)):
-        monkeypatch.setattr(f"genexp.studies.density.{name}", value)
+        monkeypatch.setattr(f"genexp.measures.quadrature.{name}", value)
     assert genexp("run", "experiment=double_gaussian", "run_dir=run", "figures.enabled=false", *TINY)[0] == 0
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["kl"] is None
-    assert "warning: kl and mass left out: " in (tmp_path / "run" / "log.txt").read_text()
-    assert "warning: kl and mass left out: " in genexp("evaluate", "run")[1]
+    assert "warning: kl is left out: the " in (tmp_path / "run" / "log.txt").read_text()
+    assert "warning: kl is left out: the " in genexp("evaluate", "run")[1]
 
 
 # --- likelihoods that are an ODE ---------------------------------------------------------------------------------
@@ -172,9 +176,9 @@ class Coarse(Moving):
 def test_steps_are_doubled_until_the_mean_stays_and_the_rest_is_printed(error: float, enough: int) -> None:
     model = Coarse(error)
     x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
-    found = likelihood(study_of(model, one_gaussian()).subject, x)
+    found = likelihood(subject_of(model, one_gaussian()), x)
     assert torch.allclose(found.log_prob, (model.log_prob(x) + error / enough).double(), atol=1e-5)  # in the order of x
-    assert found.metrics()["nll_discretisation"] == pytest.approx(abs(error) / (2 * enough), rel=1e-2, abs=1e-6)
+    assert found.discretisation == pytest.approx(abs(error) / (2 * enough), rel=1e-2, abs=1e-6)
     assert sum(count for count, refinement in model.asked if refinement == 2) == 100  # a quarter is compared
     assert max(refinement for _, refinement in model.asked) == 2 * enough
 
@@ -216,19 +220,20 @@ def test_points_of_any_dimension_are_measured_and_drawn(tmp_path: Path, dim: int
     data = Cloud(dim)
     model = build(data.spec, **keys)
     model.initialise(data.first_look(1000, 0))
-    study = study_of(model, data, *TINY, kind=PointsStudy)
-    evaluation = study.evaluate()
-    assert evaluation.samples["samples"].shape == (400, dim)
-    assert math.isfinite(evaluation.metrics["nll"])
-    assert 0 < evaluation.metrics["floor/sliced_wasserstein"] < evaluation.metrics["sliced_wasserstein"]
+    subject = subject_of(model, data, *TINY)
+    subject.history = [{"step": 1, "loss": 1.0, "heldout/loss": 1.0}]
+    metrics = taken(subject, "nll", "sliced_wasserstein")
+    assert subject.samples.shape == (len(subject.target), dim)
+    assert math.isfinite(metrics["nll"])  # type: ignore[arg-type]
+    assert 0 < metrics["floor/sliced_wasserstein"] < metrics["sliced_wasserstein"]  # type: ignore[operator]
     folder = RunFolder.create("test", str(tmp_path / "run"))
-    study.draw(evaluation, folder)
+    draw(subject, folder, pytest.fail)
     moves = build is FlowMatching
     assert (folder.path / "figures" / "flow.gif").exists() == moves
     for path in (folder.path / "figures").iterdir():
         with Image.open(path) as picture:
             assert np.asarray(picture.convert("L")).std() > 0
-    assert np.asarray(study.picture(evaluation)).std() > 0
+    assert np.asarray(samples_picture(subject)).std() > 0
 
 
 def test_a_plugins_numbers_run_from_end_to_end(genexp, tmp_path: Path) -> None:
@@ -311,12 +316,12 @@ def test_held_out_points_are_no_training_points(tmp_path: Path) -> None:
         "trainer.max_steps=3",
         *(f"evaluation.{name}=64" for name in ("num_samples", "num_points", "ode_points")),
     ]
-    study = study_of(model, data, *same, kind=PointsStudy)
+    subject = subject_of(model, data, *same)
     folder = RunFolder.create("test", str(tmp_path / "run"))
-    settings = study.subject.settings
+    settings = subject.settings
     with Interrupts() as interrupts:
-        trainer.fit(model, data, settings.trainer, folder, settings.seed, interrupts, None, study)
-    study.evaluate()
+        trainer.fit(model, data, settings.trainer, folder, settings.seed, interrupts, None, Watching(subject))
+    taken(subject, "nll", "sliced_wasserstein")
     trained, held_out = (torch.cat(data.given[name]) for name in ("train", "held out"))
     assert len(trained) >= 3 * 64
     assert len(held_out) >= 3 * 64

@@ -15,7 +15,7 @@ from genexp.data.digest import digests
 from genexp.data.own_files import own_files
 from genexp.machine.device import choose_precision
 from genexp.machine.distributed import world
-from genexp.studies.base import Subject
+from genexp.subject import Subject
 
 LIBRARIES = ("genexp", "torch", "numpy", "hydra-core", "omegaconf", "torchdiffeq", "nflows", "pillow")
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from genexp.machine.distributed import sharded
-from genexp.models.base import HasRefinement, HasVelocity
+from genexp.measures.excess import surprisal
+from genexp.measures.record import Value, measure
 from genexp.seeds import seed_for, seeded
-from genexp.studies.base import Metric, Subject
+from genexp.subject import Subject, once
 
 PART = 256  # points whose likelihood is found at once: few enough for several processes to have some
 COMPARED = 0.25  # share of the points whose ODE is solved again in half the step
@@ -24,38 +25,10 @@ class Likelihood:
     log_prob: Tensor
     discretisation: float | None = None
 
-    def metrics(self) -> dict[str, Metric]:
-        """nll = −mean ln p(x), and its standard error over the points; null of a single point."""
-        error = standard_error(self.log_prob)
-        found: dict[str, Metric] = {
-            "nll": -float(self.log_prob.mean()),
-            "nll_error": None if math.isnan(error) else error,
-        }
-        return found if self.discretisation is None else {**found, "nll_discretisation": self.discretisation}
-
 
 def standard_error(values: Tensor) -> float:
     """Of the mean of independent values (n,): sd / √n; NaN where n = 1."""
     return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Points of the data (n, dim) that nothing was trained on, on the CPU.
-
-    target: as many as the run draws samples, to set beside these. scored: those whose likelihood is found, `num_points` or, where
-    each is an ODE of its own, `ode_points`. The one are the first of the other.
-    """
-
-    target: Tensor
-    scored: Tensor
-
-
-def held_out(subject: Subject) -> HeldOut:
-    settings = subject.settings.evaluation
-    scored = settings.ode_points if isinstance(subject.model, HasVelocity) else settings.num_points
-    x = subject.data.heldout(max(settings.num_samples, scored), seed_for(subject.settings.seed, "test")).x.cpu()
-    return HeldOut(x[: settings.num_samples], x[:scored])
 
 
 @torch.no_grad()
@@ -65,7 +38,7 @@ def likelihood(subject: Subject, x: Tensor) -> Likelihood:
     Where it is an ODE, the first quarter of them is found again with twice the steps, and steps are doubled as long as that
     changes the mean noticeably; then all points are found with as many steps as were enough.
     """
-    if not isinstance(subject.model, HasRefinement):
+    if "refined" not in subject.can:
         return Likelihood(_log_prob(subject, x, 0, 1))
     few = math.ceil(COMPARED * len(x))
     refinement, here = 1, _log_prob(subject, x[:few], 0, 1)
@@ -87,9 +60,39 @@ def _log_prob(subject: Subject, x: Tensor, first: int, refinement: int) -> Tenso
     def log_prob(part: tuple[int, Tensor]) -> Tensor:
         index, few = part[0], part[1].to(subject.device)
         with seeded(seed_for(subject.settings.seed, f"nll/{index}"), subject.device):
-            found = model.refined_log_prob(few, refinement) if isinstance(model, HasRefinement) else model.log_prob(few)
+            found = model.refined_log_prob(few, refinement) if "refined" in subject.can else model.log_prob(few)
             return found.double().cpu()
 
     size = min(subject.settings.evaluation.batch_size, PART)
     with torch.autocast(subject.device.type, enabled=False):
         return torch.cat(sharded([(first + size * index, few) for index, few in enumerate(x.split(size))], log_prob))
+
+
+@once
+def of_test(subject: Subject) -> Likelihood:
+    """That of the examples that nothing was trained on."""
+    return likelihood(subject, subject.test.x)
+
+
+@measure("nll", "−E ln p(x) on held-out data, nats", better="lower", headline=40, model={"exact|estimate"})
+def nll(subject: Subject) -> Value:
+    """Beside its floor: what the data's own density gives the same points."""
+    return of_likelihood(of_test(subject), _floor(subject))
+
+
+def of_likelihood(found: Likelihood, floor: float | None = None) -> Value:
+    """−mean ln p(x), and its standard error over the points; none of a single point."""
+    error = standard_error(found.log_prob)
+    return Value(-float(found.log_prob.mean()), floor=floor, error=None if math.isnan(error) else error)
+
+
+@measure("nll_discretisation", "by how much half the ODE's step changes nll, nats", better="lower", model={"refined"})
+def nll_discretisation(subject: Subject) -> Value | None:
+    change = of_test(subject).discretisation
+    return None if change is None else Value(change)
+
+
+def _floor(subject: Subject) -> float | None:
+    if "density" not in subject.knows:
+        return None
+    return float(surprisal(subject, subject.test.x.cpu().double()))

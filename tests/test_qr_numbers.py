@@ -11,15 +11,18 @@ from torch import Tensor, nn
 
 from genexp.config import compose
 from genexp.data.qr import QR
+from genexp.measures.cells import picture
 from genexp.metrics.barcode import decode, draw_cells
-from genexp.studies.base import Evaluation, Subject
-from genexp.studies.qr import QRStudy
+from genexp.subject import Subject
+from tests.subjects import taken
 
 CPU = torch.device("cpu")
 
 
 class Sampler(nn.Module):
     """A model that samples what a function gives."""
+
+    can, objective = frozenset({"sample"}), "other"
 
     def __init__(self, draw: Any) -> None:
         super().__init__()
@@ -32,6 +35,8 @@ class Sampler(nn.Module):
 class Normal(Sampler):
     """Samples at the origin, and the density of N(0, I)."""
 
+    can = frozenset({"sample", "exact"})
+
     def __init__(self) -> None:
         super().__init__(lambda n: torch.zeros(n, 2))
 
@@ -39,9 +44,13 @@ class Normal(Sampler):
         return -0.5 * x.square().sum(1) - math.log(2 * math.pi)
 
 
-def evaluated(model: Any, data: QR, *words: str) -> Evaluation:
-    settings = compose(["evaluation.num_samples=20000", *words]).settings
-    return QRStudy(Subject(model, data, settings, CPU)).evaluate()
+def subject_of(model: Any, data: QR, *words: str) -> Subject:
+    return Subject(model, data, compose(["evaluation.num_samples=20000", *words]).settings, CPU)
+
+
+def evaluated(model: Any, data: QR, *words: str) -> dict[str, Any]:
+    """Every number that there is of such a model."""
+    return taken(subject_of(model, data, *words), "leak", "module_tv", "decoded", "scannable", "decoded_opencv", "nll")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +59,7 @@ def code() -> QR:
 
 
 def test_noise_is_not_scannable(code: QR) -> None:
-    found = evaluated(Sampler(lambda n: 2 * torch.rand(n, 2) - 1), code).metrics
+    found = evaluated(Sampler(lambda n: 2 * torch.rand(n, 2) - 1), code)
     assert found["scannable"] == 0
     assert found["decoded"] is None
     assert found["decoded_opencv"] is None
@@ -59,7 +68,7 @@ def test_noise_is_not_scannable(code: QR) -> None:
 
 
 def test_another_code_reads_as_that_code(code: QR) -> None:
-    found = evaluated(Sampler(QR(Path(), text="another").sample), code).metrics
+    found = evaluated(Sampler(QR(Path(), text="another").sample), code)
     assert found["decoded"] == "another"
     assert found["decoded_opencv"] in ("another", None)
     assert found["scannable"] == 0
@@ -68,7 +77,7 @@ def test_another_code_reads_as_that_code(code: QR) -> None:
 @pytest.mark.parametrize("text", ["this one", "(01)0461\x1d10ABC\x1d21\x02", "tab\tand\nline"])
 def test_the_code_itself_is_scannable_with_every_character(text: str) -> None:
     code = QR(Path(), text=text)
-    found = evaluated(Sampler(code.sample), code).metrics
+    found = evaluated(Sampler(code.sample), code)
     assert found["decoded"] == text
     assert found["scannable"] == 1
     assert found["leak"] == 0
@@ -77,10 +86,8 @@ def test_the_code_itself_is_scannable_with_every_character(text: str) -> None:
 
 def test_a_mirrored_or_turned_code_is_drawn_as_it_lies(code: QR) -> None:
     """Readers accept mirrored codes: what they are given shows the samples with y up and x to the right."""
-    upright = evaluated(Sampler(code.sample), code).picture
-    flipped = evaluated(Sampler(lambda n: code.sample(n) * torch.tensor([1.0, -1.0])), code).picture
-    assert upright is not None
-    assert flipped is not None
+    upright = picture(subject_of(Sampler(code.sample), code))
+    flipped = picture(subject_of(Sampler(lambda n: code.sample(n) * torch.tensor([1.0, -1.0])), code))
     black = draw_cells(code.density.mask.numpy()) == 0
     side = len(upright)
     middles = ((np.arange(len(black)) + 0.5) * side / len(black)).astype(int)
@@ -100,7 +107,7 @@ def test_bytes_that_are_no_text_are_read_all_the_same() -> None:
 
 def test_nll_is_of_heldout_points_and_not_of_the_models_own(code: QR) -> None:
     """E|y|² of the code decides the cross-entropy to N(0, I); at the origin it would be ln 2π."""
-    found = evaluated(Normal(), code, "evaluation.num_samples=100").metrics
+    found = evaluated(Normal(), code, "evaluation.num_samples=100")
     squared = code.density.sample(200_000, torch.Generator().manual_seed(0)).square().sum(1).mean()
     assert found["nll"] == pytest.approx(math.log(2 * math.pi) + float(squared) / 2, abs=5 * found["nll_error"])
     assert found["nll_error"] < 0.002  # of 32,768 points, however few samples are drawn

@@ -1,0 +1,98 @@
+"""The words by which a model declares what it can do, and a data set what is known of it.
+
+What is measured, drawn, sampled and refused follows from these words alone: nobody asks a model for its class or its methods.
+A need is a word, or several of which one is enough: `exact|estimate`.
+"""
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Ability = Literal[
+    "sample",
+    "exact",
+    "estimate",
+    "bound",
+    "refined",
+    "layers",
+    "velocity",
+    "latents",
+    "plane",
+    "posterior",
+    "pairs",
+    "prior",
+    "through_flow",
+    "classes",
+]
+ABILITIES: dict[Ability, str] = {
+    "sample": "sample(n): new examples, (n, *shape)",
+    "exact": "log_prob(x): ln p(x) in nats, (n,), exactly",
+    "estimate": "log_prob(x): an unbiased estimate of ln p(x)",
+    "bound": "its objective, or another number of its own, bounds ln p(x) from below",
+    "refined": "refined_log_prob(x, k): ln p(x) by an ODE in k times as many steps",
+    "layers": "a bijection in layers: sample_base(n), layers(z), transform(x), inverse(z)",
+    "velocity": "velocity(x, t), trajectory(x0, frames): noise is moved into data, t from 0 to 1",
+    "latents": "encode(x, label), decode(z, label), draw_posterior(x, label), latent: their dimension, and its likelihood p(x|z)",
+    "plane": "latents of two dimensions",
+    "posterior": "infer(x, label), importance(x, label, k, parameters): an approximate posterior q(z|x)",
+    "pairs": "log_likelihoods(x, z): ln p(x_i|z_j) of all pairs, under the prior N(0, I) of a plane",
+    "prior": "sample_latent(n, label=…): latents from a prior of its own",
+    "through_flow": "posterior.has_flow: noise can be pushed through the posterior's flow, which is no prior",
+    "classes": "conditional: sample(n, label) and everything else is given the class",
+}
+
+Known = Literal[
+    "points",
+    "pictures",
+    "classes",
+    "line",
+    "plane",
+    "examples",
+    "density",
+    "box",
+    "bridge",
+    "cells",
+    "code",
+]
+KNOWN: dict[Known, str] = {
+    "points": "examples are points, (dim,)",
+    "pictures": "examples are pictures, (channels, height, width)",
+    "classes": "each example has a class",
+    "line": "points of one dimension",
+    "plane": "points of two dimensions",
+    "examples": "finitely many: train, validation, test",
+    "density": "density: log_prob(x), entropy",
+    "box": "density: box(), which holds its mass, and quadrature(side, low, high) over it",
+    "bridge": "bridge: a strip of the plane between the peaks, and density.strip_mass(low, high)",
+    "cells": "density: uniform over cells, with the optimal velocity in closed form",
+    "code": "payload: what a reader of barcodes should find in the samples",
+}
+
+Objective = Literal["nll", "bound", "flow_matching", "other"]  # what a model's loss is
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What something asks of a model, of the data and of the objective; without words, nothing."""
+
+    model: frozenset[str] = frozenset()
+    data: frozenset[str] = frozenset()
+    objective: Objective | None = None
+
+    @classmethod
+    def of(cls, model: Iterable[str] = (), data: Iterable[str] = (), objective: Objective | None = None) -> "Needs":
+        """ValueError where a word is none of the words."""
+        for needs, words in ((model := frozenset(model), get_args(Ability)), (data := frozenset(data), get_args(Known))):
+            unknown = [word for need in needs for word in need.split("|") if word not in words]
+            if unknown:
+                raise ValueError(f"'{unknown[0]}' is none of {', '.join(words)}")
+        return cls(model, data, objective)
+
+    def met(self, can: Set[str], knows: Set[str], objective: str) -> bool:
+        """Whether a model that `can`, on data of which one `knows`, has all that is needed."""
+        pairs = [*((need, can) for need in self.model), *((need, knows) for need in self.data)]
+        declared = all(any(word in words for word in need.split("|")) for need, words in pairs)
+        return declared and self.objective in (None, objective)
+
+
+NOTHING = Needs()

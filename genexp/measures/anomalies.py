@@ -1,0 +1,67 @@
+"""On request: does a model find pictures of other data sets more surprising than test pictures?"""
+
+from pathlib import Path
+from typing import Any
+
+from genexp.errors import UserError
+from genexp.measures.latent import Scores, score, scores
+from genexp.measures.record import Value, measure
+from genexp.metrics.classify import auroc
+from genexp.registry import datasets
+from genexp.subject import Subject, once
+
+MEANING = "AUROC of telling other pictures from test pictures by this score: 0.5 tells nothing apart"
+DATA = {"examples", "pictures"}
+
+
+def check(subject: Subject) -> None:
+    """UserError, before anything is trained, where the data sets that `evaluation.anomalies` names cannot be scored."""
+    if subject.settings.evaluation.anomalies and "classes" in subject.can:
+        raise UserError("evaluation.anomalies: a conditional model has no score for pictures that are of none of its classes")
+    if "examples" in subject.knows:
+        others(subject)
+
+
+@once
+def others(subject: Subject) -> dict[str, Any]:
+    """The data sets, by name."""
+    found = {}
+    for name in subject.settings.evaluation.anomalies:
+        data = datasets.build({"name": name}, Path(subject.settings.data_dir))
+        if data.spec.shape != subject.data.spec.shape:
+            ours, theirs = ("×".join(map(str, spec.shape)) for spec in (subject.data.spec, data.spec))
+            raise UserError(f"evaluation.anomalies: the pictures of {name} are {theirs}, not {ours}")
+        if data.spec.kind != subject.data.spec.kind:
+            raise UserError(f"evaluation.anomalies: the values of {name} are of another kind")
+        found[name] = data.to(subject.device)
+    return found
+
+
+@once
+def scores_of_others(subject: Subject) -> dict[str, Scores]:
+    count = subject.settings.evaluation.num_points
+    return {name: score(subject, data.test[:count].batch()) for name, data in others(subject).items()}
+
+
+def told_apart(usual: Scores, others: dict[str, Scores], by: str) -> dict[str, Value]:
+    """The AUROC for each of the others, by one score."""
+    return {name: Value(auroc(usual[by], found[by])) for name, found in others.items()}
+
+
+def _asked(evaluation: Any) -> bool:
+    return bool(evaluation.anomalies)
+
+
+@measure("auroc_neg_elbo", MEANING, better="higher", model={"latents", "posterior"}, data=DATA, asked=_asked)
+def auroc_neg_elbo(subject: Subject) -> dict[str, Value]:
+    return told_apart(scores(subject), scores_of_others(subject), "neg_elbo")
+
+
+@measure("auroc_iwae_nll", MEANING, better="higher", model={"latents", "posterior"}, data=DATA, asked=_asked)
+def auroc_iwae_nll(subject: Subject) -> dict[str, Value]:
+    return told_apart(scores(subject), scores_of_others(subject), "iwae_nll")
+
+
+@measure("auroc_quadrature_nll", MEANING, better="higher", model={"latents", "pairs"}, data=DATA, asked=_asked)
+def auroc_quadrature_nll(subject: Subject) -> dict[str, Value]:
+    return told_apart(scores(subject), scores_of_others(subject), "quadrature_nll")

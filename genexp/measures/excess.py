@@ -1,0 +1,64 @@
+"""How far a held-out objective is above the best possible, where that is known."""
+
+import torch
+from torch import Tensor
+
+from genexp.data.base import Batch
+from genexp.measures.record import Value, heldout_term, measure
+from genexp.metrics.flow import excess_loss as excess_of_field
+from genexp.models.base import GenerativeModel, Terms
+from genexp.models.flow_matching import flow_matching_loss
+from genexp.subject import Subject, once
+from genexp.training.validation import heldout_batch, same_noise
+
+
+@heldout_term("excess_loss", data={"density"}, objective="nll")
+def excess_of_likelihood(subject: Subject, model: GenerativeModel, batch: Batch, own: Terms) -> Tensor:
+    """E[ln p − ln q] on the same points: the divergence, nearly without their noise."""
+    return own["loss"] - surprisal(subject, batch.x)
+
+
+@heldout_term("excess_loss", model={"velocity"}, data={"cells"}, objective="flow_matching")
+def excess_of_velocity(subject: Subject, model: GenerativeModel, batch: Batch, own: Terms) -> Tensor:
+    """E|v − v*|², which is free of the loss's own noise."""
+    return torch.tensor(excess_of_field(model, subject.density, len(batch.x), subject.device, seed=1))  # type: ignore[arg-type]
+
+
+@measure(
+    "excess_loss",
+    "the objective above the best possible; of flow matching E|v − v*|² against the optimal velocity",
+    better="lower",
+    headline=45,
+    model={"velocity"},
+    data={"cells"},
+    objective="flow_matching",
+)
+def excess_loss(subject: Subject) -> Value:
+    count = subject.settings.evaluation.num_points
+    return Value(excess_of_field(subject.model, subject.density, count, subject.device), floor=0.0)
+
+
+@measure("irreducible_loss", "the loss of the optimal velocity itself", data={"cells"}, objective="flow_matching")
+def irreducible_loss(subject: Subject) -> Value:
+    return Value(subject.density.irreducible_loss())
+
+
+@once
+def heldout_floor(subject: Subject) -> float | None:
+    """What the best model there is would get for a held-out loss, on the very points and noise that the run was measured on."""
+    settings = subject.settings
+    batch = heldout_batch(subject.data, settings.trainer.eval_size, settings.seed)
+    if subject.objective == "nll" and "density" in subject.knows:
+        return float(surprisal(subject, batch.x))
+    if subject.objective == "flow_matching" and "cells" in subject.knows:
+        with same_noise(subject.device):
+            return float(flow_matching_loss(subject.density.optimal_velocity, batch.x))
+    return None
+
+
+def surprisal(subject: Subject, x: Tensor) -> Tensor | float:
+    """−mean ln p(x) under the data's own density: on these points no model is expected to be below it. Where the density is
+    uniform, −ln p is the same at each of them.
+    """
+    density = subject.data.density
+    return density.entropy if "cells" in subject.knows else -density.log_prob(x).mean()

@@ -1,0 +1,222 @@
+"""What a measure, a picture and a watched term are; and where all of them are found. Nothing here needs torch."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from genexp.capabilities import NOTHING, Needs, Objective
+from genexp.errors import UserError
+
+Metric = float | int | str | None
+Better = Literal["lower", "higher", "exact"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class LeftOut(Exception):  # noqa: N818 (said in a line, nobody's defect)
+    """Why a number cannot be had of this model and these data, after all."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number, or a word; and what is known of it, on the same examples: `error` is its standard error."""
+
+    value: Metric
+    floor: float | None = None
+    exact: float | None = None
+    baseline: float | None = None
+    real_vs_real: float | None = None
+    error: float | None = None
+
+    def metrics(self, name: str) -> dict[str, Metric]:
+        """As metrics.json has them: `name`, and beside it `floor/name`, …; the error is a number of its own, `name_error`."""
+        found: dict[str, Metric] = {name: self.value}
+        if self.error is not None:
+            found[f"{name}_error"] = self.error
+        return found | {f"{kind}/{name}": known for kind in BESIDE if (known := getattr(self, kind)) is not None}
+
+
+BESIDE = tuple(field.name for field in fields(Value) if field.name not in ("value", "error"))
+Values = Value | Mapping[str, Value] | None
+
+
+@dataclass(frozen=True)
+class Film:
+    """Frames (Pillow images), frames a second, and for how many seconds the last one stays before it begins again."""
+
+    frames: Sequence[Any]
+    fps: int
+    hold_last: float = 1.5
+
+
+class Record(Protocol):
+    """What a collection holds: a function under a name, with its needs."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def needs(self) -> Needs: ...
+
+    @property
+    def function(self) -> Callable[..., Any]: ...
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number, or several of one meaning: `coverage`, `coverage/classifier`.
+
+    Args:
+        meaning: in one line, with its unit.
+        better: whether less of it is better, or more, or a given value; None where none is.
+        headline: the less, the sooner it is shown; None: among the rest. What has the least, a run is judged by.
+        asked: of a dear one, whether the settings of the evaluation ask for it; None: it is always taken.
+        function: subject → its Value; a mapping of endings, '' among them, to Values; None where it does not apply after all.
+    """
+
+    name: str
+    meaning: str
+    function: Callable[[Any], Values]
+    better: Better | None = None
+    headline: int | None = None
+    needs: Needs = NOTHING
+    asked: Callable[[Any], bool] | None = None
+
+    def words(self) -> dict[str, Any]:
+        """For run.json: what a reader is told of it."""
+        return {"meaning": self.meaning, "better": self.better, "headline": self.headline}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture, figures/<name>.png, or film, figures/<name>.gif.
+
+    Args:
+        caption: what a reader sees in it.
+        lead: the less, the sooner it is shown; None: in the order of names.
+        function: subject → a matplotlib figure or a Pillow image; of a film its `Film`; None where there is nothing to see.
+    """
+
+    name: str
+    caption: str
+    function: Callable[[Any], Any]
+    lead: int | None = None
+    needs: Needs = NOTHING
+
+    def words(self) -> dict[str, Any]:
+        return {"caption": self.caption, "lead": self.lead}
+
+
+@dataclass(frozen=True)
+class Term:
+    """A held-out term beside the model's own: function (subject, model, batch, the model's terms) → scalar tensor.
+
+    Where there is one, its least value marks the best weights.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    needs: Needs = NOTHING
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Collection(Generic[R]):
+    """The records of one kind: those of the modules of `package`, and what plugins add.
+
+    A name may stand for several records with different needs (`kl` between densities, `kl` of a posterior).
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind, self.package = kind, package
+        self._records: list[R] = []
+        self._found = False
+
+    def add(self, record: R) -> None:
+        """UserError where another module has a record of the same name and needs."""
+        for index, other in enumerate(self._records):
+            if (other.name, other.needs) == (record.name, record.needs):
+                modules = [each.function.__module__ for each in (other, record)]
+                if modules[0] != modules[1]:
+                    raise UserError(f"{self.kind} '{record.name}' is registered twice: by {modules[0]} and {modules[1]}")
+                self._records[index] = record  # of a module that is read again
+                return
+        self._records.append(record)
+
+    def all(self) -> list[R]:
+        """Every one of them, in the order of the modules' names and of their places in these; a plugin's last."""
+        if not self._found:
+            self._found = True
+            for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+                importlib.import_module(f"{self.package}.{module.name}")
+        modules = {id(each): each.function.__module__ for each in self._records}
+        return sorted(self._records, key=lambda each: (not modules[id(each)].startswith(self.package), modules[id(each)]))
+
+    def met_by(self, subject: Any) -> list[R]:
+        """Those whose needs the subject meets, one of each name."""
+        met = [each for each in self.all() if each.needs.met(subject.can, subject.knows, subject.objective)]
+        return list({each.name: each for each in reversed(met)}.values())[::-1]
+
+
+measures: Collection[Measure] = Collection("measure", "genexp.measures")
+pictures: Collection[Picture] = Collection("picture", "genexp.pictures")
+films: Collection[Picture] = Collection("film", "genexp.pictures")
+terms: Collection[Term] = Collection("held-out term", "genexp.measures")
+
+
+def measure(
+    name: str,
+    meaning: str,
+    *,
+    better: Better | None = None,
+    headline: int | None = None,
+    model: Iterable[str] = (),
+    data: Iterable[str] = (),
+    objective: Objective | None = None,
+    asked: Callable[[Any], bool] | None = None,
+) -> Callable[[F], F]:
+    """Decorator: a function of the subject is this measure. The arguments are those of `Measure` and of `Needs`."""
+
+    def add(function: F) -> F:
+        measures.add(Measure(name, meaning, function, better, headline, Needs.of(model, data, objective), asked))
+        return function
+
+    return add
+
+
+def picture(
+    name: str, caption: str, *, lead: int | None = None, model: Iterable[str] = (), data: Iterable[str] = ()
+) -> Callable[[F], F]:
+    """Decorator: a function of the subject draws this picture."""
+
+    def add(function: F) -> F:
+        pictures.add(Picture(name, caption, function, lead, Needs.of(model, data)))
+        return function
+
+    return add
+
+
+def film(
+    name: str, caption: str, *, lead: int | None = None, model: Iterable[str] = (), data: Iterable[str] = ()
+) -> Callable[[F], F]:
+    """Decorator: a function of the subject makes this film."""
+
+    def add(function: F) -> F:
+        films.add(Picture(name, caption, function, lead, Needs.of(model, data)))
+        return function
+
+    return add
+
+
+def heldout_term(
+    name: str, *, model: Iterable[str] = (), data: Iterable[str] = (), objective: Objective | None = None
+) -> Callable[[F], F]:
+    """Decorator: a function gives this held-out term, by whose least value the best weights are chosen."""
+
+    def add(function: F) -> F:
+        terms.add(Term(name, function, Needs.of(model, data, objective)))
+        return function
+
+    return add

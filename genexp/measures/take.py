@@ -1,0 +1,63 @@
+"""Every number that can be had of a subject."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+
+from genexp.errors import UserError
+from genexp.machine.device import autocast, choose_precision
+from genexp.measures.record import LeftOut, Measure, Metric, Value, measures
+from genexp.seeds import seed_for, seeded
+from genexp.subject import Subject
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Metrics by name, what is known of each beside it; and the words of the measures that gave them."""
+
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    words: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@torch.no_grad()
+def take(subject: Subject, say: Say) -> Taken:
+    """Every measure whose needs are met, headlines first. One that fails is null, and `say` is told why."""
+    taken = Taken()
+    precision = choose_precision(subject.settings.trainer.precision, subject.device)
+    for each in wanted(subject):
+        with seeded(seed_for(subject.settings.seed, f"measure/{each.name}"), subject.device), autocast(subject.device, precision):
+            found = attempt(each.name, partial(each.function, subject), say, Value(None))
+        if found is None:  # it does not apply
+            continue
+        taken.words[each.name] = each.words()
+        for ending, value in {"": found}.items() if isinstance(found, Value) else found.items():
+            taken.metrics.update(value.metrics(f"{each.name}/{ending}" if ending else each.name))
+    return taken
+
+
+def wanted(subject: Subject) -> Iterator[Measure]:
+    """Those whose needs are met and that are asked for, the headlines first."""
+    met = [each for each in measures.met_by(subject) if each.asked is None or each.asked(subject.settings.evaluation)]
+    return iter(sorted(met, key=lambda each: float("inf") if each.headline is None else each.headline))
+
+
+def attempt(name: str, make: Callable[[], T], say: Say, otherwise: Any = None) -> T | Any:
+    """What `make` gives; `otherwise` where it fails, and `say` is told why: what is missing ends no run."""
+    try:
+        return make()
+    except Exception as failure:
+        say(f"warning: {name} is left out: {why(failure)}")
+        return otherwise
+
+
+def why(failure: Exception) -> str:
+    """A failure in one line."""
+    if isinstance(failure, LeftOut | UserError):
+        return str(failure)
+    return " ".join(f"{type(failure).__name__}: {failure}".split())

@@ -1,0 +1,66 @@
+"""What a run leaves of its model: numbers, samples, pictures, and the words that say what they are."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from genexp.artifacts import RunFolder
+from genexp.measures.classes import confusion
+from genexp.measures.latent import test_latents
+from genexp.measures.take import Say, Taken, attempt, take
+from genexp.pictures.draw import draw
+from genexp.pictures.samples import samples_picture
+from genexp.subject import Subject
+
+
+@dataclass(frozen=True)
+class Results:
+    """Numbers with their words, and the arrays of samples.npz."""
+
+    taken: Taken
+    arrays: dict[str, np.ndarray]
+
+
+def measure(subject: Subject, folder: RunFolder, say: Say) -> Results:
+    """All that is computed; of what fails `say` is told."""
+    folder.say("measuring")
+    began = time.perf_counter()
+    results = Results(take(subject, say), arrays(subject, say))
+    folder.update(seconds_measuring=round(time.perf_counter() - began, 3))
+    return results
+
+
+def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> None:
+    """Write it all into `folder`, with its pictures where these are wanted."""
+    picture = attempt("the picture of the samples", partial(samples_picture, subject), say)
+    folder.save_samples(results.arrays, picture)
+    folder.write_metrics(results.taken.metrics)
+    words = {"measures": results.taken.words, "pictures": {}}
+    if subject.settings.figures.enabled:
+        folder.say("drawing")
+        began = time.perf_counter()
+        words["pictures"] = draw(subject, folder, say)
+        folder.update(seconds_drawing=round(time.perf_counter() - began, 3))
+    folder.update(words=words)
+
+
+def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
+    """The samples and what they are held against, and where test pictures lie in latent space."""
+    wanted: dict[str, Callable[[], Any]] = {"samples": lambda: subject.samples}
+    if "points" in subject.knows:
+        wanted["target"] = lambda: subject.target
+    if "latents" in subject.can and {"pictures", "examples"} <= subject.knows:
+        wanted |= {"latent": lambda: test_latents(subject), "latent_label": lambda: subject.test_part.label}
+        if "classes" in subject.knows:
+            wanted["confusion"] = lambda: confusion(subject)
+    found = {name: attempt(name, make, say) for name, make in wanted.items()}
+    return {
+        name: values.cpu().numpy() if isinstance(values, Tensor) else values
+        for name, values in found.items()
+        if values is not None
+    }

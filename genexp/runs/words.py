@@ -1,0 +1,99 @@
+"""What a run's numbers, curves and pictures are, in a line each: as its run.json has it from the records that gave them.
+
+So a reader needs neither torch nor a plugin. Runs of earlier versions have no words of their own: the records of today are asked.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from genexp.runs.records import Record
+
+LONGEST = 300  # characters
+MOST = 1_000  # records of one run
+HISTORY = {  # what the trainer itself writes into history.jsonl
+    "loss": "training objective",
+    "heldout/loss": "objective on held-out data",
+    "lr": "learning rate",
+    "samples_per_second": "examples a second",
+}
+SAMPLES_PICTURE = "Samples, as the run kept them"
+
+
+@dataclass(frozen=True)
+class Words:
+    """`measures` and `pictures` by name: `meaning`, `better` and `headline` of the one, `caption` and `lead` of the other."""
+
+    measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pictures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def meaning(self, metric: str) -> str:
+        """What a metric is: `coverage/classifier` is explained as `coverage` is, `nll_error` by what it is the error of."""
+        name = metric.partition("/")[0]
+        for known in (metric, name):
+            if known in self.measures:
+                return _text(self.measures[known].get("meaning"))
+        of = name.removesuffix("_error")
+        return f"the standard error of {of}" if of != name and of in self.measures else ""
+
+    def headline(self, metric: str) -> float:
+        """The less, the sooner it is shown; infinite where it is none."""
+        return _order(self.measures.get(metric, {}).get("headline"))
+
+    def first(self, metrics: Iterable[str]) -> str | None:
+        """Of these metrics the one that a run is judged by; None where there is none."""
+        return min(metrics, key=self.headline, default=None)
+
+    def curve(self, term: str) -> str:
+        """The title of a term of the history."""
+        return HISTORY.get(term) or self.meaning(term.removeprefix("heldout/")) or term.replace("_", " ")
+
+    def caption(self, picture: str) -> str:
+        if picture == "samples_picture":
+            return SAMPLES_PICTURE
+        return _text(self.pictures.get(picture, {}).get("caption")) or picture.replace("_", " ")
+
+    def lead(self, picture: str) -> float:
+        """The less, the sooner it is shown."""
+        return _order(self.pictures.get(picture, {}).get("lead"))
+
+
+NO_WORDS = Words()
+
+
+def words_of(records: Iterable[Record]) -> Words:
+    """The words of several runs, those of the first before those of the others."""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {"measures": {}, "pictures": {}}
+    silent = False
+    for record in records:
+        own = record.run.get("words")
+        silent |= bool(record.metrics) and not isinstance(own, dict)
+        for kind, names in found.items():
+            of_kind = own.get(kind) if isinstance(own, dict) else None
+            for name, words in [*of_kind.items()][:MOST] if isinstance(of_kind, dict) else ():
+                if isinstance(words, dict):
+                    names.setdefault(str(name), words)
+    if silent:
+        for kind, known in _of_today().items():
+            found[kind] = {**known, **found[kind]}
+    return Words(**found)
+
+
+@cache
+def _of_today() -> dict[str, dict[str, Mapping[str, Any]]]:
+    from genexp.measures.record import films, measures, pictures
+
+    drawn = [*films.all(), *pictures.all()]
+    return {
+        "measures": {each.name: each.words() for each in reversed(measures.all())},
+        "pictures": {each.name: each.words() for each in reversed(drawn)},
+    }
+
+
+def _text(value: Any) -> str:
+    return value[:LONGEST] if isinstance(value, str) else ""
+
+
+def _order(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and value == value else float("inf")

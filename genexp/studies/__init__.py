@@ -1,1 +1,0 @@
-"""What is measured and drawn: one module per family of data. A data set names its study."""

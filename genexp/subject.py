@@ -1,0 +1,123 @@
+"""What is under examination: a trained model, its data and the run's settings, and what several numbers and pictures share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, wraps
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from genexp.data.base import Batch
+from genexp.data.images import ImageSet
+from genexp.sampling import Sampler
+from genexp.seeds import seed_for
+from genexp.settings import RunSettings
+
+T = TypeVar("T")
+Snapshot = tuple[int, Tensor]  # a step, and where held-out examples then lay in the latent plane, (n, 2)
+
+
+@dataclass
+class Subject:
+    """A model, the data it is measured on, the settings and the device.
+
+    `history` and `snapshots` are what the training left, `training` what is known of it: metrics by name.
+    What is cached is of the model as it was when first asked for: nothing is asked for before the training has ended.
+    """
+
+    model: Any  # a GenerativeModel
+    data: Any
+    settings: RunSettings
+    device: torch.device
+    history: list[dict[str, float]] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    training: dict[str, float] = field(default_factory=dict)
+    found: dict[Any, Any] = field(default_factory=dict, repr=False)  # what `once` remembers
+
+    # --- what is declared ------------------------------------------------------------------------------------
+
+    @property
+    def can(self) -> frozenset[str]:
+        return self.model.can
+
+    @property
+    def knows(self) -> frozenset[str]:
+        return self.data.knows | self.data.spec.knows
+
+    @property
+    def objective(self) -> str:
+        return self.model.objective
+
+    # --- what is drawn ---------------------------------------------------------------------------------------
+
+    @property
+    def sampler(self) -> Sampler:
+        classes = len(self.data.spec.classes) if "classes" in self.can else 0
+        return Sampler(self.model, self.settings, self.device, classes)
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """The run's samples, (num_samples, *shape), on the CPU: the same ones every time, however many processes draw them."""
+        return self.sampler.draw_all(self.settings.evaluation.num_samples, self.settings.seed)
+
+    # --- what it is held against -----------------------------------------------------------------------------
+
+    @cached_property
+    def heldout_points(self) -> Tensor:
+        """Points of the data (n, dim) that nothing was trained on, on the CPU: enough for `target` and `scored`."""
+        settings = self.settings.evaluation
+        return self.data.heldout(max(settings.num_samples, self._scored), seed_for(self.settings.seed, "test")).x.cpu()
+
+    @property
+    def target(self) -> Tensor:
+        """As many of them as there are samples, to set beside these."""
+        return self.heldout_points[: self.settings.evaluation.num_samples]
+
+    @property
+    def scored(self) -> Tensor:
+        """Those whose likelihood is found: `num_points` or, where each is an ODE of its own, `ode_points`."""
+        return self.heldout_points[: self._scored]
+
+    @property
+    def _scored(self) -> int:
+        settings = self.settings.evaluation
+        return settings.ode_points if "refined" in self.can else settings.num_points
+
+    @property
+    def test_part(self) -> ImageSet:
+        """The test examples of a finite set that are used: `evaluation.num_points` at most."""
+        return self.data.test[: self.settings.evaluation.num_points]
+
+    @cached_property
+    def test(self) -> Batch:
+        """Examples that nothing was trained on and nothing was chosen by: the test part, or fresh ones."""
+        return self.test_part.batch() if "examples" in self.knows else Batch(self.scored.to(self.device))
+
+    @cached_property
+    def density(self) -> Any:
+        """The density of the data on the CPU, where there is float64."""
+        return self.data.density.to(torch.device("cpu"))
+
+
+@dataclass(frozen=True)
+class _Failed:
+    failure: Exception
+
+
+def once(function: Callable[[Subject], T]) -> Callable[[Subject], T]:
+    """Decorator: what several numbers and pictures need is computed once for each subject, and fails once."""
+
+    @wraps(function)
+    def remembered(subject: Subject) -> T:
+        if function not in subject.found:
+            try:
+                subject.found[function] = function(subject)
+            except Exception as failure:
+                subject.found[function] = _Failed(failure)
+        result = subject.found[function]
+        if isinstance(result, _Failed):
+            raise result.failure
+        return result
+
+    return remembered

@@ -1,0 +1,48 @@
+"""Which models can be trained on which data: known from the data's spec alone, before any example is read."""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genexp.catalogue import entries
+from genexp.config import compose
+from genexp.data.base import DataSpec
+from genexp.data.images import ImageData
+from genexp.errors import UserError, unknown
+from genexp.registry import datasets, models
+from genexp.settings import RunSettings
+
+
+def suitable(dataset: str, config_dirs: Sequence[Path] = ()) -> dict[str, str | None]:
+    """For each model, in its default settings, why it cannot be trained on the data set in its own; None where it can.
+
+    UserError where the data set does not exist, or is nothing without further settings.
+    """
+    if dataset not in entries("datasets", config_dirs):
+        raise unknown("dataset", dataset, entries("datasets", config_dirs))
+    names = [*entries("models", config_dirs)]
+    spec = spec_of(compose([f"dataset={dataset}"], config_dirs).settings)
+    return {name: refusal(compose([f"model={name}"], config_dirs).settings.model, spec) for name in names}
+
+
+def spec_of(settings: RunSettings) -> DataSpec:
+    """That of the data set that the settings describe; files of a known kind are not read for it."""
+    builder = datasets[settings.dataset["name"]]
+    if inspect.isclass(builder) and issubclass(builder, ImageData):
+        spec = builder.known_spec(datasets.validate(settings.dataset))
+        if spec is not None:
+            return spec
+    return datasets.build(settings.dataset, Path(settings.data_dir)).spec  # type: ignore[no-any-return]
+
+
+def refusal(model: dict[str, Any], spec: DataSpec) -> str | None:
+    """Why a model cannot be trained on data of this spec, in one line; None where it can."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            models.build(model, spec)
+    except UserError as mistake:
+        return mistake.message
+    return None
