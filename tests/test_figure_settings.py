@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 def picture() -> bytes:
     with BytesIO() as file:
-        loss_curve(HISTORY, 0.3).savefig(file, format="png")
+        loss_curve(HISTORY, 0.3, "heldout/excess_loss").savefig(file, format="png")
         return file.getvalue()
 
 
@@ -52,7 +52,8 @@ def python(code: str, folder: Path, backend: str) -> subprocess.CompletedProcess
 
 
 def test_a_notebooks_backend_and_a_matplotlibrc_end_nothing(tmp_path: Path) -> None:
-    code = f"from genexp.figures.points import loss_curve; import sys, os; figure = loss_curve({HISTORY}, 0.3)\n"
+    code = "from genexp.figures.points import loss_curve; import sys, os\n"
+    code += f"figure = loss_curve({HISTORY}, 0.3, 'heldout/excess_loss')\n"
     code += "figure.savefig(sys.stdout.buffer, format='png'); print(os.environ['MPLBACKEND'], file=sys.stderr)"
     ended = python(code, tmp_path, "no_such_backend")
     assert (ended.returncode, ended.stderr) == (0, b"no_such_backend\n")

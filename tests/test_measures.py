@@ -168,10 +168,14 @@ class Some(FreshData):
 
 
 SMALL = {
-    "vae": {"encoder_widths": (4,), "decoder_widths": (4,)},
+    "vae": {"network": {"name": "mlp", "encoder_widths": (4,), "decoder_widths": (4,)}},
     "lattice_decoder": {"decoder_widths": (4,), "side": 4, "inference_side": 4},
     "flow_matching": {"width": 8, "depth": 1, "num_frequencies": 4},
-    "coupling_flow": {"width": 4, "depth": 2, "bins": 4},
+    "coupling_flow": {
+        "depth": 2,
+        "transformer": {"name": "spline", "bins": 4},
+        "conditioner": {"name": "mlp", "width": 4},
+    },
 }
 SHAPES: tuple[tuple[int, ...], ...] = ((1,), (2,), (3,), (6,), (1, 8, 8), (3, 8, 8))
 KINDS: tuple[Kind | None, ...] = (None, "real", "unit", "bytes", "bits", "tokens")

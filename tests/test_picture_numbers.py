@@ -196,7 +196,8 @@ def test_the_baseline_of_bits_is_fitted_to_the_numbers_that_it_is_scored_on() ->
     assert found["baseline/bits_per_dim"] == pytest.approx(0.5 * math.log2(2 * math.pi * math.e / 12), abs=0.01)
     parts = [ImageSet(noise(n, 1, 6, 6, seed=n)) for n in (40, 30, 50)]  # of which twenty directions know nothing
     few = Data(parts[0], parts[1], parts[2])
-    found = taken(subject(Fixed(DiscretisedLogistic((1, 6, 6), 0.1, learnt=False), torch.zeros(1, 6, 6)), few), *RECONSTRUCTION)
+    model = Fixed(DiscretisedLogistic(DataSpec((1, 6, 6)), sigma=0.1, learn_sigma=False), torch.zeros(1, 6, 6))
+    found = taken(subject(model, few), *RECONSTRUCTION)
     assert float(found["baseline/bits_per_dim"]) < 8.6  # type: ignore[arg-type]
 
 

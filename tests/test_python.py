@@ -82,7 +82,7 @@ def test_a_run_is_what_its_folder_says(gaussian: Run, runs: Path) -> None:
         _ = gaussian.config.trainer.max_step
     assert gaussian.data.sample(5).shape == (5, 2)
     assert gaussian.status == "finished"
-    assert "nll" in repr(gaussian)
+    assert f"kl {gaussian.metrics['kl']:.3g}" in repr(gaussian)
 
 
 def test_the_model_has_the_best_weights_or_the_last(runs: Path, tmp_path: Path) -> None:

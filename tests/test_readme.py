@@ -28,7 +28,7 @@ def own_files(genexp, tmp_path: Path) -> Path:
 
 
 def test_the_readmes_data_set_and_model_run_as_printed(genexp, tiny: list[str], own_files: Path) -> None:
-    lines = [line for line in README.splitlines() if line.startswith("genexp run --plugin")]
+    lines = [line for line in README.splitlines() if line.startswith("genexp run --plugin rings.py")]
     assert len(lines) == 2
     for number, line in enumerate(lines):
         words = [word for word in line.split()[1:] if "max_steps" not in word]
@@ -49,6 +49,16 @@ def test_the_readmes_data_set_and_model_run_as_printed(genexp, tiny: list[str], 
     code, _, err = genexp("run", "--plugin", "rings.py", "--config-dir", "my_conf", "dataset=rings", "dataset.radios=2")
     assert code == 2
     assert "did you mean 'dataset.radius'" in err
+
+
+def test_the_readmes_measure_and_picture_run_as_printed(genexp, tiny: list[str]) -> None:
+    Path("radius.py").write_text(block("radius.py"))
+    (line,) = [line for line in README.splitlines() if line.startswith("genexp run --plugin radius.py")]
+    code, out, err = genexp(*line.split()[1:], *tiny, "figures.gif=false", "run_dir=run")
+    assert code == 0, err
+    assert json.loads(Path("run/metrics.json").read_text())["median_radius"] > 0
+    assert "median_radius" in out
+    assert Path("run/figures/radii.png").stat().st_size > 0
 
 
 def test_without_its_file_a_plugins_name_is_unknown(tiny: list[str], own_files: Path, genexp) -> None:

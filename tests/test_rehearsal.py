@@ -10,7 +10,7 @@ from genexp.config import compose
 from genexp.experiment import build
 from genexp.figures import points
 from genexp.measures import bijection
-from genexp.models.coupling_flow import CouplingFlow
+from genexp.models.flow import Flow
 from genexp.runs.rehearsal import rehearse
 from tests.conftest import small_parts
 from tests.test_trainer import assert_same_state
@@ -61,6 +61,6 @@ def test_what_would_end_the_run_ends_it_while_it_is_young(genexp, tiny, monkeypa
     def broken(*_: object) -> None:
         raise IndexError("nothing to fit")
 
-    monkeypatch.setattr(CouplingFlow, "conclude", broken)
+    monkeypatch.setattr(Flow, "conclude", broken)
     with pytest.raises(IndexError, match="nothing to fit"):
         genexp("run", "experiment=double_gaussian", "run_dir=here", *tiny, "trainer.max_steps=100000000")

@@ -274,7 +274,7 @@ def test_files_that_never_end_are_not_opened(genexp, stolen: Path, name: str) ->
 
 def test_checkpoints_of_another_kind(genexp, stolen: Path) -> None:
     last, best = stolen / "checkpoints" / "last.pt", stolen / "checkpoints" / "best.pt"
-    state, other = checkpoint.load(last), models.build({"name": "coupling_flow", "width": 8}, DataSpec((2,)))
+    state, other = checkpoint.load(last), models.build({"name": "coupling_flow", "depth": 2}, DataSpec((2,)))
     spoiled: list[dict[str, Any]] = [
         {**state, "position": {"step": "x"}},
         {**state, "position": 5},
