@@ -13,9 +13,7 @@ in a configuration is the mapping `{name: flow, blocks: 6, …}`, held to the sc
 builds it by calling it with what the base class of that kind says that its members are told. Parts nest.
 """
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +21,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, create_model
 
+from genexp.discovery import read_modules
 from genexp.errors import UserError, unknown
 from genexp.settings import Strict, validate
 
@@ -110,9 +109,7 @@ class Registry(Generic[T]):
         if self._discovered:
             return
         self._discovered = True
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
+        read_modules(self.package)
 
 
 @dataclass(frozen=True)

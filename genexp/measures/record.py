@@ -1,12 +1,11 @@
 """What a measure, a picture and a watched term are; and where all of them are found. Nothing here needs torch."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from genexp.capabilities import NOTHING, Needs, Objective
+from genexp.discovery import read_modules
 from genexp.errors import UserError
 
 Metric = float | int | str | None
@@ -149,8 +148,7 @@ class Collection(Generic[R]):
         """Every one of them, in the order of the modules' names and of their places in these; a plugin's last."""
         if not self._found:
             self._found = True
-            for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
-                importlib.import_module(f"{self.package}.{module.name}")
+            read_modules(self.package)
         modules = {id(each): each.function.__module__ for each in self._records}
         return sorted(self._records, key=lambda each: (not modules[id(each)].startswith(self.package), modules[id(each)]))
 
