@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genexp.data.base import DataSpec
 from genexp.machine.device import autocast, choose_precision
 from genexp.machine.distributed import sharded
 from genexp.seeds import seed_for, seeded
@@ -42,6 +43,11 @@ class Sampler:
     device: torch.device
     classes: int = 0
     label: int | None = None
+
+    @classmethod
+    def of(cls, model: Any, spec: DataSpec, settings: RunSettings, device: torch.device, label: int | None = None) -> "Sampler":
+        """What a run's own samples come from; all of one class, where a `label` is given."""
+        return cls(model, settings, device, len(spec.classes) if "classes" in model.can else 0, label)
 
     def parts(self, n: int) -> list[Part]:
         """n samples, `evaluation.batch_size` at a time."""

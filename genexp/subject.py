@@ -53,8 +53,7 @@ class Subject:
 
     @property
     def sampler(self) -> Sampler:
-        classes = len(self.data.spec.classes) if "classes" in self.can else 0
-        return Sampler(self.model, self.settings, self.device, classes)
+        return Sampler.of(self.model, self.data.spec, self.settings, self.device)
 
     @cached_property
     def samples(self) -> Tensor:

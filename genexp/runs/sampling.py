@@ -21,8 +21,7 @@ STOPS = 12  # latent points that a walk through latent space visits
 
 def sampler_of(trained: Trained, label: int | None = None) -> Sampler:
     """What a run's own samples came from; all of one class, where a `label` is given."""
-    classes = len(trained.spec.classes) if "classes" in trained.model.can else 0
-    return Sampler(trained.model, trained.settings, trained.device, classes, label)
+    return Sampler.of(trained.model, trained.spec, trained.settings, trained.device, label)
 
 
 def class_index(trained: Trained, name: str) -> int:
