@@ -1,13 +1,12 @@
 """The program: parse, call a command, print what went wrong. Nothing heavy is imported before a command needs it."""
 
-import argparse
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any, NoReturn
 
-from genexp.commands import NAMES, command
+from genexp.commands import command
+from genexp.commands.parser import make_parser
 from genexp.errors import Interrupted, UserError, circumstance, unknown
 from genexp.machine.launch import launch, leave_the_word_to_the_first
 from genexp.printable import is_hostile, printable, shortened, speak_safely
@@ -40,26 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if said:
                 print(f"{kind}: {printable(shortened(said))}", file=sys.stderr)
         return 2
-
-
-def make_parser() -> "Parser":
-    parser = Parser(
-        prog="genexp",
-        description="Experiments with likelihood-based generative models: train, evaluate, draw.",
-        epilog="exit codes: 0 done, 1 a defect, 2 your mistake (one line says which), 130/143 stopped and saved",
-    )
-    parser.add_argument("--version", action="store_true", help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    for name in NAMES:
-        module = command(name)
-        text = getattr(module, "DESCRIPTION", module.HELP)
-        child = commands.add_parser(
-            name, help=module.HELP, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        module.configure(child)
-        child.add_argument("--traceback", action="store_true", help="with an error, show where it came from")
-        child.set_defaults(options=child.options())
-    return parser
 
 
 def _call(arguments: Sequence[str]) -> int:
@@ -95,24 +74,3 @@ def _call(arguments: Sequence[str]) -> int:
         return module.call(options, rest)
     except Interrupted as stop:
         return stop.exit_code
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with this program's error lines: the nearest valid name, and no usage text."""
-
-    def options(self) -> list[str]:
-        """Every option there is, as typed."""
-        return [word for action in self._actions for word in action.option_strings]
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message, hint=f"{self.prog} --help")
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None and value not in action.choices:
-            raise unknown(_name(action), str(value), map(str, action.choices))
-
-
-def _name(action: argparse.Action) -> str:
-    """What argparse calls an argument in its complaints."""
-    name = "/".join(action.option_strings) or action.metavar or action.dest
-    return str(name).lower()

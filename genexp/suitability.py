@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from genexp.catalogue import entries
-from genexp.config import compose
+from genexp.config.catalogue import entries
+from genexp.config.composition import compose
 from genexp.data.base import DataSpec
 from genexp.data.images import ImageData
 from genexp.errors import UserError, unknown

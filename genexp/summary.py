@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genexp.artifacts import RunFolder
+from genexp.folder.run_folder import RunFolder
 from genexp.measures.record import BESIDE as BESIDE
 
 if TYPE_CHECKING:
-    from genexp.config import Composed
+    from genexp.config.composition import Composed
 
 
 def results_table(metrics: Mapping[str, float | int | str | None]) -> str:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genexp.config import compose
+from genexp.config.composition import compose
 from genexp.data.cells import UniformCells
 from genexp.data.drawn_fruit import draw_fruit
 from genexp.data.fruit import CLASSES

@@ -242,7 +242,7 @@ def _watch_events(folder: Path, die_at: int | None, count: int) -> None:
         event(lambda: half(handle))
         fsync(handle)
 
-    from genexp.artifacts import RunFolder
+    from genexp.folder.run_folder import RunFolder
 
     append = RunFolder._append
 

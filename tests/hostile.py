@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from genexp.catalogue import CONF, GROUPS, options
+from genexp.config.catalogue import CONF, GROUPS, options
 from genexp.registry import datasets, models
 
 CORPUS = Path(__file__).parent / "corpus" / "commands.jsonl"

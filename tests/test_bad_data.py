@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genexp.artifacts import RunFolder
 from genexp.data import idx as idx_files
 from genexp.errors import UserError
+from genexp.folder.run_folder import RunFolder
 from tests.forking import ROOT, Ended
 from tests.test_disk import TINY
 from tests.test_hostile_commands import wrong_in
@@ -169,7 +169,7 @@ def assert_numbers_are_numbers(run: Path) -> None:
 def test_two_processes_in_one_folder(tmp_path: Path) -> None:
     """The second is refused, whoever it is, and the first is not disturbed."""
     run = RunFolder.create("test", str(tmp_path / "run"))
-    code = "from genexp.artifacts import RunFolder; from pathlib import Path\nwith RunFolder(Path('run')).lock(): print('in')"
+    code = "import pathlib\nfrom genexp.folder.run_folder import RunFolder as R\nwith R(pathlib.Path('run')).lock(): print('in')"
     command, how = [sys.executable, "-c", code], {"cwd": tmp_path, "env": here(), "capture_output": True, "text": True}
     with run.lock():
         second = subprocess.run(command, **how, check=False)

@@ -15,7 +15,7 @@ from genexp.compare.selection import choose_columns, choose_rows, find_key
 from genexp.compare.showing import as_csv, as_markdown, as_text
 from genexp.compare.table import Table, comma_separated, text
 from genexp.errors import UserError
-from genexp.runs.records import Record
+from genexp.folder.records import Record
 
 LEAKS = {(0.1, 0): 0.031, (0.1, 1): 0.029, (0.1, 2): 0.033, (0.01, 0): 0.0101, (0.01, 1): 0.0202}
 

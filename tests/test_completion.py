@@ -13,12 +13,12 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from genexp import catalogue
 from genexp.completion.outline import _member_keys, run_keys
 from genexp.completion.words import SWEEP, candidates, split, trimmed
-from genexp.config import compose
+from genexp.config import catalogue
+from genexp.config.composition import compose
+from genexp.folder.records import flat
 from genexp.registry import datasets, kinds, models
-from genexp.runs.records import flat
 from genexp.settings import EvaluationSettings, FigureSettings, RunSettings, TrainerSettings
 
 ROOT = Path(__file__).parent.parent

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from genexp.catalogue import CONF, KINDS, entries
-from genexp.choices import _compose, _hydra
-from genexp.config import compose
+from genexp.config.catalogue import CONF, KINDS, entries
+from genexp.config.choices import _compose, _hydra
+from genexp.config.composition import compose
 from genexp.errors import UserError
+from genexp.folder.records import flat
 from genexp.registry import Registry, datasets, kinds, models
-from genexp.runs.records import flat
 from genexp.settings import RunSettings
 
 EXPERIMENTS = list(entries("experiments"))

@@ -12,14 +12,14 @@ import torch
 import yaml
 from PIL import Image
 
-from genexp.config import compose
+from genexp.config.composition import compose
 from genexp.data.digest import digests, origin_digest, rounded
 from genexp.errors import UserError
+from genexp.folder.data_digests import DataDigests, read_digests
 from genexp.measures.take import Taken
 from genexp.plugins import load_plugin
 from genexp.registry import datasets
 from genexp.runs.circumstances import data_record
-from genexp.runs.data_digests import DataDigests, read_digests
 from genexp.runs.resuming import check_data
 from genexp.settings import RunSettings
 from genexp.subject import Subject

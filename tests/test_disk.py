@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import torch
 
-from genexp import checkpoint
-from genexp.artifacts import RunFolder
 from genexp.errors import UserError
 from genexp.files import Replacing
-from genexp.runs.finding import find_run
+from genexp.folder import checkpoint
+from genexp.folder.finding import find_run
+from genexp.folder.run_folder import RunFolder
 from tests.forking import ROOT, Ended, Forks
 from tests.test_hostile_commands import wrong_in
 from tests.test_trainer import STEPS, Noisy, Normal, assert_same_state, fit, folder, settings, weights

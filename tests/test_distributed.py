@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from genexp import checkpoint
-from genexp.artifacts import RunFolder, SilentFolder
-from genexp.config import compose
+from genexp.config.composition import compose
 from genexp.data.base import Batch, DataSpec
-from genexp.experiment import build
+from genexp.fit.loop import INITIAL_EXAMPLES
+from genexp.folder import checkpoint
+from genexp.folder.run_folder import RunFolder
+from genexp.folder.silent import SilentFolder
 from genexp.machine.distributed import sharded, world
 from genexp.machine.launch import PATIENCE, VARIABLES
 from genexp.metrics import latent
+from genexp.runs.experiment import build
 from genexp.seeds import seed_for
-from genexp.trainer import INITIAL_EXAMPLES
 from tests.forking import Forks
 from tests.parts import vae
 from tests.test_trainer import assert_same_state, strip
@@ -233,7 +234,7 @@ from torch import nn
 from genexp.data.base import Batch
 from genexp.machine.distributed import Moment, agreed, gathered, mean_over_ranks, on_main, processes, sharded, together, world
 from genexp.errors import UserError
-from genexp.training.objective import make_objective
+from genexp.fit.objective import make_objective
 
 
 class Normalised(nn.Module):

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from genexp.data.base import DataSpec
-from genexp.earlier import MOVED, moved, translated, weights
+from genexp.folder.earlier import MOVED, moved, translated, weights
+from genexp.folder.records import flat
 from genexp.registry import models
-from genexp.runs.records import flat
 
 VAE: dict[str, Any] = {
     "name": "vae",

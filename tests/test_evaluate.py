@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from genexp import checkpoint
+from genexp.folder import checkpoint
 from tests.conftest import RUNS
 
 OF_TRAINING = ("steps", "seconds_train", "samples_per_second")  # facts of the training, not of the model

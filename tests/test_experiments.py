@@ -13,9 +13,9 @@ import torch
 import yaml
 from PIL import Image
 
-from genexp import checkpoint
-from genexp.artifacts import RunFolder
-from genexp.catalogue import entries
+from genexp.config.catalogue import entries
+from genexp.folder import checkpoint
+from genexp.folder.run_folder import RunFolder
 from tests.conftest import small_parts
 
 DRAWN = {  # one experiment of each kind of figures; those of the default one are in `test_the_folder_holds_what_it_should`
@@ -155,7 +155,7 @@ def test_a_signal_while_measuring_ends_the_run_and_resume_finishes_it(genexp, ti
 
 
 def test_two_processes_do_not_work_in_one_folder(genexp, tiny: list[str], tmp_path: Path) -> None:
-    from genexp.artifacts import RunFolder
+    from genexp.folder.run_folder import RunFolder
 
     assert genexp("run", "run_dir=here", "figures.enabled=false", *tiny)[0] == 0
     before = (tmp_path / "here" / "history.jsonl").read_bytes()

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from genexp import checkpoint
+from genexp.folder import checkpoint
 from tests.forking import Ended, Forks
 from tests.test_trainer import assert_same_state
 

@@ -256,11 +256,11 @@ def test_a_conditional_model_sees_the_class_and_asks_for_it() -> None:
 
 def test_what_is_looked_at_in_training_changes_nothing(tmp_path: Path) -> None:
     """Batch normalisation and dropout are still while the held-out pictures are shown."""
-    from genexp.artifacts import RunFolder
     from genexp.data.glyphs import Glyphs
+    from genexp.fit.state import Training
+    from genexp.fit.validation import Watch
+    from genexp.folder.run_folder import RunFolder
     from genexp.settings import TrainerSettings
-    from genexp.training.state import Training
-    from genexp.training.validation import Watch
 
     class Looks(Watch):
         def observe(self, model, batch, step) -> None:
@@ -387,8 +387,8 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
     from types import SimpleNamespace
 
     from genexp.data.images import ImageSet
+    from genexp.latent.importance import Importance
     from genexp.metrics.linear import fit_ppca
-    from genexp.models.base import Importance
     from genexp.settings import EvaluationSettings, RunSettings
     from genexp.subject import Subject
     from tests.subjects import taken
@@ -438,8 +438,8 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
 def test_bayes_rule_finds_the_class_that_explains_a_picture_best(monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
 
+    from genexp.latent.importance import Importance
     from genexp.measures.classes import by_bayes
-    from genexp.models.base import Importance
 
     class Constant:
         """Class c paints everything c/2: of no use but for telling the classes apart."""

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pydantic import Field
 
-from genexp import catalogue
+from genexp.config import catalogue
 from genexp.errors import UserError
 from genexp.settings import validate
 from tests.conftest import TINY

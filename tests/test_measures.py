@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from genexp.capabilities import ABILITIES, KNOWN, Needs
-from genexp.catalogue import entries
-from genexp.config import compose
+from genexp.config.catalogue import entries
+from genexp.config.composition import compose
 from genexp.data.base import DataSpec, FreshData, Kind
 from genexp.errors import UserError
+from genexp.folder.records import Record
 from genexp.measures.record import BESIDE, Collection, Measure, Value, films, measures, pictures, terms
 from genexp.measures.take import take
 from genexp.registry import models
-from genexp.runs.records import Record
 from genexp.runs.words import words_of
 from genexp.subject import Subject
 from genexp.suitability import refusal, suitable

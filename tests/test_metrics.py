@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from genexp.artifacts import RunFolder
 from genexp.data.cells import UniformCells
+from genexp.folder.run_folder import RunFolder
 from genexp.metrics.barcode import draw_points
 from genexp.metrics.cells import leak, module_tv
 from genexp.metrics.flow import excess_loss

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from genexp.bijections.base import transformers
-from genexp.checkpoint import load
 from genexp.completion.words import candidates
+from genexp.folder.checkpoint import load
 from genexp.latent.base import posteriors
 from genexp.latent.likelihoods import likelihoods
 from genexp.plugins import load_plugin

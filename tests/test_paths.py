@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from genexp.cli import make_parser
-from genexp.config import compose, compose_stored
+from genexp.commands.parser import make_parser
+from genexp.config.composition import compose, compose_stored
 from genexp.fetch import default_data_dir
 from genexp.paths import expanded
 from genexp.sweep.plan import make_plan

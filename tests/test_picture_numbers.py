@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from genexp.artifacts import RunFolder
 from genexp.data.base import Batch, DataSpec
 from genexp.data.drawn_fruit import DrawnFruit
 from genexp.data.glyphs import Glyphs
 from genexp.data.images import ImageData, ImageSet
+from genexp.folder.run_folder import RunFolder
+from genexp.latent.importance import Importance
 from genexp.latent.likelihoods import Bernoulli, DiscretisedLogistic, Gaussian
 from genexp.latent.mixture import MixturePrior
 from genexp.latent.priors import VampPrior, log_standard
@@ -27,7 +28,6 @@ from genexp.metrics.floors import picture_information
 from genexp.metrics.latent import active_units, squared_error
 from genexp.metrics.linear import choose_ppca, fit_ppca
 from genexp.metrics.samples import first_of_equals, likeness, nearest_distance, nearest_train_ratio
-from genexp.models.base import Importance
 from genexp.models.vae import VAE
 from genexp.pictures.draw import draw
 from genexp.settings import EvaluationSettings, FigureSettings, RunSettings

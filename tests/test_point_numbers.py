@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from genexp import trainer
-from genexp.artifacts import RunFolder
-from genexp.config import compose
+from genexp.config.composition import compose
 from genexp.data.base import Batch, DataSpec, FreshData
 from genexp.data.double_gaussian import DoubleGaussian
 from genexp.data.mixture import GaussianMixture
 from genexp.figures.coordinates import in_plane
+from genexp.fit import loop as trainer
+from genexp.fit.interrupts import Interrupts
+from genexp.folder.run_folder import RunFolder
 from genexp.measures.likelihood import MOST_REFINED, Likelihood, likelihood, of_likelihood
 from genexp.measures.record import LeftOut
 from genexp.measures.watching import Watching
@@ -26,7 +27,6 @@ from genexp.models.flow_matching import FlowMatching
 from genexp.pictures.draw import draw
 from genexp.pictures.samples import samples_picture
 from genexp.subject import Subject
-from genexp.training.interrupts import Interrupts
 from tests.conftest import TINY
 from tests.subjects import flat, taken
 

@@ -16,10 +16,10 @@ from PIL import Image
 from torch import nn
 
 import genexp as package
-from genexp import checkpoint
+from genexp.fit.progress import in_notebook
+from genexp.folder import checkpoint
+from genexp.folder.finding import find_run
 from genexp.interface.opened import Run
-from genexp.runs.finding import find_run
-from genexp.training.progress import in_notebook
 from tests.conftest import RUNS, TINY
 from tests.test_resume import stop_in_step
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genexp.config import compose
+from genexp.config.composition import compose
 from genexp.data.qr import QR
 from genexp.measures.cells import picture
 from genexp.metrics.barcode import decode, draw_cells

@@ -90,7 +90,7 @@ def test_the_first_session_runs_as_printed(genexp, tiny: list[str]) -> None:
 
 def test_every_command_in_the_readme_is_a_valid_one() -> None:
     """Each `genexp run …` line composes, the first and the last job of a sweep (those with a user's own files are run above)."""
-    from genexp.config import compose
+    from genexp.config.composition import compose
     from genexp.sweep.plan import jobs
 
     joined = README.replace("\\\n", " ")

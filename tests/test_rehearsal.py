@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from genexp.config import compose
-from genexp.experiment import build
+from genexp.config.composition import compose
 from genexp.figures import points
 from genexp.measures import bijection
 from genexp.models.flow import Flow
+from genexp.runs.experiment import build
 from genexp.runs.rehearsal import rehearse
 from tests.conftest import small_parts
 from tests.test_trainer import assert_same_state
@@ -35,7 +35,7 @@ def test_a_rehearsal_leaves_no_trace(experiment: str, tmp_path, monkeypatch: pyt
 def test_what_cannot_be_measured_or_drawn_is_said_while_the_training_is_young_and_ends_no_run(
     genexp, tiny, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("genexp.trainer.REHEARSED_AFTER", 0.0)
+    monkeypatch.setattr("genexp.fit.loop.REHEARSED_AFTER", 0.0)
 
     def broken(*_: object, **__: object) -> None:
         raise IndexError("no such class")
@@ -56,7 +56,7 @@ def test_what_cannot_be_measured_or_drawn_is_said_while_the_training_is_young_an
 
 
 def test_what_would_end_the_run_ends_it_while_it_is_young(genexp, tiny, monkeypatch) -> None:
-    monkeypatch.setattr("genexp.trainer.REHEARSED_AFTER", 0.0)
+    monkeypatch.setattr("genexp.fit.loop.REHEARSED_AFTER", 0.0)
 
     def broken(*_: object) -> None:
         raise IndexError("nothing to fit")

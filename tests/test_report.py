@@ -11,9 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from genexp.config import compose
+from genexp.config.composition import compose
 from genexp.data.base import DataSpec
-from genexp.experiment import run
 from genexp.models import flow_matching
 from genexp.report import explorer, flow, render
 from genexp.report.charts import Floor
@@ -23,6 +22,7 @@ from genexp.report.live import bring_to_life
 from genexp.report.packing import unpacked
 from genexp.report.render import report
 from genexp.report.side_by_side import charts
+from genexp.runs.experiment import run
 from genexp.runs.trained import open_run
 from genexp.summary import BESIDE
 from tests import browser

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from genexp.artifacts import RunFolder
-from genexp.config import Composed, compose
+from genexp.config.composition import Composed, compose
 from genexp.errors import Interrupted, UserError
-from genexp.experiment import build
+from genexp.folder.records import read_run
+from genexp.folder.run_folder import RunFolder
 from genexp.metrics.latent import bounds, squared_error
 from genexp.reproduce import plan as planning
 from genexp.reproduce.article import FULL_KL, STUDIES, value_of
@@ -18,7 +18,7 @@ from genexp.reproduce.carry_out import alone_in, carry_out
 from genexp.reproduce.cases import CASES, Case, Way
 from genexp.reproduce.page import cells_and_known
 from genexp.reproduce.plan import plan
-from genexp.runs.records import read_run
+from genexp.runs.experiment import build
 from tests import browser
 from tests.conftest import RUNS, TINY
 from tests.subjects import taken
@@ -174,7 +174,7 @@ def test_who_stops_one_case_stops_all(genexp, tmp_path: Path, monkeypatch: pytes
         begun.append(run_dir)
         raise Interrupted(signal.SIGTERM)
 
-    monkeypatch.setattr("genexp.experiment.run", stopped)
+    monkeypatch.setattr("genexp.runs.experiment.run", stopped)
     code, out, _ = genexp("reproduce", "--quick", "--into", "again")
     assert code == 143
     assert len(begun) == 1
@@ -220,8 +220,8 @@ def test_how_a_run_stands_is_looked_up_when_it_is_its_turn(genexp, tmp_path: Pat
         (one.path / "checkpoints" / "last.pt").touch()
         RunFolder(one.path).update(status=status)
     resumed: list[Path] = []
-    monkeypatch.setattr("genexp.experiment.run", lambda *_: pytest.fail("begun again"))
-    monkeypatch.setattr("genexp.experiment.resume", resumed.append)
+    monkeypatch.setattr("genexp.runs.experiment.run", lambda *_: pytest.fail("begun again"))
+    monkeypatch.setattr("genexp.runs.experiment.resume", resumed.append)
     assert carry_out(planned) == {}
     assert resumed == [planned[1].path]
     assert not Path("again/_aside").exists()

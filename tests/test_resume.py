@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import yaml
 
-from genexp import checkpoint
-from genexp.artifacts import RunFolder
 from genexp.data.base import Batch
+from genexp.fit.objective import Objective
+from genexp.folder import checkpoint
+from genexp.folder.run_folder import RunFolder
 from genexp.models.base import Terms
-from genexp.training.objective import Objective
 from tests.conftest import small_parts
 from tests.test_distributed import metrics, read
 from tests.test_trainer import assert_same_state, strip
@@ -109,7 +109,7 @@ def test_a_run_whose_measuring_failed_is_measured_when_it_goes_on(genexp, tiny: 
     words = ["experiment=double_gaussian", *tiny, *KEYS]
     assert genexp("run", "run_dir=whole", *words)[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr("genexp.experiment.measure", no_room)
+        patch.setattr("genexp.runs.experiment.measure", no_room)
         assert genexp("run", "run_dir=parts", *words)[0] == 2
     assert read(tmp_path / "parts", "run.json")["status"] == "failed"
     assert genexp("resume", "parts")[0] == 0

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from genexp.artifacts import RunFolder
 from genexp.errors import UserError
+from genexp.folder.finding import find_run, find_runs
+from genexp.folder.records import flat, read_record
+from genexp.folder.run_folder import RunFolder
 from genexp.runs import records
-from genexp.runs.finding import find_run, find_runs
-from genexp.runs.records import flat, read_record
 
 
 def make_run(path: str, **record: object) -> Path:

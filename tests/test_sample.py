@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genexp import checkpoint
+from genexp.folder import checkpoint
 from genexp.runs.sampling import sampler_of
 from genexp.runs.trained import open_run
 from tests.conftest import RUNS

@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genexp import checkpoint
-from genexp.config import compose
+from genexp.config.composition import compose
 from genexp.data.base import Batch
 from genexp.errors import UserError
-from genexp.experiment import build
+from genexp.fit.schedule import Rate
+from genexp.fit.state import make_optimizer
+from genexp.fit.step import CompiledStep, Step, make_step
+from genexp.folder import checkpoint
 from genexp.models.base import GenerativeModel
+from genexp.runs.experiment import build
 from genexp.settings import TrainerSettings
-from genexp.training.schedule import Rate
-from genexp.training.state import make_optimizer
-from genexp.training.step import CompiledStep, Step, make_step
 from tests.test_trainer import assert_same_state
 
 needs_a_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs g++")

@@ -14,13 +14,13 @@ import torch
 import yaml
 from PIL import Image
 
-from genexp import checkpoint
-from genexp.artifacts import RunFolder
 from genexp.data.base import DataSpec
 from genexp.data.own_files import OwnFiles
 from genexp.errors import UserError
+from genexp.folder import checkpoint
+from genexp.folder.records import FOLDERS
+from genexp.folder.run_folder import RunFolder
 from genexp.registry import models
-from genexp.runs.records import FOLDERS
 from tests.forking import Ended
 from tests.test_disk import TINY
 from tests.test_hostile_commands import wrong_in
@@ -50,8 +50,8 @@ def _no_canary() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small finished run."""
-    from genexp.config import compose
-    from genexp.experiment import run
+    from genexp.config.composition import compose
+    from genexp.runs.experiment import run
 
     place = tmp_path_factory.mktemp("trained")
     words = [*TINY, "experiment=double_gaussian", "model.conditioner.width=4", "model.transformer.bins=4", f"run_dir={place}/run"]

@@ -15,16 +15,16 @@ import pytest
 import yaml
 from PIL import Image
 
-from genexp import checkpoint
 from genexp.errors import Interrupted
 from genexp.figures.sweep import Line, metric_against
-from genexp.runs.records import Record
+from genexp.fit.average import Average
+from genexp.folder import checkpoint
+from genexp.folder.records import Record
 from genexp.sweep.job import STOP, _preempted, carry_out
 from genexp.sweep.launchers import Launch
 from genexp.sweep.plan import Plan, SweepSettings, jobs, make_folder, make_plan
 from genexp.sweep.run import News, _stopping
 from genexp.sweep.table import draw, table, x_key
-from genexp.training.average import Average
 from tests.conftest import TINY
 
 SMALL = [

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genexp.artifacts import RunFolder
+from genexp.folder.run_folder import RunFolder
+from genexp.folder.tracking import TensorBoard
 from genexp.measures.take import Taken
 from genexp.runs.results import Results
-from genexp.training.tracking import TensorBoard
 
 RUN = ["run", "experiment=double_gaussian", "run_dir=run", "trainer.eval_every=2", "trainer.checkpoint_every=2"]
 
@@ -18,8 +18,8 @@ RUN = ["run", "experiment=double_gaussian", "run_dir=run", "trainer.eval_every=2
 @pytest.fixture(autouse=True)
 def _only_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is measured or drawn after training: only the history matters here."""
-    monkeypatch.setattr("genexp.experiment.measure", lambda *_: Results(Taken(), {}))
-    monkeypatch.setattr("genexp.experiment.keep", lambda *_: None)
+    monkeypatch.setattr("genexp.runs.experiment.measure", lambda *_: Results(Taken(), {}))
+    monkeypatch.setattr("genexp.runs.experiment.keep", lambda *_: None)
 
 
 def history(run: Path) -> list[dict[str, float]]:

@@ -11,19 +11,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genexp import checkpoint
-from genexp.artifacts import RunFolder
 from genexp.data.base import Batch, DataSpec, EpochStream, FreshStream
 from genexp.errors import Interrupted, UserError
+from genexp.fit.average import Average
+from genexp.fit.interrupts import Interrupts
+from genexp.fit.loop import fit as fit_
+from genexp.fit.schedule import schedule
+from genexp.fit.state import make_optimizer
+from genexp.fit.step import make_step
+from genexp.fit.validation import Watch
+from genexp.folder import checkpoint
+from genexp.folder.run_folder import RunFolder
 from genexp.models.base import GenerativeModel
 from genexp.settings import TrainerSettings
-from genexp.trainer import fit as fit_
-from genexp.training.average import Average
-from genexp.training.interrupts import Interrupts
-from genexp.training.schedule import schedule
-from genexp.training.state import make_optimizer
-from genexp.training.step import make_step
-from genexp.training.validation import Watch
 
 STEPS = 30
 
@@ -352,7 +352,7 @@ def test_gradients_are_clipped_by_their_norm() -> None:
 
 def test_a_schedule_follows_the_seconds_of_a_run_that_has_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count()
-    monkeypatch.setattr("genexp.training.budget.time.perf_counter", lambda: 0.01 * next(ticks))
+    monkeypatch.setattr("genexp.fit.budget.time.perf_counter", lambda: 0.01 * next(ticks))
     run = folder(tmp_path, "run")
     fit(Noisy(), Normal(), settings(max_steps=10**9, max_seconds=4.0, schedule="linear", lr=0.02, log_every=5), run, seed=0)
     lines = [line for line in run.history() if "lr" in line]
@@ -363,7 +363,7 @@ def test_a_schedule_follows_the_seconds_of_a_run_that_has_so_many(tmp_path: Path
 
 def test_the_pace_is_of_the_examples_that_were_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A set of 40 gives batches of 40, whatever the batch size."""
-    monkeypatch.setattr("genexp.training.budget.time.perf_counter", itertools.count().__next__)
+    monkeypatch.setattr("genexp.fit.budget.time.perf_counter", itertools.count().__next__)
     run = folder(tmp_path, "run")
     position = fit(Noisy(), Normal(fresh=False), settings(batch_size=4096, log_every=1), run, seed=0)
     assert position.examples == 40 * STEPS
@@ -375,7 +375,7 @@ def test_the_pace_is_of_the_examples_that_were_used(tmp_path: Path, monkeypatch:
 def test_a_young_training_is_rehearsed_once_and_nothing_of_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     states = []
     for name, after in (("with", 0.0), ("without", 1e9)):
-        monkeypatch.setattr("genexp.trainer.REHEARSED_AFTER", after)
+        monkeypatch.setattr("genexp.fit.loop.REHEARSED_AFTER", after)
         calls: list[int] = []
         with Interrupts() as interrupts:
             run = folder(tmp_path, name)

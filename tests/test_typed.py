@@ -8,13 +8,13 @@ import pytest
 from omegaconf import OmegaConf
 from pydantic import Field
 
-from genexp.artifacts import RunFolder
-from genexp.config import compose, compose_stored
+from genexp.config.composition import compose, compose_stored
+from genexp.config.typed import SECTIONS, TEXT, TEXTS, as_hydra_reads, kind_of, parse_override
 from genexp.errors import UserError
+from genexp.folder.records import read_config
+from genexp.folder.run_folder import RunFolder
 from genexp.registry import datasets, models
-from genexp.runs.records import read_config
 from genexp.sweep.plan import jobs, make_plan
-from genexp.typed import SECTIONS, TEXT, TEXTS, as_hydra_reads, kind_of, parse_override
 
 NUMBERS = ["+491701234567", "12.50", "1e3", "1_000", "007", "2026.10", "-0", "nan", "true", "Null", "off"]
 WIFI = "WIFI:S:seminar;T:WPA;P:k1wi;;"
@@ -103,7 +103,7 @@ def test_a_component_of_a_plugin_has_texts_too(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setitem(datasets._builders, "of_a_plugin", built)
     known = {"dataset": {"name": "of_a_plugin", "title": "x", "count": 3}}
-    from genexp.config import _checked
+    from genexp.config.composition import _checked
 
     assert _checked("dataset.title=1e3", known).value() == "1e3"
     assert _checked("dataset.count=1_0", known).value() == 10

@@ -38,8 +38,8 @@ def measure_after(case: Case, overrides: Sequence[str]) -> After:
 def _run(channel: Channel, case: Case, overrides: tuple[str, ...]) -> None:
     import torch
 
-    from genexp import experiment
-    from genexp.config import Composed
+    from genexp.config.composition import Composed
+    from genexp.runs import experiment
     from genexp.runs.trained import open_run
 
     ours = Contender("a default run", experiment=case.experiment)

@@ -9,20 +9,20 @@ from typing import Any
 
 import torch
 
-from genexp.artifacts import RunFolder
 from genexp.bench import qualities
 from genexp.bench.flops import describe
 from genexp.bench.gate import Described, Gate
 from genexp.data.base import Batch, Stream
+from genexp.fit.interrupts import Interrupts
+from genexp.fit.loop import fit
+from genexp.fit.validation import Watch
+from genexp.folder.run_folder import RunFolder
 from genexp.machine.device import choose_precision, prepare_cpu
 from genexp.metrics.latent import squared_error
 from genexp.models.base import GenerativeModel
 from genexp.registry import models
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
-from genexp.trainer import fit
-from genexp.training.interrupts import Interrupts
-from genexp.training.validation import Watch
 
 NEVER = 1_000_000_000
 Judged = tuple[float, bool]

@@ -83,7 +83,7 @@ def build(case: Case, contender: Contender, overrides: Sequence[str] = ()) -> In
 
 def settings_of(case: Case, contender: Contender, overrides: Sequence[str] = ()) -> Any:
     """The settings of a contender that is an experiment, on the embedded data where the real ones are not there."""
-    from genexp.config import compose
+    from genexp.config.composition import compose
 
     settings = compose([f"experiment={contender.experiment}", *contender.overrides, *overrides]).settings
     if case.has_data():

@@ -42,9 +42,9 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     from genexp.compare.selection import choose_columns, choose_rows
     from genexp.compare.showing import as_csv, as_markdown, as_text
     from genexp.errors import UserError
+    from genexp.folder.finding import find_runs
+    from genexp.folder.records import read_record
     from genexp.paths import check_new
-    from genexp.runs.finding import find_runs
-    from genexp.runs.records import read_record
 
     if options.reverse and options.sort is None:
         raise UserError("--reverse needs --sort COLUMN")

@@ -48,7 +48,7 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
 
 def status(options: argparse.Namespace) -> None:
     """One line for each data set: whether it is there, size, place, licence, how to get it."""
-    from genexp import catalogue
+    from genexp.config import catalogue
     from genexp.fetch.sets import fetchable
 
     rows = []

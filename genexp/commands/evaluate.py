@@ -26,9 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    from genexp.folder.finding import find_run
     from genexp.printable import printable
     from genexp.runs.evaluation import evaluate
-    from genexp.runs.finding import find_run
 
     said = evaluate(find_run(options.run), options.checkpoint, options.data, options.device, overrides, options.out)
     print(printable(said))

@@ -2,8 +2,8 @@
 
 import argparse
 
-from genexp import catalogue
 from genexp.commands import add_config_dir, add_plugin
+from genexp.config import catalogue
 from genexp.errors import UserError
 
 HELP = "what there is, one line each"

@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
-    from genexp.runs.finding import find_runs
+    from genexp.folder.finding import find_runs
 
     paths = find_runs(options.runs)
     from genexp.report.render import report

@@ -29,8 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
-    from genexp.artifacts import new_id
     from genexp.errors import Interrupted, UserError
+    from genexp.folder.run_folder import new_id
     from genexp.reproduce.plan import in_words, plan, read_mode
 
     folder: Path = options.into or Path("outputs/reproduce") / new_id()

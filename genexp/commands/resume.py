@@ -17,9 +17,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
-    from genexp.experiment import resume
+    from genexp.folder.finding import find_run
     from genexp.machine.distributed import on_main, processes
-    from genexp.runs.finding import find_run
+    from genexp.runs.experiment import resume
 
     with processes():
         resume(on_main(lambda: find_run(options.run)), overrides, options.plugin)

@@ -40,7 +40,7 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
         raise UserError(
             "torchrun and -m: a sweep is many runs of one process each", hint="one run at a time, or without torchrun"
         )
-    from genexp.config import compose
+    from genexp.config.composition import compose
 
     if options.multirun and not options.cfg:
         from genexp.sweep.run import sweep
@@ -57,7 +57,7 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     if of_sweeps := [text for text in overrides if text.startswith("sweep.")]:
         raise UserError(f"{of_sweeps[0]} is of a sweep", hint="genexp run -m …")
     composed = compose(overrides, options.config_dir)
-    from genexp.experiment import run
+    from genexp.runs.experiment import run
 
     run(composed, plugins=options.plugin)
     return 0

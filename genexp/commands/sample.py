@@ -33,8 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    from genexp.folder.finding import find_run
     from genexp.printable import printable
-    from genexp.runs.finding import find_run
     from genexp.runs.samples import Request, write
 
     request = Request(options.num, options.seed, options.out, options.label, options.log_prob)

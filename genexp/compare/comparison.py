@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from genexp.runs.data_digests import DataDigests
-from genexp.runs.records import Record, flat, worked_on
+from genexp.folder.data_digests import DataDigests
+from genexp.folder.records import Record, flat, worked_on
 from genexp.runs.words import NO_WORDS, Words, words_of
 from genexp.summary import BESIDE, number_text
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from genexp.compare.comparison import Comparison, Row
 from genexp.errors import UserError, nearest
-from genexp.runs.finding import natural
+from genexp.folder.finding import natural
 
 SIGNS = {
     "<": lambda own, wanted: own < wanted,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from genexp.catalogue import CONF, find, options
+from genexp.config.catalogue import CONF, find, options
 
 _LINE = re.compile(r"( *)([A-Za-z_]\w*):(?: +([^#]*?))? *(?:#(.*))?")
 _CHOICES = re.compile(r" *([\w.-]+(?: \| [\w.-]+)+)")

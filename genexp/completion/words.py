@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from genexp import catalogue
-from genexp.catalogue import COMPONENTS, GROUPS
-from genexp.cli import Parser, make_parser
 from genexp.commands import Command, command
+from genexp.commands.parser import Parser, make_parser
 from genexp.completion.outline import run_keys
+from genexp.config import catalogue
+from genexp.config.catalogue import COMPONENTS, GROUPS
 
 PARTS = tuple(f"{name}/" for name in COMPONENTS)
 PLAIN = re.compile(r"[\w.+,@%/][\w.+=,@%^:/-]*")  # names that a shell takes as they are; the shells insert them unquoted
@@ -127,7 +127,7 @@ def _values(action: argparse.Action) -> Iterable[str]:
 
 
 def _runs() -> list[str]:
-    from genexp.runs.finding import OUTPUTS, runs_below
+    from genexp.folder.finding import OUTPUTS, runs_below
 
     ids = [run.name for run in runs_below(OUTPUTS)]
     return ["latest", *(name for name in ids if ids.count(name) == 1 and PLAIN.fullmatch(name))] if ids else []

@@ -14,8 +14,8 @@ from torch import Tensor
 from genexp.data.images import ImageData
 from genexp.data.own_files import OwnFiles, own_files
 from genexp.fetch.sets import fetchable
+from genexp.folder.data_digests import DataDigests
 from genexp.registry import datasets
-from genexp.runs.data_digests import DataDigests
 from genexp.seeds import seeded
 from genexp.settings import RunSettings
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from genexp import experiment
-from genexp.config import compose
+from genexp.config.composition import compose
+from genexp.folder.finding import find_run
 from genexp.interface.guest import Paths, as_paths, as_words, guest, load_plugins
 from genexp.interface.opened import Run
-from genexp.runs.finding import find_run
+from genexp.runs import experiment
 from genexp.runs.trained import Which
 
 

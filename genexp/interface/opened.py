@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genexp.config import compose_stored
+from genexp.config.composition import compose_stored
 from genexp.data.base import Dataset
 from genexp.errors import UserError, unknown
+from genexp.folder.records import Number, read_history, read_metrics, read_record, read_run
 from genexp.interface.guest import guest
 from genexp.interface.showing import Figures, find_figures, page_of, title_of
 from genexp.machine.device import choose_device
 from genexp.models.base import GenerativeModel
-from genexp.runs.records import Number, read_history, read_metrics, read_record, read_run
 from genexp.runs.sampling import class_index, log_likelihood, sampler_of
 from genexp.runs.trained import Trained, Which, build_data, open_run
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from genexp.models.base import Importance
+from genexp.latent.importance import Importance
 from genexp.registry import Registry
 
 

@@ -15,7 +15,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from genexp.artifacts import RunFolder, SilentFolder
 from genexp.errors import UserError
 from genexp.machine.launch import launch
 from genexp.seeds import seed_for
@@ -115,12 +114,6 @@ def entered(context: AbstractContextManager[R]) -> Iterator[R]:
     """`with context:` on every rank, or, where one of them cannot enter it, on none."""
     with ExitStack() as stack:
         yield together(lambda: stack.enter_context(context))
-
-
-def one_folder(make: Callable[[], RunFolder]) -> RunFolder:
-    """The run folder that the main rank makes; on the others, one that writes nothing."""
-    folder = on_main(make)
-    return folder if world().is_main else SilentFolder(folder.path)
 
 
 @dataclass(frozen=True)

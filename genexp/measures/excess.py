@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from genexp.data.base import Batch
+from genexp.fit.validation import heldout_batch, same_noise
 from genexp.measures.record import Value, heldout_term, measure
 from genexp.metrics.flow import excess_loss as excess_of_field
 from genexp.models.base import GenerativeModel, Terms
 from genexp.models.flow_matching import flow_matching_loss
 from genexp.subject import Subject, once
-from genexp.training.validation import heldout_batch, same_noise
 
 
 @heldout_term("excess_loss", data={"density"}, objective="nll")

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from genexp.data.base import Batch
+from genexp.latent.importance import HasLatent, HasPosterior, Importance
 from genexp.latent.priors import log_standard
 from genexp.machine.distributed import sharded
-from genexp.models.base import HasLatent, HasPosterior, Importance
 from genexp.seeds import seed_for, seeded
 
 _VALUES = 12_000_000  # decoded at a time: 50 MB

@@ -16,9 +16,10 @@ from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.base import Bound, Given, Latent, Posterior, Prior, TrainingObjective, objectives, posteriors, priors
+from genexp.latent.importance import Importance
 from genexp.latent.likelihoods import Likelihood, likelihoods
 from genexp.latent.networks import Networks, Sizes, networks
-from genexp.models.base import GenerativeModel, Importance, Terms
+from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
 from genexp.settings import Fraction
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from genexp.artifacts import RunFolder
+from genexp.folder.run_folder import RunFolder
 from genexp.machine.device import autocast, choose_precision
 from genexp.measures.record import Film, Picture, films, pictures
 from genexp.measures.take import Say, attempt

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genexp.folder.records import Number as Metric
+from genexp.folder.records import flat, read_record
 from genexp.report.folder import Folder
-from genexp.runs.records import Number as Metric
-from genexp.runs.records import flat, read_record
 from genexp.runs.words import NO_WORDS, Words, words_of
 from genexp.summary import BESIDE
 

@@ -6,7 +6,7 @@ Source: Likelihood-based Generative Models: VAEs and NFs (seminar report, 2025).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from genexp.runs.records import Number
+from genexp.folder.records import Number
 
 ARTICLE = "Likelihood-based Generative Models: VAEs and NFs (seminar report, 2025)"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from genexp.artifacts import Busy, RunFolder
 from genexp.errors import UserError
 from genexp.files import Replacing
+from genexp.folder.run_folder import Busy, RunFolder
 from genexp.reproduce.plan import Planned, State, read_mode, state_of
 
 
@@ -36,7 +36,7 @@ def alone_in(folder: Path, quick: bool) -> Iterator[None]:
 
 def carry_out(planned: Sequence[Planned]) -> dict[str, str]:
     """Run what is not finished yet. Returns case → what went wrong, for those that failed. Interrupted stops all."""
-    from genexp.experiment import resume, run
+    from genexp.runs.experiment import resume, run
 
     failed = {}
     for number, one in enumerate(planned, 1):

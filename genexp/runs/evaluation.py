@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genexp.artifacts import finite
-from genexp.catalogue import entries
+from genexp.config.catalogue import entries
 from genexp.errors import UserError, unknown
 from genexp.files import Replacing
+from genexp.folder.data_digests import differing_data, read_otherwise
+from genexp.folder.records import read_metrics, read_run
+from genexp.folder.run_folder import finite
 from genexp.measures.record import Metric
 from genexp.measures.take import take
 from genexp.paths import check_new
 from genexp.registry import datasets
 from genexp.runs.circumstances import data_record
-from genexp.runs.data_digests import differing_data, read_otherwise
-from genexp.runs.records import read_metrics, read_run
 from genexp.runs.trained import Trained, Which, open_run
 from genexp.subject import Subject
 from genexp.summary import results_table

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from genexp.artifacts import RunFolder
+from genexp.folder.run_folder import RunFolder
 from genexp.measures.take import Say
 from genexp.measures.watching import Watching
 from genexp.runs.results import keep, measure

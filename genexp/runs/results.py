@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from genexp.artifacts import RunFolder
+from genexp.folder.run_folder import RunFolder
 from genexp.measures.classes import confusion
 from genexp.measures.latent import test_latents
 from genexp.measures.take import Say, Taken, attempt, take

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from genexp.errors import UserError
+from genexp.fit.state import random_states
+from genexp.folder.data_digests import differing_data, read_otherwise
+from genexp.folder.records import flat
 from genexp.machine.distributed import world
 from genexp.machine.launch import typed
 from genexp.runs.circumstances import data_record
-from genexp.runs.data_digests import differing_data, read_otherwise
-from genexp.runs.records import flat
 from genexp.settings import RunSettings
 from genexp.subject import Subject
-from genexp.training.state import random_states
 
 BUDGETS = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
 

@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 import torch
 
-from genexp import checkpoint
-from genexp.config import compose_stored
+from genexp.config.composition import compose_stored
 from genexp.data.base import KINDS, DataSpec
 from genexp.data.own_files import own_files
 from genexp.errors import UserError
+from genexp.folder import checkpoint
+from genexp.folder.records import read_run
 from genexp.machine.device import choose_device, prepare_cpu
 from genexp.machine.memory import weights_fit
 from genexp.models.base import GenerativeModel
 from genexp.registry import datasets, models
-from genexp.runs.records import read_run
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
 from genexp.subject import Subject

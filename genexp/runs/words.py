@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from genexp.runs.records import Record
+from genexp.folder.records import Record
 
 LONGEST = 300  # characters
 MOST = 1_000  # records of one run

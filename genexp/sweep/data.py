@@ -3,13 +3,13 @@
 from contextlib import suppress
 from pathlib import Path
 
-from genexp.artifacts import RunFolder
-from genexp.config import compose, compose_stored
+from genexp.config.composition import compose, compose_stored
 from genexp.data.digest import digests, is_ours, origin_digest
 from genexp.errors import UserError
+from genexp.folder.data_digests import DataDigests, read_digests
+from genexp.folder.records import read_run
+from genexp.folder.run_folder import RunFolder
 from genexp.registry import datasets
-from genexp.runs.data_digests import DataDigests, read_digests
-from genexp.runs.records import read_run
 from genexp.settings import RunSettings
 from genexp.sweep.plan import Plan
 

@@ -15,12 +15,12 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from genexp.artifacts import Busy, RunFolder
-from genexp.config import compose
+from genexp.config.composition import compose
 from genexp.errors import Interrupted, UserError
+from genexp.fit.interrupts import Interrupts
+from genexp.folder.run_folder import Busy, RunFolder
 from genexp.plugins import load_plugin
 from genexp.sweep.plan import Plan
-from genexp.training.interrupts import Interrupts
 
 STOP = ".stop"  # in the sweep's folder: every job that runs saves and ends, no other begins
 GLANCE = 0.2  # seconds between two looks at it
@@ -77,7 +77,7 @@ def carry_out(plan: Plan, number: int, stop: Path | None = None) -> None:
     Raises:
         Interrupted: a signal, or the file `stop`, stopped it; it is saved.
     """
-    from genexp.experiment import resume, run
+    from genexp.runs.experiment import resume, run
 
     folder, overrides = RunFolder(plan.folder(number)), list(plan.jobs[number])
     sys.argv = ["genexp", "run", *overrides]

@@ -19,9 +19,9 @@ from hydra.version import setbase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genexp.catalogue import CONF
+from genexp.config.catalogue import CONF
+from genexp.config.typed import parse_override
 from genexp.errors import UserError, unknown
-from genexp.typed import parse_override
 
 Task = Callable[[DictConfig], None]
 

@@ -11,17 +11,17 @@ import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.errors import HydraException
 
-from genexp.artifacts import new_id
 from genexp.compare.comparison import PLACE
 from genexp.compare.selection import as_text
-from genexp.config import Composed, compose, parse_sweep
+from genexp.config.composition import Composed, compose, parse_sweep
+from genexp.config.typed import key_of, parse_override
 from genexp.errors import UserError
 from genexp.files import Replacing
+from genexp.folder.records import flat, read_record, read_run
+from genexp.folder.run_folder import new_id
 from genexp.paths import expanded
-from genexp.runs.records import flat, read_record, read_run
 from genexp.settings import Strict, validate
 from genexp.sweep.launchers import check_launcher
-from genexp.typed import key_of, parse_override
 
 SWEEPS = Path("outputs/sweeps")
 RECORD = "sweep.yaml"

@@ -11,19 +11,19 @@ from types import FrameType
 
 from omegaconf import DictConfig
 
-from genexp.artifacts import Busy, RunFolder
-from genexp.choices import search_path
 from genexp.compare.comparison import compare
 from genexp.compare.showing import as_text
+from genexp.config.choices import search_path
 from genexp.errors import Interrupted, UserError, nearest
-from genexp.runs.records import Record, read_record, read_run
+from genexp.fit.interrupts import Interrupts
+from genexp.folder.records import Record, read_record, read_run
+from genexp.folder.run_folder import Busy, RunFolder
 from genexp.summary import BESIDE, number_text
 from genexp.sweep.data import put_others_aside
 from genexp.sweep.job import STOP, Task
 from genexp.sweep.launchers import Launch, hydra_path
 from genexp.sweep.plan import Plan, changed, make_folder, make_plan
 from genexp.sweep.table import CSV, PNG, chosen_metric, records, write_table
-from genexp.training.interrupts import Interrupts
 
 ENDED = ("finished", "failed", "interrupted")
 GLANCE = 0.2  # seconds between two looks at the jobs' folders

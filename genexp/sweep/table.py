@@ -10,7 +10,7 @@ from genexp.compare.table import comma_separated
 from genexp.errors import UserError
 from genexp.figures.sweep import Line, metric_against
 from genexp.files import Replacing
-from genexp.runs.records import Record, read_record
+from genexp.folder.records import Record, read_record
 from genexp.runs.words import words_of
 from genexp.summary import BESIDE
 from genexp.sweep.plan import Plan

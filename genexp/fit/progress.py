@@ -6,8 +6,8 @@ import warnings
 
 from tqdm import tqdm
 
-from genexp.artifacts import RunFolder
-from genexp.training.budget import Budget
+from genexp.fit.budget import Budget
+from genexp.folder.run_folder import RunFolder
 
 QUIET_SECONDS = 15.0
 

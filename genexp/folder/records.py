@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from genexp.earlier import translated
 from genexp.errors import UserError
-from genexp.runs.data_digests import DataDigests, read_digests
+from genexp.folder.data_digests import DataDigests, read_digests
+from genexp.folder.earlier import translated
 
 LARGEST = 16 << 20  # bytes of a file that is read whole
 LARGEST_HISTORY = 64 << 20

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
-from genexp.artifacts import RunFolder
+from genexp.folder.run_folder import RunFolder
 
 SKIPPED, STEPS = 10, 10  # steps before the profile: they allocate, and compile; and in it
 SHOWN = 10

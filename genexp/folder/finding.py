@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genexp.errors import UserError, nearest
+from genexp.folder.records import read_run, worked_on
 from genexp.paths import expanded
-from genexp.runs.records import read_run, worked_on
 
 OUTPUTS = Path("outputs")
 DEEPEST = 2  # folders below a link in which runs are looked for: those of outputs/sweeps have two above them

@@ -17,16 +17,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genexp.catalogue import COMPONENTS
-from genexp.choices import composed, is_choice, refuse_sweep
-from genexp.earlier import moved
+from genexp.config.catalogue import COMPONENTS
+from genexp.config.choices import composed, is_choice, refuse_sweep
+from genexp.config.typed import annotation_of, as_hydra_reads, check_form, key_of, parse_override, parse_texts, spelled
 from genexp.errors import UserError, nearest
 from genexp.fetch import default_data_dir
+from genexp.folder.earlier import moved
+from genexp.folder.records import check_links, read_config, read_config_dirs
+from genexp.folder.tracking import check_tracker
 from genexp.paths import expanded
-from genexp.runs.records import check_links, read_config, read_config_dirs
 from genexp.settings import RunSettings, shown, validate
-from genexp.training.tracking import check_tracker
-from genexp.typed import annotation_of, as_hydra_reads, check_form, key_of, parse_override, parse_texts, spelled
 
 CHANGEABLE = (
     *(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every", "compile")),

@@ -30,7 +30,7 @@ from hydra.errors import HydraException
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from genexp.catalogue import COMPONENTS
+from genexp.config.catalogue import COMPONENTS
 from genexp.errors import UserError
 from genexp.settings import EvaluationSettings, FigureSettings, RunSettings, TrainerSettings, shown
 

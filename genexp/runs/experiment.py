@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,18 @@ from typing import Any
 
 import torch
 
-from genexp import checkpoint, trainer
-from genexp.artifacts import RunFolder
-from genexp.config import Composed, compose_stored
+from genexp.config.composition import Composed, compose_stored
 from genexp.errors import Interrupted
+from genexp.fit.interrupts import Interrupts
+from genexp.fit.loop import fit
+from genexp.fit.state import Position, step_of
+from genexp.folder import checkpoint
+from genexp.folder.records import read_run
+from genexp.folder.run_folder import RunFolder
+from genexp.folder.silent import SilentFolder
+from genexp.folder.tracking import make_tracker
 from genexp.machine.device import choose_device, prepare_cpu
-from genexp.machine.distributed import entered, first_of_each_machine_first, on_main, one_folder, part, processes, world
+from genexp.machine.distributed import entered, first_of_each_machine_first, on_main, part, processes, world
 from genexp.machine.launch import typed
 from genexp.machine.memory import check_fits, weights_fit
 from genexp.measures import anomalies
@@ -24,7 +30,6 @@ from genexp.measures.watching import Watching
 from genexp.pictures.latent import check_endpoints
 from genexp.registry import models
 from genexp.runs.circumstances import circumstances
-from genexp.runs.records import read_run
 from genexp.runs.rehearsal import rehearse
 from genexp.runs.results import keep, measure
 from genexp.runs.resuming import check_budget, check_data, finished_already, going_on
@@ -33,9 +38,6 @@ from genexp.seeds import seed_for
 from genexp.settings import RunSettings
 from genexp.subject import Subject
 from genexp.summary import next_steps, results_table
-from genexp.training.interrupts import Interrupts
-from genexp.training.state import Position, step_of
-from genexp.training.tracking import make_tracker
 
 
 def run(composed: Composed, run_dir: str | None = None, plugins: Sequence[Path] = ()) -> RunFolder:
@@ -74,6 +76,12 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
             folder.write_config(composed.settings.model_dump(), composed.overrides)
             _carry_out(subject, folder, composed, state, plugins)
     return folder
+
+
+def one_folder(make: Callable[[], RunFolder]) -> RunFolder:
+    """The run folder that the main rank makes; on the others, one that writes nothing."""
+    folder = on_main(make)
+    return folder if world().is_main else SilentFolder(folder.path)
 
 
 def build(settings: RunSettings, path: Path | None = None) -> Subject:
@@ -162,8 +170,6 @@ def _fit(subject: Subject, folder: RunFolder, interrupts: Interrupts, state: dic
     many = f" in each of {world().size} processes" if world().size > 1 else ""
     say(f"{model}, on {subject.device}{many}, seed {settings.seed} → {folder.path}")
     watch, rehearsal = Watching(subject), partial(rehearse, subject, say)
-    position = trainer.fit(
-        subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, watch, rehearsal
-    )
+    position = fit(subject.model, subject.data, settings.trainer, folder, settings.seed, interrupts, state, watch, rehearsal)
     say(f"trained {position.step} steps in {position.seconds:.1f} s")
     return position

@@ -5,22 +5,22 @@ from typing import Any
 
 from torch import Tensor
 
-from genexp import checkpoint
-from genexp.artifacts import RunFolder
 from genexp.data.base import Dataset
+from genexp.fit.budget import Budget, Stopwatch
+from genexp.fit.interrupts import Interrupts
+from genexp.fit.profiler import profiling
+from genexp.fit.progress import Reporter
+from genexp.fit.schedule import schedule
+from genexp.fit.state import Position, Training
+from genexp.fit.step import make_step
+from genexp.fit.validation import Watch, heldout_batch
+from genexp.folder import checkpoint
+from genexp.folder.run_folder import RunFolder
 from genexp.machine.device import choose_precision
 from genexp.machine.distributed import Moment, agreed, noise_of_its_own, on_main
 from genexp.models.base import GenerativeModel
 from genexp.seeds import seed_for, seeded
 from genexp.settings import TrainerSettings
-from genexp.training.budget import Budget, Stopwatch
-from genexp.training.interrupts import Interrupts
-from genexp.training.profiler import profiling
-from genexp.training.progress import Reporter
-from genexp.training.schedule import schedule
-from genexp.training.state import Position, Training
-from genexp.training.step import make_step
-from genexp.training.validation import Watch, heldout_batch
 
 INITIAL_EXAMPLES = 16_384  # what a model may look at before its first step
 REHEARSED_AFTER = 15.0  # seconds of training: what is shorter is soon done again, and need not wait

@@ -23,10 +23,10 @@ from tqdm import tqdm
 
 from genexp.errors import UserError
 from genexp.files import TEMPORARY, Replacing, write_gif
+from genexp.folder.records import check_links, history_lines, own_folders, read_history, read_run
+from genexp.folder.tracking import Tracker
 from genexp.paths import expanded
 from genexp.printable import printable
-from genexp.runs.records import check_links, history_lines, own_folders, read_history, read_run
-from genexp.training.tracking import Tracker
 
 try:
     import fcntl
@@ -197,7 +197,7 @@ class RunFolder:
 
     def save_checkpoint(self, name: str, state: dict[str, Any]) -> None:
         """checkpoints/<name>.pt; afterwards it holds either all of `state` or what it held before."""
-        from genexp import checkpoint
+        from genexp.folder import checkpoint
 
         checkpoint.save(self.checkpoints / f"{name}.pt", state)
 
@@ -247,53 +247,6 @@ class RunFolder:
         path = self.path / name
         path.parent.mkdir(exist_ok=True)
         return Replacing(path)
-
-
-class SilentFolder(RunFolder):
-    """A run folder that another process writes to: here everything can be said and saved, and nothing is."""
-
-    silent = True
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        yield
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    def put_results_aside(self, step: int) -> None:
-        pass
-
-    def say(self, text: str = "") -> None:
-        pass
-
-    def track(self, tracker: Tracker) -> None:
-        pass
-
-    def cut_history(self, step: int) -> None:
-        pass
-
-    def save_checkpoint(self, name: str, state: dict[str, Any]) -> None:
-        pass
-
-    def save_samples(self, arrays: Mapping[str, "np.ndarray"], picture: "Figure | Image | None" = None) -> Path:
-        return self.path / "samples" / "samples.npz"
-
-    def save_gif(self, name: str, frames: Sequence["Image"], fps: int, hold_last: float = 1.5) -> Path:
-        return self.path / "figures" / f"{name}.gif"
-
-    def save_trace(self, write: Callable[[Path], None]) -> Path:
-        return self.path / "profile" / "trace.json"
-
-    def _save_picture(self, name: Path, picture: "Figure | Image") -> Path:
-        return self.path / name
-
-    def _append(self, name: str, text: str | bytes) -> None:
-        pass
-
-    def _replace(self, name: str, content: bytes) -> None:
-        pass
 
 
 def new_id() -> str:

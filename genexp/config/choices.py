@@ -20,10 +20,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from genexp.catalogue import COMPONENTS, CONF, GROUPS, options
+from genexp.config.catalogue import COMPONENTS, CONF, GROUPS, options
+from genexp.config.typed import key_of, parse_override
 from genexp.errors import UserError, nearest, unknown
-from genexp.runs.records import checked_yaml
-from genexp.typed import key_of, parse_override
+from genexp.folder.records import checked_yaml
 
 ALONE = "alone"  # where a member is composed by itself
 

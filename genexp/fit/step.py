@@ -10,12 +10,12 @@ from torch.optim.adam import adam
 
 from genexp.data.base import Batch
 from genexp.errors import UserError
+from genexp.fit.objective import Objective, make_objective
+from genexp.fit.schedule import Rate
 from genexp.machine.device import autocast
 from genexp.machine.distributed import world
 from genexp.models.base import GenerativeModel, Terms
 from genexp.settings import TrainerSettings
-from genexp.training.objective import Objective, make_objective
-from genexp.training.schedule import Rate
 
 
 @dataclass

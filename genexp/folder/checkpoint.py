@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from genexp.earlier import weights
 from genexp.errors import UserError, circumstance
 from genexp.files import Replacing
+from genexp.folder.earlier import weights
 
 FORMAT = 1
 

@@ -13,17 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genexp import checkpoint
-from genexp.artifacts import RunFolder
 from genexp.data.base import Batch, Stream
 from genexp.errors import UserError, unknown
+from genexp.fit.average import Average
+from genexp.fit.validation import Watch, same_noise
+from genexp.folder import checkpoint
+from genexp.folder.run_folder import RunFolder
 from genexp.machine.device import autocast, choose_precision
 from genexp.machine.distributed import gathered, mean_over_ranks, world
 from genexp.machine.launch import typed
 from genexp.models.base import GenerativeModel
 from genexp.settings import TrainerSettings
-from genexp.training.average import Average
-from genexp.training.validation import Watch, same_noise
 
 
 @dataclass

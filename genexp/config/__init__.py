@@ -1,0 +1,1 @@
+"""What a run is, from YAML and the command line to typed settings."""

@@ -1,0 +1,1 @@
+"""Fitters: how a model comes to its weights."""

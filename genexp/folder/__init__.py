@@ -1,0 +1,1 @@
+"""A run on disk: what writes its folder, and what reads it."""
