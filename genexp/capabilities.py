@@ -48,6 +48,10 @@ Known = Literal[
     "line",
     "plane",
     "examples",
+    "drawn",
+    "target",
+    "log_density",
+    "log_z",
     "density",
     "box",
     "bridge",
@@ -61,6 +65,10 @@ KNOWN: dict[Known, str] = {
     "line": "points of one dimension",
     "plane": "points of two dimensions",
     "examples": "finitely many: train, validation, test",
+    "drawn": "there are examples: any data set that is no target",
+    "target": "no examples, only log_density",
+    "log_density": "log_density(x): ln p(x) up to a constant",
+    "log_z": "log_z: that constant",
     "density": "density: log_prob(x), entropy",
     "box": "density: box(), which holds its mass, and quadrature(side, low, high) over it",
     "bridge": "bridge: a strip of the plane between the peaks, and density.strip_mass(low, high)",
@@ -68,7 +76,15 @@ KNOWN: dict[Known, str] = {
     "code": "payload: what a reader of barcodes should find in the samples",
 }
 
-Objective = Literal["nll", "bound", "flow_matching", "other"]  # what a model's loss is
+Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "other"]  # what a model's loss is
+
+
+def known_of(declared: Set[str]) -> frozenset[str]:
+    """What is known of data that declare so much: what follows from the words is added to them."""
+    follows = set() if "target" in declared else {"drawn"}
+    if "density" in declared and "cells" not in declared:  # which is smooth, and normalised
+        follows |= {"log_density", "log_z"}
+    return frozenset(declared) | follows
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all: written under a temporary name, synced, renamed."""
 
+import hashlib
 import os
 import re
 import sys
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TEMPORARY = re.compile(r"\..+\.[0-9]+\.tmp", re.DOTALL)  # the names that Replacing gives
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_gif(path: Path, frames: Sequence["Image"], fps: int, hold_last: float = 1.5) -> None:

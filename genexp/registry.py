@@ -99,11 +99,11 @@ class Registry(Generic[T]):
         return values
 
     def build(self, settings: Mapping[str, Any], *context: Any) -> T:
-        """Build the component that `settings["name"]` names; `context` are its positional arguments."""
+        """Build the component that `settings["name"]` names; of `context` it gets as many positional arguments as it has."""
         keys = self.validate(settings)
         name = keys.pop("name")
         parts = {key: Part(registry, keys[key]) for key, registry in self.parts(name).items()}
-        return self[name](*context, **{**keys, **parts})
+        return self[name](*context[: _positional(self[name])], **{**keys, **parts})
 
     def _discover(self) -> None:
         if self._discovered:
@@ -144,6 +144,14 @@ def parts_of(builder: Callable[..., Any]) -> dict[str, Registry[Any]]:
     """The keyword-only parameters of `builder` of type Part[…], and the registry of each one's kind."""
     annotations = {key: annotation for key, (annotation, _) in _keywords(builder).items()}
     return {key: kinds[get_args(found)[0]] for key, found in annotations.items() if get_origin(found) is Part}
+
+
+def _positional(builder: Callable[..., Any]) -> int | None:
+    """How many positional arguments a class or a function takes; None of any number."""
+    kinds = [found.kind for found in inspect.signature(builder).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return None
+    return sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
 
 
 def _keywords(builder: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:

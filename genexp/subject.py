@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from genexp.capabilities import known_of
 from genexp.data.base import Batch
 from genexp.data.images import ImageSet
 from genexp.sampling import Sampler
@@ -33,6 +34,7 @@ class Subject:
     history: list[dict[str, float]] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
     training: dict[str, float] = field(default_factory=dict)
+    runs: dict[str, dict[str, str]] = field(default_factory=dict)  # others that the model was built from
     found: dict[Any, Any] = field(default_factory=dict, repr=False)  # what `once` remembers
 
     # --- what is declared ------------------------------------------------------------------------------------
@@ -43,7 +45,12 @@ class Subject:
 
     @property
     def knows(self) -> frozenset[str]:
-        return self.data.knows | self.data.spec.knows
+        return known_of(self.data.knows | self.data.spec.knows)
+
+    @property
+    def log_z(self) -> float:
+        """ln of the integral of the data's log_density, where that is known."""
+        return float(self.data.log_z) if "target" in self.knows else 0.0
 
     @property
     def objective(self) -> str:

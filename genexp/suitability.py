@@ -1,7 +1,7 @@
 """Which models can be trained on which data: known from the data's spec alone, before any example is read."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,11 @@ import torch
 
 from genexp.config.catalogue import entries
 from genexp.config.composition import compose
+from genexp.context import Context
 from genexp.data.base import DataSpec
 from genexp.data.images import ImageData
 from genexp.errors import UserError, unknown
+from genexp.models.base import check_learns
 from genexp.registry import datasets, models
 from genexp.settings import RunSettings
 
@@ -24,25 +26,26 @@ def suitable(dataset: str, config_dirs: Sequence[Path] = ()) -> dict[str, str | 
     if dataset not in entries("datasets", config_dirs):
         raise unknown("dataset", dataset, entries("datasets", config_dirs))
     names = [*entries("models", config_dirs)]
-    spec = spec_of(compose([f"dataset={dataset}"], config_dirs).settings)
-    return {name: refusal(compose([f"model={name}"], config_dirs).settings.model, spec) for name in names}
+    spec, knows = spec_of(compose([f"dataset={dataset}"], config_dirs).settings)
+    return {name: refusal(compose([f"model={name}"], config_dirs).settings.model, spec, knows) for name in names}
 
 
-def spec_of(settings: RunSettings) -> DataSpec:
-    """That of the data set that the settings describe; files of a known kind are not read for it."""
+def spec_of(settings: RunSettings) -> tuple[DataSpec, frozenset[str]]:
+    """That of the data set that the settings describe, and what is known of it; files of a known kind are not read for it."""
     builder = datasets[settings.dataset["name"]]
     if inspect.isclass(builder) and issubclass(builder, ImageData):
         spec = builder.known_spec(datasets.validate(settings.dataset))
         if spec is not None:
-            return spec
-    return datasets.build(settings.dataset, Path(settings.data_dir)).spec  # type: ignore[no-any-return]
+            return spec, frozenset()
+    data = datasets.build(settings.dataset, Path(settings.data_dir))
+    return data.spec, data.knows
 
 
-def refusal(model: dict[str, Any], spec: DataSpec) -> str | None:
-    """Why a model cannot be trained on data of this spec, in one line; None where it can."""
+def refusal(model: dict[str, Any], spec: DataSpec, knows: Set[str] = frozenset()) -> str | None:
+    """Why a model cannot be trained on data of this spec, of which one `knows`, in one line; None where it can."""
     try:
         with torch.random.fork_rng(devices=[]):
-            models.build(model, spec)
+            check_learns(models.build(model, spec, Context()), knows)
     except UserError as mistake:
         return mistake.message
     return None

@@ -14,7 +14,7 @@ import torch
 
 from genexp.config.composition import compose
 from genexp.data.base import Batch, DataSpec
-from genexp.fit.loop import INITIAL_EXAMPLES
+from genexp.fit.gradient import INITIAL_EXAMPLES
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.folder.silent import SilentFolder

@@ -257,6 +257,7 @@ def test_a_conditional_model_sees_the_class_and_asks_for_it() -> None:
 def test_what_is_looked_at_in_training_changes_nothing(tmp_path: Path) -> None:
     """Batch normalisation and dropout are still while the held-out pictures are shown."""
     from genexp.data.glyphs import Glyphs
+    from genexp.fit.gradient import Gradient
     from genexp.fit.state import Training
     from genexp.fit.validation import Watch
     from genexp.folder.run_folder import RunFolder
@@ -271,7 +272,9 @@ def test_what_is_looked_at_in_training_changes_nothing(tmp_path: Path) -> None:
     model = small_vae(data.spec, network={"name": "conv", "encoder_widths": (4, 8), "decoder_widths": (8, 4)}, input_dropout=0.5)
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     settings = TrainerSettings(max_steps=1)
-    training = Training(model, settings, data.train_stream(10, 0), RunFolder.create("x", str(tmp_path / "run")), Looks())
+    fitter = Gradient(model, data, settings, 0)
+    fitter.begin(new=False)
+    training = Training(fitter, settings, RunFolder.create("x", str(tmp_path / "run")), Looks())
     training.evaluate(data.heldout(20, 0), 0.0)
     assert training.watch.seen.shape == (20, 2)  # type: ignore[attr-defined]
     for name, buffer in model.named_buffers():

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from genexp.config.composition import compose
 from genexp.data.base import Batch
 from genexp.errors import UserError
+from genexp.fit.gradient import make_optimizer
 from genexp.fit.schedule import Rate
-from genexp.fit.state import make_optimizer
 from genexp.fit.step import CompiledStep, Step, make_step
 from genexp.folder import checkpoint
 from genexp.models.base import GenerativeModel

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from genexp.data.base import Batch, DataSpec, EpochStream, FreshStream
 from genexp.errors import Interrupted, UserError
 from genexp.fit.average import Average
+from genexp.fit.gradient import make_optimizer
 from genexp.fit.interrupts import Interrupts
 from genexp.fit.loop import fit as fit_
 from genexp.fit.schedule import schedule
-from genexp.fit.state import make_optimizer
 from genexp.fit.step import make_step
 from genexp.fit.validation import Watch
 from genexp.folder import checkpoint

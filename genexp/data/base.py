@@ -1,14 +1,16 @@
 """What a data set is to the rest of genexp, and the two ways of drawing batches from one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor
 
-from genexp.capabilities import Known
+from genexp.capabilities import Known, known_of
 from genexp.errors import UserError
 
+LogDensity = Callable[[Tensor], Tensor]  # (n, *shape) → (n,), in nats
 Kind = Literal["real", "unit", "bytes", "bits", "tokens"]
 KINDS: dict[Kind, str] = {
     "real": "real numbers",
@@ -57,13 +59,17 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples `x` of shape (batch, *shape) and, where there are classes, labels of shape (batch,)."""
+    """Examples `x` of shape (batch, *shape) and, where there are classes, labels of shape (batch,).
+
+    `log_density`: where the data have one, ln p(x) up to a constant, (n, *shape) → (n,), for what is trained on that.
+    """
 
     x: Tensor
     label: Tensor | None = None
+    log_density: LogDensity | None = None
 
     def __getitem__(self, index: slice) -> "Batch":
-        return Batch(self.x[index], None if self.label is None else self.label[index])
+        return Batch(self.x[index], None if self.label is None else self.label[index], self.log_density)
 
     def split(self, size: int) -> "list[Batch]":
         """The same in parts of `size` examples; the last may be shorter."""
@@ -117,6 +123,7 @@ class FreshData:
     spec: DataSpec
     knows: frozenset[Known] = frozenset()
     device = torch.device("cpu")
+    density: Any  # where it knows "density"
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n examples, shape (n, *shape), on `self.device`; `generator` is a generator of that device."""
@@ -126,8 +133,13 @@ class FreshData:
         self.device = device
         return self
 
+    @property
+    def log_density(self) -> LogDensity | None:
+        """ln p(x), where it is known and smooth."""
+        return self.density.log_prob if "log_density" in known_of(self.knows) else None
+
     def train_stream(self, batch_size: int, seed: int) -> "FreshStream":
-        return FreshStream(self, batch_size, seed)
+        return FreshStream(self, batch_size, seed, self.log_density)
 
     def first_look(self, size: int, seed: int) -> Batch:
         """Training data as a model will see it, for what is measured before the first step."""
@@ -138,7 +150,8 @@ class FreshData:
         return self.train_stream(size, seed).next()
 
     def heldout(self, size: int, seed: int) -> Batch:
-        return Batch(self.sample(size, torch.Generator(self.device).manual_seed(seed)))
+        x = self.sample(size, torch.Generator(self.device).manual_seed(seed))
+        return Batch(x, log_density=self.log_density)
 
 
 class FreshStream:
@@ -146,13 +159,13 @@ class FreshStream:
 
     steps_per_epoch = None
 
-    def __init__(self, source: Density, batch_size: int, seed: int) -> None:
-        self.source = source
+    def __init__(self, source: Density, batch_size: int, seed: int, log_density: LogDensity | None = None) -> None:
+        self.source, self.log_density = source, log_density
         self.batch_size = batch_size
         self.generator = torch.Generator(source.device).manual_seed(seed)
 
     def next(self) -> Batch:
-        return Batch(self.source.sample(self.batch_size, self.generator))
+        return Batch(self.source.sample(self.batch_size, self.generator), log_density=self.log_density)
 
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self.generator.get_state()}

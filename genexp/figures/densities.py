@@ -29,6 +29,17 @@ def side_by_side(truth: np.ndarray, model: np.ndarray, limit: float) -> Figure:
 
 
 @drawn
+def samples_over_contours(samples: np.ndarray, log_p: np.ndarray, limit: float, depth: float = 14.0) -> Figure:
+    """Samples (n, 2) as dots over contours of ln p (side, side), y upwards, every two nats down to `depth` below its peak."""
+    figure, [[axes]] = panels(1, 1, 5.2, 4.8)
+    at, peak = np.linspace(-limit, limit, len(log_p)), float(log_p.max())
+    axes.contour(at, at, log_p - peak, levels=np.arange(-depth, 0, 2.0), colors=ORANGE, linewidths=0.8)
+    axes.plot(samples[:, 0], samples[:, 1], ".", ms=1.5, color=BLUE, alpha=0.5)
+    plane(axes, "samples; contours of the target every 2 nats", limit)
+    return figure
+
+
+@drawn
 def log_density(log_p: np.ndarray, truth: float, limit: float = 1.0, depth: float = 8.0) -> Figure:
     """A learnt ln p in nats, (side, side) with y upwards, shown down to `depth` nats below its true value on the support."""
     figure, [[axes]] = panels(1, 1, 5.2, 4.4)

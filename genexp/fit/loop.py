@@ -1,4 +1,4 @@
-"""The step loop. It knows a model only by `loss(batch)`, `validate(batch)` and its weights."""
+"""The step loop, the same for every fitter; of a model it asks `validate(batch)` and its weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,23 +6,22 @@ from typing import Any
 from torch import Tensor
 
 from genexp.data.base import Dataset
+from genexp.fit.base import fitters
 from genexp.fit.budget import Budget, Stopwatch
 from genexp.fit.interrupts import Interrupts
 from genexp.fit.profiler import profiling
 from genexp.fit.progress import Reporter
 from genexp.fit.schedule import schedule
 from genexp.fit.state import Position, Training
-from genexp.fit.step import make_step
 from genexp.fit.validation import Watch, heldout_batch
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
-from genexp.machine.device import choose_precision
 from genexp.machine.distributed import Moment, agreed, noise_of_its_own, on_main
 from genexp.models.base import GenerativeModel
 from genexp.seeds import seed_for, seeded
 from genexp.settings import TrainerSettings
 
-INITIAL_EXAMPLES = 16_384  # what a model may look at before its first step
+LAST_LOOK = 16_384  # examples that a model may look at after its last step
 REHEARSED_AFTER = 15.0  # seconds of training: what is shorter is soon done again, and need not wait
 
 
@@ -49,32 +48,30 @@ def fit(
         UserError: the loss is no longer finite; there is no held-out term of the monitored name.
         Interrupted: Ctrl-C or TERM; the checkpoint is written.
     """
-    device = next(model.parameters()).device
-    precision = choose_precision(settings.precision, device)
-    stream = data.train_stream(settings.batch_size, seed_for(seed, "data"))
+    fitter = fitters.build({"name": model.fitter}, model, data, settings, seed)
+    stream, every = fitter.stream, fitter.every
     heldout = heldout_batch(data, settings.eval_size, seed)
     budget = Budget.of(settings, stream)
     first_look = Stopwatch()
-    if state is None:
-        model.initialise(data.first_look(INITIAL_EXAMPLES, seed_for(seed, "first look")))
-    training = Training(model, settings, stream, folder, watch or Watch())
+    fitter.begin(new=state is None)
+    training = Training(fitter, settings, folder, watch or Watch())
     noise_of_its_own(seed, 0 if state is None else state["position"]["step"])
     if state is not None:
         training.restore(state)
     training.check_monitor(heldout)
-    position, optimizer = training.position, training.optimizer
-    step = make_step(model, optimizer, settings, precision)
+    position = training.position
+    fitter.ready()
     clock = Stopwatch(position.seconds or first_look.seconds)
     model.train()
     rehearsed = False
 
     report, profile = Reporter(folder, budget), profiling(folder, settings.profile)
     with interrupts.deferred(), training.rescued(), report, profile as after_step:
-        if not budget.spent(position.step, position.seconds):
+        if not (fitter.finished or budget.spent(position.step, position.seconds)):
             folder.put_results_aside(position.step)
         while True:
             now = agreed(Moment(clock.seconds, interrupts.signum))
-            if now.signum is not None or budget.spent(position.step, now.seconds):
+            if now.signum is not None or fitter.finished or budget.spent(position.step, now.seconds):
                 break
             if not rehearsed and now.seconds > REHEARSED_AFTER:
                 rehearsed = True
@@ -82,24 +79,23 @@ def fit(
                     rehearse()
             rate = schedule(settings.schedule, budget.progress(position.step, now.seconds), settings.warmup)
             batch = stream.next()
-            terms = step(batch, rate)
+            terms = fitter.step(batch, rate, position.step + 1)
 
             position.step += 1
             position.examples += len(batch.x)
-            training.average.update(position.step)
             training.window.add(terms)
             after_step()
-            if position.step % settings.log_every == 0:
+            if position.step % every.log == 0:
                 losses = training.losses()
                 position.seconds = clock.seconds
                 pace = position.examples / position.seconds
                 line = {"step": position.step, "seconds": position.seconds, **losses}
-                folder.log_history({**line, "lr": optimizer.param_groups[0]["lr"], "samples_per_second": pace})
+                folder.log_history({**line, **fitter.facts(), "samples_per_second": pace})
                 report.step(position.step, position.seconds, losses["loss"], pace)
-            if position.step % settings.eval_every == 0:
+            if position.step % every.evaluate == 0:
                 with clock.paused():
                     report.heldout(position.step, clock.seconds, training.evaluate(heldout, clock.seconds))
-            if position.step % settings.checkpoint_every == 0:
+            if position.step % every.checkpoint == 0:
                 with clock.paused():
                     position.seconds = clock.seconds
                     training.save()
@@ -120,11 +116,11 @@ def fit(
 
 def conclude(model: GenerativeModel, data: Dataset, folder: RunFolder, seed: int) -> dict[str, Tensor]:
     """Give `model` its best weights and let it take its last look at the data; best.pt and the result hold what comes out."""
-    device = next(model.parameters()).device
+    device = model.device
     best = checkpoint.load(folder.checkpoints / "best.pt", device)
     model.load_state_dict(best["model"])
     model.eval()
     with seeded(seed_for(seed, "conclusion"), device):
-        model.conclude(data.examples(INITIAL_EXAMPLES, seed_for(seed, "last look")))
+        model.conclude(data.examples(LAST_LOOK, seed_for(seed, "last look")))
     folder.save_checkpoint("best", {**best, "model": model.state_dict()})
     return {name: weights.cpu() for name, weights in model.state_dict().items()}

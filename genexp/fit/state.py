@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from genexp.data.base import Batch, Stream
+from genexp.data.base import Batch
 from genexp.errors import UserError, unknown
-from genexp.fit.average import Average
+from genexp.fit.base import Fitter
 from genexp.fit.validation import Watch, same_noise
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.machine.device import autocast, choose_precision
 from genexp.machine.distributed import gathered, mean_over_ranks, world
 from genexp.machine.launch import typed
-from genexp.models.base import GenerativeModel
 from genexp.settings import TrainerSettings
 
 
@@ -46,16 +45,13 @@ class Training:
 
     def __init__(
         self,
-        model: GenerativeModel,
+        fitter: Fitter,
         settings: TrainerSettings,
-        stream: Stream,
         folder: RunFolder,
         watch: Watch,
     ) -> None:
-        self.model, self.settings, self.stream, self.folder, self.watch = model, settings, stream, folder, watch
-        self.device = next(model.parameters()).device
-        self.optimizer = make_optimizer(model, settings)
-        self.average = Average(model, settings.ema)
+        self.fitter, self.settings, self.folder, self.watch = fitter, settings, folder, watch
+        self.model, self.device = fitter.trained, fitter.trained.device
         self.position = Position()
         self.window = LossWindow()
 
@@ -102,9 +98,8 @@ class Training:
         return {
             "position": vars(self.position),
             "model": self.model.state_dict(),
-            "average": self.average.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "stream": self.stream.state_dict(),
+            "stream": self.fitter.stream.state_dict(),
+            **self.fitter.state_dict(),
             "window": self.window.terms,
             "watch": self.watch.state_dict(),
             "random": randomness[0],
@@ -126,9 +121,8 @@ class Training:
         taken = position["step"] * self.settings.batch_size  # as far as checkpoints tell that count no examples
         self.position = Position(**{"examples": taken, **position})
         self.model.load_state_dict(state["model"])
-        self.average.model.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.stream.load_state_dict(state["stream"])
+        self.fitter.load_state_dict(state)
+        self.fitter.stream.load_state_dict(state["stream"])
         self.window.restore(state["window"], self.device)
         self.watch.load_state_dict(state["watch"])
         for randomness in random_states(state)[world().rank :][:1]:
@@ -153,7 +147,7 @@ class Training:
         self.folder.log_history({"step": position.step, "seconds": seconds, **named})
         if value < position.best or self.settings.keep == "last":
             position.best, position.best_step, position.best_loss = value, position.step, terms["loss"]
-            weights = self.average.model.state_dict()
+            weights = self.fitter.model.state_dict()
             self.folder.save_checkpoint("best", {"step": position.step, "model": weights, **named})
         return terms["loss"]
 
@@ -178,7 +172,7 @@ class Training:
 
     @torch.no_grad()
     def _validate(self, batch: Batch, observe: bool = False) -> dict[str, float]:
-        model = self.average.model
+        model = self.fitter.model
         model.eval()
         with same_noise(self.device), autocast(self.device, choose_precision(self.settings.precision, self.device)):
             terms = {name: float(value) for name, value in self.watch.validate(model, batch).items()}
@@ -188,9 +182,7 @@ class Training:
         return terms
 
     def _diverged(self, step: int, what: str) -> UserError:
-        return UserError(
-            f"step {step}: {what} not finite; {self._last()}", hint="try a smaller trainer.lr, or trainer.clip_norm=1"
-        )
+        return UserError(f"step {step}: {what} not finite; {self._last()}", hint=self.fitter.advice)
 
     def _last(self) -> str:
         """What there is to go on from."""
@@ -255,9 +247,3 @@ class LossWindow:
             means = mean_over_ranks(torch.stack([torch.stack([*terms.values()]) for terms in own]))
             self.terms[self._joined :] = [dict(zip(own[0], row, strict=True)) for row in means]
         self._joined = len(self.terms)
-
-
-def make_optimizer(model: nn.Module, settings: TrainerSettings) -> torch.optim.Optimizer:
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
-    trained = [weights for weights in model.parameters() if weights.requires_grad]
-    return kind(trained, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True)

@@ -10,12 +10,18 @@ from genexp.measures.record import Value, measure
 from genexp.subject import Subject
 
 
-@measure("invertibility_error", "largest |f⁻¹(f(x)) − x| over points of the data, in float32", better="lower", model={"layers"})
+@measure(
+    "invertibility_error",
+    "largest |f⁻¹(f(x)) − x| over points of the data, in float32",
+    better="lower",
+    model={"layers"},
+    data={"drawn"},
+)
 def invertibility_error(subject: Subject) -> Value:
     return Value(_largest(subject, subject.model, subject.test.x))
 
 
-@measure("invertibility_error_float64", "the same in float64", better="lower", model={"layers"})
+@measure("invertibility_error_float64", "the same in float64", better="lower", model={"layers"}, data={"drawn"})
 def invertibility_error_float64(subject: Subject) -> Value:
     return Value(_largest(subject, in_float64(subject.model), subject.test.x.cpu().double()))
 

@@ -18,6 +18,12 @@ def excess_of_likelihood(subject: Subject, model: GenerativeModel, batch: Batch,
     return own["loss"] - surprisal(subject, batch.x)
 
 
+@heldout_term("excess_loss", data={"log_z"}, objective="reverse_kl")
+def excess_of_reverse_kl(subject: Subject, model: GenerativeModel, batch: Batch, own: Terms) -> Tensor:
+    """KL(model ‖ target) by the model's own samples."""
+    return own["loss"] + subject.log_z
+
+
 @heldout_term("excess_loss", model={"velocity"}, data={"cells"}, objective="flow_matching")
 def excess_of_velocity(subject: Subject, model: GenerativeModel, batch: Batch, own: Terms) -> Tensor:
     """E|v − v*|², which is free of the loss's own noise."""
@@ -53,6 +59,8 @@ def heldout_floor(subject: Subject) -> float | None:
     if subject.objective == "flow_matching" and "cells" in subject.knows:
         with same_noise(subject.device):
             return float(flow_matching_loss(subject.density.optimal_velocity, batch.x))
+    if subject.objective == "reverse_kl" and "log_z" in subject.knows:
+        return 0.0 - subject.log_z
     return None
 
 

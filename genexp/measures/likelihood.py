@@ -74,7 +74,7 @@ def of_test(subject: Subject) -> Likelihood:
     return likelihood(subject, subject.test.x)
 
 
-@measure("nll", "−E ln p(x) on held-out data, nats", better="lower", headline=40, model={"exact|estimate"})
+@measure("nll", "−E ln p(x) on held-out data, nats", better="lower", headline=40, model={"exact|estimate"}, data={"drawn"})
 def nll(subject: Subject) -> Value:
     """Beside its floor: what the data's own density gives the same points."""
     return of_likelihood(of_test(subject), _floor(subject))
@@ -86,7 +86,9 @@ def of_likelihood(found: Likelihood, floor: float | None = None) -> Value:
     return Value(-float(found.log_prob.mean()), floor=floor, error=None if math.isnan(error) else error)
 
 
-@measure("nll_discretisation", "by how much half the ODE's step changes nll, nats", better="lower", model={"refined"})
+@measure(
+    "nll_discretisation", "by how much half the ODE's step changes nll, nats", better="lower", model={"refined"}, data={"drawn"}
+)
 def nll_discretisation(subject: Subject) -> Value | None:
     change = of_test(subject).discretisation
     return None if change is None else Value(change)

@@ -6,7 +6,13 @@ from genexp.seeds import seed_for
 from genexp.subject import Subject
 
 
-@measure("sliced_wasserstein", "distance between samples and data, in their units", better="lower", headline=90, data={"points"})
+@measure(
+    "sliced_wasserstein",
+    "distance between samples and data, in their units",
+    better="lower",
+    headline=90,
+    data={"points", "drawn"},
+)
 def sliced_wasserstein(subject: Subject) -> Value:
     """Beside what as many fresh points of the data get."""
     target = subject.target

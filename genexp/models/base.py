@@ -1,13 +1,18 @@
 """What a model is to the rest of genexp."""
 
-from typing import Protocol
+from collections.abc import Set
+from itertools import chain
+from typing import Literal, Protocol
 
+import torch
 from torch import Tensor, nn
 
-from genexp.capabilities import Ability, Objective
+from genexp.capabilities import Ability, Objective, known_of
 from genexp.data.base import Batch
+from genexp.errors import UserError
 
 Terms = dict[str, Tensor]
+Learns = Literal["examples", "density"]  # what its loss asks of a batch: x, or log_density
 
 
 class GenerativeModel(nn.Module):
@@ -15,6 +20,17 @@ class GenerativeModel(nn.Module):
 
     It declares what else it can do, in the words of `genexp.capabilities`: what is measured, drawn and sampled follows from them.
     """
+
+    fitter = "gradient"  # which comes to its weights: a name of `genexp.fit`
+    learns: Learns = "examples"
+    examples = 65_536  # so many are drawn, once, by a fitter that needs the same ones in each step, where a set has no end
+    tolerance = 1e-6  # nats per example: a step of EM that gains less is the last
+
+    @property
+    def device(self) -> torch.device:
+        """Where its numbers are; of a model without any, the CPU."""
+        first = next(chain(self.parameters(), self.buffers()), None)
+        return torch.device("cpu") if first is None else first.device
 
     @property
     def can(self) -> frozenset[Ability]:
@@ -36,6 +52,10 @@ class GenerativeModel(nn.Module):
         """The training objective under "loss", and any terms of it worth logging. Scalars."""
         raise NotImplementedError
 
+    def em_step(self, batch: Batch) -> Terms:
+        """Of a model that is fitted by EM: one step on the whole training set; the terms before it."""
+        raise NotImplementedError
+
     def validate(self, batch: Batch) -> Terms:
         """The objective in its textbook form on held-out data: what is comparable between settings."""
         return self.loss(batch)
@@ -51,3 +71,11 @@ class HasVelocity(Protocol):
     def velocity(self, x: Tensor, t: Tensor) -> Tensor: ...
 
     def trajectory(self, x0: Tensor, frames: int) -> Tensor: ...
+
+
+def check_learns(model: GenerativeModel, knows: Set[str]) -> None:
+    """UserError where data of which one `knows` so much do not have what the model learns from."""
+    if model.learns == "examples" and "target" in knows:
+        raise UserError("it learns from examples, and these data are a density without any", hint="model/objective=reverse_kl")
+    if model.learns == "density" and "log_density" not in known_of(knows):
+        raise UserError("it is trained on a density, and these data have none that is known and smooth")

@@ -7,6 +7,7 @@ from typing import Literal
 
 from genexp.bijections.base import Base, Conditioner, Transformer, bases, conditioners, transformers
 from genexp.bijections.coupling import Coupling, alternating, random_halves
+from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
 from genexp.errors import UserError
 from genexp.models.flow import Depth, Flow
@@ -23,6 +24,7 @@ def coupling_flow(
     transformer: Part[Transformer] = transformers.part("spline"),
     conditioner: Part[Conditioner] = conditioners.part("mlp"),
     base: Part[Base] = bases.part("normal"),
+    objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
     """A coupling flow for points of two dimensions or more.
 
@@ -33,6 +35,7 @@ def coupling_flow(
         transformer: the map of each feature that moves.
         conditioner: the network that finds its parameters from the features that stay.
         base: the noise that samples begin from.
+        objective: what it is trained by.
 
     Raises:
         UserError: data that are no points, or of one dimension.
@@ -41,4 +44,4 @@ def coupling_flow(
     if dim < 2:
         raise UserError("model=coupling_flow: a coupling needs data of at least two dimensions")
     masks = random_halves(dim, depth) if mask == "random" else [alternating(dim, layer) for layer in range(depth)]
-    return Flow(dim, [Coupling(moves, transformer, conditioner) for moves in masks], base(dim), normalise)
+    return Flow(dim, [Coupling(moves, transformer, conditioner) for moves in masks], base(dim), normalise, objective())

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genexp.bijections.base import Base, Bijection, bases, bijections
+from genexp.bijections.objectives import FlowObjective, Likelihood, objectives
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
@@ -26,12 +27,13 @@ _TAIL_SHARE = 0.999
 
 
 class Flow(GenerativeModel):
-    """The density of noise that went through bijections, trained by maximum likelihood.
+    """The density of noise that went through bijections.
 
     Args:
         dim: number of features.
         layers: the bijections, from data to noise.
         base: the noise.
+        objective: what it is trained by.
         normalise: before training, shift the data to mean 0 and scale them so that their tails lie where those of N(0, 1) do.
 
     Raises:
@@ -39,18 +41,24 @@ class Flow(GenerativeModel):
     """
 
     can: frozenset[Ability] = frozenset({"sample", "exact", "layers"})
-    objective: Objective = "nll"
     centre: Tensor
     spread: Tensor
 
-    def __init__(self, dim: int, layers: Sequence[Bijection], base: Base, normalise: bool) -> None:
+    def __init__(
+        self, dim: int, layers: Sequence[Bijection], base: Base, normalise: bool, objective: FlowObjective | None = None
+    ) -> None:
         super().__init__()
         if base.bounded and normalise:
             raise UserError("model/base: data beyond a bounded base would have no likelihood", hint="model.normalise=false")
-        self.base, self.normalise = base, normalise
+        self.base, self.normalise, self.criterion = base, normalise, objective or Likelihood()
+        self.learns = self.criterion.learns
         self.register_buffer("centre", torch.zeros(dim))
         self.register_buffer("spread", torch.ones(dim))
         self.bijections = nn.ModuleList(layers)
+
+    @property
+    def objective(self) -> Objective:  # type: ignore[override]
+        return self.criterion.kind
 
     # --- the objective ---------------------------------------------------------------------------------------
 
@@ -70,8 +78,7 @@ class Flow(GenerativeModel):
             x, _ = bijection(x)
 
     def loss(self, batch: Batch) -> Terms:
-        """−E[ln p(x)], in nats per example."""
-        return {"loss": -self.log_prob(batch.x).mean()}
+        return self.criterion.loss(self, batch)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """ln p(x), shape (n,), in nats."""
@@ -113,6 +120,12 @@ class Flow(GenerativeModel):
         """n examples, shape (n, dim)."""
         return self.inverse(self.sample_base(n))[0]
 
+    def sample_with_log_prob(self, n: int) -> tuple[Tensor, Tensor]:
+        """n examples x, (n, dim), and ln p(x), (n,), both with gradients."""
+        z = self.sample_base(n)
+        x, log_det = self.inverse(z)
+        return x, self.base.log_prob(z) - log_det
+
     def sample_base(self, n: int) -> Tensor:
         """n points of the base, shape (n, dim)."""
         return self.base.sample(n)
@@ -126,6 +139,7 @@ def flow(
     normalise: bool = True,
     bijection: Part[Bijection] = bijections.part("coupling"),
     base: Part[Base] = bases.part("normal"),
+    objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
     """Any bijection, `depth` of them in a row, for data that are points.
 
@@ -134,6 +148,7 @@ def flow(
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
         bijection: what each layer is.
         base: the noise that samples begin from.
+        objective: what it is trained by.
     """
     dim = spec.points("flow")
-    return Flow(dim, [bijection(dim, layer) for layer in range(depth)], base(dim), normalise)
+    return Flow(dim, [bijection(dim, layer) for layer in range(depth)], base(dim), normalise, objective())

@@ -8,11 +8,13 @@ from torch import Tensor
 from genexp.figures import coordinates, densities, points
 from genexp.measures.cells import scannable
 from genexp.measures.record import Film, Value, film, picture
+from genexp.quadrature import midpoints
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject
 
 SHOWN_POINTS = 60_000
 LAYER_DOTS = 3_000
+CONTOUR_SIDE, SHOWN_OVER_CONTOURS = 240, 5_000
 FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share of the width shown
 
 
@@ -26,7 +28,7 @@ def limit_of(subject: Subject) -> float:
     return float(torch.maximum(-low, high).max())
 
 
-@picture("samples", "Samples", lead=0, data={"points"})
+@picture("samples", "Samples", lead=0, data={"points", "drawn"})
 def samples(subject: Subject) -> Figure:
     """Beside as many points of the data; where it is known where these lie, also those that the flow began with."""
     title = "generated" + (", and it scans" if "code" in subject.knows and scannable(subject) == Value(1) else "")
@@ -39,7 +41,15 @@ def samples(subject: Subject) -> Figure:
     return points.clouds({"base": base.cpu().numpy(), **clouds}, limit_of(subject))
 
 
-@film("flow", "Points flowing from noise into data", model={"velocity"}, data={"points"})
+@picture("samples", "Samples over the density that they should have", lead=0, data={"plane", "target", "box"})
+def samples_of_target(subject: Subject) -> Figure:
+    limit = limit_of(subject)
+    grid = midpoints(torch.full((2,), -limit), torch.full((2,), limit), CONTOUR_SIDE)
+    log_p = subject.density.log_prob(grid.points).reshape(CONTOUR_SIDE, CONTOUR_SIDE).numpy()
+    return densities.samples_over_contours(cloud(subject.samples)[:SHOWN_OVER_CONTOURS], log_p, limit)
+
+
+@film("flow", "Points flowing from noise into data", model={"velocity"}, data={"points", "drawn"})
 def flow(subject: Subject) -> Film:
     """As far as the data reach."""
     figures, target = subject.settings.figures, cloud(subject.target)

@@ -32,7 +32,7 @@ def has_flow(model: Any, spec: DataSpec) -> bool:
 @torch.no_grad()
 def pack(model: Any, folder: Folder, seed: int) -> Flow:
     """The paths of a model that `has_flow`, and points of its data where the run kept some."""
-    device = next(model.parameters()).device
+    device = model.device
     with seeded(seed_for(seed, "animation"), device):
         if "velocity" in model.can:
             kind, times = "time", kept_times()

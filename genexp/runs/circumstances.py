@@ -27,6 +27,7 @@ def circumstances(subject: Subject) -> dict[str, Any]:
         "experiment": subject.settings.experiment,
         "seed": subject.settings.seed,
         "data": data_record(subject),
+        "runs": subject.runs,
         "device": str(subject.device),
         "precision": choose_precision(subject.settings.trainer.precision, subject.device),
         "processes": world().size,

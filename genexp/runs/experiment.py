@@ -27,13 +27,14 @@ from genexp.machine.memory import check_fits, weights_fit
 from genexp.measures import anomalies
 from genexp.measures.training import count_parameters
 from genexp.measures.watching import Watching
+from genexp.models.base import check_learns
 from genexp.pictures.latent import check_endpoints
 from genexp.registry import models
 from genexp.runs.circumstances import circumstances
 from genexp.runs.rehearsal import rehearse
 from genexp.runs.results import keep, measure
 from genexp.runs.resuming import check_budget, check_data, finished_already, going_on
-from genexp.runs.trained import build_data
+from genexp.runs.trained import build_data, context_of
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
 from genexp.subject import Subject
@@ -92,8 +93,10 @@ def build(settings: RunSettings, path: Path | None = None) -> Subject:
     data = build_data(settings, device, path)
     check_samples_fit(settings.evaluation.num_samples, data.spec.shape)
     with weights_fit():
-        model = models.build(settings.model, data.spec).to(device)
-    return Subject(model, data, settings, device)
+        context = context_of(device, path)
+        model = models.build(settings.model, data.spec, context).to(device)
+    check_learns(model, data.knows)
+    return Subject(model, data, settings, device, runs=context.asked)
 
 
 def check_samples_fit(count: int, shape: tuple[int, ...]) -> None:

@@ -52,7 +52,7 @@ def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> Non
 def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
     """The samples and what they are held against, and where test pictures lie in latent space."""
     wanted: dict[str, Callable[[], Any]] = {"samples": lambda: subject.samples}
-    if "points" in subject.knows:
+    if {"points", "drawn"} <= subject.knows:
         wanted["target"] = lambda: subject.target
     if "latents" in subject.can and {"pictures", "examples"} <= subject.knows:
         wanted |= {"latent": lambda: test_latents(subject), "latent_label": lambda: subject.test_part.label}

@@ -7,10 +7,13 @@ from typing import Any, Literal
 import torch
 
 from genexp.config.composition import compose_stored
+from genexp.context import Context
 from genexp.data.base import KINDS, DataSpec
 from genexp.data.own_files import own_files
 from genexp.errors import UserError
+from genexp.files import file_digest
 from genexp.folder import checkpoint
+from genexp.folder.finding import find_run
 from genexp.folder.records import read_run
 from genexp.machine.device import choose_device, prepare_cpu
 from genexp.machine.memory import weights_fit
@@ -35,7 +38,7 @@ class Trained:
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        return self.model.device
 
     def subject(self, data: Any = None) -> Subject:
         """The model with the run's own data, or with other `data`. UserError where the model cannot take its examples."""
@@ -60,13 +63,30 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
     if spec is None:
         spec = build_data(settings, chosen, path).spec
     with weights_fit():
-        model = models.build(settings.model, spec).to(chosen)
+        model = models.build(settings.model, spec, context_of(chosen, path)).to(chosen)
     try:
-        model.load_state_dict(state["model"] if which == "best" else state["average"])
+        model.load_state_dict(state["model"] if which == "best" else state.get("average", state["model"]))
         step = int(state["step"] if which == "best" else state["position"]["step"])
     except (RuntimeError, KeyError, TypeError, ValueError, AttributeError):
         raise UserError(f"{path}: its checkpoint {which}.pt does not fit its config.yaml") from None
     return Trained(path, settings, model.eval(), spec, step)
+
+
+def context_of(device: torch.device, run: Path | None = None) -> Context:
+    """What a model may ask for; where it belongs to an earlier `run`, the runs must be those that it asked for then."""
+    known = {} if run is None else read_run(run).get("runs", {})
+
+    def open_other(name: str) -> tuple[Trained, dict[str, str]]:
+        told = known.get(name) if isinstance(known, dict) else None
+        before = told if isinstance(told, dict) else {}
+        with torch.random.fork_rng(devices=[]):  # the weights that are built next do not depend on it
+            other = open_run(find_run(str(before.get("folder", name))), device=device.type)
+        now = {"folder": str(other.path.resolve()), "weights": file_digest(other.path / "checkpoints" / "best.pt")}
+        if before and before.get("weights") != now["weights"]:
+            raise UserError(f"{other.path}: its weights are not those that {run} was trained with")
+        return other, now
+
+    return Context(open_other)
 
 
 def build_data(settings: RunSettings, device: torch.device, run: Path | None = None) -> Any:
