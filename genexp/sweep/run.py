@@ -62,7 +62,7 @@ def _launch(plan: Plan, todo: Sequence[int], news: "News") -> int | None:
     """Have the jobs done; returns the signal that stopped it, if one did."""
     launch = Launch([*plan.hydra, hydra_path("hydra.sweep.dir", plan.root), *search_path(plan.config_dirs)])
     task = Task(plan, launch.here, launch.threads(len(todo)), Path.cwd())
-    jobs = [[*plan.jobs[number], f"hydra.sweep.subdir={number}"] for number in todo]
+    jobs = [[f"hydra.sweep.subdir={number}"] for number in todo]  # a job composes its own configuration
 
     def tell(config: DictConfig) -> None:
         try:
