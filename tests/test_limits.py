@@ -17,6 +17,7 @@ from tests.conftest import TINY
 from tests.forking import Ended, Forks
 from tests.limits import Limit, limits, numbers, schemas
 from tests.test_hostile_commands import GIGABYTE, wrong_in
+from tests.test_point_sets import KNOWN
 
 SMALL = [word for word in TINY if "num_samples" not in word]
 SMALL += ["figures.enabled=false", "evaluation.batch_size=8192", "evaluation.num_samples=50"]
@@ -53,6 +54,7 @@ SECTIONS = {
     "dataset=drawn_fruit": [*VAE, "dataset=drawn_fruit", "dataset.size=16"],
     "dataset=glyphs": VAE,
     "dataset=qr": FLOW,
+    **{f"dataset={name}": [*GAUSSIAN, f"dataset={name}"] for name in KNOWN},
     "model=coupling_flow": GAUSSIAN,
     "model=flow_matching": FLOW,
     "model=lattice_decoder": LATTICE,
@@ -103,7 +105,12 @@ REFUSED = {
     },
 }
 # Numbers that say where the data are and not how much of anything there is: none of them makes a run longer or larger.
-FREE = {"dataset=double_gaussian": {"means", "stds", "weights", "bridge"}}
+FREE = {
+    "dataset=double_gaussian": {"means", "stds", "weights", "bridge"},
+    "dataset=mixture": {"means", "covariances", "weights"},
+    "dataset=normal": {"mean", "covariance"},
+    "dataset=uniform": {"low", "high"},
+}
 SCHEMAS = schemas()
 LIMITS = limits()
 

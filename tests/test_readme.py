@@ -20,7 +20,7 @@ def block(name: str) -> str:
 
 @pytest.fixture
 def own_files(genexp, tmp_path: Path) -> Path:
-    for name in ("rings.py", "gaussian.py", "my_conf/dataset/rings.yaml", "my_conf/model/gaussian.yaml"):
+    for name in ("circles.py", "gaussian.py", "my_conf/dataset/circles.yaml", "my_conf/model/gaussian.yaml"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block(name))
@@ -28,7 +28,7 @@ def own_files(genexp, tmp_path: Path) -> Path:
 
 
 def test_the_readmes_data_set_and_model_run_as_printed(genexp, tiny: list[str], own_files: Path) -> None:
-    lines = [line for line in README.splitlines() if line.startswith("genexp run --plugin rings.py")]
+    lines = [line for line in README.splitlines() if line.startswith("genexp run --plugin circles.py")]
     assert len(lines) == 2
     for number, line in enumerate(lines):
         words = [word for word in line.split()[1:] if "max_steps" not in word]
@@ -46,7 +46,7 @@ def test_the_readmes_data_set_and_model_run_as_printed(genexp, tiny: list[str], 
     code, out, _ = genexp("list", "--config-dir", "my_conf")
     assert code == 0
     assert "two concentric rings" in out
-    code, _, err = genexp("run", "--plugin", "rings.py", "--config-dir", "my_conf", "dataset=rings", "dataset.radios=2")
+    code, _, err = genexp("run", "--plugin", "circles.py", "--config-dir", "my_conf", "dataset=circles", "dataset.radios=2")
     assert code == 2
     assert "did you mean 'dataset.radius'" in err
 
@@ -62,9 +62,9 @@ def test_the_readmes_measure_and_picture_run_as_printed(genexp, tiny: list[str])
 
 
 def test_without_its_file_a_plugins_name_is_unknown(tiny: list[str], own_files: Path, genexp) -> None:
-    code, _, err = genexp("run", "--config-dir", "my_conf", "dataset=rings", "dataset.name=rungs", *tiny)
+    code, _, err = genexp("run", "--config-dir", "my_conf", "dataset=circles", "dataset.name=circels", *tiny)
     assert code == 2
-    assert "unknown dataset 'rungs'" in err
+    assert "unknown dataset 'circels'" in err
 
 
 def test_the_first_session_runs_as_printed(genexp, tiny: list[str]) -> None:

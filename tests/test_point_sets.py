@@ -1,0 +1,232 @@
+"""Points of known density: the density integrates to one, its entropy is that of its samples, and these follow it."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chi2
+from torch import Tensor
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
+
+from genexp.data.known import KnownDensity, KnownPoints
+from genexp.errors import UserError
+from genexp.registry import datasets
+
+HERE = Path()
+SAMPLES = 200_000
+BINS, WITHIN = 16, 20  # bins along a side, and midpoints along a side of a bin
+
+KNOWN = [name for name in datasets.names() if isinstance(datasets[name], type) and issubclass(datasets[name], KnownPoints)]
+OTHERS: dict[str, dict[str, Any]] = {  # settings that are not the defaults
+    "normal": {"mean": [1.0, -2.0], "covariance": [[2.0, 0.3], [0.3, 0.5]]},
+    "mixture": {
+        "means": [[0.0, 0.0], [1.0, 3.0]],
+        "covariances": [[[1.0, 0.5], [0.5, 1.0]], [[0.2, 0.0], [0.0, 2.0]]],
+        "weights": [1.0, 3.0],
+    },
+    "uniform": {"low": [-1.0, 3.0], "high": [5.0, 4.0]},
+    "checkerboard": {"cells": 5, "reach": 1.0},
+    "eight_gaussians": {"components": 3, "radius": 1.0, "std": 0.5},
+    "rings": {"count": 2, "radius": 1.0, "noise": 0.3},
+    "two_moons": {"radius": 1.0, "noise": 0.1},
+    "two_spirals": {"turns": 0.5, "radius": 2.0, "noise": 0.3},
+    "swiss_roll": {"radius": 1.5, "noise": 0.15},
+    "pinwheel": {"arms": 3, "radial": 0.2, "tangential": 0.3, "rate": -0.4, "scale": 0.7},
+    "banana": {"std": 0.5, "width": 0.3, "curvature": -0.8},
+    "funnel": {"std": 2.0},
+}
+LINES: dict[str, dict[str, Any]] = {
+    "normal": {"mean": [3.0], "covariance": [[0.25]]},
+    "mixture": {"means": [[-2.0], [1.0]], "covariances": [[[0.01]], [[1.0]]], "weights": [1.0, 2.0]},
+    "uniform": {"low": [2.0], "high": [2.5]},
+}
+CASES = [(name, {}) for name in KNOWN] + [*OTHERS.items()] + [*LINES.items()]
+every = pytest.mark.parametrize(
+    ("name", "keys"), CASES, ids=[f"{name}{'-' * bool(keys)}{len(keys) or ''}" for name, keys in CASES]
+)
+
+
+def density_of(name: str, keys: dict[str, Any]) -> KnownDensity:
+    return datasets[name](HERE, **keys).density  # type: ignore[no-any-return]
+
+
+def drawn(density: KnownDensity, seed: int = 0) -> Tensor:
+    return density.sample(SAMPLES, torch.Generator().manual_seed(seed))
+
+
+def test_every_set_is_tried_in_other_settings_too() -> None:
+    assert set(OTHERS) == set(KNOWN)
+
+
+@every
+def test_the_density_integrates_to_one(name: str, keys: dict[str, Any]) -> None:
+    """By the quadrature that a model's divergence is found by; also by the coarse one, where a likelihood is an ODE."""
+    density = density_of(name, keys)
+    for side, error in ((480, 1e-9), (64, 1e-3)):
+        rule = density.quadrature(side, *density.box())
+        assert density.mass(rule) == pytest.approx(1, abs=error)
+        low, high = density.box()
+        assert float(rule.weights.sum()) == pytest.approx(float((high.double() - low).prod()), rel=0.02)
+
+
+@every
+def test_the_entropy_is_that_of_the_samples(name: str, keys: dict[str, Any]) -> None:
+    density = density_of(name, keys)
+    surprise = -density.log_prob(drawn(density).double())
+    error = float(surprise.std()) / math.sqrt(SAMPLES)
+    assert float(surprise.mean()) == pytest.approx(density.entropy, abs=4 * error + 1e-9)
+
+
+@every
+def test_samples_follow_the_density(name: str, keys: dict[str, Any]) -> None:
+    """χ² of the counts in bins of the box, which the density is integrated over one by one; what lies outside is a bin."""
+    density = density_of(name, keys)
+    low, high = (corner.double() for corner in density.box(3.0))
+    places = [
+        low[axis] + (high - low)[axis] * (torch.arange(BINS * WITHIN) + 0.5) / (BINS * WITHIN) for axis in range(density.dim)
+    ]
+    points = torch.cartesian_prod(*places).reshape(-1, density.dim)
+    area = float(((high - low) / (BINS * WITHIN)).prod())
+    masses = torch.cat([density.log_prob(part).exp() for part in points.split(8_192)]) * area
+    expected = np.histogramdd(points.numpy(), _edges(low, high), weights=masses.numpy())[0].ravel()
+    found = np.histogramdd(drawn(density).numpy(), _edges(low, high))[0].ravel()
+    many = SAMPLES * expected > 10
+    expected = SAMPLES * np.append(expected[many], 1 - expected[many].sum())
+    found = np.append(found[many], SAMPLES - found[many].sum())
+    assert len(found) > 8
+    if expected[-1] < 5:  # nothing outside: not a bin
+        assert found[-1] < 20
+        expected, found = expected[:-1], found[:-1]
+    assert chi2.sf(float(((found - expected) ** 2 / expected).sum()), len(found) - 1) > 1e-4
+
+
+def _edges(low: Tensor, high: Tensor) -> list[np.ndarray]:
+    return [np.linspace(float(a), float(b), BINS + 1) for a, b in zip(low, high, strict=True)]
+
+
+@every
+def test_the_same_seed_gives_the_same_points(name: str, keys: dict[str, Any]) -> None:
+    data, again = datasets[name](HERE, **keys), datasets[name](HERE, **keys)
+    assert torch.equal(data.heldout(100, 3).x, again.heldout(100, 3).x)
+    assert not torch.equal(data.heldout(100, 3).x, data.heldout(100, 4).x)
+    assert data.heldout(100, 3).x.shape == (100, *data.spec.shape)
+    assert data.heldout(100, 3).x.dtype == torch.float32
+
+
+@every
+def test_every_sample_has_a_density_in_float32_too(name: str, keys: dict[str, Any]) -> None:
+    density = density_of(name, keys)
+    x = drawn(density, 1)
+    exact, here = density.log_prob(x.double()), density.log_prob(x)
+    assert here.dtype == torch.float32
+    assert bool(torch.isfinite(exact).all())
+    assert torch.allclose(here.double(), exact, atol=2e-2)
+
+
+@every
+def test_the_box_holds_the_samples(name: str, keys: dict[str, Any]) -> None:
+    density = density_of(name, keys)
+    low, high = density.box()
+    x = drawn(density)
+    assert bool(((x >= low) & (x <= high)).all())
+    near = density.box(4.5)
+    assert bool((near[0] >= low).all())
+    assert bool((near[1] <= high).all())
+    assert float(((x >= near[0]) & (x <= near[1])).all(1).double().mean()) > 0.999
+
+
+# --- closed forms --------------------------------------------------------------------------------------------------
+
+
+def test_entropies_in_closed_form() -> None:
+    assert density_of("checkerboard", {}).entropy == pytest.approx(math.log(32), abs=1e-9)
+    assert density_of("checkerboard", {"cells": 3, "reach": 1.5}).entropy == pytest.approx(math.log(5), abs=1e-9)
+    assert density_of("uniform", OTHERS["uniform"]).entropy == pytest.approx(math.log(6), abs=1e-6)
+    assert density_of("eight_gaussians", {}).entropy == pytest.approx(2.832, abs=1e-3)
+    gaussian = 1 + math.log(2 * math.pi)
+    assert density_of("normal", {"correlation": 0.6}).entropy == pytest.approx(gaussian + math.log(0.8), abs=1e-6)
+    assert density_of("normal", LINES["normal"]).entropy == pytest.approx(gaussian / 2 + math.log(0.5), abs=1e-6)
+    apart = {"means": [[0.0], [1e3]], "covariances": [[[1.0]], [[4.0]]], "weights": [1.0, 1.0]}
+    assert density_of("mixture", apart).entropy == pytest.approx(gaussian / 2 + 1.5 * math.log(2), abs=1e-6)
+
+
+@pytest.mark.parametrize(("name", "keys"), [("normal", {}), ("banana", {}), ("funnel", {}), ("funnel", {"std": 3.0})])
+def test_an_entropy_in_closed_form_is_that_of_the_quadrature(name: str, keys: dict[str, Any]) -> None:
+    density = density_of(name, keys)
+    assert density.measured_entropy() == pytest.approx(density.entropy, abs=1e-6)
+
+
+def test_entropy_along_a_radius_is_that_over_the_plane() -> None:
+    density = density_of("rings", {})
+    assert density.measured_entropy() == pytest.approx(density.entropy, abs=1e-6)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_mixtures_are_torchs(dim: int) -> None:
+    generator = torch.Generator().manual_seed(dim)
+    means, factors = torch.randn(3, dim, generator=generator), torch.randn(3, dim, dim, generator=generator)
+    covariances, weights = factors @ factors.mT + 0.2 * torch.eye(dim), torch.tensor([1.0, 2.0, 3.0])
+    theirs = MixtureSameFamily(Categorical(weights.double()), MultivariateNormal(means.double(), covariances.double()))
+    data = datasets["mixture"](HERE, means=means.tolist(), covariances=covariances.tolist(), weights=weights.tolist())
+    x = drawn(data.density)
+    few = x[:1_000].double()
+    assert torch.allclose(data.density.log_prob(few), theirs.log_prob(few), atol=1e-4)
+    assert torch.allclose(x.mean(0).double(), theirs.mean, atol=0.05)
+    assert torch.allclose(x.var(0).double(), theirs.variance, rtol=0.03)
+    assert ("box" in data.knows) == (dim <= 2)
+    surprise = -data.density.log_prob(x.double())
+    assert data.density.entropy == pytest.approx(float(surprise.mean()), abs=6 * float(surprise.std()) / math.sqrt(SAMPLES))
+
+
+MORE = [
+    ("normal", {"mean": [0.0] * 4}),
+    ("uniform", {"low": [0.0] * 3, "high": [2.0] * 3}),
+    ("funnel", {"dimension": 10}),
+]
+
+
+@pytest.mark.parametrize(("name", "keys"), MORE)
+def test_in_more_dimensions_the_entropy_is_that_of_the_samples(name: str, keys: dict[str, Any]) -> None:
+    data = datasets[name](HERE, **keys)
+    assert data.knows == {"density"}
+    surprise = -data.density.log_prob(drawn(data.density).double())
+    error = float(surprise.std()) / math.sqrt(SAMPLES)
+    assert data.density.entropy == pytest.approx(float(surprise.mean()), abs=4 * error + 1e-6)
+
+
+def test_a_narrow_oblique_mixture_is_integrated() -> None:
+    keys = {
+        "means": [[0.0, 0.0], [20.0, 0.0]],
+        "covariances": [[[1.0, 0.9], [0.9, 1.0]], [[1e-4, 5e-5], [5e-5, 1e-4]]],
+        "weights": [1.0, 1.0],
+    }
+    density = density_of("mixture", keys)
+    assert density.mass(density.quadrature(480, *density.box())) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_points_of_a_curve_are_no_further_apart_than_its_noise() -> None:
+    for name in ("two_moons", "two_spirals", "swiss_roll"):
+        density = density_of(name, {})
+        own = density.means[: len(density.means) // (1 if name == "swiss_roll" else 2)]  # type: ignore[attr-defined]
+        assert float(own.diff(dim=0).norm(dim=1).max()) <= density.std * (1 + 1e-3)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "said"),
+    [
+        ("normal", {"mean": [0.0], "covariance": [[1.0, 0.0], [0.0, 1.0]]}, "1 rows of 1 numbers"),
+        ("normal", {"covariance": [[1.0, 2.0], [2.0, 1.0]]}, "not positive definite"),
+        ("normal", {"covariance": [[1.0, 0.5], [0.1, 1.0]]}, "not symmetric"),
+        ("normal", {"mean": [0.0] * 3, "correlation": -0.6}, r"dataset\.correlation=-0\.6: .*not positive definite"),
+        ("mixture", {"weights": [1.0]}, "3 means, 3 covariances and 1 weights"),
+        ("mixture", {"means": [[0.0], [0.0, 1.0], [1.0]]}, "one dimension"),
+        ("uniform", {"low": [0.0]}, "where dataset.low has 1"),
+        ("uniform", {"low": [0.0, 1.0]}, "greater than"),
+    ],
+)
+def test_what_is_no_density_is_refused(name: str, keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        datasets[name](HERE, **keys)
