@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from genexp.bijections.base import bijections, conditioners, transformers
 from genexp.bijections.coupling import alternating, random_halves
+from genexp.bijections.linear import FACTORS
 from genexp.bijections.spline import rational_quadratic_spline
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
@@ -20,13 +21,15 @@ from genexp.registry import models
 from tests.parts import latent
 
 SMALL = {"conditioner": {"name": "mlp", "width": 16}}
-FEW: dict[str, dict[str, Any]] = {name: {"bins": 6, "bound": 3.0} for name in ("spline", "nflows_spline")}
+IN_BINS = ("spline", "nflows_spline", "elementwise_spline", "piecewise_linear")
+FEW: dict[str, dict[str, Any]] = {name: {"bins": 6, "bound": 3.0} for name in IN_BINS}
 LAYERS: dict[str, dict[str, Any]] = {
     **{name: {"name": name, **FEW.get(name, {})} for name in bijections.names() if name != "coupling"},
     **{
         f"coupling of {name}": {"name": "coupling", "transformer": {"name": name, **FEW.get(name, {})}, **SMALL}
         for name in transformers.names()
     },
+    **{f"linear, {factor}": {"name": "linear", "factor": factor} for factor in FACTORS},
 }
 KINDS = list(LAYERS)
 SPLINES = LAYERS["coupling of spline"]
@@ -65,7 +68,7 @@ def test_inverse_undoes_and_the_determinant_is_autograds(kind: str, dim: int) ->
     assert torch.allclose(log_det_back, -log_det, atol=1e-8)
     assert torch.allclose(log_det, autograd_log_det(flow.transform, x), atol=1e-8)
     assert torch.allclose(log_det_back, autograd_log_det(flow.inverse, z), atol=1e-8)
-    assert log_det.abs().max() > 0.1
+    assert log_det.abs().max() > 0.01
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -74,7 +77,7 @@ def test_the_density_integrates_to_one(kind: str) -> None:
     grid = midpoints(torch.tensor([-15.0, -15.0]), torch.tensor([15.0, 15.0]), 1500)
     with torch.no_grad():
         mass = sum(float(flow.log_prob(part).exp().sum()) for part in grid.points.split(100_000)) * grid.area
-    assert mass == pytest.approx(1, abs=2e-3)
+    assert mass == pytest.approx(1, abs=3e-3)  # a density of steps is integrated less exactly than a smooth one
 
 
 def test_the_density_of_a_uniform_base_integrates_to_one() -> None:
@@ -250,3 +253,27 @@ def test_nflows_affine_couplings_only_contract() -> None:
         3 * torch.randn(1000, 2, dtype=torch.float64)
     )
     assert ours.max() > 0.1
+
+
+def test_actnorm_begins_with_mean_zero_and_deviation_one() -> None:
+    flow = random_flow(3, {"name": "actnorm"}, depth=1, normalise=False)
+    x = torch.randn(500, 3, dtype=torch.float64) * torch.tensor([5.0, 0.1, 0.0]) + torch.tensor([100.0, -3.0, 7.0])
+    flow.initialise(Batch(x))
+    z = flow.transform(x)[0]
+    assert torch.allclose(z.mean(0), torch.zeros(3, dtype=torch.float64), atol=1e-9)
+    assert torch.allclose(z[:, :2].std(0, unbiased=False), torch.ones(2, dtype=torch.float64))
+    loaded = models.build(
+        {"name": "flow", "depth": 1, "normalise": False, "bijection": {"name": "actnorm"}}, DataSpec(shape=(3,))
+    ).double()
+    loaded.load_state_dict(flow.state_dict())
+    assert torch.equal(loaded.transform(2 * x)[0], flow.transform(2 * x)[0])  # other data do not move it any more
+
+
+def test_an_orthogonal_map_turns_and_a_triangular_one_looks_back_only() -> None:
+    x = torch.randn(20, 5, dtype=torch.float64)
+    turned = random_flow(5, {"name": "linear", "factor": "orthogonal"}, depth=1).bijections[0]
+    assert torch.allclose((turned(x)[0] - turned.bias).norm(dim=1), x.norm(dim=1))
+    triangular = random_flow(5, {"name": "linear", "factor": "triangular"}, depth=1).bijections[0]
+    jacobian = torch.autograd.functional.jacobian(lambda v: triangular(v[None])[0][0], x[0])
+    assert torch.equal(jacobian, jacobian.tril())
+    assert (jacobian.tril(-1) != 0).sum() == 10
