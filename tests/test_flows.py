@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from genexp.bijections.base import bijections, conditioners, transformers
 from genexp.bijections.coupling import alternating, random_halves
 from genexp.bijections.linear import FACTORS
+from genexp.bijections.numerical import ConvergenceError
 from genexp.bijections.spline import rational_quadratic_spline
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
@@ -27,6 +28,10 @@ LAYERS: dict[str, dict[str, Any]] = {
     **{name: {"name": name, **FEW.get(name, {})} for name in bijections.names() if name != "coupling"},
     **{
         f"coupling of {name}": {"name": "coupling", "transformer": {"name": name, **FEW.get(name, {})}, **SMALL}
+        for name in transformers.names()
+    },
+    **{
+        f"autoregressive of {name}": {"name": "autoregressive", "transformer": {"name": name, **FEW.get(name, {})}, "width": 16}
         for name in transformers.names()
     },
     **{f"linear, {factor}": {"name": "linear", "factor": factor} for factor in FACTORS},
@@ -277,3 +282,64 @@ def test_an_orthogonal_map_turns_and_a_triangular_one_looks_back_only() -> None:
     jacobian = torch.autograd.functional.jacobian(lambda v: triangular(v[None])[0][0], x[0])
     assert torch.equal(jacobian, jacobian.tril())
     assert (jacobian.tril(-1) != 0).sum() == 10
+
+
+AUTOREGRESSIVE = [kind for kind in KINDS if kind.startswith("autoregressive of")]
+
+
+@pytest.mark.parametrize("kind", AUTOREGRESSIVE)
+@pytest.mark.parametrize("hidden_layers", [0, 1, 2])
+def test_an_autoregressive_map_sees_no_later_feature(kind: str, hidden_layers: int) -> None:
+    """Bit for bit: in its Jacobian, and when later features change. It does see each one before."""
+    flow = random_flow(5, {**LAYERS[kind], "hidden_layers": hidden_layers}, depth=2)
+    x = -0.1 - torch.rand(5, dtype=torch.float64)  # where every transformer does something
+    for layer, turn in zip(flow.bijections, (torch.arange(5), torch.arange(5).flip(0)), strict=True):
+        jacobian = torch.autograd.functional.jacobian(lambda v: layer(v[None])[0][0], x)[turn][:, turn]  # noqa: B023
+        assert torch.equal(jacobian, jacobian.tril())
+        assert (jacobian.tril() != 0).sum() == 15
+        for feature in range(1, 5):
+            other = x.clone()
+            other[turn[feature:]] = 100 * torch.randn(5 - feature, dtype=torch.float64)
+            same = turn[:feature]
+            assert torch.equal(layer(other[None])[0][0, same], layer(x[None])[0][0, same])
+
+
+@pytest.mark.parametrize("kind", AUTOREGRESSIVE)
+def test_all_features_at_once_and_one_after_the_other_are_the_same_inverse(kind: str) -> None:
+    """Bit for bit, with and without derivatives."""
+    at_once = random_flow(7, {**LAYERS[kind], "solver": "jacobi"})
+    in_turn = random_flow(7, {**LAYERS[kind], "solver": "sequential"})
+    z = 3 * torch.randn(200, 7, dtype=torch.float64)
+    exact, log_det = in_turn.inverse(z)
+    assert torch.allclose(in_turn.transform(exact)[0], z, atol=1e-9)
+    for gradients in (False, True):
+        with torch.set_grad_enabled(gradients):
+            x, log_det_at_once = at_once.inverse(z)
+        assert torch.equal(x, exact)
+        assert torch.equal(log_det_at_once, log_det)
+
+
+def test_all_features_at_once_stop_early_and_never_with_a_wrong_sample() -> None:
+    layer = random_flow(40, {"name": "autoregressive"}, depth=1).bijections[0]
+    passes = 0
+
+    def count(*_: Any) -> None:
+        nonlocal passes
+        passes += 1
+
+    layer.network.register_forward_hook(count)  # type: ignore[union-attr,operator]
+    z = torch.randn(100, 40, dtype=torch.float64)
+    with torch.no_grad():
+        x = layer.inverse(z)[0]  # type: ignore[operator]
+        assert passes < 35
+        assert torch.allclose(layer(x)[0], z, atol=1e-9)
+        with pytest.raises(ConvergenceError):
+            layer.inverse(torch.full_like(z, torch.nan))  # type: ignore[operator]
+
+
+def test_an_inverse_autoregressive_flow_is_the_autoregressive_one_turned_round() -> None:
+    there = random_flow(4, {"name": "autoregressive"}, depth=1, normalise=False)
+    back = random_flow(4, {"name": "inverse_autoregressive"}, depth=1, normalise=False)
+    x = torch.randn(30, 4, dtype=torch.float64)
+    for one, other in zip(there.transform(x), back.inverse(x), strict=True):
+        assert torch.equal(one, other)
