@@ -343,3 +343,23 @@ def test_an_inverse_autoregressive_flow_is_the_autoregressive_one_turned_round()
     x = torch.randn(30, 4, dtype=torch.float64)
     for one, other in zip(there.transform(x), back.inverse(x), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["planar", "radial", "sylvester"])
+@pytest.mark.parametrize("dim", [1, 2, 6])
+@pytest.mark.parametrize("steep", [0.15, 1.0, 2.0])
+def test_planar_radial_and_sylvester_maps_have_an_exact_inverse(kind: str, dim: int, steep: float) -> None:
+    """However steep, near and far; and what is no number is no sample."""
+    flow = random_flow(dim, {"name": kind}, depth=3, normalise=False)
+    with torch.no_grad():
+        for weights in flow.parameters():
+            weights.add_(steep * torch.randn_like(weights))
+    z = torch.cat([far * torch.randn(100, dim, dtype=torch.float64) for far in (0.1, 1.0, 10.0, 1000.0)])
+    for layer in flow.bijections:
+        x, log_det = layer.inverse(z)  # type: ignore[operator]
+        again, log_det_back = layer(x)
+        assert (again - z).abs().max() <= 1e-10
+        assert torch.allclose(log_det, -log_det_back, atol=1e-6)
+    if kind != "radial":
+        with pytest.raises(ConvergenceError, match="not found"):
+            layer.inverse(z * torch.nan)  # type: ignore[operator]
