@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from genexp.bijections.base import bijections, conditioners, transformers
 from genexp.bijections.coupling import alternating, random_halves
+from genexp.bijections.linear import FACTORS
+from genexp.bijections.numerical import ConvergenceError
 from genexp.bijections.spline import rational_quadratic_spline
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
@@ -20,13 +22,19 @@ from genexp.registry import models
 from tests.parts import latent
 
 SMALL = {"conditioner": {"name": "mlp", "width": 16}}
-FEW: dict[str, dict[str, Any]] = {name: {"bins": 6, "bound": 3.0} for name in ("spline", "nflows_spline")}
+IN_BINS = ("spline", "nflows_spline", "elementwise_spline", "piecewise_linear")
+FEW: dict[str, dict[str, Any]] = {name: {"bins": 6, "bound": 3.0} for name in IN_BINS}
 LAYERS: dict[str, dict[str, Any]] = {
     **{name: {"name": name, **FEW.get(name, {})} for name in bijections.names() if name != "coupling"},
     **{
         f"coupling of {name}": {"name": "coupling", "transformer": {"name": name, **FEW.get(name, {})}, **SMALL}
         for name in transformers.names()
     },
+    **{
+        f"autoregressive of {name}": {"name": "autoregressive", "transformer": {"name": name, **FEW.get(name, {})}, "width": 16}
+        for name in transformers.names()
+    },
+    **{f"linear, {factor}": {"name": "linear", "factor": factor} for factor in FACTORS},
 }
 KINDS = list(LAYERS)
 SPLINES = LAYERS["coupling of spline"]
@@ -65,7 +73,7 @@ def test_inverse_undoes_and_the_determinant_is_autograds(kind: str, dim: int) ->
     assert torch.allclose(log_det_back, -log_det, atol=1e-8)
     assert torch.allclose(log_det, autograd_log_det(flow.transform, x), atol=1e-8)
     assert torch.allclose(log_det_back, autograd_log_det(flow.inverse, z), atol=1e-8)
-    assert log_det.abs().max() > 0.1
+    assert log_det.abs().max() > 0.01
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -74,7 +82,7 @@ def test_the_density_integrates_to_one(kind: str) -> None:
     grid = midpoints(torch.tensor([-15.0, -15.0]), torch.tensor([15.0, 15.0]), 1500)
     with torch.no_grad():
         mass = sum(float(flow.log_prob(part).exp().sum()) for part in grid.points.split(100_000)) * grid.area
-    assert mass == pytest.approx(1, abs=2e-3)
+    assert mass == pytest.approx(1, abs=3e-3)  # a density of steps is integrated less exactly than a smooth one
 
 
 def test_the_density_of_a_uniform_base_integrates_to_one() -> None:
@@ -250,3 +258,108 @@ def test_nflows_affine_couplings_only_contract() -> None:
         3 * torch.randn(1000, 2, dtype=torch.float64)
     )
     assert ours.max() > 0.1
+
+
+def test_actnorm_begins_with_mean_zero_and_deviation_one() -> None:
+    flow = random_flow(3, {"name": "actnorm"}, depth=1, normalise=False)
+    x = torch.randn(500, 3, dtype=torch.float64) * torch.tensor([5.0, 0.1, 0.0]) + torch.tensor([100.0, -3.0, 7.0])
+    flow.initialise(Batch(x))
+    z = flow.transform(x)[0]
+    assert torch.allclose(z.mean(0), torch.zeros(3, dtype=torch.float64), atol=1e-9)
+    assert torch.allclose(z[:, :2].std(0, unbiased=False), torch.ones(2, dtype=torch.float64))
+    loaded = models.build(
+        {"name": "flow", "depth": 1, "normalise": False, "bijection": {"name": "actnorm"}}, DataSpec(shape=(3,))
+    ).double()
+    loaded.load_state_dict(flow.state_dict())
+    assert torch.equal(loaded.transform(2 * x)[0], flow.transform(2 * x)[0])  # other data do not move it any more
+
+
+def test_an_orthogonal_map_turns_and_a_triangular_one_looks_back_only() -> None:
+    x = torch.randn(20, 5, dtype=torch.float64)
+    turned = random_flow(5, {"name": "linear", "factor": "orthogonal"}, depth=1).bijections[0]
+    assert torch.allclose((turned(x)[0] - turned.bias).norm(dim=1), x.norm(dim=1))
+    triangular = random_flow(5, {"name": "linear", "factor": "triangular"}, depth=1).bijections[0]
+    jacobian = torch.autograd.functional.jacobian(lambda v: triangular(v[None])[0][0], x[0])
+    assert torch.equal(jacobian, jacobian.tril())
+    assert (jacobian.tril(-1) != 0).sum() == 10
+
+
+AUTOREGRESSIVE = [kind for kind in KINDS if kind.startswith("autoregressive of")]
+
+
+@pytest.mark.parametrize("kind", AUTOREGRESSIVE)
+@pytest.mark.parametrize("hidden_layers", [0, 1, 2])
+def test_an_autoregressive_map_sees_no_later_feature(kind: str, hidden_layers: int) -> None:
+    """Bit for bit: in its Jacobian, and when later features change. It does see each one before."""
+    flow = random_flow(5, {**LAYERS[kind], "hidden_layers": hidden_layers}, depth=2)
+    x = -0.1 - torch.rand(5, dtype=torch.float64)  # where every transformer does something
+    for layer, turn in zip(flow.bijections, (torch.arange(5), torch.arange(5).flip(0)), strict=True):
+        jacobian = torch.autograd.functional.jacobian(lambda v: layer(v[None])[0][0], x)[turn][:, turn]  # noqa: B023
+        assert torch.equal(jacobian, jacobian.tril())
+        assert (jacobian.tril() != 0).sum() == 15
+        for feature in range(1, 5):
+            other = x.clone()
+            other[turn[feature:]] = 100 * torch.randn(5 - feature, dtype=torch.float64)
+            same = turn[:feature]
+            assert torch.equal(layer(other[None])[0][0, same], layer(x[None])[0][0, same])
+
+
+@pytest.mark.parametrize("kind", AUTOREGRESSIVE)
+def test_all_features_at_once_and_one_after_the_other_are_the_same_inverse(kind: str) -> None:
+    """Bit for bit, with and without derivatives."""
+    at_once = random_flow(7, {**LAYERS[kind], "solver": "jacobi"})
+    in_turn = random_flow(7, {**LAYERS[kind], "solver": "sequential"})
+    z = 3 * torch.randn(200, 7, dtype=torch.float64)
+    exact, log_det = in_turn.inverse(z)
+    assert torch.allclose(in_turn.transform(exact)[0], z, atol=1e-9)
+    for gradients in (False, True):
+        with torch.set_grad_enabled(gradients):
+            x, log_det_at_once = at_once.inverse(z)
+        assert torch.equal(x, exact)
+        assert torch.equal(log_det_at_once, log_det)
+
+
+def test_all_features_at_once_stop_early_and_never_with_a_wrong_sample() -> None:
+    layer = random_flow(40, {"name": "autoregressive"}, depth=1).bijections[0]
+    passes = 0
+
+    def count(*_: Any) -> None:
+        nonlocal passes
+        passes += 1
+
+    layer.network.register_forward_hook(count)  # type: ignore[union-attr,operator]
+    z = torch.randn(100, 40, dtype=torch.float64)
+    with torch.no_grad():
+        x = layer.inverse(z)[0]  # type: ignore[operator]
+        assert passes < 35
+        assert torch.allclose(layer(x)[0], z, atol=1e-9)
+        with pytest.raises(ConvergenceError):
+            layer.inverse(torch.full_like(z, torch.nan))  # type: ignore[operator]
+
+
+def test_an_inverse_autoregressive_flow_is_the_autoregressive_one_turned_round() -> None:
+    there = random_flow(4, {"name": "autoregressive"}, depth=1, normalise=False)
+    back = random_flow(4, {"name": "inverse_autoregressive"}, depth=1, normalise=False)
+    x = torch.randn(30, 4, dtype=torch.float64)
+    for one, other in zip(there.transform(x), back.inverse(x), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["planar", "radial", "sylvester"])
+@pytest.mark.parametrize("dim", [1, 2, 6])
+@pytest.mark.parametrize("steep", [0.15, 1.0, 2.0])
+def test_planar_radial_and_sylvester_maps_have_an_exact_inverse(kind: str, dim: int, steep: float) -> None:
+    """However steep, near and far; and what is no number is no sample."""
+    flow = random_flow(dim, {"name": kind}, depth=3, normalise=False)
+    with torch.no_grad():
+        for weights in flow.parameters():
+            weights.add_(steep * torch.randn_like(weights))
+    z = torch.cat([far * torch.randn(100, dim, dtype=torch.float64) for far in (0.1, 1.0, 10.0, 1000.0)])
+    for layer in flow.bijections:
+        x, log_det = layer.inverse(z)  # type: ignore[operator]
+        again, log_det_back = layer(x)
+        assert (again - z).abs().max() <= 1e-10
+        assert torch.allclose(log_det, -log_det_back, atol=1e-6)
+    if kind != "radial":
+        with pytest.raises(ConvergenceError, match="not found"):
+            layer.inverse(z * torch.nan)  # type: ignore[operator]

@@ -69,7 +69,7 @@ SECTIONS = {
         for name in members(kind)
     },
     **{f"model/posterior={name}": [*VAE, f"model/posterior={name}"] for name in members("posterior")},
-    "model/transformer=affine": [*GAUSSIAN[:2], "model/transformer=affine"],
+    **{f"model/transformer={name}": [*GAUSSIAN[:2], f"model/transformer={name}"] for name in members("transformer")},
     "model/transformer=spline": GAUSSIAN,
     "model/conditioner=mlp": GAUSSIAN,
     "model/base=uniform": [*GAUSSIAN, "model.normalise=false", "model/base=uniform"],

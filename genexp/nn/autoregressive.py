@@ -3,9 +3,13 @@
 Source: Germain et al., MADE: Masked Autoencoder for Distribution Estimation (2015).
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from genexp.nn.mlp import ACTIVATIONS, Activation
 
 
 class MaskedLinear(nn.Linear):
@@ -66,3 +70,23 @@ class AutoregressiveFlow(nn.Module):
             z = (moved * torch.exp(s) + shift)[:, order.argsort()]
             log_det = log_det + s.sum(1)
         return z, log_det
+
+
+class MaskedMLP(nn.Module):
+    """x (n, dim) → (n, dim, outputs), where [:, i] depends on x[:, :i] alone; begins as zero. Degrees are those of `MADE`."""
+
+    def __init__(self, dim: int, outputs: int, width: int, hidden_layers: int, activation: Activation) -> None:
+        super().__init__()
+        degree_in = torch.arange(1, dim + 1)
+        degrees = [degree_in, *[torch.arange(width) % max(1, dim - 1) + 1] * hidden_layers]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(degrees):
+            layers += [MaskedLinear(after[:, None] >= before), ACTIVATIONS[activation]()]
+        last = MaskedLinear((degree_in[:, None] > degrees[-1]).repeat_interleave(outputs, 0))
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.net = nn.Sequential(*layers, last)
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x).unflatten(1, (self.dim, -1))

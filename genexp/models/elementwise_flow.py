@@ -1,0 +1,38 @@
+"""`model=elementwise_flow`: each feature by itself, so that the density is the product of its marginals.
+
+Source: Durkan et al., Neural Spline Flows (2019), for the spline.
+"""
+
+from genexp.bijections.base import Base, Bijection, Transformer, bases, transformers
+from genexp.bijections.elementwise import Elementwise
+from genexp.bijections.transformers import Affine
+from genexp.data.base import DataSpec
+from genexp.models.flow import Depth, Flow
+from genexp.registry import Part, models
+
+
+@models.register("elementwise_flow")
+def elementwise_flow(
+    spec: DataSpec,
+    *,
+    depth: Depth = 1,
+    transformer: Part[Transformer] = transformers.part("spline"),
+    normalise: bool = True,
+    base: Part[Base] = bases.part("normal"),
+) -> Flow:
+    """A density of features that are independent of each other: the product of its marginals.
+
+    Args:
+        depth: number of maps of each feature, each of them affine and then the transformer.
+        transformer: the map of each feature.
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        base: the noise that samples begin from.
+
+    Raises:
+        UserError: data that are no points.
+    """
+    dim = spec.points("elementwise_flow")
+    layers: list[Bijection] = []
+    for _ in range(depth):
+        layers += [Elementwise(dim, Affine()), Elementwise(dim, transformer())]
+    return Flow(dim, layers, base(dim), normalise)

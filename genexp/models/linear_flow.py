@@ -1,0 +1,33 @@
+"""`model=linear_flow`: one linear map of the data, which makes them one Gaussian.
+
+Source: Kingma & Dhariwal, Glow (2018), for W = LU.
+"""
+
+from genexp.bijections.base import Base, bases
+from genexp.bijections.linear import FactorName, Linear
+from genexp.data.base import DataSpec
+from genexp.models.flow import Flow
+from genexp.registry import Part, models
+
+
+@models.register("linear_flow")
+def linear_flow(
+    spec: DataSpec,
+    *,
+    factor: FactorName = "lu",
+    normalise: bool = True,
+    base: Part[Base] = bases.part("normal"),
+) -> Flow:
+    """The best Gaussian, by one linear map.
+
+    Args:
+        factor: of the matrix: `lu` or `triangular` for any covariance, `diagonal` for one without correlations, or `orthogonal`.
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        base: the noise that samples begin from.
+
+    Raises:
+        UserError: data that are no points.
+    """
+    dim = spec.points("linear_flow")
+    layers = [Linear(dim, 0, factor=factor)]
+    return Flow(dim, layers, base(dim), normalise)

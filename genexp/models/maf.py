@@ -1,0 +1,46 @@
+"""`model=maf`: the masked autoregressive flow.
+
+Source: Papamakarios et al., Masked Autoregressive Flow (2017).
+"""
+
+from typing import Any
+
+from genexp.bijections.autoregressive import Autoregressive, Layers, Solver
+from genexp.bijections.base import Base, Transformer, bases, transformers
+from genexp.data.base import DataSpec
+from genexp.models.flow import Depth, Flow
+from genexp.nn.mlp import Activation
+from genexp.registry import Part, models
+from genexp.settings import Width
+
+
+@models.register("maf")
+def maf(
+    spec: DataSpec,
+    *,
+    depth: Depth = 6,
+    width: Width = 64,
+    hidden_layers: Layers = 2,
+    activation: Activation = "silu",
+    solver: Solver = "jacobi",
+    transformer: Part[Transformer] = transformers.part("affine"),
+    normalise: bool = True,
+    base: Part[Base] = bases.part("normal"),
+) -> Flow:
+    """Autoregressive maps of each feature by those before it: fast likelihoods, slower samples.
+
+    Args:
+        depth: number of maps; every other one takes the features from the last to the first.
+        width, hidden_layers, activation: of their masked networks' hidden layers.
+        solver: of noise → data: feature after feature (`sequential`), or all at once until nothing changes (`jacobi`).
+        transformer: the map of each feature.
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        base: the noise that samples begin from.
+
+    Raises:
+        UserError: data that are no points.
+    """
+    dim = spec.points("maf")
+    keys: dict[str, Any] = {"width": width, "hidden_layers": hidden_layers, "activation": activation, "solver": solver}
+    layers = [Autoregressive(dim, layer, transformer=transformer, **keys) for layer in range(depth)]
+    return Flow(dim, layers, base(dim), normalise)

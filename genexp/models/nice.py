@@ -1,0 +1,41 @@
+"""`model=nice`: couplings that only shift, so that they keep volumes, and one stretch of each feature.
+
+Source: Dinh et al., NICE: Non-linear Independent Components Estimation (2015).
+"""
+
+from genexp.bijections.base import Base, Bijection, Conditioner, bases, conditioners, transformers
+from genexp.bijections.coupling import Coupling, alternating
+from genexp.bijections.linear import Linear
+from genexp.data.base import DataSpec
+from genexp.errors import UserError
+from genexp.models.flow import Depth, Flow
+from genexp.registry import Part, models
+
+
+@models.register("nice")
+def nice(
+    spec: DataSpec,
+    *,
+    depth: Depth = 6,
+    conditioner: Part[Conditioner] = conditioners.part("mlp"),
+    normalise: bool = True,
+    base: Part[Base] = bases.part("normal"),
+) -> Flow:
+    """Couplings that shift, and one stretch of each feature at the end.
+
+    Args:
+        depth: number of couplings.
+        conditioner: the network that finds the shifts from the features that stay.
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        base: the noise that samples begin from.
+
+    Raises:
+        UserError: data that are no points, or of one dimension.
+    """
+    dim = spec.points("nice")
+    if dim < 2:
+        raise UserError("model=nice: a coupling needs data of at least two dimensions")
+    shift = transformers.part("additive")
+    layers: list[Bijection] = [Coupling(alternating(dim, layer), shift, conditioner) for layer in range(depth)]
+    layers.append(Linear(dim, depth, factor="diagonal"))
+    return Flow(dim, layers, base(dim), normalise)

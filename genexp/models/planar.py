@@ -1,0 +1,33 @@
+"""`model=planar`: planar maps in a row.
+
+Source: Rezende & Mohamed, Variational Inference with Normalizing Flows (2015).
+"""
+
+from genexp.bijections.base import Base, bases
+from genexp.bijections.planar import Planar
+from genexp.data.base import DataSpec
+from genexp.models.flow import Depth, Flow
+from genexp.registry import Part, models
+
+
+@models.register("planar")
+def planar(
+    spec: DataSpec,
+    *,
+    depth: Depth = 16,
+    normalise: bool = True,
+    base: Part[Base] = bases.part("normal"),
+) -> Flow:
+    """Planar maps in a row.
+
+    Args:
+        depth: number of maps.
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        base: the noise that samples begin from.
+
+    Raises:
+        UserError: data that are no points.
+    """
+    dim = spec.points("planar")
+    layers = [Planar(dim, layer) for layer in range(depth)]
+    return Flow(dim, layers, base(dim), normalise)

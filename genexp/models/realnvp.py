@@ -1,0 +1,43 @@
+"""`model=realnvp`: couplings that stretch and shift.
+
+Source: Dinh et al., Density Estimation Using Real NVP (2017); Kingma & Dhariwal, Glow (2018), for the normalisation.
+"""
+
+from genexp.bijections.actnorm import ActNorm
+from genexp.bijections.base import Base, Bijection, Conditioner, Transformer, bases, conditioners, transformers
+from genexp.bijections.coupling import Coupling, alternating
+from genexp.data.base import DataSpec
+from genexp.errors import UserError
+from genexp.models.flow import Depth, Flow
+from genexp.registry import Part, models
+
+
+@models.register("realnvp")
+def realnvp(
+    spec: DataSpec,
+    *,
+    depth: Depth = 6,
+    transformer: Part[Transformer] = transformers.part("affine"),
+    conditioner: Part[Conditioner] = conditioners.part("mlp"),
+    normalise: bool = True,
+    base: Part[Base] = bases.part("normal"),
+) -> Flow:
+    """Couplings that stretch and shift, after an activation normalisation each.
+
+    Args:
+        depth: number of couplings.
+        transformer: the map of each feature that moves.
+        conditioner: the network that finds its parameters from the features that stay.
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        base: the noise that samples begin from.
+
+    Raises:
+        UserError: data that are no points, or of one dimension.
+    """
+    dim = spec.points("realnvp")
+    if dim < 2:
+        raise UserError("model=realnvp: a coupling needs data of at least two dimensions")
+    layers: list[Bijection] = []
+    for layer in range(depth):
+        layers += [ActNorm(dim, layer), Coupling(alternating(dim, layer), transformer, conditioner)]
+    return Flow(dim, layers, base(dim), normalise)

@@ -1,0 +1,43 @@
+"""`model=spline_coupling`: the neural spline flow of couplings.
+
+Source: Durkan et al., Neural Spline Flows (2019).
+"""
+
+from genexp.bijections.base import Base, Bijection, Conditioner, Transformer, bases, conditioners, transformers
+from genexp.bijections.coupling import Coupling, alternating
+from genexp.bijections.linear import Linear
+from genexp.data.base import DataSpec
+from genexp.errors import UserError
+from genexp.models.flow import Depth, Flow
+from genexp.registry import Part, models
+
+
+@models.register("spline_coupling")
+def spline_coupling(
+    spec: DataSpec,
+    *,
+    depth: Depth = 3,
+    transformer: Part[Transformer] = transformers.part("spline"),
+    conditioner: Part[Conditioner] = conditioners.part("mlp"),
+    normalise: bool = True,
+    base: Part[Base] = bases.part("normal"),
+) -> Flow:
+    """Neural spline flow: spline couplings, after a linear map each.
+
+    Args:
+        depth: number of couplings.
+        transformer: the map of each feature that moves.
+        conditioner: the network that finds its parameters from the features that stay.
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        base: the noise that samples begin from.
+
+    Raises:
+        UserError: data that are no points, or of one dimension.
+    """
+    dim = spec.points("spline_coupling")
+    if dim < 2:
+        raise UserError("model=spline_coupling: a coupling needs data of at least two dimensions")
+    layers: list[Bijection] = []
+    for layer in range(depth):
+        layers += [Linear(dim, layer), Coupling(alternating(dim, layer), transformer, conditioner)]
+    return Flow(dim, layers, base(dim), normalise)

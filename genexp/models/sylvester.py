@@ -1,0 +1,35 @@
+"""`model=sylvester`: Sylvester's maps in a row.
+
+Source: van den Berg et al., Sylvester Normalizing Flows for Variational Inference (2018).
+"""
+
+from genexp.bijections.base import Base, bases
+from genexp.bijections.sylvester import Rank, Sylvester
+from genexp.data.base import DataSpec
+from genexp.models.flow import Depth, Flow
+from genexp.registry import Part, models
+
+
+@models.register("sylvester")
+def sylvester(
+    spec: DataSpec,
+    *,
+    depth: Depth = 8,
+    rank: Rank = 8,
+    normalise: bool = True,
+    base: Part[Base] = bases.part("normal"),
+) -> Flow:
+    """Sylvester's maps in a row.
+
+    Args:
+        depth: number of maps.
+        rank: directions of each; of data of fewer dimensions, as many as those have.
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        base: the noise that samples begin from.
+
+    Raises:
+        UserError: data that are no points.
+    """
+    dim = spec.points("sylvester")
+    layers = [Sylvester(dim, layer, rank=rank) for layer in range(depth)]
+    return Flow(dim, layers, base(dim), normalise)
