@@ -135,7 +135,7 @@ def test_the_users_own_files_count(tmp_path: Path) -> None:
     (tmp_path / "experiment" / "base.yaml").write_text("defaults:\n  - override /model: mine\n\nseed: 1\n")
     (tmp_path / "experiment" / "child.yaml").write_text("defaults:\n  - base\n  - _self_\n")
     line = f"genexp run --config-dir {tmp_path} "
-    assert offered(f"{line}model=m") == ["model=mine"]
+    assert offered(f"{line}model=mi") == ["model=mine"]
     assert offered(f"{line}experiment=child model.") == ["model.name=", "model.colour=", "model.deep."]
     assert offered(f"{line}model=mine model.d") == ["model.deep.er="]
     assert offered(f"{line}model=mine model.colour=") == ["model.colour=red", "model.colour=green"]

@@ -46,6 +46,7 @@ OF_FLOWS = ("log_density_side", "gif_points", "gif_frames", "gif_fps", "gif_size
 
 # What an experiment must be for a setting to matter: of a whole section, and more of one setting.
 SECTIONS = {
+    **{f"model={name}": ["experiment=double_gaussian", f"model={name}"] for name in catalogue.options("model")},
     "": GAUSSIAN,
     "trainer": GAUSSIAN,
     "evaluation": VAE,

@@ -14,7 +14,7 @@ from genexp.registry import Part, models
 def radial(
     spec: DataSpec,
     *,
-    depth: Depth = 16,
+    depth: Depth = 32,
     normalise: bool = True,
     base: Part[Base] = bases.part("normal"),
 ) -> Flow:
