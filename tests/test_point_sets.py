@@ -164,6 +164,30 @@ def test_entropy_along_a_radius_is_that_over_the_plane() -> None:
     assert density.measured_entropy() == pytest.approx(density.entropy, abs=1e-6)
 
 
+SQUARES: list[tuple[str, dict[str, Any], float, float]] = [  # E x₁² and E x₂², by the formulas of the docstrings
+    ("checkerboard", {}, 16 / 3, 16 / 3),
+    ("eight_gaussians", {}, 4.125, 4.125),
+    ("rings", {}, 2.109375 + 0.08**2, 2.109375 + 0.08**2),
+    ("two_moons", {}, 4 * (1 / 2 + 1 / 4) + 0.04, 4 * (1 / 2 + 1 / 16 - 1 / math.pi) + 0.04),
+    ("banana", OTHERS["banana"], 0.25, 0.09 + 0.64 * 2 * 0.5**4),
+    ("funnel", {}, 1.0, math.exp(0.5)),
+]
+
+
+@pytest.mark.parametrize(("name", "keys", "first", "second"), SQUARES, ids=[case[0] for case in SQUARES])
+def test_mean_squares_in_closed_form(name: str, keys: dict[str, Any], first: float, second: float) -> None:
+    x = drawn(density_of(name, keys)).double()
+    assert torch.allclose(x.square().mean(0), torch.tensor([first, second], dtype=torch.float64), rtol=0.02)
+    assert float(x.mean(0).norm()) < 0.02
+
+
+def test_mean_square_radii_in_closed_form() -> None:
+    """A spiral's share u of its length has the density 2u, so E u² = ½; the roll's angle is uniform over [3π/2, 9π/2]."""
+    wanted = {"two_spirals": 9 / 2 + 2 * 0.01, "swiss_roll": 2.8**2 * 13 / 27 + 2 * 0.04, "pinwheel": 4 * (1 + 0.09 + 0.01)}
+    for name, square in wanted.items():
+        assert float(drawn(density_of(name, {})).square().sum(1).mean()) == pytest.approx(square, rel=0.01)
+
+
 @pytest.mark.parametrize("dim", [1, 2, 5])
 def test_mixtures_are_torchs(dim: int) -> None:
     generator = torch.Generator().manual_seed(dim)
