@@ -56,6 +56,7 @@ Known = Literal[
     "box",
     "bridge",
     "cells",
+    "edges",
     "code",
 ]
 KNOWN: dict[Known, str] = {
@@ -73,6 +74,7 @@ KNOWN: dict[Known, str] = {
     "box": "density: box(), which holds its mass, and quadrature(side, low, high) over it",
     "bridge": "bridge: a strip of the plane between the peaks, and density.strip_mass(low, high)",
     "cells": "density: uniform over cells, with the optimal velocity in closed form",
+    "edges": "density: with jumps, so that ln p has no gradient to follow",
     "code": "payload: what a reader of barcodes should find in the samples",
 }
 
@@ -82,7 +84,7 @@ Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "other"]  # w
 def known_of(declared: Set[str]) -> frozenset[str]:
     """What is known of data that declare so much: what follows from the words is added to them."""
     follows = set() if "target" in declared else {"drawn"}
-    if "density" in declared and "cells" not in declared:  # which is smooth, and normalised
+    if "density" in declared and not {"cells", "edges"} & declared:  # it is smooth, and normalised
         follows |= {"log_density", "log_z"}
     return frozenset(declared) | follows
 

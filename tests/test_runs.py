@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from genexp.errors import UserError
+from genexp.folder import records
 from genexp.folder.finding import find_run, find_runs
 from genexp.folder.records import flat, read_record
 from genexp.folder.run_folder import RunFolder
-from genexp.runs import records
 
 
 def make_run(path: str, **record: object) -> Path:

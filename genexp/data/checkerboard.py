@@ -20,6 +20,8 @@ class BlackSquares(KnownDensity):
     one is black.
     """
 
+    smooth = False
+
     def __init__(self, cells: int, reach: float) -> None:
         self.cells, self.reach = cells, reach
         self.side = 2 * reach / cells

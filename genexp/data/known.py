@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from genexp.capabilities import Known
 from genexp.data.base import DataSpec, FreshData
 from genexp.quadrature import Rule
 
@@ -30,6 +31,7 @@ class KnownDensity:
     """
 
     dim = 2
+    smooth = True  # ln p has a gradient everywhere, and is finite
     device = torch.device("cpu")
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -114,7 +116,8 @@ class KnownPoints(FreshData):
         self.density = density
         self.what = what
         self.spec = DataSpec(shape=(density.dim,), kind="real")
-        self.knows = frozenset({"density", "box"}) if density.dim <= 2 else frozenset({"density"})
+        told: dict[Known, bool] = {"density": True, "box": density.dim <= 2, "edges": not density.smooth}
+        self.knows = frozenset(word for word, true in told.items() if true)
 
     def to(self, device: torch.device) -> Self:
         self.density = self.density.to(device)

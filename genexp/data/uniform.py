@@ -16,6 +16,8 @@ from genexp.registry import datasets
 class UniformBox(KnownDensity):
     """p(x) = 1/V where low ≤ x ≤ high in every coordinate, else 0; low, high: (dim,)."""
 
+    smooth = False
+
     def __init__(self, low: Tensor, high: Tensor) -> None:
         self.low, self.high = low, high
         self.dim = len(low)

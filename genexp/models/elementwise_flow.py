@@ -5,6 +5,7 @@ Source: Durkan et al., Neural Spline Flows (2019), for the spline.
 
 from genexp.bijections.base import Base, Bijection, Transformer, bases, transformers
 from genexp.bijections.elementwise import Elementwise
+from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.transformers import Affine
 from genexp.data.base import DataSpec
 from genexp.models.flow import Depth, Flow
@@ -19,6 +20,7 @@ def elementwise_flow(
     transformer: Part[Transformer] = transformers.part("spline"),
     normalise: bool = True,
     base: Part[Base] = bases.part("normal"),
+    objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
     """A density of features that are independent of each other: the product of its marginals.
 
@@ -27,6 +29,7 @@ def elementwise_flow(
         transformer: the map of each feature.
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
         base: the noise that samples begin from.
+        objective: what it is trained by.
 
     Raises:
         UserError: data that are no points.
@@ -35,4 +38,4 @@ def elementwise_flow(
     layers: list[Bijection] = []
     for _ in range(depth):
         layers += [Elementwise(dim, Affine()), Elementwise(dim, transformer())]
-    return Flow(dim, layers, base(dim), normalise)
+    return Flow(dim, layers, base(dim), normalise, objective())

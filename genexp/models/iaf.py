@@ -8,6 +8,7 @@ from typing import Any
 from genexp.bijections.autoregressive import Layers, Solver
 from genexp.bijections.base import Base, Transformer, bases, transformers
 from genexp.bijections.inverse_autoregressive import inverse_autoregressive
+from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
 from genexp.models.flow import Depth, Flow
 from genexp.nn.mlp import Activation
@@ -27,6 +28,7 @@ def iaf(
     transformer: Part[Transformer] = transformers.part("affine"),
     normalise: bool = True,
     base: Part[Base] = bases.part("normal"),
+    objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
     """Autoregressive maps from the noise: fast samples, slower likelihoods.
 
@@ -37,6 +39,7 @@ def iaf(
         transformer: the map of each feature.
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
         base: the noise that samples begin from.
+        objective: what it is trained by.
 
     Raises:
         UserError: data that are no points.
@@ -44,4 +47,4 @@ def iaf(
     dim = spec.points("iaf")
     keys: dict[str, Any] = {"width": width, "hidden_layers": hidden_layers, "activation": activation, "solver": solver}
     layers = [inverse_autoregressive(dim, layer, transformer=transformer, **keys) for layer in range(depth)]
-    return Flow(dim, layers, base(dim), normalise)
+    return Flow(dim, layers, base(dim), normalise, objective())

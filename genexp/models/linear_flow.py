@@ -5,6 +5,7 @@ Source: Kingma & Dhariwal, Glow (2018), for W = LU.
 
 from genexp.bijections.base import Base, bases
 from genexp.bijections.linear import FactorName, Linear
+from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
 from genexp.models.flow import Flow
 from genexp.registry import Part, models
@@ -17,6 +18,7 @@ def linear_flow(
     factor: FactorName = "lu",
     normalise: bool = True,
     base: Part[Base] = bases.part("normal"),
+    objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
     """The best Gaussian, by one linear map.
 
@@ -24,10 +26,11 @@ def linear_flow(
         factor: of the matrix: `lu` or `triangular` for any covariance, `diagonal` for one without correlations, or `orthogonal`.
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
         base: the noise that samples begin from.
+        objective: what it is trained by.
 
     Raises:
         UserError: data that are no points.
     """
     dim = spec.points("linear_flow")
     layers = [Linear(dim, 0, factor=factor)]
-    return Flow(dim, layers, base(dim), normalise)
+    return Flow(dim, layers, base(dim), normalise, objective())

@@ -4,6 +4,7 @@ Source: Rezende & Mohamed, Variational Inference with Normalizing Flows (2015).
 """
 
 from genexp.bijections.base import Base, bases
+from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.planar import Planar
 from genexp.data.base import DataSpec
 from genexp.models.flow import Depth, Flow
@@ -17,6 +18,7 @@ def planar(
     depth: Depth = 16,
     normalise: bool = True,
     base: Part[Base] = bases.part("normal"),
+    objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
     """Planar maps in a row.
 
@@ -24,10 +26,11 @@ def planar(
         depth: number of maps.
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
         base: the noise that samples begin from.
+        objective: what it is trained by.
 
     Raises:
         UserError: data that are no points.
     """
     dim = spec.points("planar")
     layers = [Planar(dim, layer) for layer in range(depth)]
-    return Flow(dim, layers, base(dim), normalise)
+    return Flow(dim, layers, base(dim), normalise, objective())

@@ -4,6 +4,7 @@ Source: Rezende & Mohamed, Variational Inference with Normalizing Flows (2015).
 """
 
 from genexp.bijections.base import Base, bases
+from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.radial import Radial
 from genexp.data.base import DataSpec
 from genexp.models.flow import Depth, Flow
@@ -17,6 +18,7 @@ def radial(
     depth: Depth = 32,
     normalise: bool = True,
     base: Part[Base] = bases.part("normal"),
+    objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
     """Radial maps in a row.
 
@@ -24,10 +26,11 @@ def radial(
         depth: number of maps.
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
         base: the noise that samples begin from.
+        objective: what it is trained by.
 
     Raises:
         UserError: data that are no points.
     """
     dim = spec.points("radial")
     layers = [Radial(dim, layer) for layer in range(depth)]
-    return Flow(dim, layers, base(dim), normalise)
+    return Flow(dim, layers, base(dim), normalise, objective())

@@ -6,6 +6,7 @@ Source: Dinh et al., Density Estimation Using Real NVP (2017); Kingma & Dhariwal
 from genexp.bijections.actnorm import ActNorm
 from genexp.bijections.base import Base, Bijection, Conditioner, Transformer, bases, conditioners, transformers
 from genexp.bijections.coupling import Coupling, alternating
+from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
 from genexp.errors import UserError
 from genexp.models.flow import Depth, Flow
@@ -21,6 +22,7 @@ def realnvp(
     conditioner: Part[Conditioner] = conditioners.part("mlp"),
     normalise: bool = True,
     base: Part[Base] = bases.part("normal"),
+    objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
     """Couplings that stretch and shift, after an activation normalisation each.
 
@@ -30,6 +32,7 @@ def realnvp(
         conditioner: the network that finds its parameters from the features that stay.
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
         base: the noise that samples begin from.
+        objective: what it is trained by.
 
     Raises:
         UserError: data that are no points, or of one dimension.
@@ -40,4 +43,4 @@ def realnvp(
     layers: list[Bijection] = []
     for layer in range(depth):
         layers += [ActNorm(dim, layer), Coupling(alternating(dim, layer), transformer, conditioner)]
-    return Flow(dim, layers, base(dim), normalise)
+    return Flow(dim, layers, base(dim), normalise, objective())

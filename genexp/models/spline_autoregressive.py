@@ -7,6 +7,7 @@ from typing import Any
 
 from genexp.bijections.autoregressive import Autoregressive, Layers, Solver
 from genexp.bijections.base import Base, Transformer, bases, transformers
+from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
 from genexp.models.flow import Depth, Flow
 from genexp.nn.mlp import Activation
@@ -26,6 +27,7 @@ def spline_autoregressive(
     transformer: Part[Transformer] = transformers.part("spline"),
     normalise: bool = True,
     base: Part[Base] = bases.part("normal"),
+    objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
     """Neural spline flow: autoregressive splines.
 
@@ -36,6 +38,7 @@ def spline_autoregressive(
         transformer: the map of each feature.
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
         base: the noise that samples begin from.
+        objective: what it is trained by.
 
     Raises:
         UserError: data that are no points.
@@ -43,4 +46,4 @@ def spline_autoregressive(
     dim = spec.points("spline_autoregressive")
     keys: dict[str, Any] = {"width": width, "hidden_layers": hidden_layers, "activation": activation, "solver": solver}
     layers = [Autoregressive(dim, layer, transformer=transformer, **keys) for layer in range(depth)]
-    return Flow(dim, layers, base(dim), normalise)
+    return Flow(dim, layers, base(dim), normalise, objective())

@@ -6,6 +6,7 @@ Source: Durkan et al., Neural Spline Flows (2019).
 from genexp.bijections.base import Base, Bijection, Conditioner, Transformer, bases, conditioners, transformers
 from genexp.bijections.coupling import Coupling, alternating
 from genexp.bijections.linear import Linear
+from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
 from genexp.errors import UserError
 from genexp.models.flow import Depth, Flow
@@ -21,6 +22,7 @@ def spline_coupling(
     conditioner: Part[Conditioner] = conditioners.part("mlp"),
     normalise: bool = True,
     base: Part[Base] = bases.part("normal"),
+    objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
     """Neural spline flow: spline couplings, after a linear map each.
 
@@ -30,6 +32,7 @@ def spline_coupling(
         conditioner: the network that finds its parameters from the features that stay.
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
         base: the noise that samples begin from.
+        objective: what it is trained by.
 
     Raises:
         UserError: data that are no points, or of one dimension.
@@ -40,4 +43,4 @@ def spline_coupling(
     layers: list[Bijection] = []
     for layer in range(depth):
         layers += [Linear(dim, layer), Coupling(alternating(dim, layer), transformer, conditioner)]
-    return Flow(dim, layers, base(dim), normalise)
+    return Flow(dim, layers, base(dim), normalise, objective())

@@ -4,6 +4,7 @@ Source: van den Berg et al., Sylvester Normalizing Flows for Variational Inferen
 """
 
 from genexp.bijections.base import Base, bases
+from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.sylvester import Rank, Sylvester
 from genexp.data.base import DataSpec
 from genexp.models.flow import Depth, Flow
@@ -18,6 +19,7 @@ def sylvester(
     rank: Rank = 8,
     normalise: bool = True,
     base: Part[Base] = bases.part("normal"),
+    objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
     """Sylvester's maps in a row.
 
@@ -26,10 +28,11 @@ def sylvester(
         rank: directions of each; of data of fewer dimensions, as many as those have.
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
         base: the noise that samples begin from.
+        objective: what it is trained by.
 
     Raises:
         UserError: data that are no points.
     """
     dim = spec.points("sylvester")
     layers = [Sylvester(dim, layer, rank=rank) for layer in range(depth)]
-    return Flow(dim, layers, base(dim), normalise)
+    return Flow(dim, layers, base(dim), normalise, objective())
