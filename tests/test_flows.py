@@ -412,6 +412,7 @@ def test_planar_radial_and_sylvester_maps_have_an_exact_inverse(kind: str, dim: 
         again, log_det_back = layer(x)
         assert (again - z).abs().max() <= 1e-10
         assert torch.allclose(log_det, -log_det_back, atol=1e-6)
+        assert torch.allclose(layer.inverse(layer(z)[0])[0], z, atol=1e-6)  # type: ignore[operator]  # no other point went there
     if kind != "radial":
         with pytest.raises(ConvergenceError, match="not found"):
             layer.inverse(z * torch.nan)  # type: ignore[operator]
