@@ -49,6 +49,7 @@ def schemas() -> dict[str, type[BaseModel]]:
     """What has settings → its schema."""
     sections: dict[str, type[BaseModel]] = {"": RunSettings}
     sections |= {name: RunSettings.model_fields[name].annotation for name in ("trainer", "evaluation", "figures")}
+    models.names()  # reading the models brings the kinds of their parts
     groups = {"dataset": datasets, "model": models} | {f"model/{registry.kind}": registry for registry in kinds.values()}
     for group, registry in groups.items():
         sections |= {f"{group}={name}": registry.schema(name) for name in registry.names()}

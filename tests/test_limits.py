@@ -100,6 +100,7 @@ REFUSED = {
     **{("model.noise_range", side): "the first must be less than the second" for side in ("ge", "le")},  # of the other one
     **{("model.grid_range", side): "the first must be less than the second" for side in ("ge", "le")},
     ("model.network.components", "le"): "an example has only 64 values",
+    ("model.base.bound", "gt"): "the loss is inf",  # no data lie in so small a square
     **{
         (f"model.{key}", "le"): "not enough memory|the model is too large"
         for key in ("width", "conditioner.width", "bijection.width", "posterior.width")

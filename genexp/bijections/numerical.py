@@ -71,7 +71,7 @@ def _safeguarded(
     for iteration in range(1, most + 1):
         value, slope = function(x)
         error = value - y
-        near = _near(error / slope.clamp_min(1.0), size)  # where it is steep x itself is as near
+        near = (slope > 0) & _near(error / slope.clamp_min(1.0), size)  # where it is steep x itself is as near
         if near.all():
             return x, iteration
         lower, upper = torch.where(error < 0, x, lower), torch.where(error < 0, upper, x)

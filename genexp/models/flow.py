@@ -71,6 +71,7 @@ class Flow(GenerativeModel):
         if self.normalise:
             self.centre.copy_(batch.x.mean(0))
             reach = (batch.x - self.centre).abs().quantile(_TAIL_SHARE, dim=0)
+            reach = torch.where(reach > 0, reach, 1.0)  # of a feature that never moves
             self.spread.copy_(reach / (math.sqrt(2) * torch.erfinv(torch.tensor(_TAIL_SHARE))))
         x = (batch.x - self.centre) / self.spread
         for bijection in self.bijections:

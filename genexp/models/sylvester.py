@@ -15,7 +15,7 @@ from genexp.registry import Part, models
 def sylvester(
     spec: DataSpec,
     *,
-    depth: Depth = 8,
+    depth: Depth = 16,
     rank: Rank = 8,
     normalise: bool = True,
     base: Part[Base] = bases.part("normal"),
