@@ -45,7 +45,7 @@ class Uniform(Base):
 
     def log_prob(self, z: Tensor) -> Tensor:
         inside = (z.abs() <= self.bound).all(1)
-        return torch.where(inside, -self.dim * math.log(2 * self.bound), -math.inf)
+        return torch.where(inside, -self.dim * math.log(2 * self.bound), -math.inf).to(z.dtype)
 
     def sample(self, n: int) -> Tensor:
         return self.bound * (2 * torch.rand(n, self.dim, device=self.like.device, dtype=self.like.dtype) - 1)

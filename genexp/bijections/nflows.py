@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from genexp.bijections.base import Bijection, bijections
 from genexp.bijections.coupling import alternating
+from genexp.errors import UserError
 from genexp.nn.mlp import Activation, mlp
 from genexp.settings import Scale, Width
 
@@ -69,7 +70,9 @@ def nflows_spline(
 
 
 def mask(dim: int, layer: int) -> list[int]:
-    """1 for the features that move, −1 for the others."""
+    """1 for the features that move, −1 for the others; UserError where none would stay."""
+    if dim < 2:
+        raise UserError("a coupling needs data of at least two dimensions")
     return [1 if moves else -1 for moves in alternating(dim, layer)]
 
 

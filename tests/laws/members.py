@@ -1,0 +1,101 @@
+"""Every registered member in small settings, and with each of its choices made in turn."""
+
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
+
+import torch
+from torch import Tensor, nn
+
+from genexp.data.base import Batch, DataSpec
+from genexp.registry import Registry, models
+
+SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
+    "width": 12,
+    "hidden_layers": 1,
+    "depth": 2,
+    "blocks": 2,
+    "bins": 5,
+    "bound": 3.0,
+    "num_frequencies": 8,
+    "frequency_scale": 0.5,  # what oscillates faster, a tiny network's ODE does not resolve
+    "feature_side": 8,
+    "feature_levels": 2,
+    "time_width": 4,
+    "encoder_widths": (12,),
+    "decoder_widths": (12,),
+    "channels": 2,
+    "components": 3,
+    "pseudo_inputs": 5,
+    "frequencies": 2,
+    "side": 8,
+    "inference_side": 24,
+    "count": 60,
+    "validation": 12,
+    "test": 12,
+    "size": 16,
+    "examples": 2000,
+}
+LIKE_ANY_OTHER = ("activation", "time_sampling")  # choices that no law depends on
+SLOW = ("dopri5",)  # and one that would take half of the time
+
+
+def small(registry: Registry[Any], name: str, **keys: Any) -> dict[str, Any]:
+    """The settings of a member, small; those of its default parts too."""
+    fields = registry.schema(name).model_fields
+    found = {key: value for key, value in SMALL.items() if key in fields and fits(fields[key].annotation, value)}
+    for key, parts in registry.parts(name).items():
+        default = fields[key].default
+        found[key] = {**default, **small(parts, default["name"])}
+    return {"name": name, **found, **keys}
+
+
+def fits(annotation: Any, value: Any) -> bool:
+    """Whether a setting of a common name is of that kind here: `channels` of a picture are a choice, for example."""
+    return get_origin(annotation) is not Literal or value in get_args(annotation)
+
+
+def variants(registry: Registry[Any]) -> dict[str, dict[str, Any]]:
+    """Label → settings: each member as it is, with each other part, and with each other value of each of its choices."""
+    return {label: settings for name in registry.names() for label, settings in varied(registry, name)}
+
+
+def varied(registry: Registry[Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    base = small(registry, name)
+    yield name, base
+    for key, field in registry.schema(name).model_fields.items():
+        if get_origin(field.annotation) is Literal and key not in ("name", *LIKE_ANY_OTHER):
+            for value in get_args(field.annotation):
+                if value != field.default and value not in SLOW:
+                    yield f"{name} {key}={value}", {**base, key: value}
+    for key, parts in registry.parts(name).items():
+        for member in parts.names():
+            for label, settings in varied(parts, member):
+                if settings != base[key]:
+                    yield f"{name} {key}={label}", {**base, key: settings}
+
+
+MODELS = variants(models)
+PICTURES = DataSpec((1, 8, 8), ("a", "b"), "unit")
+FLAT = {f"{size} numbers, {kind}": DataSpec((size,), kind=kind) for size, kind in ((1, "real"), (2, "real"), (3, "unit"))}
+SPECS = {**FLAT, "pictures": PICTURES}
+
+
+def shaken(part: nn.Module, by: float = 0.15) -> nn.Module:
+    """The same in float64, every weight moved at random: nothing is the identity, or zero, by accident of its start."""
+    part = part.double()
+    with torch.no_grad():
+        for weights in part.parameters():
+            weights.add_(by * torch.randn_like(weights))
+    return part
+
+
+def some(spec: DataSpec, n: int, dtype: torch.dtype = torch.float32) -> Batch:
+    """n made-up examples that look like it."""
+    noise = torch.randn(n, *spec.shape, dtype=dtype)
+    x = 0.8 * noise + 0.3 if spec.kind == "real" else torch.sigmoid(noise)
+    return Batch(x, torch.arange(n) % len(spec.classes) if spec.classes else None)
+
+
+def moments(x: Tensor) -> Tensor:
+    """A few bounded functions of points (n, dim), whose mean tells one distribution from another: (n, 3·dim)."""
+    return torch.cat([torch.tanh(x), torch.cos(x), torch.sin(2 * x + x.flip(1))], dim=1)

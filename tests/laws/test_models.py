@@ -1,0 +1,199 @@
+"""Models: they can what they say; an exact likelihood is a density, and that of the samples; a bound lies below."""
+
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+
+from genexp.capabilities import ABILITIES
+from genexp.context import Context
+from genexp.errors import UserError
+from genexp.metrics.latent import quadrature_nll
+from genexp.models import flow_matching
+from genexp.models.base import GenerativeModel
+from genexp.quadrature import midpoints
+from genexp.registry import models
+from tests.laws.members import MODELS, SPECS, moments, shaken, some
+
+LABELS = list(MODELS)
+SAMPLES = 10_000
+
+
+def accepted(label: str, spec: str, seed: int = 0) -> GenerativeModel:
+    """The model on data of that shape, after a first look at some and shaken; skipped where it does not accept them."""
+    torch.manual_seed(seed)
+    try:
+        model = models.build(MODELS[label], SPECS[spec], Context())
+    except UserError as refusal:
+        pytest.skip(refusal.message)
+    model.initialise(some(SPECS[spec], 200))
+    shaken(model).float()
+    model.conclude(some(SPECS[spec], 200))
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def able(label: str, spec: str, *words: str) -> GenerativeModel:
+    model = accepted(label, spec)
+    missing = [word for word in words if word not in model.can]
+    return model if not missing else pytest.skip(f"it cannot: {', '.join(missing)}")
+
+
+def taking(*specs: str) -> list[tuple[str, str]]:
+    """The pairs of a model and a spec that it accepts: found before any test, so that few have to be skipped."""
+    pairs = []
+    with torch.random.fork_rng(devices=[]):
+        for label, spec in product(LABELS, specs):
+            try:
+                models.build(MODELS[label], SPECS[spec], Context())
+            except UserError:
+                continue
+            pairs.append((label, spec))
+    return pairs
+
+
+ALL = pytest.mark.parametrize(
+    ("label", "spec"), list({label: (label, spec) for label, spec in taking(*reversed(SPECS))}.values())
+)
+LOW = pytest.mark.parametrize(("label", "spec"), taking("1 numbers, real", "2 numbers, real"))
+SMALL_UNIT = pytest.mark.parametrize("label", [label for label, _ in taking("3 numbers, unit")])
+
+
+@pytest.fixture(autouse=True)
+def _short_odes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow_matching, "LIKELIHOOD_STEPS", 16)
+
+
+# --- can -------------------------------------------------------------------------------------------------------------
+
+
+@ALL
+@torch.no_grad()
+def test_it_can_what_it_says(label: str, spec: str) -> None:
+    model, shape = accepted(label, spec), SPECS[spec].shape
+    batch = some(SPECS[spec], 6)
+    assert model.can <= set(ABILITIES)
+    if "sample" in model.can:
+        for n in (1, 7):
+            x = model.sample(n)
+            assert x.shape == (n, *shape)
+            assert bool(torch.isfinite(x).all())
+    if model.can & {"exact", "estimate"}:
+        log_p = model.log_prob(batch.x)  # type: ignore[operator]
+        assert log_p.shape == (6,)
+        assert bool(torch.isfinite(log_p).all() or model.base.bounded)  # type: ignore[union-attr]
+    if "latents" in model.can:
+        z = model.encode(batch.x, batch.label)  # type: ignore[operator]
+        assert z.shape == model.draw_posterior(batch.x, batch.label).shape == (6, model.latent)  # type: ignore[operator]
+        assert model.decode(z, batch.label).shape == (6, *shape)  # type: ignore[operator]
+        assert ("plane" in model.can) == (model.latent == 2)
+    if "posterior" in model.can:
+        drawn = model.importance(batch.x, batch.label, 3)  # type: ignore[operator]
+        assert drawn.z.shape == (3, 6, model.latent)
+        assert drawn.log_weights().shape == (3, 6)
+    if "pairs" in model.can:
+        assert model.log_likelihoods(batch.x, torch.randn(4, 2)).shape == (6, 4)  # type: ignore[operator]
+    if "prior" in model.can:
+        assert model.sample_latent(5, label=None if batch.label is None else batch.label[:5]).shape == (5, model.latent)  # type: ignore[operator]
+    if "layers" in model.can:
+        z = model.sample_base(5)  # type: ignore[operator]
+        layers = model.layers(z)  # type: ignore[operator]
+        assert torch.equal(layers[0], z)
+        assert torch.allclose(layers[-1], model.inverse(z)[0])  # type: ignore[operator]
+    if "velocity" in model.can:
+        assert model.velocity(batch.x, torch.full((6,), 0.3)).shape == batch.x.shape  # type: ignore[operator]
+        path = model.trajectory(batch.x, 4)  # type: ignore[operator]
+        assert path.shape[1:] == batch.x.shape
+        assert torch.equal(path[0], batch.x)
+
+
+@ALL
+@torch.no_grad()
+def test_saved_and_loaded_it_is_the_same(label: str, spec: str) -> None:
+    one, other = accepted(label, spec), accepted(label, spec, seed=1)
+    batch = some(SPECS[spec], 6)
+    found = []
+    for model in (one, other):
+        other.load_state_dict(one.state_dict())
+        torch.manual_seed(2)
+        found.append([model.sample(4), *([model.log_prob(batch.x)] if "exact" in model.can else [])])  # type: ignore[operator]
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@ALL
+def test_each_example_has_a_likelihood_of_its_own(label: str, spec: str) -> None:
+    """ln p(x) of one does not depend on the others of the batch, nor on their order; the objective is its mean."""
+    model = able(label, spec, "exact")
+    x = some(SPECS[spec], 9).x
+    with torch.no_grad():
+        together = model.log_prob(x)  # type: ignore[operator]
+        alone = torch.cat([model.log_prob(each[None]) for each in x])  # type: ignore[operator]
+    inside = torch.isfinite(together)
+    adaptive = 1e-2 if "velocity" in model.can else 1e-4
+    assert torch.allclose(together[inside], alone[inside], atol=adaptive, rtol=1e-3)
+    if model.objective == "nll" and bool(inside.all()):
+        batch = some(SPECS[spec], 9)
+        with torch.no_grad():
+            assert torch.allclose(model.validate(batch)["loss"], -model.log_prob(batch.x).mean(), atol=1e-5)  # type: ignore[operator]
+
+
+# --- exact -----------------------------------------------------------------------------------------------------------
+
+
+def box_of(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The box that holds all of the samples, with room around it."""
+    low, high = x.amin(0), x.amax(0)
+    return low - 0.3 * (high - low), high + 0.3 * (high - low)
+
+
+@LOW
+def test_an_exact_likelihood_integrates_to_one_and_is_that_of_the_samples(label: str, spec: str) -> None:
+    """Means of bounded functions over samples, and of ln p itself, are their integrals against exp(log_prob)."""
+    model = able(label, spec, "exact", "sample")
+    torch.manual_seed(1)
+    dim, by_ode = SPECS[spec].shape[0], "velocity" in model.can
+    with torch.no_grad():
+        x = model.sample(SAMPLES)
+        low, high = box_of(x)
+        if dim == 1:
+            side = 300 if by_ode else 2000
+            points = (low + (high - low) * (torch.arange(side)[:, None] + 0.5) / side).double()
+            area = float(high - low) / side
+        else:
+            grid = midpoints(low, high, 40 if by_ode else 250)
+            points, area = grid.points, grid.area
+        log_p = torch.cat([model.log_prob(part.float()) for part in points.split(30_000)]).double()  # type: ignore[operator]
+        own = model.log_prob(x[:1000]).double()  # type: ignore[operator]
+    mass = log_p.exp() * area
+    assert float(mass.sum()) == pytest.approx(1, abs=1e-2)
+    found = moments(x.double())
+    error = found.std(0) / SAMPLES**0.5
+    assert (
+        (found.mean(0) - mass @ moments(points)).abs() <= 5 * error + (0.03 if by_ode else 3e-3)
+    ).all()  # a coarse solver's samples
+    surprise = -float(torch.xlogy(mass, mass / area).sum())
+    assert -float(own.mean()) == pytest.approx(surprise, abs=5 * float(own.std()) / len(own) ** 0.5 + 1e-2)
+
+
+# --- bound -----------------------------------------------------------------------------------------------------------
+
+
+@SMALL_UNIT
+@torch.no_grad()
+def test_a_bound_lies_below_the_likelihood(label: str) -> None:
+    """−validate is below ln p(x): by quadrature where that can be, else by many weighted samples, which find no more."""
+    model = able(label, "3 numbers, unit", "bound")
+    batch = some(SPECS["3 numbers, unit"], 40)
+    evidence = []
+    if "posterior" in model.can:
+        wide = torch.full_like(model.infer(batch.x, batch.label), 0.8)  # type: ignore[operator]
+        evidence.append(float(model.importance(batch.x, batch.label, 20_000, wide).log_evidence().mean()))  # type: ignore[operator]
+    if "pairs" in model.can:
+        evidence.append(-float(quadrature_nll(model, batch.x, 120).mean()))  # type: ignore[arg-type]
+    assert evidence
+    assert evidence[0] <= evidence[-1] + 0.03
+    if "through_flow" not in model.can:  # q is as wide as was asked for, so that its samples find everything
+        assert evidence[-1] - evidence[0] < 0.03
+    bounds = -torch.stack([model.validate(batch)["loss"] for _ in range(60)]).double()
+    error = float(bounds.std()) / 60**0.5
+    assert float(bounds.mean()) <= evidence[-1] + 4 * error + 5e-3

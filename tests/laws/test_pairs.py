@@ -1,0 +1,57 @@
+"""Every model on every data set: two steps where it accepts the data, and a refusal in one line where it does not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from genexp.context import Context
+from genexp.errors import UserError
+from genexp.fit.base import fitters
+from genexp.fit.schedule import Rate
+from genexp.models.base import check_learns
+from genexp.registry import datasets, models
+from genexp.settings import TrainerSettings
+from genexp.suitability import refusal
+from tests.laws.members import MODELS, small
+from tests.laws.test_datasets import built, opened
+
+TRAINER = TrainerSettings(max_steps=2, batch_size=16)
+
+
+@pytest.mark.parametrize("dataset", datasets.names())
+@pytest.mark.parametrize("label", list(MODELS))
+def test_two_steps_or_a_refusal(label: str, dataset: str, data_folder: Path) -> None:
+    data = opened(dataset, data_folder)
+    reason = refusal(MODELS[label], data.spec, data.knows)
+    torch.manual_seed(0)
+    if reason is not None:
+        assert reason
+        assert "\n" not in reason
+        with pytest.raises(UserError):
+            check_learns(models.build(MODELS[label], data.spec, Context()), data.knows)
+        return
+    model = models.build(MODELS[label], data.spec, Context())
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    fitter = fitters[model.fitter](model, data, TRAINER, 0)
+    fitter.begin(True)
+    fitter.ready()
+    for number in (1, 2):
+        if fitter.finished:
+            break
+        terms = fitter.step(fitter.stream.next(), Rate(1.0), number)
+        assert bool(torch.isfinite(terms["loss"]))
+    model.conclude(data.examples(100, 0))
+    model.eval()
+    held = model.validate(data.heldout(16, 0))
+    assert bool(torch.isfinite(held["loss"]))
+    assert any(not torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    x = model.sample(5)
+    assert x.shape == (5, *data.spec.shape)
+    assert bool(torch.isfinite(x).all())
+
+
+def test_every_model_learns_from_some_data(data_folder: Path) -> None:
+    there = [data for name in datasets.names() if not isinstance(data := built(name, data_folder, 0), str)]
+    for name in models.names():
+        assert any(refusal(small(models, name), data.spec, data.knows) is None for data in there), name
