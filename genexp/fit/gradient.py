@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from genexp.data.base import Batch, Dataset
-from genexp.errors import UserError
 from genexp.fit.average import Average
 from genexp.fit.base import Fitter, fitters
 from genexp.fit.schedule import Rate
@@ -62,6 +61,4 @@ class Gradient(Fitter):
 def make_optimizer(model: nn.Module, settings: TrainerSettings) -> torch.optim.Optimizer:
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
     trained = [weights for weights in model.parameters() if weights.requires_grad]
-    if not trained:
-        raise UserError("this model has no weights, and there is nothing to train")
     return kind(trained, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True)
