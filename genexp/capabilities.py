@@ -89,6 +89,9 @@ def known_of(declared: Set[str]) -> frozenset[str]:
     return frozenset(declared) | follows
 
 
+Learns = Literal["examples", "density"]  # what a loss asks of a batch: x, or log_density
+
+
 @dataclass(frozen=True)
 class Needs:
     """What something asks of a model, of the data and of the objective; without words, nothing."""

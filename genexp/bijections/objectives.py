@@ -4,9 +4,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from genexp.capabilities import Objective
-from genexp.data.base import Batch
-from genexp.models.base import Learns, Terms
+from genexp.capabilities import Learns, Objective
+from genexp.data.base import Batch, Terms
 from genexp.registry import Registry
 
 

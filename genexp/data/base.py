@@ -10,6 +10,7 @@ from torch import Tensor
 from genexp.capabilities import Known, known_of
 from genexp.errors import UserError
 
+Terms = dict[str, Tensor]  # of a loss: scalars, "loss" among them
 LogDensity = Callable[[Tensor], Tensor]  # (n, *shape) → (n,), in nats
 Kind = Literal["real", "unit", "bytes", "bits", "tokens"]
 KINDS: dict[Kind, str] = {

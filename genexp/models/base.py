@@ -2,17 +2,15 @@
 
 from collections.abc import Set
 from itertools import chain
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from genexp.capabilities import Ability, Objective, known_of
+from genexp.capabilities import Ability, Learns, Objective, known_of
 from genexp.data.base import Batch
+from genexp.data.base import Terms as Terms
 from genexp.errors import UserError
-
-Terms = dict[str, Tensor]
-Learns = Literal["examples", "density"]  # what its loss asks of a batch: x, or log_density
 
 
 class GenerativeModel(nn.Module):

@@ -102,9 +102,13 @@ def _stopping(plan: Plan, news: "News") -> Iterator[list[int]]:
     signals, over, stopped = {signal.SIGINT, signal.SIGTERM}, threading.Event(), list[int]()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if stopped:
-            raise KeyboardInterrupt
+        if over.is_set():
+            return
         stopped.append(number)
+        if len(stopped) == 2:
+            raise KeyboardInterrupt
+        if len(stopped) > 2:  # what follows is on its way out already, and must come to its end
+            return
         (plan.root / STOP).touch()
         print("stopping: the jobs that run save and end; once more to wait no longer", flush=True)
 
