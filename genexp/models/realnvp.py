@@ -3,13 +3,17 @@
 Source: Dinh et al., Density Estimation Using Real NVP (2017); Kingma & Dhariwal, Glow (2018), for the normalisation.
 """
 
+from typing import Annotated
+
+from pydantic import Field
+
 from genexp.bijections.actnorm import ActNorm
 from genexp.bijections.base import Base, Bijection, Conditioner, Transformer, bases, conditioners, transformers
 from genexp.bijections.coupling import Coupling, alternating
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
 from genexp.errors import UserError
-from genexp.models.flow import Depth, Flow
+from genexp.models.flow import Flow
 from genexp.registry import Part, models
 
 
@@ -17,7 +21,7 @@ from genexp.registry import Part, models
 def realnvp(
     spec: DataSpec,
     *,
-    depth: Depth = 6,
+    depth: Annotated[int, Field(ge=1, le=64)] = 6,  # many more affine couplings overflow within a step or two
     transformer: Part[Transformer] = transformers.part("affine"),
     conditioner: Part[Conditioner] = conditioners.part("mlp"),
     normalise: bool = True,
