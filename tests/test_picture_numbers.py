@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from genexp.bijections.bases import log_standard
 from genexp.data.base import Batch, DataSpec
 from genexp.data.drawn_fruit import DrawnFruit
 from genexp.data.glyphs import Glyphs
@@ -19,7 +20,7 @@ from genexp.folder.run_folder import RunFolder
 from genexp.latent.importance import Importance
 from genexp.latent.likelihoods import Bernoulli, DiscretisedLogistic, Gaussian
 from genexp.latent.mixture import MixturePrior
-from genexp.latent.priors import VampPrior, log_standard
+from genexp.latent.priors import VampPrior
 from genexp.measures import likeness as likeness_measures
 from genexp.measures.anomalies import told_apart
 from genexp.measures.classes import confusion

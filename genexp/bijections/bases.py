@@ -9,6 +9,11 @@ from genexp.bijections.base import Base, bases
 from genexp.settings import Scale
 
 
+def log_standard(z: Tensor) -> Tensor:
+    """ln N(z; 0, I) in nats, (…, dim) → (…)."""
+    return -0.5 * z.square().sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
+
+
 @bases.register("normal")
 class Normal(Base):
     """N(0, I)."""
@@ -21,7 +26,7 @@ class Normal(Base):
         self.register_buffer("like", torch.empty(0), persistent=False)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        return -0.5 * z.square().sum(1) - 0.5 * self.dim * math.log(2 * math.pi)
+        return log_standard(z)
 
     def sample(self, n: int) -> Tensor:
         return torch.randn(n, self.dim, device=self.like.device, dtype=self.like.dtype)

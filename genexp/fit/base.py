@@ -44,6 +44,8 @@ class Fitter:
 
     def begin(self, new: bool) -> None:
         """Before the first step, or before the state of an earlier training is put back: the first look at the data, if `new`."""
+        if new:
+            self.trained.initialise(self.stream.next())
 
     def ready(self) -> None:
         """The weights are those that the next step will change."""

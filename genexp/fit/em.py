@@ -34,10 +34,6 @@ class EM(Fitter):
         """After each step, which is a pass over everything, the losses are logged and the held-out ones found."""
         return Every(1, 1, self.settings.checkpoint_every)
 
-    def begin(self, new: bool) -> None:
-        if new:
-            self.trained.initialise(self.stream.next())
-
     def step(self, batch: Batch, rate: Rate, number: int) -> Terms:
         terms = self.trained.em_step(batch)
         loss = float(terms["loss"])

@@ -16,7 +16,3 @@ class Nothing(Fitter):
     def __init__(self, model: GenerativeModel, data: Dataset, settings: TrainerSettings, seed: int) -> None:
         super().__init__(model, data, settings, seed)
         self.stream = whole(data, model.examples, seed)
-
-    def begin(self, new: bool) -> None:
-        if new:
-            self.trained.initialise(self.stream.next())

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genexp.bijections.bases import log_standard
 from genexp.errors import UserError
 from genexp.latent.base import Given, Latent, Prior, priors
-from genexp.latent.priors import log_standard
 from genexp.settings import Width
 
 _DEFENSIVE = 0.01  # share of N(0, I) in a mixture

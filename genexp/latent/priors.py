@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genexp.bijections.base import Conditioner, Transformer, conditioners, transformers
+from genexp.bijections.bases import log_standard
 from genexp.bijections.coupling import Coupling, random_halves
 from genexp.errors import UserError
 from genexp.latent.base import Given, Latent, Prior, priors
@@ -35,11 +36,6 @@ class StandardNormal(Prior):
 
     def sample(self, n: int, given: Given | None = None) -> Tensor:
         return torch.randn(n, self.latent, device=self.like.device, dtype=self.like.dtype)
-
-
-def log_standard(z: Tensor) -> Tensor:
-    """ln N(z; 0, I) in nats, (…, latent) → (…)."""
-    return -0.5 * z.square().sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
 
 
 @priors.register("flow")

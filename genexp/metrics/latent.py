@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from genexp.bijections.bases import log_standard
 from genexp.data.base import Batch
 from genexp.latent.importance import HasLatent, HasPosterior, Importance
-from genexp.latent.priors import log_standard
 from genexp.machine.distributed import sharded
 from genexp.seeds import seed_for, seeded
 

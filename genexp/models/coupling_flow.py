@@ -9,8 +9,7 @@ from genexp.bijections.base import Base, Conditioner, Transformer, bases, condit
 from genexp.bijections.coupling import Coupling, alternating, random_halves
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.errors import UserError
-from genexp.models.flow import Depth, Flow
+from genexp.models.flow import Depth, Flow, features_to_couple
 from genexp.registry import Part, models
 
 
@@ -40,8 +39,6 @@ def coupling_flow(
     Raises:
         UserError: data that are no points, or of one dimension.
     """
-    dim = spec.points("coupling_flow")
-    if dim < 2:
-        raise UserError("model=coupling_flow: a coupling needs data of at least two dimensions")
+    dim = features_to_couple(spec, "coupling_flow")
     masks = random_halves(dim, depth) if mask == "random" else [alternating(dim, layer) for layer in range(depth)]
     return Flow(dim, [Coupling(moves, transformer, conditioner) for moves in masks], base(dim), normalise, objective())

@@ -26,6 +26,14 @@ Depth = Annotated[int, Field(ge=1, le=256)]
 _TAIL_SHARE = 0.999
 
 
+def features_to_couple(spec: DataSpec, model: str) -> int:
+    """The dimension of points that couplings can split; UserError where there is nothing to split."""
+    dim = spec.points(model)
+    if dim < 2:
+        raise UserError(f"model={model}: a coupling needs data of at least two dimensions")
+    return dim
+
+
 class Flow(GenerativeModel):
     """The density of noise that went through bijections.
 

@@ -8,8 +8,7 @@ from genexp.bijections.coupling import Coupling, alternating
 from genexp.bijections.linear import Linear
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.errors import UserError
-from genexp.models.flow import Depth, Flow
+from genexp.models.flow import Depth, Flow, features_to_couple
 from genexp.registry import Part, models
 
 
@@ -35,9 +34,7 @@ def nice(
     Raises:
         UserError: data that are no points, or of one dimension.
     """
-    dim = spec.points("nice")
-    if dim < 2:
-        raise UserError("model=nice: a coupling needs data of at least two dimensions")
+    dim = features_to_couple(spec, "nice")
     shift = transformers.part("additive")
     layers: list[Bijection] = [Coupling(alternating(dim, layer), shift, conditioner) for layer in range(depth)]
     layers.append(Linear(dim, depth, factor="diagonal"))

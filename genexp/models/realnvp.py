@@ -12,8 +12,7 @@ from genexp.bijections.base import Base, Bijection, Conditioner, Transformer, ba
 from genexp.bijections.coupling import Coupling, alternating
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.errors import UserError
-from genexp.models.flow import Flow
+from genexp.models.flow import Flow, features_to_couple
 from genexp.registry import Part, models
 
 
@@ -41,9 +40,7 @@ def realnvp(
     Raises:
         UserError: data that are no points, or of one dimension.
     """
-    dim = spec.points("realnvp")
-    if dim < 2:
-        raise UserError("model=realnvp: a coupling needs data of at least two dimensions")
+    dim = features_to_couple(spec, "realnvp")
     layers: list[Bijection] = []
     for layer in range(depth):
         layers += [ActNorm(dim, layer), Coupling(alternating(dim, layer), transformer, conditioner)]

@@ -8,8 +8,7 @@ from genexp.bijections.coupling import Coupling, alternating
 from genexp.bijections.linear import Linear
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.errors import UserError
-from genexp.models.flow import Depth, Flow
+from genexp.models.flow import Depth, Flow, features_to_couple
 from genexp.registry import Part, models
 
 
@@ -37,9 +36,7 @@ def spline_coupling(
     Raises:
         UserError: data that are no points, or of one dimension.
     """
-    dim = spec.points("spline_coupling")
-    if dim < 2:
-        raise UserError("model=spline_coupling: a coupling needs data of at least two dimensions")
+    dim = features_to_couple(spec, "spline_coupling")
     layers: list[Bijection] = []
     for layer in range(depth):
         layers += [Linear(dim, layer), Coupling(alternating(dim, layer), transformer, conditioner)]
