@@ -1,6 +1,5 @@
 """Which models can be trained on which data: known from the data's spec alone, before any example is read."""
 
-import inspect
 from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from genexp.config.catalogue import entries
 from genexp.config.composition import compose
 from genexp.context import Context
 from genexp.data.base import DataSpec
-from genexp.data.images import ImageData
 from genexp.errors import UserError, unknown
 from genexp.models.base import check_learns
 from genexp.registry import datasets, models
@@ -33,10 +31,10 @@ def suitable(dataset: str, config_dirs: Sequence[Path] = ()) -> dict[str, str | 
 def spec_of(settings: RunSettings) -> tuple[DataSpec, frozenset[str]]:
     """That of the data set that the settings describe, and what is known of it; files of a known kind are not read for it."""
     builder = datasets[settings.dataset["name"]]
-    if inspect.isclass(builder) and issubclass(builder, ImageData):
-        spec = builder.known_spec(datasets.validate(settings.dataset))
-        if spec is not None:
-            return spec, frozenset()
+    known = getattr(builder, "known_spec", None)
+    spec = known(datasets.validate(settings.dataset)) if known else None
+    if spec is not None:
+        return spec, frozenset()
     data = datasets.build(settings.dataset, Path(settings.data_dir))
     return data.spec, data.knows
 

@@ -17,6 +17,8 @@ from genexp.data.cells import UniformCells
 from genexp.data.drawn_fruit import draw_fruit
 from genexp.data.fruit import CLASSES
 from genexp.data.glyphs import draw_glyphs
+from genexp.figures.style import OurFigure
+from genexp.measures import quadrature
 from genexp.models import flow_matching
 from tests import browser
 from tests.forking import Forks
@@ -147,7 +149,22 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Brows
 def tiny(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Overrides that make any experiment a matter of seconds, with likelihoods of flow matching that are rough."""
     monkeypatch.setattr(flow_matching, "LIKELIHOOD_STEPS", 8)
+    monkeypatch.setattr(quadrature, "GRID_SIDE", 96)
+    monkeypatch.setattr(quadrature, "STRIP_SIDE", 48)
     return list(TINY)
+
+
+@pytest.fixture(autouse=True)
+def _rough_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are saved small and without the search for a layout, which takes half a second each, but where they are looked at."""
+    if Path(request.fspath).stem not in ("test_figure_settings", "test_sample", "test_report"):
+        save = OurFigure.savefig
+
+        def roughly(figure: OurFigure, *arguments: object, **named: object) -> None:
+            figure.set_layout_engine("none")
+            save(figure, *arguments, **{**named, "dpi": 30})
+
+        monkeypatch.setattr(OurFigure, "savefig", roughly)
 
 
 @pytest.fixture

@@ -3,15 +3,17 @@
 Every fruit is a height over the picture plane; its normals are lit by one lamp (Phong 1975), its skin is painted by noise.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
+from genexp.data.base import DataSpec
 from genexp.data.fruit import CLASSES
 from genexp.data.images import ImageData, ImageSet, check_drawable
 from genexp.registry import datasets
@@ -48,6 +50,10 @@ class DrawnFruit(ImageData):
         check_drawable((count, validation, test), size, _NANOSECONDS)
         draw = [draw_fruit(n, size, (seed, part)) for part, n in enumerate((count, validation, test))]
         self.parts(draw[0], draw[1], draw[2], CLASSES)
+
+    @classmethod
+    def known_spec(cls, settings: Mapping[str, Any]) -> DataSpec:
+        return DataSpec((3, settings["size"], settings["size"]), CLASSES, "unit")
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
 """`dataset=glyphs`: digits drawn on the fly with Pillow's own font, for machines without network and for tests."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import Field
 
+from genexp.data.base import DataSpec
 from genexp.data.images import ImageData, ImageSet, check_drawable
 from genexp.registry import datasets
 from genexp.settings import Seed
@@ -46,6 +48,10 @@ class Glyphs(ImageData):
         check_drawable((count, validation, test), size, _NANOSECONDS)
         draw = [draw_glyphs(n, size, variation, (seed, part)) for part, n in enumerate((count, validation, test))]
         self.parts(draw[0], draw[1], draw[2], tuple(_DIGITS))
+
+    @classmethod
+    def known_spec(cls, settings: Mapping[str, Any]) -> DataSpec:
+        return DataSpec((1, settings["size"], settings["size"]), tuple(_DIGITS), "unit")
 
 
 def draw_glyphs(n: int, size: int, variation: float, seed: tuple[int, ...]) -> ImageSet:

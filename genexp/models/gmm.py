@@ -10,7 +10,7 @@ from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
-from genexp.models.normal import Covariance, Ridge, covariance_of, factor_of, log_normal, lower, triangle
+from genexp.models.normal import Covariance, Ridge, below, covariance_of, factor_of, log_normal, triangle
 from genexp.registry import models
 from genexp.settings import Drawn, Weight
 
@@ -58,7 +58,7 @@ class GMM(GenerativeModel):
         self.covariance, self.ridge, self.tolerance, self.examples = covariance, ridge, tolerance, examples
         self.log_weight = fixed(torch.zeros(components))
         self.mean = fixed(torch.zeros(components, dim))
-        self.below = fixed(torch.zeros(components, lower(dim) if covariance == "full" else 0))
+        self.below = fixed(torch.zeros(components, below(dim, covariance, components)))
         self.log_scale = fixed(torch.zeros(components, 1 if covariance == "spherical" else dim))
 
     # --- fitting ---------------------------------------------------------------------------------------------

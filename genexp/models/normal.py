@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
+from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import models
 from genexp.settings import Drawn
 
 Covariance = Literal["full", "diagonal", "spherical"]
+LARGEST = 100_000_000  # numbers in all covariances: 800 MB in float64
 Ridge = Annotated[float, Field(ge=0, le=1e6)]
 
 
@@ -29,7 +31,7 @@ class Normal(GenerativeModel):
         examples: so many are drawn of a data set without end.
 
     Raises:
-        UserError: data that are not real numbers.
+        UserError: data that are not real numbers, or so many of them that a full covariance would be too large.
     """
 
     fitter = "none"
@@ -42,7 +44,7 @@ class Normal(GenerativeModel):
         self.shape, self.covariance, self.ridge, self.examples = spec.shape, covariance, ridge, examples
         dim = math.prod(spec.shape)
         self.mean = nn.Parameter(torch.zeros(dim), requires_grad=False)
-        self.below = nn.Parameter(torch.zeros(lower(dim) if covariance == "full" else 0), requires_grad=False)
+        self.below = nn.Parameter(torch.zeros(below(dim, covariance)), requires_grad=False)
         self.log_scale = nn.Parameter(torch.zeros(1 if covariance == "spherical" else dim), requires_grad=False)
 
     @torch.no_grad()
@@ -76,8 +78,12 @@ class Factor:
         self.below, self.log_scale = below, log_scale
 
 
-def lower(dim: int) -> int:
-    """How many numbers a matrix has below its diagonal."""
+def below(dim: int, covariance: Covariance, components: int = 1) -> int:
+    """How many numbers each factor has below its diagonal; UserError where those of all `components` would be too many."""
+    if covariance != "full":
+        return 0
+    if components * dim**2 > LARGEST:
+        raise UserError(f"a full covariance of {dim:,} numbers would be too large", hint="model.covariance=diagonal")
     return dim * (dim - 1) // 2
 
 

@@ -43,6 +43,15 @@ def same(one: Batch, other: Batch) -> bool:
 
 
 @every
+def test_what_is_known_before_it_is_read_is_so(name: str, data_folder: Path) -> None:
+    known = getattr(datasets[name], "known_spec", None)
+    if known is None:
+        pytest.skip("it has to be read")
+    spec = known(datasets.validate(small(datasets, name)))
+    assert spec is None or spec == opened(name, data_folder).spec
+
+
+@every
 def test_the_same_seed_gives_the_same_examples_and_another_one_others(name: str, data_folder: Path) -> None:
     data, again = opened(name, data_folder), opened(name, data_folder, 1)
     for draw in ("heldout", "first_look", "examples"):
