@@ -156,7 +156,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _rough_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are saved small and without the search for a layout, which takes half a second each, but where they are looked at."""
+    """Figures are saved small and without the search for a layout, which takes half a second, where nobody looks at them."""
     if Path(request.fspath).stem not in ("test_figure_settings", "test_sample", "test_report"):
         save = OurFigure.savefig
 

@@ -61,30 +61,6 @@ def autograd_log_det(function: Any, x: Tensor) -> Tensor:
     return torch.linalg.slogdet(jacobians).logabsdet
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dim", [2, 5])
-def test_inverse_undoes_and_the_determinant_is_autograds(kind: str, dim: int) -> None:
-    flow = random_flow(dim, LAYERS[kind])
-    x = 2 * torch.randn(30, dim, dtype=torch.float64)
-    z, log_det = flow.transform(x)
-    back, log_det_back = flow.inverse(z)
-    assert not torch.allclose(z, x, atol=0.1)
-    assert torch.allclose(back, x, atol=1e-8)
-    assert torch.allclose(log_det_back, -log_det, atol=1e-8)
-    assert torch.allclose(log_det, autograd_log_det(flow.transform, x), atol=1e-8)
-    assert torch.allclose(log_det_back, autograd_log_det(flow.inverse, z), atol=1e-8)
-    assert log_det.abs().max() > 0.01
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_density_integrates_to_one(kind: str) -> None:
-    flow = random_flow(bijection=LAYERS[kind])
-    grid = midpoints(torch.tensor([-15.0, -15.0]), torch.tensor([15.0, 15.0]), 1000)
-    with torch.no_grad():
-        mass = sum(float(flow.log_prob(part).exp().sum()) for part in grid.points.split(100_000)) * grid.area
-    assert mass == pytest.approx(1, abs=3e-3)  # a density of steps is integrated less exactly than a smooth one
-
-
 def test_the_density_of_a_uniform_base_integrates_to_one() -> None:
     layer = {"transformer": {"name": "spline", "bound": 3.0}, "conditioner": {"name": "mlp", "harmonics": 3, "span": 3.0}}
     flow = random_flow(bijection={"name": "coupling", **layer}, base={"name": "uniform", "bound": 3.0}, normalise=False)
@@ -95,22 +71,6 @@ def test_the_density_of_a_uniform_base_integrates_to_one() -> None:
     assert mass == pytest.approx(1, abs=2e-3)
     assert outside.item() == -math.inf
     assert (flow.sample(1000).abs() <= 3).all()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_samples_follow_the_density(kind: str) -> None:
-    """Mean and covariance of samples equal those of exp(log_prob) by quadrature."""
-    flow = random_flow(bijection=LAYERS[kind])
-    grid = midpoints(torch.tensor([-15.0, -15.0]), torch.tensor([15.0, 15.0]), 800)
-    with torch.no_grad():
-        p = torch.cat([flow.log_prob(part) for part in grid.points.split(100_000)]).exp() * grid.area
-        mean = p @ grid.points
-        second = (p[:, None] * grid.points).T @ grid.points
-        torch.manual_seed(1)
-        x = flow.sample(100_000)
-    spread = (second.diagonal() - mean**2).sqrt()
-    assert torch.allclose(x.mean(0) / spread, mean / spread, atol=0.02)
-    assert torch.allclose(x.T.cov(), second - mean[:, None] * mean, rtol=0.03, atol=0.03 * float(spread.max()) ** 2)
 
 
 @pytest.mark.parametrize("inverse", [False, True])
@@ -283,22 +243,6 @@ def test_one_dimension_is_learnt_or_refused(model: str) -> None:
         x = torch.linspace(-40, 40, 40_001, dtype=torch.float64)[:, None]
         assert float(flow.log_prob(x).exp().sum() * (x[1, 0] - x[0, 0])) == pytest.approx(1, abs=1e-4)
         assert flow.sample(9).shape == (9, 1)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_far_points_have_finite_gradients_and_what_is_saved_is_what_is_loaded(kind: str) -> None:
-    flow = random_flow(3, LAYERS[kind])
-    x = torch.tensor([[3.0, -3.0, 0.0], [1e6, 0.0, -1.0], [0.0, 0.0, 0.0], [-1e6, 3.0, 1e6]], dtype=torch.float64)
-    log_prob = flow.log_prob(x.requires_grad_())
-    log_prob.sum().backward()
-    assert torch.isfinite(log_prob).all()
-    assert x.grad is not None
-    assert torch.isfinite(x.grad).all()
-    assert all(torch.isfinite(weights.grad).all() for weights in flow.parameters() if weights.grad is not None)
-    torch.manual_seed(9)
-    loaded = models.build({"name": "flow", "depth": 4, "bijection": LAYERS[kind]}, DataSpec(shape=(3,))).double()
-    loaded.load_state_dict(flow.state_dict())
-    assert torch.equal(loaded.log_prob(x), log_prob)
 
 
 def test_nflows_affine_couplings_only_contract() -> None:
