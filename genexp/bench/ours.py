@@ -18,7 +18,7 @@ from genexp.fit.loop import fit
 from genexp.fit.validation import Watch
 from genexp.folder.run_folder import RunFolder
 from genexp.machine.device import choose_precision, prepare_cpu
-from genexp.metrics.latent import squared_error
+from genexp.measures.reconstruction import error_and_kl
 from genexp.models.base import GenerativeModel
 from genexp.registry import models
 from genexp.seeds import seed_for
@@ -108,7 +108,7 @@ def _neg_elbo(model: Any, data: Any) -> Judged:
 
 
 def _article_loss(model: Any, data: Any) -> Judged:
-    error, kl = squared_error(model, data.test.batch())
+    error, kl = error_and_kl(model, data.test.batch())
     return error + 0.5 * kl, False
 
 

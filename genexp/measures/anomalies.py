@@ -3,15 +3,21 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
+from genexp.data.base import Batch
 from genexp.errors import UserError
-from genexp.measures.latent import Scores, score, scores
+from genexp.measures import bounds
+from genexp.measures import latent_quadrature as integral
 from genexp.measures.record import Value, measure
-from genexp.metrics.classify import auroc
 from genexp.registry import datasets
 from genexp.subject import Subject, once
 
 MEANING = "AUROC of telling other pictures from test pictures by this score: 0.5 tells nothing apart"
 DATA = {"examples", "pictures"}
+
+Scores = dict[str, np.ndarray]  # in nats, (n,) each
 
 
 def check(subject: Subject) -> None:
@@ -37,10 +43,21 @@ def others(subject: Subject) -> dict[str, Any]:
     return found
 
 
+def scores(subject: Subject, batch: Batch | None = None) -> Scores:
+    """What the model says of each example, the test examples' by default: bounds of −ln p(x), and the integral, as it can."""
+    found: dict[str, Tensor] = {}
+    if "posterior" in subject.can:
+        bound = bounds.of_test(subject) if batch is None else bounds.bounds_of(subject, batch)
+        found |= {"neg_elbo": bound.neg_elbo, "iwae_nll": bound.iwae_nll}
+    if "pairs" in subject.can:
+        found["quadrature_nll"] = integral.of_test(subject) if batch is None else integral.nll_of(subject, batch)
+    return {name: values.double().cpu().numpy() for name, values in found.items()}
+
+
 @once
 def scores_of_others(subject: Subject) -> dict[str, Scores]:
     count = subject.settings.evaluation.num_points
-    return {name: score(subject, data.test[:count].batch()) for name, data in others(subject).items()}
+    return {name: scores(subject, data.test[:count].batch()) for name, data in others(subject).items()}
 
 
 def told_apart(usual: Scores, others: dict[str, Scores], by: str) -> dict[str, Value]:
@@ -65,3 +82,11 @@ def auroc_iwae_nll(subject: Subject) -> dict[str, Value]:
 @measure("auroc_quadrature_nll", MEANING, better="higher", model={"latents", "pairs"}, data=DATA, asked=_asked)
 def auroc_quadrature_nll(subject: Subject) -> dict[str, Value]:
     return told_apart(scores(subject), scores_of_others(subject), "quadrature_nll")
+
+
+def auroc(usual: np.ndarray, other: np.ndarray) -> float:
+    """The chance that a random score of `other` is above one of `usual`: 0.5 tells nothing apart, 1 everything."""
+    from sklearn.metrics import roc_auc_score
+
+    truth = np.concatenate([np.zeros(len(usual)), np.ones(len(other))])
+    return float(roc_auc_score(truth, np.concatenate([usual, other])))

@@ -11,12 +11,13 @@ import math
 
 import torch
 
+from genexp.bijections.bases import log_standard
 from genexp.data.base import Batch
+from genexp.latent.importance import HasPosterior
+from genexp.measures.bounds import VALUES, bounds
+from genexp.measures.copies import nearest_distance, searched
+from genexp.measures.probabilistic_pca import choose_ppca, fit_ppca
 from genexp.measures.record import Value, Values, measure
-from genexp.metrics.latent import bounds
-from genexp.metrics.latent import squared_error as mean_squared_error
-from genexp.metrics.linear import choose_ppca, fit_ppca
-from genexp.metrics.samples import nearest_distance, searched
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -34,7 +35,7 @@ def numbers(subject: Subject) -> dict[str, Value]:
     found: dict[str, float | None] = {}
     with seeded(seed_for(subject.settings.seed, "bits"), subject.device), torch.autocast(subject.device.type, enabled=False):
         if "posterior" in subject.can:
-            error, kl = mean_squared_error(model, batch)
+            error, kl = error_and_kl(model, batch)
             found |= {"squared_error": error, "article_loss": error + 0.5 * kl}
             bytes_ = dequantised(batch) if "real" in model.likelihood.kinds else batch
             found["bits_per_dim"] = model.likelihood.bits_per_dim(float(bounds(model, bytes_, 8).neg_elbo.double().mean()), size)
@@ -52,6 +53,19 @@ def numbers(subject: Subject) -> dict[str, Value]:
         "bits_per_dim": float(nats) / size / math.log(2) + 8,
     }
     return {name: Value(found.get(name), baseline=baseline) for name, baseline in baselines.items()}
+
+
+@torch.no_grad()
+def error_and_kl(model: HasPosterior, batch: Batch, draws: int = 8) -> tuple[float, float]:
+    """E_q |x − E[x|z]|², summed over an example, and KL(q(z|x) ‖ N(0, I)) in nats; averaged over examples and `draws` samples."""
+    error, kl = 0.0, 0.0
+    size = max(1, VALUES // batch.x[0].numel() // draws)
+    for few in batch.split(size):
+        drawn = model.importance(few.x, few.label, draws)
+        decoded = model.decode(drawn.z.flatten(0, 1), None if few.label is None else few.label.repeat(draws))
+        error += float((few.x - decoded.unflatten(0, (draws, len(few.x)))).square().sum())
+        kl += float((drawn.log_posterior - log_standard(drawn.z)).sum())
+    return error / draws / len(batch.x), kl / draws / len(batch.x)
 
 
 def dequantised(batch: Batch) -> Batch:

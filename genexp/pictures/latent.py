@@ -10,8 +10,8 @@ from genexp.data.images import ImageSet
 from genexp.errors import UserError, unknown
 from genexp.figures import images, latent
 from genexp.latent.paths import four_corners, linear, spherical
-from genexp.measures.anomalies import scores_of_others
-from genexp.measures.latent import scores, test_latents
+from genexp.measures.anomalies import scores, scores_of_others
+from genexp.measures.latents import test_latents
 from genexp.measures.record import Film, film, picture
 from genexp.subject import Subject
 
