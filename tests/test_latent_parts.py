@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal
 
+from genexp.article.latent import through_flow
 from genexp.bijections.base import conditioners
 from genexp.data.augment import Augmentation
 from genexp.data.base import Batch, DataSpec
@@ -16,7 +17,6 @@ from genexp.latent.mixture import MixturePrior
 from genexp.latent.networks import networks
 from genexp.latent.posteriors import bounded
 from genexp.latent.priors import FlowPrior, StandardNormal, VampPrior, log_standard
-from genexp.latent.seminar import through_flow
 from genexp.measures.copies import ratio_of_distances
 from genexp.measures.neighbours import likeness
 from genexp.measures.probabilistic_pca import fit_ppca

@@ -22,7 +22,7 @@ from genexp.latent.likelihoods import Bernoulli, DiscretisedLogistic, Gaussian
 from genexp.latent.mixture import MixturePrior
 from genexp.latent.priors import VampPrior
 from genexp.measures import likeness as likeness_measures
-from genexp.measures.anomalies import told_apart
+from genexp.measures.anomalies import Scores, told_apart
 from genexp.measures.classes import confusion
 from genexp.measures.copies import nearest_distance, ratio_of_distances
 from genexp.measures.floors import picture_information
@@ -333,9 +333,9 @@ def test_neighbours_are_asked_for_the_labels_of_training_and_judged_by_those_of_
 
 
 def test_what_is_less_likely_than_the_test_pictures_is_an_anomaly() -> None:
-    usual, other = {"neg_elbo": np.array([1.0, 2.0])}, {"neg_elbo": np.array([3.0, 4.0])}
-    assert flat("auroc", told_apart(usual, {"far": other}, "neg_elbo")) == {"auroc/far": 1.0}
-    assert flat("auroc", told_apart(other, {"near": usual}, "neg_elbo")) == {"auroc/near": 0.0}
+    usual, other = Scores(neg_elbo=np.array([1.0, 2.0])), Scores(neg_elbo=np.array([3.0, 4.0]))
+    assert flat("auroc", told_apart(usual, {"far": other}, lambda found: found.neg_elbo)) == {"auroc/far": 1.0}
+    assert flat("auroc", told_apart(other, {"near": usual}, lambda found: found.neg_elbo)) == {"auroc/near": 0.0}
 
 
 def test_a_latent_dimension_is_active_from_a_variance_of_a_hundredth_on() -> None:

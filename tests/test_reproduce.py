@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from genexp.article.cases import CASES, Case, Way
+from genexp.article.numbers import FULL_KL, STUDIES, value_of
 from genexp.config.composition import Composed, compose
 from genexp.errors import Interrupted, UserError
 from genexp.folder.records import read_run
@@ -14,9 +16,7 @@ from genexp.folder.run_folder import RunFolder
 from genexp.measures.bounds import bounds
 from genexp.measures.reconstruction import error_and_kl
 from genexp.reproduce import plan as planning
-from genexp.reproduce.article import FULL_KL, STUDIES, value_of
 from genexp.reproduce.carry_out import alone_in, carry_out
-from genexp.reproduce.cases import CASES, Case, Way
 from genexp.reproduce.page import cells_and_known
 from genexp.reproduce.plan import plan
 from genexp.runs.experiment import build

@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genexp.article.measures import objective
 from genexp.data.images import ImageSet
 from genexp.measures.barcode import decode, draw_points
 from genexp.measures.cells import share_outside
 from genexp.measures.densities import compare, in_parts
+from genexp.measures.reconstruction import error_and_kl
 
 GRID_SIDE = 200
 DRAWN_POINTS = 100_000
@@ -33,6 +35,11 @@ def mean_over(pictures: ImageSet, loss: Callable[[Tensor], Tensor], device: torc
         x = pictures[start : start + 1000].to(device).batch().x
         total += float(loss(x)) * len(x)
     return total / len(pictures), False
+
+
+def article_loss(model: Any, data: Any) -> tuple[float, bool]:
+    """Squared error + ½ KL(q ‖ N(0, I)) of the test pictures."""
+    return objective(*error_and_kl(model, data.test.batch())), False
 
 
 @torch.no_grad()
