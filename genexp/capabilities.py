@@ -21,7 +21,7 @@ Ability = Literal[
     "posterior",
     "pairs",
     "prior",
-    "through_flow",
+    "posterior_flow",
     "classes",
 ]
 ABILITIES: dict[Ability, str] = {
@@ -37,7 +37,7 @@ ABILITIES: dict[Ability, str] = {
     "posterior": "infer(x, label), importance(x, label, k, parameters): an approximate posterior q(z|x)",
     "pairs": "log_likelihoods(x, z): ln p(x_i|z_j) of all pairs, under the prior N(0, I) of a plane",
     "prior": "sample_latent(n, label=…): latents from a prior of its own",
-    "through_flow": "posterior.has_flow: noise can be pushed through the posterior's flow, which is no prior",
+    "posterior_flow": "posterior.push(z, context): the posterior is noise that went through a flow",
     "classes": "conditional: sample(n, label) and everything else is given the class",
 }
 

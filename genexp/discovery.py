@@ -2,9 +2,15 @@
 
 import importlib
 import pkgutil
+from importlib.util import find_spec
+
+MIXED = ("genexp.article",)  # rooms of members of several kinds: the module `latent` there is read with the package genexp.latent
 
 
 def read_modules(package: str) -> None:
-    """Import every module of a package, in the order of their names."""
+    """Import every module of a package, in the order of their names; then those of the mixed rooms that bear its name."""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         importlib.import_module(f"{package}.{module.name}")
+    for room in MIXED:
+        if find_spec(name := f"{room}.{package.rpartition('.')[2]}"):
+            importlib.import_module(name)

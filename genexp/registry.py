@@ -30,7 +30,7 @@ Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 
 class Registry(Generic[T]):
-    """The components of one kind. Every module of `package` is imported the first time a name is looked up.
+    """The components of one kind. Every module of `package` is read the first time a name is looked up.
 
     Args:
         kind: what a message calls one of them.

@@ -162,21 +162,21 @@ def article_model(name: str) -> tuple[Any, Any]:
 
 
 def notebook_flow() -> tuple[nn.Module, Callable[[torch.Tensor], torch.Tensor]]:
-    from genexp.bench.notebooks.double_gaussian import make_flow
+    from genexp.article.notebooks.double_gaussian import make_flow
 
     flow = make_flow()
     return flow, lambda x: -flow.log_prob(x).mean()
 
 
 def notebook_mnist() -> tuple[nn.Module, Callable[[torch.Tensor], torch.Tensor]]:
-    from genexp.bench.notebooks.mnist_vae import VAE
+    from genexp.article.notebooks.mnist_vae import VAE
 
     model = VAE()
     return model, model.loss
 
 
 def notebook_fruit() -> tuple[nn.Module, Callable[[torch.Tensor], torch.Tensor]]:
-    from genexp.bench.notebooks.fruit_vae_iaf import IAFVAE
+    from genexp.article.notebooks.fruit_vae_iaf import IAFVAE
 
     model = IAFVAE()
     constant = 3 * 96 * 96 * 0.5 * math.log(math.pi)  # ln of the normalisation of a Gaussian with σ² = ½
@@ -205,7 +205,7 @@ def test_notebook_and_trainer_train_the_same_model(name: str, notebook: Callable
 
 
 def test_notebook_and_trainer_train_the_same_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    from genexp.bench.notebooks.qr_flowmatch import Network, flow_matching_loss
+    from genexp.article.notebooks.qr_flowmatch import Network, flow_matching_loss
 
     ours, data = article_model("qr_flowmatch")
     plain = Network()
@@ -220,7 +220,7 @@ def test_notebook_and_trainer_train_the_same_field(monkeypatch: pytest.MonkeyPat
 
 
 def test_notebook_draws_from_the_code_that_the_data_set_is() -> None:
-    from genexp.bench.notebooks.qr_flowmatch import black_pixels
+    from genexp.article.notebooks.qr_flowmatch import black_pixels
 
     _, data = article_model("qr_flowmatch")
     pixels = black_pixels(data.density.mask, reach=-data.density.left)

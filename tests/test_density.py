@@ -11,9 +11,9 @@ from genexp.data.base import Batch, DataSpec
 from genexp.data.double_gaussian import DoubleGaussian
 from genexp.data.mixture import GaussianMixture
 from genexp.errors import UserError
+from genexp.measures.densities import compare, in_parts
 from genexp.measures.quadrature import strip_of
 from genexp.measures.watching import Watching
-from genexp.metrics.density import compare, in_parts
 from genexp.models.flow_matching import FlowMatching, divergence
 from genexp.quadrature import midpoints
 from genexp.subject import Subject

@@ -20,7 +20,7 @@ from genexp.folder.run_folder import RunFolder
 from genexp.folder.silent import SilentFolder
 from genexp.machine.distributed import sharded, world
 from genexp.machine.launch import PATIENCE, VARIABLES
-from genexp.metrics import latent
+from genexp.measures import bounds, latent_quadrature
 from genexp.runs.experiment import build
 from genexp.seeds import seed_for
 from tests.forking import Forks
@@ -129,13 +129,15 @@ def test_the_order_in_which_parts_are_done_changes_nothing(monkeypatch: pytest.M
     """Bounds of pictures, part by part: each part's noise is its own, and no two parts have the same."""
     model = vae(DataSpec(shape=(1, 2, 2))).eval()
     batch = Batch(torch.rand(1, 1, 2, 2).repeat(10, 1, 1, 1))
-    monkeypatch.setattr(latent, "_VALUES", 4 * 6 * 3)  # three pictures, six draws each, at a time
+    for module in (bounds, latent_quadrature):
+        monkeypatch.setattr(module, "VALUES", 4 * 6 * 3)  # three pictures, six draws each, at a time
     found = []
     for order in (list, lambda parts: [*reversed(parts)]):
-        monkeypatch.setattr(latent, "sharded", lambda parts, function, order=order: order([*map(function, order(parts))]))
+        for module in (bounds, latent_quadrature):
+            monkeypatch.setattr(module, "sharded", lambda parts, function, order=order: order([*map(function, order(parts))]))
         torch.manual_seed(0)
-        found.append(latent.bounds(model, batch, 6).iwae_nll)
-        found.append(latent.quadrature_nll(model, batch.x, 8))
+        found.append(bounds.bounds(model, batch, 6).iwae_nll)
+        found.append(latent_quadrature.integrated_nll(model, batch.x, 8))
     assert torch.equal(found[0], found[2])
     assert torch.equal(found[1], found[3])
     assert len(found[0].unique()) == 10

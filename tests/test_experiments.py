@@ -135,20 +135,20 @@ def test_resume_ends_where_an_uninterrupted_run_ends(genexp, tiny: list[str], tm
 
 
 def test_a_signal_while_measuring_ends_the_run_and_resume_finishes_it(genexp, tiny, tmp_path, monkeypatch) -> None:
-    from genexp.metrics import cells
+    from genexp.measures import cells
 
-    leak = cells.leak
+    share_outside = cells.share_outside
 
     def interrupted(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
-        return leak(*arguments)
+        return share_outside(*arguments)
 
-    monkeypatch.setattr(cells, "leak", interrupted)
+    monkeypatch.setattr(cells, "share_outside", interrupted)
     code, out, _ = genexp("run", "run_dir=my run", *tiny)
     assert code == 143
     assert "go on with: genexp resume 'my run'" in out
     assert read(tmp_path / "my run", "run.json")["status"] == "interrupted"
-    monkeypatch.setattr(cells, "leak", leak)
+    monkeypatch.setattr(cells, "share_outside", share_outside)
     assert genexp("resume", "my run")[0] == 0
     assert read(tmp_path / "my run", "run.json")["status"] == "finished"
     assert read(tmp_path / "my run", "metrics.json")["steps"] == 2

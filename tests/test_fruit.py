@@ -9,7 +9,7 @@ from genexp.data.drawn_fruit import DrawnFruit, draw_fruit
 from genexp.data.fruit import BLOCK, GUARD, Fruit, find_blocks, hold_out_blocks
 from genexp.data.images import ImageSet
 from genexp.errors import UserError
-from genexp.metrics.classifier import in_parts, train_classifier
+from genexp.measures.classifier import in_parts, train_classifier
 
 
 def test_a_block_is_a_run_of_the_turntable_whatever_the_order_of_the_files() -> None:

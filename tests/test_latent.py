@@ -20,8 +20,12 @@ from genexp.latent.likelihoods import Bernoulli, Gaussian
 from genexp.latent.paths import four_corners, linear, spherical
 from genexp.latent.posteriors import GaussianPosterior
 from genexp.latent.priors import StandardNormal
-from genexp.metrics.classify import auroc, confusion_counts, knn_classes, linear_classes
-from genexp.metrics.latent import active_units, bounds, fitted_posteriors, lattice, quadrature_nll
+from genexp.measures.amortization import fitted_posteriors
+from genexp.measures.anomalies import auroc
+from genexp.measures.bounds import bounds
+from genexp.measures.classes import confusion_counts, knn_classes, linear_classes
+from genexp.measures.latent_quadrature import integrated_nll, lattice
+from genexp.measures.latents import count_active
 from genexp.models.lattice_decoder import LatticeDecoder
 from genexp.models.vae import VAE
 from tests.parts import latent as latent_space
@@ -166,11 +170,11 @@ def test_posteriors_fitted_one_by_one_find_the_true_ones(linear_vae: VAE, batch:
 
 
 def test_the_quadrature_gives_the_evidence_and_its_points_are_the_prior(linear_vae: VAE, batch: Batch) -> None:
-    found = quadrature_nll(linear_vae, batch.x, 100)
+    found = integrated_nll(linear_vae, batch.x, 100)
     usual = linear_vae.decoder.posterior(batch.x)[0].abs().amax(1) < 2  # type: ignore[operator]
     assert torch.allclose(found[usual], truth(linear_vae, batch.x)[usual], atol=1e-3)
     assert torch.allclose(found, truth(linear_vae, batch.x), atol=0.02)
-    assert torch.allclose(found[usual], quadrature_nll(linear_vae, batch.x, 60)[usual], atol=3e-3)
+    assert torch.allclose(found[usual], integrated_nll(linear_vae, batch.x, 60)[usual], atol=3e-3)
     z, log_weight = lattice(100, 1.5, torch.device("cpu"))
     weight = log_weight.double().exp()
     assert float(weight.sum()) == pytest.approx(1, abs=1e-5)
@@ -300,7 +304,7 @@ def test_the_lattice_loss_is_the_evidence(linear_lattice: LatticeDecoder, linear
     trained = np.mean([float(linear_lattice.loss(batch)["loss"]) for _ in range(50)])
     assert trained == pytest.approx(true, abs=0.1)
     assert float(linear_lattice.loss(batch)["loss"]) != float(linear_lattice.loss(batch)["loss"])  # the lattice moves
-    assert torch.allclose(quadrature_nll(linear_lattice, batch.x, 100), truth(linear_vae, batch.x), atol=0.02)
+    assert torch.allclose(integrated_nll(linear_lattice, batch.x, 100), truth(linear_vae, batch.x), atol=0.02)
 
 
 @torch.no_grad()
@@ -377,7 +381,7 @@ def test_classifiers_and_scores_tell_what_can_be_told() -> None:
     assert auroc(np.array([1.0, 3]), np.array([2.0])) == 0.5
     counts = confusion_counts(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 0]), 3)
     assert counts.tolist() == [[1, 1, 0], [0, 1, 0], [2, 0, 0]]
-    assert active_units(torch.stack([torch.randn(500), 0.01 * torch.randn(500)], 1)) == 1
+    assert count_active(torch.stack([torch.randn(500), 0.01 * torch.randn(500)], 1)) == 1
 
 
 # --- whole runs ----------------------------------------------------------------------------------------------
@@ -391,7 +395,7 @@ def test_the_articles_loss_and_bits_are_those_of_probabilistic_pca(genexp, tiny:
 
     from genexp.data.images import ImageSet
     from genexp.latent.importance import Importance
-    from genexp.metrics.linear import fit_ppca
+    from genexp.measures.probabilistic_pca import fit_ppca
     from genexp.settings import EvaluationSettings, RunSettings
     from genexp.subject import Subject
     from tests.subjects import taken

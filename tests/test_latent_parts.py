@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal
 
+from genexp.article.latent import through_flow
 from genexp.bijections.base import conditioners
 from genexp.data.augment import Augmentation
 from genexp.data.base import Batch, DataSpec
@@ -16,9 +17,9 @@ from genexp.latent.mixture import MixturePrior
 from genexp.latent.networks import networks
 from genexp.latent.posteriors import bounded
 from genexp.latent.priors import FlowPrior, StandardNormal, VampPrior, log_standard
-from genexp.latent.seminar import through_flow
-from genexp.metrics.linear import fit_ppca
-from genexp.metrics.samples import likeness, nearest_train_ratio
+from genexp.measures.copies import ratio_of_distances
+from genexp.measures.neighbours import likeness
+from genexp.measures.probabilistic_pca import fit_ppca
 from genexp.nn.autoregressive import MADE
 from genexp.nn.principal import PrincipalComponents
 from tests.parts import given, latent, make, mlp, vae
@@ -350,8 +351,8 @@ def test_likeness_knows_copies_collapse_and_strangers() -> None:
     far = likeness(real, torch.randn(400, 3) + 20)
     assert (far.precision, far.recall, far.density, far.coverage) == (0, 0, 0, 0)
     usual = float(torch.cdist(other, real).amin(1).median())
-    assert nearest_train_ratio(real[:50] + 1e-4, other, real) == pytest.approx(1e-4 * 3**0.5 / usual, rel=1e-2)
-    assert nearest_train_ratio(torch.randn(400, 3), other, real) == pytest.approx(1, abs=0.2)
+    assert ratio_of_distances(real[:50] + 1e-4, other, real) == pytest.approx(1e-4 * 3**0.5 / usual, rel=1e-2)
+    assert ratio_of_distances(torch.randn(400, 3), other, real) == pytest.approx(1, abs=0.2)
 
 
 def test_warps_move_some_pictures_and_leave_the_others() -> None:

@@ -117,7 +117,7 @@ def test_a_need_of_either_is_met_by_either() -> None:
 
 
 def test_of_several_records_of_one_name_the_one_whose_needs_are_met_is_taken() -> None:
-    for can, module in (({"exact"}, "quadrature"), ({"latents", "posterior"}, "latent")):
+    for can, module in (({"exact"}, "quadrature"), ({"latents", "posterior"}, "bounds")):
         subject = SimpleNamespace(can=can, knows={"plane", "box"}, objective="other")
         (kl,) = [each for each in measures.met_by(subject) if each.name == "kl"]
         assert kl.function.__module__ == f"genexp.measures.{module}"

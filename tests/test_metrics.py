@@ -11,10 +11,10 @@ from torch import Tensor
 
 from genexp.data.cells import UniformCells
 from genexp.folder.run_folder import RunFolder
-from genexp.metrics.barcode import draw_points
-from genexp.metrics.cells import leak, module_tv
-from genexp.metrics.flow import excess_loss
-from genexp.metrics.points import sliced_wasserstein
+from genexp.measures.barcode import draw_points
+from genexp.measures.cells import share_outside, variation
+from genexp.measures.excess import excess_of_field
+from genexp.measures.points import sliced_distance
 from genexp.models.flow_matching import flow_matching_loss
 
 CPU = torch.device("cpu")
@@ -23,18 +23,18 @@ CPU = torch.device("cpu")
 def test_leak_is_the_share_outside(small_cells: UniformCells) -> None:
     inside = small_cells.sample(300, torch.Generator().manual_seed(0))
     outside = torch.tensor([[5.0, 5.0], [-0.25, 0.45], [0.0, -0.35]]).repeat(34, 1)[:100]
-    assert leak(inside, small_cells) == 0
-    assert leak(torch.cat([inside, outside]), small_cells) == 0.25
-    assert leak(outside, small_cells) == 1
+    assert share_outside(inside, small_cells) == 0
+    assert share_outside(torch.cat([inside, outside]), small_cells) == 0.25
+    assert share_outside(outside, small_cells) == 1
 
 
 def test_module_tv_of_points_all_in_one_cell(small_cells: UniformCells) -> None:
     black = int(small_cells.mask.sum())
     one = torch.tensor([[-0.65, 0.45]]).expand(500, 2)
-    assert module_tv(one, small_cells) == pytest.approx(1 - 1 / black)
-    assert module_tv(torch.full((500, 2), 9.0), small_cells) == pytest.approx(1)
+    assert variation(one, small_cells) == pytest.approx(1 - 1 / black)
+    assert variation(torch.full((500, 2), 9.0), small_cells) == pytest.approx(1)
     centres = small_cells.squares()[:, :2] + small_cells.cell / 2
-    assert module_tv(centres.repeat(7, 1), small_cells) == pytest.approx(0, abs=1e-12)
+    assert variation(centres.repeat(7, 1), small_cells) == pytest.approx(0, abs=1e-12)
 
 
 class Off:
@@ -52,7 +52,7 @@ class Off:
 
 @pytest.mark.parametrize("by", [0.0, 0.3, -2.0])
 def test_excess_loss_is_the_squared_distance_from_the_optimal_field(small_cells: UniformCells, by: float) -> None:
-    assert excess_loss(Off(small_cells, by), small_cells, 500, CPU) == pytest.approx(by**2, abs=1e-6)
+    assert excess_of_field(Off(small_cells, by), small_cells, 500, CPU) == pytest.approx(by**2, abs=1e-6)
 
 
 class Late(Off):
@@ -63,7 +63,7 @@ class Late(Off):
 
 
 def test_excess_loss_is_the_mean_over_all_times(small_cells: UniformCells) -> None:
-    assert excess_loss(Late(small_cells, 0), small_cells, 3000, CPU) == pytest.approx(1 / 3, abs=1e-3)  # E[t²]
+    assert excess_of_field(Late(small_cells, 0), small_cells, 3000, CPU) == pytest.approx(1 / 3, abs=1e-3)  # E[t²]
 
 
 def test_loss_is_floor_plus_excess(small_cells: UniformCells) -> None:
@@ -80,18 +80,18 @@ def test_wasserstein_of_a_shift_is_the_mean_projection_of_the_shift() -> None:
     x = torch.randn(400, 2)
     shift = torch.tensor([3.0, -4.0])
     expected = 5 * 2 / math.pi  # of |cos| over all directions
-    assert sliced_wasserstein(x, x) == 0
-    assert sliced_wasserstein(x, x + shift) == pytest.approx(expected, rel=2e-3)
-    assert sliced_wasserstein(x, (x + shift)[torch.randperm(400)]) == pytest.approx(expected, rel=2e-3)
+    assert sliced_distance(x, x) == 0
+    assert sliced_distance(x, x + shift) == pytest.approx(expected, rel=2e-3)
+    assert sliced_distance(x, (x + shift)[torch.randperm(400)]) == pytest.approx(expected, rel=2e-3)
 
 
 def test_wasserstein_on_a_line_and_in_space() -> None:
     generator = torch.Generator().manual_seed(0)
     line, space = torch.randn(500, 1, generator=generator), torch.randn(500, 3, generator=generator)
-    assert sliced_wasserstein(line, line.flip(0) - 1.5) == pytest.approx(1.5, rel=1e-5)
+    assert sliced_distance(line, line.flip(0) - 1.5) == pytest.approx(1.5, rel=1e-5)
     shift = torch.tensor([1.0, -2.0, 2.0])
-    assert sliced_wasserstein(space, space + shift, directions=4000) == pytest.approx(3 / 2, rel=0.03)  # E|cos| on a sphere is ½
-    assert sliced_wasserstein(space, space.flip(0)) == pytest.approx(0, abs=1e-12)
+    assert sliced_distance(space, space + shift, directions=4000) == pytest.approx(3 / 2, rel=0.03)  # E|cos| on a sphere is ½
+    assert sliced_distance(space, space.flip(0)) == pytest.approx(0, abs=1e-12)
 
 
 def test_points_in_the_upper_left_are_black_in_the_upper_left() -> None:

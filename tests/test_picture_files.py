@@ -11,7 +11,7 @@ from genexp.data.picture_files import grey_bytes, read_picture
 from genexp.data.pictures import read_pictures
 from genexp.data.qr import QR
 from genexp.errors import UserError
-from genexp.metrics.barcode import draw_cells
+from genexp.measures.barcode import draw_cells
 
 CODE = QR(Path(), text="stored")
 SIDE = 2 * draw_cells(CODE.density.mask.numpy()).shape[0]

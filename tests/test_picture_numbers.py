@@ -22,13 +22,14 @@ from genexp.latent.likelihoods import Bernoulli, DiscretisedLogistic, Gaussian
 from genexp.latent.mixture import MixturePrior
 from genexp.latent.priors import VampPrior
 from genexp.measures import likeness as likeness_measures
-from genexp.measures.anomalies import told_apart
+from genexp.measures.anomalies import Scores, told_apart
 from genexp.measures.classes import confusion
-from genexp.measures.reconstruction import dequantised
-from genexp.metrics.floors import picture_information
-from genexp.metrics.latent import active_units, squared_error
-from genexp.metrics.linear import choose_ppca, fit_ppca
-from genexp.metrics.samples import first_of_equals, likeness, nearest_distance, nearest_train_ratio
+from genexp.measures.copies import nearest_distance, ratio_of_distances
+from genexp.measures.floors import picture_information
+from genexp.measures.latents import count_active
+from genexp.measures.neighbours import first_of_equals, likeness
+from genexp.measures.probabilistic_pca import choose_ppca, fit_ppca
+from genexp.measures.reconstruction import dequantised, error_and_kl
 from genexp.models.vae import VAE
 from genexp.pictures.draw import draw
 from genexp.settings import EvaluationSettings, FigureSettings, RunSettings
@@ -269,10 +270,10 @@ def test_copies_and_ties_count_as_what_they_are() -> None:
 
 def test_where_test_pictures_are_training_pictures_nothing_is_nearer() -> None:
     train = torch.rand(50, 4)
-    assert nearest_train_ratio(train[:20], train[20:40], train) == 1
-    assert nearest_train_ratio(train[:20] + 0.1, train[20:40], train) is None
-    assert nearest_train_ratio(train[:20], train[20:40] + 0.1, train) == 0
-    assert nearest_train_ratio(train[:20] + 1e-3, train[20:40] + 2e-3, train) == pytest.approx(0.5, rel=1e-3)
+    assert ratio_of_distances(train[:20], train[20:40], train) == 1
+    assert ratio_of_distances(train[:20] + 0.1, train[20:40], train) is None
+    assert ratio_of_distances(train[:20], train[20:40] + 0.1, train) == 0
+    assert ratio_of_distances(train[:20] + 1e-3, train[20:40] + 2e-3, train) == pytest.approx(0.5, rel=1e-3)
 
 
 def test_equal_pictures_are_found() -> None:
@@ -332,17 +333,17 @@ def test_neighbours_are_asked_for_the_labels_of_training_and_judged_by_those_of_
 
 
 def test_what_is_less_likely_than_the_test_pictures_is_an_anomaly() -> None:
-    usual, other = {"neg_elbo": np.array([1.0, 2.0])}, {"neg_elbo": np.array([3.0, 4.0])}
-    assert flat("auroc", told_apart(usual, {"far": other}, "neg_elbo")) == {"auroc/far": 1.0}
-    assert flat("auroc", told_apart(other, {"near": usual}, "neg_elbo")) == {"auroc/near": 0.0}
+    usual, other = Scores(neg_elbo=np.array([1.0, 2.0])), Scores(neg_elbo=np.array([3.0, 4.0]))
+    assert flat("auroc", told_apart(usual, {"far": other}, lambda found: found.neg_elbo)) == {"auroc/far": 1.0}
+    assert flat("auroc", told_apart(other, {"near": usual}, lambda found: found.neg_elbo)) == {"auroc/near": 0.0}
 
 
 def test_a_latent_dimension_is_active_from_a_variance_of_a_hundredth_on() -> None:
     standard = torch.randn(1000, 3, dtype=torch.float64)
     standard = (standard - standard.mean(0)) / standard.std(0)
-    assert active_units(standard * torch.tensor([0.0101, 0.0099, 1e-5]).double().sqrt()) == 1
-    assert active_units(standard * torch.tensor([0.0101, 0.0102, 1.0]).double().sqrt() + 5) == 3
-    assert active_units(standard[:1]) == 0
+    assert count_active(standard * torch.tensor([0.0101, 0.0099, 1e-5]).double().sqrt()) == 1
+    assert count_active(standard * torch.tensor([0.0101, 0.0102, 1.0]).double().sqrt() + 5) == 3
+    assert count_active(standard[:1]) == 0
 
 
 # --- conditional models --------------------------------------------------------------------------------------
@@ -365,7 +366,7 @@ def test_labels_stay_with_their_draws() -> None:
     drawn = model.importance(x, label, 4)
     best = -2 * (math.log(0.1) + 0.5 * math.log(2 * math.pi))
     assert torch.allclose(drawn.log_likelihood, torch.tensor(best), atol=1e-4)
-    error, _ = squared_error(model, Batch(x, label), draws=3)
+    error, _ = error_and_kl(model, Batch(x, label), draws=3)
     assert error == pytest.approx(0, abs=1e-10)
     assert torch.equal(model.decode(torch.randn(5, 2), label), x)
     assert torch.equal(model.sample(7)[:, 0, 0, 0], torch.tensor([0, 1, 2, 0, 1, 2, 0]) / 4)

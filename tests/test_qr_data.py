@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from genexp.data.picture import find_modules
 from genexp.data.qr import QR
 from genexp.errors import UserError
-from genexp.metrics.barcode import decode, draw_cells, draw_points
+from genexp.measures.barcode import decode, draw_cells, draw_points
 
 HERE = Path()
 DATA = Path(os.environ.get("GENEXP_DATA", "data"))  # read here: inside a test it is the folder of small data sets

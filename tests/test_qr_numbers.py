@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from genexp.config.composition import compose
 from genexp.data.qr import QR
-from genexp.measures.cells import picture
-from genexp.metrics.barcode import decode, draw_cells
+from genexp.measures.barcode import decode, draw_cells, picture
 from genexp.subject import Subject
 from tests.subjects import taken
 

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from genexp.article.cases import CASES, Case, Way
+from genexp.article.numbers import FULL_KL, STUDIES, value_of
 from genexp.config.composition import Composed, compose
 from genexp.errors import Interrupted, UserError
 from genexp.folder.records import read_run
 from genexp.folder.run_folder import RunFolder
-from genexp.metrics.latent import bounds, squared_error
+from genexp.measures.bounds import bounds
+from genexp.measures.reconstruction import error_and_kl
 from genexp.reproduce import plan as planning
-from genexp.reproduce.article import FULL_KL, STUDIES, value_of
 from genexp.reproduce.carry_out import alone_in, carry_out
-from genexp.reproduce.cases import CASES, Case, Way
 from genexp.reproduce.page import cells_and_known
 from genexp.reproduce.plan import plan
 from genexp.runs.experiment import build
@@ -105,7 +106,7 @@ def test_the_articles_loss_with_all_of_the_divergence() -> None:
     subject = build(compose([*RUNS["fruit"], *other]).settings)
     model, batch = subject.model.eval(), subject.data.test.batch()
     metrics = taken(subject, "squared_error", "article_loss")
-    error, divergence = squared_error(model, batch, draws=64)
+    error, divergence = error_and_kl(model, batch, draws=64)
     assert value_of(FULL_KL, metrics) == pytest.approx(error + divergence, rel=0.01)
     assert bounds(model, batch, 64).kl.mean() != pytest.approx(divergence, rel=0.05)
 

@@ -80,7 +80,7 @@ class Case:
 # operations; large matrix products and convolutions gain nothing from it. bf16 (`auto`: where the machine has it) is left out
 # where it costs quality: the double Gaussian's KL rises from 0.045 to 0.050.
 _COMPILED, _BF16 = ("trainer.compile=true",), ("trainer.precision=auto",)
-_NOTEBOOKS, _PEERS = "genexp.bench.notebooks", "genexp.bench.peers"
+_NOTEBOOKS, _PEERS = "genexp.article.notebooks", "genexp.bench.peers"
 
 CASES = {
     case.name: case

@@ -86,6 +86,12 @@ class Gate:
     def restart(self) -> None:
         self.steps, self._before, self._since = 0, 0.0, time.perf_counter()
 
+    def announce(self, model: Any, batch_size: int, loss: Callable[[], Any]) -> None:
+        """Tell what is trained by a loop that is not ours, before its first step."""
+        from genexp.bench.flops import describe
+
+        self.describe(describe(model, batch_size, loss))
+
     def describe(self, described: Described) -> None:
         """Tell what is trained, once, before the first step."""
         if self.race is not None:

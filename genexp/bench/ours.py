@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from genexp.bench import qualities
+from genexp.article import qualities
 from genexp.bench.flops import describe
 from genexp.bench.gate import Described, Gate
 from genexp.data.base import Batch, Stream
@@ -18,7 +18,6 @@ from genexp.fit.loop import fit
 from genexp.fit.validation import Watch
 from genexp.folder.run_folder import RunFolder
 from genexp.machine.device import choose_precision, prepare_cpu
-from genexp.metrics.latent import squared_error
 from genexp.models.base import GenerativeModel
 from genexp.registry import models
 from genexp.seeds import seed_for
@@ -107,11 +106,6 @@ def _neg_elbo(model: Any, data: Any) -> Judged:
     return qualities.mean_over(data.test, lambda x: model.validate(Batch(x))["neg_elbo"], data.test.x.device)
 
 
-def _article_loss(model: Any, data: Any) -> Judged:
-    error, kl = squared_error(model, data.test.batch())
-    return error + 0.5 * kl, False
-
-
 def _leak(model: Any, data: Any) -> Judged:
     return qualities.leak_or_scan(model.sample, data)
 
@@ -119,6 +113,6 @@ def _leak(model: Any, data: Any) -> Judged:
 QUALITIES: dict[str, Callable[[Any, Any], Judged]] = {
     "kl": _kl,
     "neg_elbo": _neg_elbo,
-    "article_loss": _article_loss,
+    "article_loss": qualities.article_loss,
     "leak": _leak,
 }

@@ -16,7 +16,7 @@ _TINY = 1e-6  # the least width of an axis: all points may be one
 
 @drawn
 def scatter(z: np.ndarray, label: np.ndarray | None, names: Sequence[str], title: str, axis: str = "z") -> Figure:
-    """Points (n, 2) of the latent plane, coloured by class (Figure 1 of the article)."""
+    """Points (n, 2) of the latent plane, coloured by class."""
     figure, [[axes]] = panels(1, 1, 6.6, 5.6)
     _dots(axes, z, label, names)
     axes.set(title=title, xlabel=f"{axis}₁", ylabel=f"{axis}₂")

@@ -14,7 +14,7 @@ from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, drawn, panels, plan
 
 @drawn
 def clouds(named: Mapping[str, np.ndarray], limit: float = 1.0) -> Figure:
-    """Clouds of points (n, 2) side by side as dots on equal axes (Figures 5 and 6 of the article)."""
+    """Clouds of points (n, 2) side by side as dots on equal axes."""
     figure, [axes] = panels(1, len(named), 4.2, 4.3)
     for cell, (name, points) in zip(axes, named.items(), strict=True):
         cell.plot(points[:, 0], points[:, 1], ",", color=INK, alpha=0.6, rasterized=True)

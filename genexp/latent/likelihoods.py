@@ -69,7 +69,7 @@ class Likelihood(nn.Module):
     def floor(self, x: Tensor) -> float | None:
         """What −ln p(x|z) cannot fall below, whatever z: the mean over examples, or None where there is no such bound.
 
-        It bounds the reconstruction term alone. Of −ln p(x), `genexp.metrics.floors` knows a higher one.
+        It bounds the reconstruction term alone. Of −ln p(x), `genexp.measures.floors` knows a higher one.
         """
         return None
 

@@ -90,7 +90,7 @@ def conv(
     decoder_widths: Widths = (512, 256, 128, 64, 32),
     start: Start = "mean",
 ) -> Networks:
-    """The article's convolutions, for square pictures: every layer halves the side, or doubles it.
+    """Convolutions, for square pictures: every layer halves the side, or doubles it.
 
     Args:
         encoder_widths, decoder_widths: channels.

@@ -1,51 +1,38 @@
-"""Samples against a uniform density over cells, and what readers of barcodes see in them."""
+"""How well samples match a uniform density over cells."""
 
-import numpy as np
+import torch
+from torch import Tensor
 
-from genexp.errors import UserError
+from genexp.data.cells import UniformCells
 from genexp.measures.record import Value, measure
-from genexp.metrics import barcode, cells
-from genexp.subject import Subject, once
+from genexp.subject import Subject
+
+
+def share_outside(samples: Tensor, density: UniformCells) -> float:
+    """Share of the samples, shape (n, 2), that lie outside the black cells. 0 for true samples."""
+    return 1 - float(density.contains(samples).double().mean())
+
+
+def variation(samples: Tensor, density: UniformCells) -> float:
+    """Total variation ½ Σ|p̂ − p| between the samples' histogram over cells (and the rest of the plane) and the truth.
+
+    Not 0 for true samples but about Σ √(p / 2πn): compare with the same number of those.
+    """
+    row, column, on_grid = density.cells_of(samples)
+    rows, columns = density.mask.shape
+    cell = torch.where(on_grid, row * columns + column, rows * columns)
+    observed = torch.bincount(cell, minlength=rows * columns + 1).double() / len(samples)
+    truth = torch.cat([density.mask.double().flatten() / density.mask.sum(), observed.new_zeros(1)])
+    return float((observed - truth).abs().sum() / 2)
 
 
 @measure("leak", "share of samples outside black modules", better="lower", headline=10, data={"cells"})
 def leak(subject: Subject) -> Value:
-    return Value(cells.leak(subject.samples, subject.density), floor=0.0)
+    return Value(share_outside(subject.samples, subject.density), floor=0.0)
 
 
 @measure("module_tv", "total variation between histograms over modules", better="lower", data={"cells"})
 def module_tv(subject: Subject) -> Value:
     """Beside what as many true samples get."""
-    true = cells.module_tv(subject.target, subject.density)
-    return Value(cells.module_tv(subject.samples, subject.density), floor=true)
-
-
-@once
-def picture(subject: Subject) -> np.ndarray:
-    """What a reader is given: a picture of the samples alone."""
-    return barcode.draw_points(subject.samples.numpy())
-
-
-@once
-def reading(subject: Subject) -> str | None:
-    return barcode.decode(picture(subject))
-
-
-@measure("decoded", "what zxing-cpp reads in a picture of the samples", data={"code"})
-def decoded(subject: Subject) -> Value:
-    return Value(reading(subject))
-
-
-@measure("scannable", "1 where the samples, drawn, read as the payload", better="higher", headline=12, data={"code"})
-def scannable(subject: Subject) -> Value:
-    """None where the data are no code that can be read."""
-    payload = subject.data.payload or barcode.decode(barcode.draw_cells(subject.density.mask.numpy()))
-    return Value(None if payload is None else int(reading(subject) == payload))
-
-
-@measure("decoded_opencv", "what OpenCV's reader reads, a second opinion", data={"code"})
-def decoded_opencv(subject: Subject) -> Value:
-    try:
-        return Value(barcode.decode_opencv(picture(subject)))
-    except UserError:
-        return Value(None)
+    true = variation(subject.target, subject.density)
+    return Value(variation(subject.samples, subject.density), floor=true)

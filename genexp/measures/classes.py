@@ -4,10 +4,9 @@ import numpy as np
 import torch
 
 from genexp.data.base import Batch
-from genexp.measures.latent import latent_points, test_latents
+from genexp.measures.bounds import bounds
+from genexp.measures.latents import latent_points, test_latents
 from genexp.measures.record import Value, Values, measure
-from genexp.metrics.classify import confusion_counts, knn_classes, linear_classes
-from genexp.metrics.latent import bounds
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -75,3 +74,26 @@ def linear_accuracy(subject: Subject) -> Values:
 )
 def bayes_accuracy(subject: Subject) -> Values:
     return _accuracy(subject, "bayes")
+
+
+def knn_classes(train: np.ndarray, train_label: np.ndarray, test: np.ndarray, k: int = 10) -> np.ndarray:
+    """The class of most of the k training points (n, d) nearest to each test point (m, d), (m,)."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(min(k, len(train))).fit(train, train_label).predict(test)
+
+
+def linear_classes(train: np.ndarray, train_label: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """The class that a multinomial logistic regression on the training points (n, d) gives each test point (m, d), (m,)."""
+    if len(np.unique(train_label)) < 2:
+        return np.full(len(test), train_label[0])
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train, train_label).predict(test)
+
+
+def confusion_counts(truth: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray:
+    """How often class i (rows) was taken for class j (columns), (classes, classes)."""
+    return np.bincount(truth * classes + guess, minlength=classes**2).reshape(classes, classes)

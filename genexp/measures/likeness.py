@@ -1,4 +1,4 @@
-"""Generated pictures: are they like the data, do they cover it, are all classes there, are they new?
+"""Generated pictures: are they like the data, do they cover it, are all classes there?
 
 Precision, recall, density and coverage (k = 5) are of samples against one half of the training pictures, in two spaces: principal
 components of the pixels and, where there are classes, the features of a small classifier that is trained here (names that end in
@@ -11,16 +11,14 @@ import torch
 from torch import Tensor
 
 from genexp.data.images import ImageData
+from genexp.measures.classifier import Classifier, in_parts, train_classifier
+from genexp.measures.copies import MOST, compared
+from genexp.measures.neighbours import Likeness, first_of_equals, likeness
 from genexp.measures.record import Value, Values, measure
-from genexp.metrics.classifier import Classifier, in_parts, train_classifier
-from genexp.metrics.samples import Likeness, first_of_equals, likeness
-from genexp.metrics.samples import nearest_train_ratio as ratio_of_distances
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
 PIXEL_COMPONENTS = 64  # the principal components of the pixels that pictures are compared in
-COMPARED = 2_000  # pictures of each kind at most
-LEAST = 8  # pictures of each kind: of fewer nothing is said
 DATA = {"examples", "pictures"}
 
 Found = dict[str, dict[str, Value]]  # by name and ending
@@ -33,15 +31,13 @@ def numbers(subject: Subject) -> Found:
     samples = subject.samples.to(subject.device)
     with seeded(seed_for(subject.settings.seed, "likeness"), subject.device), torch.autocast(subject.device.type, enabled=False):
         order = torch.randperm(len(data.train))
-        half = min(len(order) // 2, COMPARED, len(samples))  # as many of each: the numbers depend on it
-        if half < LEAST:
+        half = compared(len(order), len(samples))  # as many of each: the numbers depend on it
+        if not half:
             return found
         real, other = (data.train[part].batch().x for part in (order[:half], order[half : 2 * half]))
         fake = samples[:half]
         equals = first_of_equals(real, other, fake)
         _compare(found, "", _principal(real, other, fake)[equals])
-        ratio = ratio_of_distances(fake, data.test.few(COMPARED).batch().x, data.train.x)
-        found["nearest_train_ratio"] = {"": Value(ratio)}
         if data.spec.classes:
             model = train_classifier(data.train, len(data.spec.classes), subject.settings.evaluation.classifier_steps)
             features = torch.cat([in_parts(model.features, x) for x in (real, other, fake)])  # type: ignore[arg-type]
@@ -61,7 +57,7 @@ def _compare(found: Found, ending: str, features: Tensor) -> None:
 def _class_shares(found: Found, model: Classifier, samples: Tensor, data: ImageData) -> None:
     """The share of the samples in each class as the classifier sees it; and how often it is right on test pictures."""
     called = in_parts(model, samples).argmax(1)
-    test = data.test.few(COMPARED)
+    test = data.test.few(MOST)
     assert test.label is not None
     right = (in_parts(model, test.batch().x).argmax(1) == test.label).double().mean()
     found["classifier_accuracy"] = {"": Value(float(right))}
@@ -99,11 +95,6 @@ def density(subject: Subject) -> Values:
 @measure("coverage", "share of real pictures with a sample nearby (k = 5)", better="higher", headline=80, data=DATA)
 def coverage(subject: Subject) -> Values:
     return _of(subject, "coverage")
-
-
-@measure("nearest_train_ratio", "distance to the nearest training picture, relative; far below 1: copies", data=DATA)
-def nearest_train_ratio(subject: Subject) -> Values:
-    return _of(subject, "nearest_train_ratio")
 
 
 @measure(

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from genexp.data.mixture import LOST, PART
+from genexp.measures.densities import Comparison, compare, in_parts
 from genexp.measures.record import LeftOut, Value, measure
-from genexp.metrics.density import Comparison, compare, in_parts
 from genexp.quadrature import Rule
 from genexp.subject import Subject, once
 

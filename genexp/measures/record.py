@@ -123,7 +123,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Collection(Generic[R]):
-    """The records of one kind: those of the modules of `package`, and what plugins add.
+    """The records of one kind: those of the modules of `package`, and what mixed rooms and plugins add.
 
     A name may stand for several records with different needs (`kl` between densities, `kl` of a posterior).
     """
@@ -145,7 +145,7 @@ class Collection(Generic[R]):
         self._records.append(record)
 
     def all(self) -> list[R]:
-        """Every one of them, in the order of the modules' names and of their places in these; a plugin's last."""
+        """Every one of them, in the order of the modules' names and of their places in these; those from elsewhere last."""
         if not self._found:
             self._found = True
             read_modules(self.package)

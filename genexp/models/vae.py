@@ -79,7 +79,7 @@ class VAE(GenerativeModel):
         more: dict[Ability, bool] = {
             "plane": self.latent == 2,
             "pairs": self.latent == 2 and self.standard_prior and self.likelihood.has_pairs,
-            "through_flow": self.posterior.has_flow,
+            "posterior_flow": self.posterior.has_flow,
             "classes": self.conditional,
         }
         words = (word for word, there in more.items() if there)

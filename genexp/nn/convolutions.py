@@ -1,4 +1,4 @@
-"""Convolutional encoder and decoder of pictures, as in the article: every layer halves, or doubles, the side."""
+"""Convolutional encoder and decoder of pictures: every layer halves, or doubles, the side."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise

@@ -25,7 +25,7 @@ class PlainField(nn.Module):
 
 
 class RandomFourierField(nn.Module):
-    """The article's network: Fourier features of x beside an embedding of t, through one trunk."""
+    """Fourier features of x beside an embedding of t, through one trunk."""
 
     def __init__(self, waves: Tensor, hidden: list[int], activation: Activation, layer_norm: bool, time_width: int) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from genexp.figures import classes as figures
 from genexp.figures import images
 from genexp.latent.paths import linear
 from genexp.measures.classes import confusion as confusion_of
-from genexp.measures.latent import latent_points
+from genexp.measures.latents import latent_points
 from genexp.measures.record import picture
 from genexp.subject import Subject, once
 

@@ -10,8 +10,8 @@ from genexp.data.images import ImageSet
 from genexp.errors import UserError, unknown
 from genexp.figures import images, latent
 from genexp.latent.paths import four_corners, linear, spherical
-from genexp.measures.anomalies import scores_of_others
-from genexp.measures.latent import scores, test_latents
+from genexp.measures.anomalies import scores, scores_of_others
+from genexp.measures.latents import test_latents
 from genexp.measures.record import Film, film, picture
 from genexp.subject import Subject
 
@@ -67,8 +67,7 @@ def anomalies(subject: Subject) -> Figure | None:
     """−ln p(x), or its bound, of each picture, by data set; where others were asked for."""
     if not subject.settings.evaluation.anomalies:
         return None
-    shown = "neg_elbo" if "posterior" in subject.can else "quadrature_nll"
-    found = {"test": scores(subject)[shown]} | {name: other[shown] for name, other in scores_of_others(subject).items()}
+    found = {name: score.surprise for name, score in [("test", scores(subject)), *scores_of_others(subject).items()]}
     return latent.histogram(found, "how surprising each picture is", "−ln p(x) or its bound, nats")
 
 

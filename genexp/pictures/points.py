@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genexp.figures import coordinates, densities, points
-from genexp.measures.cells import scannable
+from genexp.measures.barcode import scannable
 from genexp.measures.record import Film, Value, film, picture
 from genexp.quadrature import midpoints
 from genexp.seeds import seed_for, seeded

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from genexp.figures import coordinates, images, points
-from genexp.measures import cells
+from genexp.measures import barcode
 from genexp.subject import Subject
 
 CAPTION = "Samples, as the run kept them"
@@ -15,7 +15,7 @@ def samples_picture(subject: Subject) -> Image.Image | None:
     """What a reader of codes was given; else dots, or the first samples side by side; None of what is neither."""
     x = subject.samples.numpy()
     if "code" in subject.knows:
-        code = Image.fromarray(cells.picture(subject))
+        code = Image.fromarray(barcode.picture(subject))
         return code.resize((code.width * ENLARGED, code.height * ENLARGED), Image.Resampling.NEAREST)
     if "pictures" in subject.knows:
         return images.sheet(x[: COLUMNS**2], COLUMNS)

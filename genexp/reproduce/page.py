@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from genexp.article.numbers import ARTICLE, FULL_KL, MEANING_OF_FULL_KL, STUDIES, Claim, Study, value_of
 from genexp.folder.records import Number, read_metrics
 from genexp.report.gather import Run, gather
 from genexp.report.live import Live, bring_to_life
 from genexp.report.pictures import Still, stills
 from genexp.report.render import environment
 from genexp.report.side_by_side import words_in
-from genexp.reproduce.article import ARTICLE, FULL_KL, MEANING_OF_FULL_KL, STUDIES, Claim, Study, value_of
 from genexp.reproduce.plan import Planned, state_of
 from genexp.summary import BESIDE
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from genexp.article.cases import CASES, Case
 from genexp.config.composition import Composed, compose
 from genexp.errors import UserError, unknown
 from genexp.fetch import default_data_dir
 from genexp.fetch.sets import data_in_words, is_there
 from genexp.folder.records import read_config, read_run
-from genexp.reproduce.cases import CASES, Case
 from genexp.settings import TrainerSettings, validate
 
 State = Literal["finished", "to go on with", "to do"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genexp.folder.run_folder import RunFolder
 from genexp.measures.classes import confusion
-from genexp.measures.latent import test_latents
+from genexp.measures.latents import test_latents
 from genexp.measures.take import Say, Taken, attempt, take
 from genexp.pictures.draw import draw
 from genexp.pictures.samples import samples_picture

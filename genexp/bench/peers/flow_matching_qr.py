@@ -7,10 +7,9 @@ from flow_matching.path import AffineProbPath
 from flow_matching.path.scheduler import CondOTScheduler
 from torch import Tensor, nn
 
-from genexp.bench.flops import describe
+from genexp.article.notebooks.qr_flowmatch import BATCH_SIZE, STEPS, Network, black_pixels, sample
+from genexp.article.qualities import leak_or_scan
 from genexp.bench.gate import Gate
-from genexp.bench.notebooks.qr_flowmatch import BATCH_SIZE, STEPS, Network, black_pixels, sample
-from genexp.bench.qualities import leak_or_scan
 
 
 def train(data: Any, gate: Gate) -> None:
@@ -26,7 +25,7 @@ def train(data: Any, gate: Gate) -> None:
         drawn = path.sample(t=torch.rand(len(y), device=device), x_0=torch.randn_like(y), x_1=y)
         return (net(drawn.x_t, drawn.t) - drawn.dx_t).square().mean()
 
-    gate.describe(describe(net, BATCH_SIZE, batch_loss))
+    gate.announce(net, BATCH_SIZE, batch_loss)
     losses = []
     gate.restart()
     while True:

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from genexp.bench.flops import describe
+from genexp.article.notebooks.mnist_vae import BATCH_SIZE, VAE
+from genexp.article.notebooks.pictures import pictures
 from genexp.bench.gate import Gate
-from genexp.bench.notebooks.mnist_vae import BATCH_SIZE, VAE
-from genexp.bench.notebooks.pictures import pictures
 
 
 class Module(lightning.LightningModule):
@@ -42,7 +41,7 @@ def train(data: Any, gate: Gate) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     loader = DataLoader(pictures(data.train), batch_size=BATCH_SIZE, shuffle=True, drop_last=True)
     model = VAE()
-    gate.describe(describe(model, BATCH_SIZE, lambda: model.loss(next(iter(loader))[0])))
+    gate.announce(model, BATCH_SIZE, lambda: model.loss(next(iter(loader))[0]))
     trainer = lightning.Trainer(
         max_epochs=-1,
         devices=1,

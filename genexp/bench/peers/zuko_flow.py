@@ -5,17 +5,16 @@ from typing import Any
 import torch
 import zuko
 
-from genexp.bench.flops import describe
+from genexp.article.notebooks.double_gaussian import BATCH_SIZE, sample_target
+from genexp.article.qualities import kl
 from genexp.bench.gate import Gate
-from genexp.bench.notebooks.double_gaussian import BATCH_SIZE, sample_target
-from genexp.bench.qualities import kl
 
 
 def train(data: Any, gate: Gate) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     flow = zuko.flows.RealNVP(features=2, transforms=8, hidden_features=(128, 128)).to(device)
     optimizer = torch.optim.Adam(flow.parameters(), lr=1e-3)
-    gate.describe(describe(flow, BATCH_SIZE, lambda: -flow().log_prob(sample_target(BATCH_SIZE, device)).mean()))
+    gate.announce(flow, BATCH_SIZE, lambda: -flow().log_prob(sample_target(BATCH_SIZE, device)).mean())
     losses = []
     gate.restart()
     while True:

@@ -1,15 +1,9 @@
-"""How like the data samples are, how much of it they cover, and whether they are only remembered."""
+"""How like clouds of points are, and how much of one another they cover, by who are neighbours."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from genexp.data.base import unit_interval
-
-_VALUES = 12_000_000  # compared at a time: 50 MB
-_PRODUCTS = 500_000_000_000  # multiplications that a search may cost: about twenty seconds on two cores
-_CANDIDATES = 4  # of each part, whose distance is found again without rounding
 
 
 @dataclass(frozen=True)
@@ -53,42 +47,6 @@ def first_of_equals(*sets: Tensor) -> Tensor:
     places: dict[bytes, int] = {}
     rows = (row.tobytes() for some in sets for row in some.flatten(1).cpu().numpy())
     return torch.tensor([places.setdefault(row, place) for place, row in enumerate(rows)])
-
-
-def nearest_distance(x: Tensor, others: Tensor) -> Tensor:
-    """The squared distance of each example x (n, …) to the nearest of the others (m, …), (n,); bytes count as k/255.
-
-    The others are taken a part at a time. In each part one product finds the nearest few, and their own differences the
-    distance: of a copy it is 0.
-    """
-    x = x.flatten(1)
-    centre = unit_interval(others[:1].flatten(1))
-    best = torch.full((len(x),), torch.inf, device=x.device)
-    with torch.autocast(x.device.type, enabled=False):
-        for few in others.flatten(1).split(max(1, _VALUES // max(x.shape[1], len(x)))):
-            part = unit_interval(few)
-            shifted = part - centre
-            squares = torch.addmm(shifted.square().sum(1), x - centre, shifted.T, alpha=-2)  # but for |x|²
-            for nearest in squares.topk(min(_CANDIDATES, len(part)), dim=1, largest=False).indices.T:
-                best = torch.minimum(best, (x - part[nearest]).square().sum(1))
-    return best
-
-
-def searched(count: int, others: Tensor) -> int:
-    """How many of `count` examples are compared with all the others: as many as take no more than about twenty seconds."""
-    return max(1, min(count, _PRODUCTS // others.numel()))
-
-
-def nearest_train_ratio(samples: Tensor, test: Tensor, train: Tensor) -> float | None:
-    """How near samples lie to training examples, against how near test examples do (medians of the distances).
-
-    Far below 1 the model repeats what it was shown. Where half the test examples are themselves training examples, nothing can
-    be nearer: 1 if samples are as near, None if not.
-    """
-    near, usual = (float(nearest_distance(x[: searched(len(x), train)], train).sqrt().median()) for x in (samples, test))
-    if usual > 0:
-        return near / usual
-    return 1.0 if near == 0 else None
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:

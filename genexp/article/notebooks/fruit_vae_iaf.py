@@ -8,9 +8,8 @@ from nflows.transforms import CompositeTransform, MaskedAffineAutoregressiveTran
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from genexp.bench.flops import describe
-from genexp.bench.gate import Gate
-from genexp.bench.notebooks.pictures import pictures
+from genexp.article.notebooks import Gate
+from genexp.article.notebooks.pictures import pictures
 
 BATCH_SIZE = 32
 
@@ -57,7 +56,7 @@ def train(data: Any, gate: Gate) -> None:
     loader = DataLoader(pictures(data.train), batch_size=BATCH_SIZE, shuffle=True, drop_last=True)
     model = IAFVAE().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, weight_decay=1e-5)
-    gate.describe(describe(model, BATCH_SIZE, lambda: model.loss(next(iter(loader))[0].to(device))))
+    gate.announce(model, BATCH_SIZE, lambda: model.loss(next(iter(loader))[0].to(device)))
     losses = []
     gate.restart()
     while True:

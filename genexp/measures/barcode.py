@@ -1,9 +1,11 @@
-"""From points to a picture, and from a picture to what a scanner reads in it."""
+"""Whether a barcode reader reads the samples: from points to a picture, and from a picture to what is read in it."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from genexp.errors import UserError
+from genexp.measures.record import Value, measure
+from genexp.subject import Subject, once
 
 
 def draw_points(points: np.ndarray, pixels: int | None = None, blur: float = 1.2) -> np.ndarray:
@@ -61,3 +63,34 @@ def _ready(picture: np.ndarray, smallest: int = 800, border: float = 0.1) -> np.
     """The picture with a white border, enlarged to whole multiples of its pixels: scanners want both."""
     picture = np.pad(picture.astype(np.uint8), round(border * len(picture)), constant_values=255)
     return np.ascontiguousarray(np.kron(picture, np.ones((-(-smallest // len(picture)),) * 2, dtype=np.uint8)))
+
+
+@once
+def picture(subject: Subject) -> np.ndarray:
+    """What a reader is given: a picture of the samples alone."""
+    return draw_points(subject.samples.numpy())
+
+
+@once
+def reading(subject: Subject) -> str | None:
+    return decode(picture(subject))
+
+
+@measure("decoded", "what zxing-cpp reads in a picture of the samples", data={"code"})
+def decoded(subject: Subject) -> Value:
+    return Value(reading(subject))
+
+
+@measure("scannable", "1 where the samples, drawn, read as the payload", better="higher", headline=12, data={"code"})
+def scannable(subject: Subject) -> Value:
+    """None where the data are no code that can be read."""
+    payload = subject.data.payload or decode(draw_cells(subject.density.mask.numpy()))
+    return Value(None if payload is None else int(reading(subject) == payload))
+
+
+@measure("decoded_opencv", "what OpenCV's reader reads, a second opinion", data={"code"})
+def decoded_opencv(subject: Subject) -> Value:
+    try:
+        return Value(decode_opencv(picture(subject)))
+    except UserError:
+        return Value(None)

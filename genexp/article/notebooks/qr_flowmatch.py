@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genexp.bench.flops import describe
-from genexp.bench.gate import Gate
-from genexp.bench.qualities import leak_or_scan
+from genexp.article.notebooks import Gate
+from genexp.article.qualities import leak_or_scan
 
 BATCH_SIZE, STEPS = 12_288, 20_000
 
@@ -65,7 +64,7 @@ def train(data: Any, gate: Gate) -> None:
     def batch() -> Tensor:
         return pixels[torch.randint(len(pixels), (BATCH_SIZE,), device=device)]
 
-    gate.describe(describe(net, BATCH_SIZE, lambda: flow_matching_loss(net, batch())))
+    gate.announce(net, BATCH_SIZE, lambda: flow_matching_loss(net, batch()))
     losses = []
     gate.restart()
     while True:

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from genexp.bench.flops import describe
-from genexp.bench.gate import Gate
-from genexp.bench.notebooks.fruit_vae_iaf import BATCH_SIZE, make_decoder, make_encoder
-from genexp.bench.notebooks.pictures import pictures
-from genexp.bench.qualities import mean_over
+from genexp.article.notebooks import Gate
+from genexp.article.notebooks.fruit_vae_iaf import BATCH_SIZE, make_decoder, make_encoder
+from genexp.article.notebooks.pictures import pictures
+from genexp.article.qualities import mean_over
 
 
 class CNNVAE(nn.Module):
@@ -32,7 +31,7 @@ def train(data: Any, gate: Gate) -> None:
     loader = DataLoader(pictures(data.train), batch_size=BATCH_SIZE, shuffle=True, drop_last=True)
     model = CNNVAE().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-5)
-    gate.describe(describe(model, BATCH_SIZE, lambda: model.loss(next(iter(loader))[0].to(device))))
+    gate.announce(model, BATCH_SIZE, lambda: model.loss(next(iter(loader))[0].to(device)))
     losses = []
     gate.restart()
     while True:

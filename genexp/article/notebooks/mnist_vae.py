@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from genexp.bench.flops import describe
-from genexp.bench.gate import Gate
-from genexp.bench.notebooks.pictures import pictures
-from genexp.bench.qualities import mean_over
+from genexp.article.notebooks import Gate
+from genexp.article.notebooks.pictures import pictures
+from genexp.article.qualities import mean_over
 
 BATCH_SIZE = 128
 
@@ -40,7 +39,7 @@ def train(data: Any, gate: Gate) -> None:
     loader = DataLoader(pictures(data.train), batch_size=BATCH_SIZE, shuffle=True, drop_last=True)
     model = VAE().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    gate.describe(describe(model, BATCH_SIZE, lambda: model.loss(next(iter(loader))[0].to(device))))
+    gate.announce(model, BATCH_SIZE, lambda: model.loss(next(iter(loader))[0].to(device)))
     losses = []
     gate.restart()
     while True:

@@ -1,13 +1,46 @@
-"""What no model can be below, whatever it has learnt."""
+"""What no latent-variable model can be below, whatever it has learnt.
+
+What bounds ln p(x) has a higher floor than `reconstruction`: no model knows beforehand which picture will come.
+"""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from genexp.seeds import seed_for, seeded
+from genexp.subject import Subject, once
+
 _PRODUCTS = 8_000_000_000  # multiplications that a floor may cost: under a second on two cores
 _VALUES = 12_000_000  # held at a time: 50 MB
 _IMPOSSIBLE = -1e4  # for ln 0, which no product takes
+
+
+@dataclass(frozen=True)
+class Known:
+    """What −ln p(x|z) and −ln p(x) of the test examples cannot fall below, and what the mean of all training examples gets."""
+
+    pixels: float | None = None
+    examples: float | None = None
+    blind: float | None = None
+
+
+@once
+def known(subject: Subject) -> Known:
+    """Nothing, where p(x|z) has no such bound."""
+    likelihood, batch = subject.model.likelihood, subject.test
+    pixels = likelihood.floor(batch.x)
+    if pixels is None:
+        return Known()
+    with seeded(seed_for(subject.settings.seed, "floor"), subject.device):
+        information = picture_information(batch.x, batch.label if "classes" in subject.can else None)
+    if "examples" not in subject.knows:
+        return Known(pixels, pixels + information)
+    train = subject.data.train
+    mean = sum(part.float().sum(0) for part in train.x.split(4096)) / len(train) / 255
+    raw = likelihood.from_mean(mean).expand_as(batch.x)
+    return Known(pixels, pixels + information, -float(likelihood.log_prob(batch.x, raw).mean()))
 
 
 @torch.no_grad()

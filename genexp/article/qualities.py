@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genexp.article.measures import objective
 from genexp.data.images import ImageSet
-from genexp.metrics.barcode import decode, draw_points
-from genexp.metrics.cells import leak
-from genexp.metrics.density import compare, in_parts
+from genexp.measures.barcode import decode, draw_points
+from genexp.measures.cells import share_outside
+from genexp.measures.densities import compare, in_parts
+from genexp.measures.reconstruction import error_and_kl
 
 GRID_SIDE = 200
 DRAWN_POINTS = 100_000
@@ -35,8 +37,13 @@ def mean_over(pictures: ImageSet, loss: Callable[[Tensor], Tensor], device: torc
     return total / len(pictures), False
 
 
+def article_loss(model: Any, data: Any) -> tuple[float, bool]:
+    """Squared error + ½ KL(q ‖ N(0, I)) of the test pictures."""
+    return objective(*error_and_kl(model, data.test.batch())), False
+
+
 @torch.no_grad()
 def leak_or_scan(sample: Callable[[int], Tensor], data: Any) -> tuple[float, bool]:
     """The share of samples outside the code, and whether a scanner reads in them what it says."""
     drawn = torch.cat([sample(4_000).float().cpu() for _ in range(DRAWN_POINTS // 4_000)])
-    return leak(drawn, data.density.to(torch.device("cpu"))), decode(draw_points(drawn.numpy())) == data.payload
+    return share_outside(drawn, data.density.to(torch.device("cpu"))), decode(draw_points(drawn.numpy())) == data.payload

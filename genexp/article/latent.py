@@ -1,4 +1,4 @@
-"""What the seminar's article took: the library nflows in the posterior, and samples that are none of its model's."""
+"""What the article took: the library nflows in the posterior, and samples that are none of its model's."""
 
 import torch
 from torch import Tensor, nn

@@ -8,9 +8,8 @@ from nflows.flows import Flow
 from nflows.transforms import AffineCouplingTransform, CompositeTransform
 from torch import Tensor, nn
 
-from genexp.bench.flops import describe
-from genexp.bench.gate import Gate
-from genexp.bench.qualities import kl
+from genexp.article.notebooks import Gate
+from genexp.article.qualities import kl
 
 BATCH_SIZE = 512
 
@@ -39,7 +38,7 @@ def train(data: Any, gate: Gate) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     flow = make_flow().to(device)
     optimizer = torch.optim.Adam(flow.parameters(), lr=1e-3)
-    gate.describe(describe(flow, BATCH_SIZE, lambda: -flow.log_prob(sample_target(BATCH_SIZE, device)).mean()))
+    gate.announce(flow, BATCH_SIZE, lambda: -flow.log_prob(sample_target(BATCH_SIZE, device)).mean())
     losses = []
     gate.restart()
     while True:

@@ -1,0 +1,114 @@
+"""Bounds of the likelihood of latent-variable models, p(x) = ∫ p(x|z) p(z) dz, in nats, by samples of the posterior."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genexp.data.base import Batch
+from genexp.latent.importance import HasPosterior, Importance
+from genexp.machine.distributed import sharded
+from genexp.measures.floors import known
+from genexp.measures.record import Value, measure
+from genexp.seeds import seed_for, seeded
+from genexp.subject import Subject, once
+
+MODEL = {"posterior", "latents"}
+VALUES = 12_000_000  # decoded at a time: 50 MB
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What k posterior samples say of each of n examples, all (n,).
+
+    `neg_elbo` = `reconstruction` + `kl`; `iwae_nll` is −ln 1/k Σ w with w = p(x, z)/q(z|x); `effective_samples` is
+    (Σ w)² / Σ w², between 1 and k: how many of the k the bound really rests on.
+    """
+
+    reconstruction: Tensor
+    kl: Tensor
+    iwae_nll: Tensor
+    effective_samples: Tensor
+
+    @property
+    def neg_elbo(self) -> Tensor:
+        return self.reconstruction + self.kl
+
+
+@torch.no_grad()
+def bounds(model: HasPosterior, batch: Batch, k: int, parameters: Tensor | None = None) -> Bounds:
+    """The bounds of each example from k samples of its posterior, or of that with other `parameters` (n, …); on the CPU.
+
+    The examples are taken a part at a time, and each part's noise follows from its place and one number drawn here.
+    """
+    draws = max(1, min(k, VALUES // batch.x[0].numel()))
+    size = max(1, VALUES // batch.x[0].numel() // draws)
+    counts = [draws] * (k // draws) + ([k % draws] if k % draws else [])
+    given = [None] * len(batch.x) if parameters is None else parameters.split(size)
+    seed = int(torch.randint(1 << 62, ()))
+
+    def of_part(part: tuple[int, Batch, Tensor | None]) -> tuple[Tensor, ...]:
+        index, few, fixed = part
+        with seeded(seed_for(seed, f"part {index}"), few.x.device):
+            drawn = Importance.join([model.importance(few.x, few.label, count, fixed) for count in counts])
+        log_weights = drawn.log_weights()
+        effective = torch.exp(2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0))
+        kl = (drawn.log_posterior - drawn.log_prior).mean(0)
+        return tuple(found.cpu() for found in (-drawn.log_likelihood.mean(0), kl, -drawn.log_evidence(), effective))
+
+    parts = [(index, few, fixed) for index, (few, fixed) in enumerate(zip(batch.split(size), given, strict=False))]
+    return Bounds(*(torch.cat(column) for column in zip(*sharded(parts, of_part), strict=True)))
+
+
+def bounds_of(subject: Subject, batch: Batch) -> Bounds:
+    """Of examples, by as many posterior samples as the settings say."""
+    with seeded(seed_for(subject.settings.seed, "test"), subject.device):
+        return bounds(subject.model, batch, subject.settings.evaluation.importance_samples)
+
+
+@once
+def of_test(subject: Subject) -> Bounds:
+    """Of the test examples."""
+    return bounds_of(subject, subject.test)
+
+
+@measure("neg_elbo", "−ELBO, a bound of −ln p(x), nats an example", better="lower", headline=20, model=MODEL)
+def neg_elbo(subject: Subject) -> Value:
+    about = known(subject)
+    return Value(mean(of_test(subject).neg_elbo), floor=about.examples, baseline=about.blind)
+
+
+@measure("reconstruction", "−E ln p(x|z), nats an example", better="lower", model=MODEL)
+def reconstruction(subject: Subject) -> Value:
+    return Value(mean(of_test(subject).reconstruction), floor=known(subject).pixels)
+
+
+@measure("kl", "KL(q(z|x) ‖ p(z)), nats an example", model=MODEL)
+def kl(subject: Subject) -> Value:
+    return Value(mean(of_test(subject).kl))
+
+
+@measure(
+    "iwae_nll",
+    "−ln p(x) bounded by importance-weighted samples, nats an example",
+    better="lower",
+    headline=65,
+    model=MODEL,
+)
+def iwae_nll(subject: Subject) -> Value:
+    return Value(mean(of_test(subject).iwae_nll), floor=known(subject).examples)
+
+
+@measure("effective_samples", "how many of the weighted samples count", better="higher", model=MODEL)
+def effective_samples(subject: Subject) -> Value:
+    return Value(mean(of_test(subject).effective_samples))
+
+
+@measure("importance_samples", "posterior samples of each example for iwae_nll", model=MODEL)
+def importance_samples(subject: Subject) -> Value:
+    return Value(subject.settings.evaluation.importance_samples)
+
+
+def mean(values: Tensor) -> float:
+    """Of values (n,), summed in float64."""
+    return float(values.double().cpu().numpy().mean())

@@ -1,0 +1,38 @@
+"""Where a latent-variable model puts pictures, and how many of its latent dimensions it uses."""
+
+import torch
+from torch import Tensor
+
+from genexp.data.images import ImageSet
+from genexp.machine.distributed import sharded
+from genexp.measures.record import Value, measure
+from genexp.subject import Subject, once
+
+
+def latent_points(subject: Subject, pictures: ImageSet) -> Tensor:
+    """Where the model puts pictures, (n, latent), on the CPU; bytes become floats a part at a time."""
+
+    def encode(start: int) -> Tensor:
+        part = pictures[start : start + 512].batch()
+        return subject.model.encode(part.x, part.label).float().cpu()
+
+    return torch.cat(sharded(range(0, len(pictures), 512), encode))
+
+
+@once
+def test_latents(subject: Subject) -> Tensor:
+    """Of the test pictures."""
+    return latent_points(subject, subject.test_part)
+
+
+@measure("active_units", "latent dimensions that the encoder uses", model={"latents"}, data={"examples", "pictures"})
+def active_units(subject: Subject) -> Value:
+    return Value(count_active(test_latents(subject)))
+
+
+def count_active(z: Tensor, threshold: float = 0.01) -> int:
+    """Latent dimensions whose posterior mean, z (n, latent), varies over the data: variance above 0.01.
+
+    Source: Burda et al., Importance Weighted Autoencoders (2016).
+    """
+    return int((z.var(0, correction=min(1, len(z) - 1)) > threshold).sum())

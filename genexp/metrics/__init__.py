@@ -1,1 +1,0 @@
-"""Numbers from samples and models."""
