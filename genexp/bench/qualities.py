@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from genexp.data.images import ImageSet
+from genexp.measures.quadrature import Densities, in_parts
 from genexp.metrics.barcode import decode, draw_points
 from genexp.metrics.cells import leak
-from genexp.metrics.density import compare, in_parts
 
 GRID_SIDE = 200
 DRAWN_POINTS = 100_000
@@ -22,7 +22,7 @@ def kl(log_prob: Callable[[Tensor], Tensor], data: Any) -> tuple[float, bool]:
     rule = density.quadrature(GRID_SIDE, *density.box())
     truth = in_parts(density.log_prob, rule.points, 65_536)
     model = in_parts(lambda x: log_prob(x.float().to(data.device)), rule.points, 65_536)
-    return compare(truth, model, rule).kl, False
+    return Densities(truth, model, rule).kl, False
 
 
 @torch.no_grad()

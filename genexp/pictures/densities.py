@@ -4,9 +4,8 @@ import torch
 from matplotlib.figure import Figure
 
 from genexp.figures import densities, points
-from genexp.measures.quadrature import ODE_GRID_SIDE, in_float64
+from genexp.measures.quadrature import ODE_GRID_SIDE, in_float64, in_parts
 from genexp.measures.record import picture
-from genexp.metrics.density import in_parts
 from genexp.pictures.points import limit_of
 from genexp.quadrature import midpoints
 from genexp.subject import Subject
