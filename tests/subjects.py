@@ -28,3 +28,9 @@ def flat(name: str, values: Value | Mapping[str, Value]) -> dict[str, Metric]:
 def record(name: str) -> Measure:
     """The first measure of a name."""
     return next(each for each in measures.all() if each.name == name)
+
+
+def timeless(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Of a metrics.json what the same run gives again, bit for bit: all but what was read off a clock."""
+    timed = {each.name for each in measures.all() if each.wall_clock}
+    return {name: value for name, value in metrics.items() if name not in timed}

@@ -11,8 +11,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.data.double_gaussian import DoubleGaussian
 from genexp.data.mixture import GaussianMixture
 from genexp.errors import UserError
-from genexp.measures.densities import compare, in_parts
-from genexp.measures.quadrature import strip_of
+from genexp.measures.quadrature import Densities, in_parts, strip_of
 from genexp.measures.watching import Watching
 from genexp.models.flow_matching import FlowMatching, divergence
 from genexp.quadrature import midpoints
@@ -54,18 +53,18 @@ def test_entropy_of_one_gaussian_is_its_formula() -> None:
 def test_kl_by_quadrature_is_the_formula_for_gaussians() -> None:
     p, q = gaussian((0.0, 0.5), (0.5, 0.8)), gaussian((0.3, 0.0), (0.7, 0.6))
     rule = midpoints(*p.box(), 300).rule()
-    found = compare(in_parts(p.log_prob, rule.points, 5000), in_parts(q.log_prob, rule.points, 5000), rule)
+    found = Densities(in_parts(p.log_prob, rule.points, 5000), in_parts(q.log_prob, rule.points, 5000), rule)
     terms = [(math.log(b / a), (a * a + d * d) / (2 * b * b) - 0.5) for a, b, d in ((0.5, 0.7, 0.3), (0.8, 0.6, 0.5))]
     assert found.kl == pytest.approx(sum(sum(pair) for pair in terms), abs=1e-6)
-    assert compare(in_parts(p.log_prob, rule.points, 99), in_parts(p.log_prob, rule.points, 77), rule).kl == 0
+    assert Densities(in_parts(p.log_prob, rule.points, 99), in_parts(p.log_prob, rule.points, 77), rule).kl == 0
     assert found.mass == pytest.approx(1, abs=1e-4)
 
 
 def test_mass_shows_a_density_that_is_not_normalised(double: DoubleGaussian) -> None:
     rule = midpoints(*double.density.box(), 300).rule()
     log_p = in_parts(double.density.log_prob, rule.points, 10_000)
-    assert compare(log_p, log_p, rule).mass == pytest.approx(1, abs=1e-8)
-    assert compare(log_p, log_p + math.log(1.1), rule).mass == pytest.approx(1.1, abs=1e-8)
+    assert Densities(log_p, log_p, rule).mass == pytest.approx(1, abs=1e-8)
+    assert Densities(log_p, log_p + math.log(1.1), rule).mass == pytest.approx(1.1, abs=1e-8)
 
 
 DISJOINT = {  # components that hardly overlap: the entropy is Σ w (H − ln w)

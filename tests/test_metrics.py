@@ -13,8 +13,8 @@ from genexp.data.cells import UniformCells
 from genexp.folder.run_folder import RunFolder
 from genexp.measures.barcode import draw_points
 from genexp.measures.cells import share_outside, variation
+from genexp.measures.distances import sliced_wasserstein
 from genexp.measures.excess import excess_of_field
-from genexp.measures.points import sliced_distance
 from genexp.models.flow_matching import flow_matching_loss
 
 CPU = torch.device("cpu")
@@ -80,18 +80,18 @@ def test_wasserstein_of_a_shift_is_the_mean_projection_of_the_shift() -> None:
     x = torch.randn(400, 2)
     shift = torch.tensor([3.0, -4.0])
     expected = 5 * 2 / math.pi  # of |cos| over all directions
-    assert sliced_distance(x, x) == 0
-    assert sliced_distance(x, x + shift) == pytest.approx(expected, rel=2e-3)
-    assert sliced_distance(x, (x + shift)[torch.randperm(400)]) == pytest.approx(expected, rel=2e-3)
+    assert sliced_wasserstein(x, x) == 0
+    assert sliced_wasserstein(x, x + shift) == pytest.approx(expected, rel=2e-3)
+    assert sliced_wasserstein(x, (x + shift)[torch.randperm(400)]) == pytest.approx(expected, rel=2e-3)
 
 
 def test_wasserstein_on_a_line_and_in_space() -> None:
     generator = torch.Generator().manual_seed(0)
     line, space = torch.randn(500, 1, generator=generator), torch.randn(500, 3, generator=generator)
-    assert sliced_distance(line, line.flip(0) - 1.5) == pytest.approx(1.5, rel=1e-5)
+    assert sliced_wasserstein(line, line.flip(0) - 1.5) == pytest.approx(1.5, rel=1e-5)
     shift = torch.tensor([1.0, -2.0, 2.0])
-    assert sliced_distance(space, space + shift, directions=4000) == pytest.approx(3 / 2, rel=0.03)  # E|cos| on a sphere is ½
-    assert sliced_distance(space, space.flip(0)) == pytest.approx(0, abs=1e-12)
+    assert sliced_wasserstein(space, space + shift, directions=4000) == pytest.approx(3 / 2, rel=0.03)  # E|cos| on a sphere is ½
+    assert sliced_wasserstein(space, space.flip(0)) == pytest.approx(0, abs=1e-12)
 
 
 def test_points_in_the_upper_left_are_black_in_the_upper_left() -> None:

@@ -26,6 +26,7 @@ from genexp.sweep.plan import Plan, SweepSettings, jobs, make_folder, make_plan
 from genexp.sweep.run import News, _stopping
 from genexp.sweep.table import draw, table, x_key
 from tests.conftest import TINY
+from tests.subjects import timeless
 
 SMALL = [
     "experiment=qr_coupling",
@@ -49,7 +50,7 @@ def statuses(root: str | Path = "s") -> list[str]:
 
 def measured(run: Path) -> dict[str, Any]:
     """The metrics that do not depend on the machine's speed."""
-    return {name: value for name, value in read(run, "metrics.json").items() if "second" not in name}
+    return timeless(read(run, "metrics.json"))
 
 
 def table_of(root: str | Path = "s") -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from genexp.article.measures import objective
 from genexp.data.images import ImageSet
 from genexp.measures.barcode import decode, draw_points
 from genexp.measures.cells import share_outside
-from genexp.measures.densities import compare, in_parts
+from genexp.measures.quadrature import Densities, in_parts
 from genexp.measures.reconstruction import error_and_kl
 
 GRID_SIDE = 200
@@ -24,7 +24,7 @@ def kl(log_prob: Callable[[Tensor], Tensor], data: Any) -> tuple[float, bool]:
     rule = density.quadrature(GRID_SIDE, *density.box())
     truth = in_parts(density.log_prob, rule.points, 65_536)
     model = in_parts(lambda x: log_prob(x.float().to(data.device)), rule.points, 65_536)
-    return compare(truth, model, rule).kl, False
+    return Densities(truth, model, rule).kl, False
 
 
 @torch.no_grad()

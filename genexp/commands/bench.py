@@ -14,20 +14,26 @@ settings; and other libraries (pip install 'genexp[bench]').
   genexp bench all --repeat 5 --json            everything, as JSON
   genexp bench mnist_vae --time-to article      train until as good as the article, or --time-to 135
   genexp bench qr_flowmatch --scaling           time and memory against batch, width and samples
+  genexp bench toys --seconds 20 --seeds 0,1,2  every exact model on every known density in the plane: a table of KLs;
+                                                stopped or killed, the same command goes on with it
 
 key=value is passed on to genexp's own runs, but not to the loops; what would change the data is refused. Embedded data are
 taken where the real are not there.
 """
 OVERRIDES = True
 REPEAT, SECONDS, LIMIT = 3, 4.0, 3600.0
+TOYS, TRAINED, SEEDS = "toys", 20.0, (0, 1, 2)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "case", nargs="?", choices=[*CASES, "all"], default="all", metavar="CASE", help=", ".join([*CASES, "all"])
+        "case", nargs="?", choices=[*CASES, "all", TOYS], default="all", metavar="CASE", help=", ".join([*CASES, "all", TOYS])
     )
     parser.add_argument("--repeat", type=_positive(int), metavar="N", help="rounds of measurement (default: 3)")
-    parser.add_argument("--seconds", type=_positive(float), metavar="S", help="of each contender in a round (default: 4)")
+    parser.add_argument(
+        "--seconds", type=_positive(float), metavar="S", help="of each contender in a round (default: 4), or of each toy (20)"
+    )
+    parser.add_argument("--seeds", type=_seeds, metavar="S,S,…", help="of the toys (default: 0,1,2)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--time-to", metavar="QUALITY", help="train until a quality is reached: a number, or article")
     text = "of training after which a race is given up (default: 3600)"
@@ -50,10 +56,21 @@ def _positive(kind: type) -> Callable[[str], float]:
     return positive
 
 
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no list of seeds, as 0,1,2 is") from None
+
+
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    _refuse_what_would_be_ignored(options)
+    if options.case == TOYS:
+        from genexp.bench import toys
+
+        return toys.bench(options.seconds or TRAINED, options.seeds or SEEDS, overrides)
     from genexp.bench.program import Request, bench
 
-    _refuse_what_would_be_ignored(options)
     cases = CASES if options.case == "all" else (options.case,)
     repeat, seconds, limit = options.repeat or REPEAT, options.seconds or SECONDS, options.limit or LIMIT
     request = Request(cases, repeat, seconds, options.time_to, limit, options.scaling, tuple(overrides))
@@ -73,5 +90,11 @@ def _refuse_what_would_be_ignored(options: argparse.Namespace) -> None:
         for word, value in (others or {}).items():
             if value:
                 raise UserError(f"{word} says nothing with {kind}", hint=f"leave {word} or {kind} out")
+    measured = {"--repeat": options.repeat, "--time-to": racing, "--scaling": options.scaling, "--json": options.json}
+    for word, value in measured.items():
+        if options.case == TOYS and value:
+            raise UserError(f"{word} says nothing of {TOYS}")
+    if options.seeds and options.case != TOYS:
+        raise UserError(f"--seeds says nothing but of {TOYS}")
     if options.limit and not racing:
         raise UserError("--limit says nothing without --time-to")

@@ -2,45 +2,60 @@
 
 import math
 
-import torch
 from torch import Tensor
 
+from genexp.measures import distances
 from genexp.measures.record import Value, measure
 from genexp.seeds import seed_for
-from genexp.subject import Subject
+from genexp.subject import Subject, once
+
+COMPARED = 1_000  # points of each cloud: pairing them takes about n³ operations
+LEAST = 10  # points of each cloud: of fewer nothing is said
+DATA = {"points", "drawn"}
 
 
-@measure(
-    "sliced_wasserstein",
-    "distance between samples and data, in their units",
-    better="lower",
-    headline=90,
-    data={"points", "drawn"},
-)
+@measure("sliced_wasserstein", "distance between samples and data, in their units", better="lower", headline=90, data=DATA)
 def sliced_wasserstein(subject: Subject) -> Value:
     """Beside what as many fresh points of the data get."""
     target = subject.target
     more = subject.data.heldout(len(target), seed_for(subject.settings.seed, "floor")).x.cpu()
-    return Value(sliced_distance(subject.samples, target), floor=sliced_distance(more, target))
+    return Value(distances.sliced_wasserstein(subject.samples, target), floor=distances.sliced_wasserstein(more, target))
 
 
-def sliced_distance(one: Tensor, other: Tensor, directions: int = 64) -> float:
-    """Mean over directions of the Wasserstein-1 distance of the projections, in the units of the points.
-
-    Both clouds have shape (n, dim) and equal n. The directions are even in the plane, and in more dimensions always the same
-    random ones; on a line there is one. Not 0 for two samples of one distribution but about 1/√n: compare with that.
-    """
-    axes = _directions(one.shape[1], directions)
-    gaps = (one.double() @ axes).sort(dim=0).values - (other.double() @ axes).sort(dim=0).values
-    return float(gaps.abs().mean())
+@once
+def clouds(subject: Subject) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Samples, and two disjoint clouds of as many points of the data, (n, dim) each; None where there are too few."""
+    count = min(COMPARED, len(subject.samples))
+    real = subject.data.heldout(2 * count, seed_for(subject.settings.seed, "clouds")).x.cpu()
+    count = min(count, len(real) // 2)
+    return None if count < LEAST else (subject.samples[:count], real[:count], real[count : 2 * count])
 
 
-def _directions(dim: int, count: int) -> Tensor:
-    """Unit vectors as columns, (dim, count)."""
-    if dim == 1:
-        return torch.ones(1, 1, dtype=torch.float64)
-    if dim == 2:
-        angle = torch.arange(count, dtype=torch.float64) * math.pi / count
-        return torch.stack([angle.cos(), angle.sin()])
-    axes = torch.randn(dim, count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return axes / axes.norm(dim=0)
+@measure(
+    "wasserstein",
+    "W₁, the mean way from samples to data where each goes to its own, in their units; over a thousand of each",
+    better="lower",
+    data=DATA,
+)
+def wasserstein(subject: Subject) -> Value | None:
+    """Beside what two clouds of the data get, by an optimal assignment."""
+    if (found := clouds(subject)) is None:
+        return None
+    samples, real, other = found
+    return Value(distances.wasserstein(samples, real), real_vs_real=distances.wasserstein(other, real))
+
+
+@measure(
+    "c2st",
+    "how often a classifier tells samples from data, of those that it has not seen: 0.5 is chance",
+    better="lower",
+    data=DATA,
+)
+def c2st(subject: Subject) -> Value | None:
+    """Beside how often it tells two clouds of the data apart; the standard error is that of chance."""
+    if (found := clouds(subject)) is None:
+        return None
+    samples, real, other = found
+    error = math.sqrt(1 / (8 * len(real)))
+    accuracy, chance = (distances.two_sample_accuracy(real, cloud) for cloud in (samples, other))
+    return Value(accuracy, real_vs_real=chance, error=error)

@@ -1,19 +1,56 @@
-"""A model's density against a known one in the plane, by quadrature in float64."""
+"""A model's density against a known one on a line or in the plane, by quadrature in float64."""
 
 import copy
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from genexp.data.mixture import LOST, PART
-from genexp.measures.densities import Comparison, compare, in_parts
+from genexp.machine.distributed import sharded
 from genexp.measures.record import LeftOut, Value, measure
 from genexp.quadrature import Rule
 from genexp.subject import Subject, once
 
 GRID_SIDE, STRIP_SIDE = 480, 240  # of the quadratures, where a likelihood is one pass through a network
 ODE_GRID_SIDE, ODE_STRIP_SIDE = 64, 24  # and where it is an ODE
+MODEL, DATA = {"exact"}, {"box"}
+
+
+@dataclass(frozen=True)
+class Densities:
+    """ln p of the truth and ln q of a model at the points of one rule over a box that holds all of p: (n,), float64, in nats."""
+
+    log_p: Tensor
+    log_q: Tensor
+    rule: Rule
+
+    @property
+    def mass(self) -> float:
+        """∫ q over the box: 1 where q is normalised and nothing of it lies outside."""
+        return self.rule.integral(self.log_q.exp())
+
+    @property
+    def kl(self) -> float:
+        """KL(p ‖ q) = ∫ p (ln p − ln q). Where p underflows to 0 the integrand is 0, whatever q is."""
+        return self._divergence(self.log_p, self.log_q)
+
+    @property
+    def reverse_kl(self) -> float:
+        """KL(q ‖ p) = ∫ q (ln q − ln p) over the box."""
+        return self._divergence(self.log_q, self.log_p)
+
+    @property
+    def total_variation(self) -> float:
+        """½ ∫ |p − q|, between 0 and 1: half of what q lacks in the box is what it has outside, where p has nothing."""
+        inside = self.rule.integral((self.log_p.exp() - self.log_q.exp()).abs())
+        return (inside + max(0.0, 1 - self.mass)) / 2
+
+    def _divergence(self, log_of: Tensor, log_from: Tensor) -> float:
+        of = log_of.exp()
+        return self.rule.integral(torch.where(of > 0, of * (log_of - log_from), 0.0))
 
 
 def sides(subject: Subject) -> tuple[int, int]:
@@ -26,25 +63,56 @@ def in_float64(model: Any) -> Any:
     return copy.deepcopy(model).cpu().double()
 
 
+@torch.no_grad()
+def in_parts(log_prob: Callable[[Tensor], Tensor], points: Tensor, batch_size: int) -> Tensor:
+    """ln p at points (n, dim), found `batch_size` at a time: (n,), in float64 on the CPU."""
+    return torch.cat(sharded(points.split(batch_size), lambda part: log_prob(part).double().cpu()))
+
+
 @once
-def comparison(subject: Subject) -> Comparison:
-    """KL(truth ‖ model) and the model's mass. LeftOut where the quadrature misses the truth's own mass."""
+def densities(subject: Subject) -> Densities:
+    """The truth's and the model's. LeftOut where the quadrature misses the truth's own mass."""
     density, size = subject.density, subject.settings.evaluation.batch_size
     rule = density.quadrature(sides(subject)[0], *density.box())
     check_mass(density, rule, 1.0)
     with torch.autocast(subject.device.type, enabled=False):
         log_p = in_parts(density.log_prob, rule.points, PART)
-        return compare(log_p, in_parts(in_float64(subject.model).log_prob, rule.points, size), rule)
+        return Densities(log_p, in_parts(in_float64(subject.model).log_prob, rule.points, size), rule)
 
 
-@measure("kl", "KL(data ‖ model) by quadrature, nats", better="lower", headline=30, model={"exact"}, data={"box"})
+@measure("kl", "KL(data ‖ model) by quadrature, nats", better="lower", headline=30, model=MODEL, data=DATA)
 def kl(subject: Subject) -> Value:
-    return Value(comparison(subject).kl, floor=0.0)
+    """LeftOut where it is infinite."""
+    found = densities(subject)
+    check_finite(found.rule, found.log_p, found.log_q, "KL(data ‖ model)")
+    return Value(found.kl, floor=0.0)
 
 
-@measure("mass", "the integral of the model's density", better="exact", model={"exact"}, data={"box"})
+@measure("reverse_kl", "KL(model ‖ data), nats", better="lower", headline=31, model=MODEL, data=DATA)
+def reverse_kl(subject: Subject) -> Value:
+    """LeftOut where it is infinite, or hangs on what lies outside the box."""
+    found = densities(subject)
+    check_finite(found.rule, found.log_q, found.log_p, "KL(model ‖ data)")
+    if 1 - found.mass > LOST:
+        outside = f"{1 - found.mass:.2g} of the model's mass lies where the data have next to nothing"
+        raise LeftOut(f"{outside}, beyond the points of the quadrature")
+    return Value(found.reverse_kl, floor=0.0)
+
+
+@measure(
+    "total_variation",
+    "½ ∫ |p − q|: by how much the probability of a region can differ at most, between data and model",
+    better="lower",
+    model=MODEL,
+    data=DATA,
+)
+def total_variation(subject: Subject) -> Value:
+    return Value(densities(subject).total_variation, floor=0.0)
+
+
+@measure("mass", "the integral of the model's density", better="exact", model=MODEL, data=DATA)
 def mass(subject: Subject) -> Value:
-    return Value(comparison(subject).mass, exact=1.0)
+    return Value(densities(subject).mass, exact=1.0)
 
 
 @measure(
@@ -81,3 +149,10 @@ def check_mass(density: Any, rule: Rule, mass: float) -> None:
     if abs(found - mass) > LOST:
         count = f"{len(rule.points):,} points of the quadrature"
         raise LeftOut(f"the {count} find {found:.4g} of the truth's own mass {mass:.4g}; its components are too unlike")
+
+
+def check_finite(rule: Rule, log_p: Tensor, log_q: Tensor, divergence: str) -> None:
+    """LeftOut where p is positive and q is 0 in some place: KL(p ‖ q), the `divergence` in words, is infinite."""
+    alone = rule.integral(torch.where(log_q.isneginf(), log_p.exp(), 0.0))
+    if alone > 0:
+        raise LeftOut(f"{divergence} is infinite: {alone:.2g} of the one's mass lies where the other has none")

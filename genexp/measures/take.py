@@ -24,6 +24,10 @@ class Taken:
     metrics: dict[str, Metric] = field(default_factory=dict)
     words: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def timeless(self) -> dict[str, Metric]:
+        """Those that the same weights give again: all but what was read off a clock."""
+        return {name: value for name, value in self.metrics.items() if not self.words.get(name, {}).get("wall_clock")}
+
 
 @torch.no_grad()
 def take(subject: Subject, say: Say) -> Taken:

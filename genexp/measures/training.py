@@ -37,12 +37,12 @@ def steps(subject: Subject) -> Value | None:
     return _fact(subject, "steps")
 
 
-@measure("seconds_train", "training time, seconds", better="lower")
+@measure("seconds_train", "training time, seconds", better="lower", wall_clock=True)
 def seconds_train(subject: Subject) -> Value | None:
     return _fact(subject, "seconds_train")
 
 
-@measure("samples_per_second", "training examples a second", better="higher")
+@measure("samples_per_second", "training examples a second", better="higher", wall_clock=True)
 def samples_per_second(subject: Subject) -> Value | None:
     return _fact(subject, "samples_per_second")
 

@@ -4,8 +4,7 @@ import torch
 from matplotlib.figure import Figure
 
 from genexp.figures import densities, points
-from genexp.measures.densities import in_parts
-from genexp.measures.quadrature import ODE_GRID_SIDE, in_float64
+from genexp.measures.quadrature import ODE_GRID_SIDE, in_float64, in_parts
 from genexp.measures.record import picture
 from genexp.pictures.points import limit_of
 from genexp.quadrature import midpoints

@@ -38,7 +38,8 @@ def evaluate(
     subject = trained.subject(None if data is None else other_data(trained, data))
     subject.training = {"best_step": trained.step}
     warnings: list[str] = []
-    metrics = take(subject, warnings.append).metrics
+    taken = take(subject, warnings.append)
+    metrics = taken.metrics
     if out is not None:
         with Replacing(out) as (temporary, _):
             temporary.write_text(json.dumps(finite(metrics), indent=2) + "\n")
@@ -51,7 +52,7 @@ def evaluate(
     if data is None and (otherwise := data_then_and_now(path, subject)) is not None:
         said.append(f"{otherwise}; numbers may differ for that reason")
     if data is None and not overrides and which == "best":
-        said.append(compared(finite(metrics), read_metrics(path)))
+        said.append(compared(finite(taken.timeless()), read_metrics(path)))
     return "\n".join(said)
 
 

@@ -31,7 +31,11 @@ GLANCE = 0.2  # seconds between two looks at the jobs' folders
 
 def sweep(overrides: Sequence[str], config_dirs: Sequence[Path], plugins: Sequence[Path]) -> int:
     """Run every job that has not finished; all of them are checked before the first one starts. Returns the exit code."""
-    plan = make_folder(make_plan(overrides, config_dirs, plugins))
+    return carry_out(make_folder(make_plan(overrides, config_dirs, plugins)))
+
+
+def carry_out(plan: Plan) -> int:
+    """Run every job of a plan that has not finished. Returns the exit code."""
     lock = RunFolder(plan.root / ".lock")  # a folder of its own: taking one tidies up in it
     lock.path.mkdir(exist_ok=True)
     try:

@@ -1,0 +1,73 @@
+"""What a model costs in use: seconds for ln p of a thousand examples, and for a thousand samples.
+
+Each is the median of several calls, after some that warm up, of a thousand examples at once; of fewer, where these would take too
+much memory or time.
+"""
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+
+from genexp.measures.record import Value, measure
+from genexp.sampling import Part
+from genexp.subject import Subject
+
+THOUSAND = 1_000
+SIZES = (8, 32, 125, 500, THOUSAND)  # of the calls, each of which takes about four times as long as the one before at most
+VALUES = 12_000_000  # numbers in the examples of one call: 50 MB
+LONG_ENOUGH = 0.05  # seconds that the measured calls take together
+TOO_LONG = 0.15  # seconds of a call, after which none is made of more examples
+
+
+@measure(
+    "seconds_density",
+    "to find ln p of a thousand examples, or a bound of it by one sample each, seconds",
+    better="lower",
+    model={"exact|estimate|posterior"},
+    wall_clock=True,
+)
+def seconds_density(subject: Subject) -> Value:
+    """Of the test examples, in turn again where they are few."""
+    few = subject.test[:THOUSAND]
+    turn = torch.arange(THOUSAND, device=few.x.device) % len(few.x)
+    x, label = few.x[turn], None if few.label is None else few.label[turn]
+
+    def find(size: int) -> None:
+        if {"exact", "estimate"} & subject.can:
+            subject.model.log_prob(x[:size])
+        else:
+            subject.model.importance(x[:size], None if label is None else label[:size], 1).log_weights()
+
+    with torch.autocast(subject.device.type, enabled=False):
+        return Value(seconds_per_thousand(subject, find))
+
+
+@measure("seconds_sample", "to draw a thousand samples, seconds", better="lower", model={"sample"}, wall_clock=True)
+def seconds_sample(subject: Subject) -> Value:
+    return Value(seconds_per_thousand(subject, lambda size: subject.sampler.draw(Part(0, size, size), subject.settings.seed)))
+
+
+@torch.no_grad()
+def seconds_per_thousand(subject: Subject, call: Callable[[int], object]) -> float:
+    """What `call(size)` takes for a thousand examples: three digits of it."""
+    most = min(subject.settings.evaluation.batch_size, VALUES // subject.test.x[0].numel())
+
+    def seconds(size: int) -> float:
+        began = time.perf_counter()
+        call(size)
+        if subject.device.type == "cuda":
+            torch.cuda.synchronize(subject.device)
+        return time.perf_counter() - began
+
+    size = min(SIZES[0], most)
+    taken = seconds(size)
+    for larger in SIZES[1:]:
+        if taken > TOO_LONG or larger > most:
+            break
+        size, taken = larger, seconds(larger)
+    times = [seconds(size)]
+    while sum(times) < LONG_ENOUGH:
+        times.append(seconds(size))
+    return float(f"{median(times) * THOUSAND / size:.3g}")

@@ -1,0 +1,199 @@
+"""Numbers of points against distributions whose divergences, distances and costs are known in closed form."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from scipy.stats import wasserstein_distance
+from torch import Tensor, nn
+
+from genexp.config.composition import compose
+from genexp.data.known import KnownDensity
+from genexp.data.normal import Normal
+from genexp.data.uniform import Uniform, UniformBox
+from genexp.measures import cost
+from genexp.measures.distances import two_sample_accuracy, wasserstein
+from genexp.measures.record import LeftOut
+from genexp.subject import Subject
+from tests.subjects import taken
+
+CPU = torch.device("cpu")
+INTEGRALS = ("kl", "reverse_kl", "total_variation", "mass")
+
+
+@pytest.fixture(autouse=True)
+def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For one scale in one box fewer points are enough."""
+    monkeypatch.setattr("genexp.measures.quadrature.GRID_SIDE", 150)
+
+
+class Known(nn.Module):
+    """A model whose density is known, and whose samples are its own."""
+
+    can, objective = frozenset({"sample", "exact"}), "other"
+
+    def __init__(self, density: KnownDensity) -> None:
+        super().__init__()
+        self.density = density
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self.density.log_prob(x)
+
+    def sample(self, n: int) -> Tensor:
+        return self.density.sample(n)
+
+
+def normal(mean: list[float], variances: list[float]) -> Normal:
+    return Normal(Path(), mean=mean, covariance=torch.tensor(variances).diag().tolist())
+
+
+def numbers(data: Any, density: KnownDensity, *names: str) -> dict[str, Any]:
+    words = ["experiment=double_gaussian", "evaluation.num_samples=500", "evaluation.num_points=3000"]
+    return taken(Subject(Known(density), data, compose(words).settings, CPU), *names)
+
+
+def kl_of(p: tuple[float, float], q: tuple[float, float]) -> float:
+    """KL(p ‖ q) of Gaussians on a line, given by mean and variance."""
+    return 0.5 * (math.log(q[1] / p[1]) + (p[1] + (p[0] - q[0]) ** 2) / q[1] - 1)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_divergences_of_gaussians(dim: int) -> None:
+    p, q = ((0.3, 0.5), (-0.4, 0.9)), ((0.0, 1.0), (0.1, 0.6))
+    found = numbers(
+        normal(*map(list, zip(*p[:dim], strict=True))), normal(*map(list, zip(*q[:dim], strict=True))).density, *INTEGRALS
+    )
+    assert found["kl"] == pytest.approx(sum(kl_of(a, b) for a, b in zip(p[:dim], q, strict=False)), abs=1e-6)
+    assert found["reverse_kl"] == pytest.approx(sum(kl_of(b, a) for a, b in zip(p[:dim], q, strict=False)), abs=1e-4)
+    assert found["floor/kl"] == found["floor/reverse_kl"] == found["floor/total_variation"] == 0
+    assert found["mass"] == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_total_variation_of_gaussians_a_step_apart(dim: int) -> None:
+    """2 Φ(m/2) − 1, whichever way they lie; 0 of the truth itself."""
+    centre, other = [0.0] * dim, [0.0] * (dim - 1) + [1.3]
+    truth = normal(centre, [1.0] * dim)
+    found = numbers(truth, normal(other, [1.0] * dim).density, "total_variation")
+    assert found["total_variation"] == pytest.approx(math.erf(1.3 / math.sqrt(8)), abs=1e-3)
+    assert numbers(truth, truth.density, "total_variation")["total_variation"] == pytest.approx(0, abs=1e-9)
+    far = numbers(truth, normal([100.0] * dim, [1.0] * dim).density, "total_variation")
+    assert far["total_variation"] == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_a_divergence_that_is_infinite_is_said_to_be(dim: int) -> None:
+    """Of a uniform density against one on half the box, either way round."""
+    low, high = [0.0] * dim, [2.0] * dim
+    whole = Uniform(Path(), low=low, high=high)
+    half = Uniform(Path(), low=low, high=[1.0, *high[1:]])
+    narrow = numbers(whole, half.density, "reverse_kl", "total_variation")
+    assert narrow["reverse_kl"] == pytest.approx(math.log(2), abs=0.02)
+    assert narrow["total_variation"] == pytest.approx(0.5, abs=0.02)
+    with pytest.raises(LeftOut, match=r"KL\(data ‖ model\) is infinite: 0.5 of"):
+        numbers(whole, half.density, "kl")
+    wide = numbers(half, whole.density, "kl", "total_variation")
+    assert wide["kl"] == pytest.approx(math.log(2), abs=1e-6)
+    assert wide["total_variation"] == pytest.approx(0.5, abs=0.02)
+    with pytest.raises(LeftOut, match=r"KL\(model ‖ data\) is infinite"):
+        numbers(half, whole.density, "reverse_kl")
+
+
+def test_what_lies_beyond_the_quadrature_is_no_number() -> None:
+    truth = normal([0.0], [1.0])
+    with pytest.raises(LeftOut, match="of the model's mass lies where the data have next to nothing"):
+        numbers(truth, normal([8.0], [1.0]).density, "reverse_kl")
+    assert numbers(truth, normal([8.0], [1.0]).density, "kl")["kl"] == pytest.approx(32, abs=1e-6)
+
+
+# --- clouds ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dim", [1, 2, 7])
+def test_wasserstein_of_a_shift_is_the_shift(dim: int) -> None:
+    generator = torch.Generator().manual_seed(dim)
+    x, shift = torch.randn(100, dim, generator=generator), torch.randn(dim, generator=generator)
+    shuffled = x[torch.randperm(100, generator=generator)]
+    assert wasserstein(x, shuffled) == 0
+    assert wasserstein(shuffled + 5 * shift, x) == pytest.approx(5 * float(shift.norm()), rel=1e-5)
+
+
+def test_wasserstein_on_a_line_is_scipys() -> None:
+    generator = torch.Generator().manual_seed(0)
+    one, other = torch.randn(200, 1, generator=generator), 2 * torch.rand(200, 1, generator=generator)
+    assert wasserstein(one, other) == pytest.approx(wasserstein_distance(one[:, 0].numpy(), other[:, 0].numpy()), rel=1e-6)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 8])
+def test_a_classifier_tells_what_differs_and_nothing_else(dim: int) -> None:
+    torch.manual_seed(dim)
+    one, other = torch.randn(400, dim), torch.randn(400, dim)
+    assert two_sample_accuracy(one, other) == pytest.approx(0.5, abs=5 / math.sqrt(8 * 400))
+    assert two_sample_accuracy(one, other + 20) == 1
+    assert two_sample_accuracy(torch.cat([one, one]), torch.zeros(800, dim)) > 0.95
+
+
+def test_a_classifier_comes_near_to_the_best_there_is() -> None:
+    """Of a uniform density and one on the black squares: ¾ of all points can be told, by their place alone."""
+    from genexp.data.checkerboard import BlackSquares
+
+    torch.manual_seed(0)
+    board = BlackSquares(4, 4.0)
+    assert two_sample_accuracy(board.sample(800), 8 * torch.rand(800, 2) - 4) == pytest.approx(0.72, abs=0.05)
+
+
+def test_clouds_are_set_beside_as_many_points_of_the_data() -> None:
+    torch.manual_seed(0)
+    data = normal([0.0, 0.0], [1.0, 1.0])
+    same = numbers(data, data.density, "wasserstein", "c2st")
+    assert same["c2st"] == pytest.approx(0.5, abs=5 * same["c2st_error"])
+    assert same["real_vs_real/c2st"] == pytest.approx(0.5, abs=5 * same["c2st_error"])
+    assert same["c2st"] != same["real_vs_real/c2st"]
+    assert same["wasserstein"] == pytest.approx(same["real_vs_real/wasserstein"], rel=0.3)
+    far = numbers(data, normal([9.0, 0.0], [1.0, 1.0]).density, "wasserstein", "c2st")
+    assert far["c2st"] > 0.999
+    assert far["wasserstein"] == pytest.approx(9, abs=0.2)
+    assert far["real_vs_real/wasserstein"] == same["real_vs_real/wasserstein"]
+
+
+# --- costs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("of_call", "of_example", "most"), [(0.0, 1e-6, 1000), (0.1, 1e-6, 1000), (0.0, 1e-3, 500), (1.0, 1.0, 8)]
+)
+def test_a_cost_is_that_of_a_thousand(monkeypatch: pytest.MonkeyPatch, of_call: float, of_example: float, most: int) -> None:
+    """On a clock that goes on by so much with each call and each example; the calls of a slow model are few and small."""
+    clock, calls = [0.0], list[int]()
+
+    def call(size: int) -> None:
+        calls.append(size)
+        clock[0] += of_call + of_example * size
+
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: clock[0])
+    subject = Subject(Known(UniformBox(torch.zeros(2), torch.ones(2))), Uniform(Path()), compose([]).settings, CPU)
+    found = cost.seconds_per_thousand(subject, call)
+    assert max(calls) <= most
+    assert found == pytest.approx((of_call + of_example * calls[-1]) * 1000 / calls[-1], rel=0.01)
+    if of_call + of_example < 0.1:
+        assert clock[0] < 1.3
+    assert calls[-1] == calls[-2]  # what is measured has been done before
+
+
+def test_costs_are_of_the_density_and_of_the_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    class Slow(Known):
+        def log_prob(self, x: Tensor) -> Tensor:
+            clock[0] += 1e-4 * len(x)
+            return super().log_prob(x)
+
+        def sample(self, n: int) -> Tensor:
+            clock[0] += 3e-4 * n
+            return super().sample(n)
+
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: clock[0])
+    subject = Subject(Slow(Uniform(Path()).density), Uniform(Path()), compose([]).settings, CPU)
+    assert taken(subject, "seconds_density", "seconds_sample") == pytest.approx({"seconds_density": 0.1, "seconds_sample": 0.3})
