@@ -11,7 +11,7 @@ from genexp.subject import Subject
 
 __all__ = ["Watching", "heldout_batch", "same_noise"]
 WATCHED = 2_000  # held-out examples whose way through the latent plane is filmed
-DOUBLING = 3  # states that are kept while the number of steps doubles: 40 in 10,000 steps
+DOUBLING = 3  # states that are kept while the number of steps doubles: 38 in 10,000 steps
 
 
 def is_kept(step: int) -> bool:
