@@ -1,5 +1,6 @@
 """The pictures of a sweep over models and data sets: a density in each cell; what a density and a sample cost."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -72,9 +73,11 @@ def costs(names: Sequence[str], density: Sequence[float], sample: Sequence[float
         values = np.asarray(seconds, float)
         bars = axes.bar(at + aside, np.where(values > 0, values, np.nan), 0.38, color=color, label=label)
         axes.bar_label(bars, [f"{value:.2g}" if value > 0 else "" for value in values], fontsize=7, padding=1)
+    least = min(value for value in (*density, *sample) if value > 0)
     long = sum(map(len, names)) > 60 or max(map(len, names)) > 10
     axes.set_xticks(at, names, rotation=35 if long else 0, ha="right" if long else "center")
     axes.set(ylabel="seconds for a thousand examples", yscale="log")
     axes.margins(y=0.15)
+    axes.set_ylim(bottom=10.0 ** (math.ceil(math.log10(least)) - 1))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return figure

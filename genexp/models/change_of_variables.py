@@ -24,7 +24,7 @@ class Fixed(Flow):
 def change_of_variables(
     spec: DataSpec, *, low: End = 0.0, high: End = 2.0, function: Part[Function] = functions.part("exp")
 ) -> Fixed:
-    """x = f(z) with z uniform on [low, high]:   ln p(x) = −ln(high − low) − ln |f′(f⁻¹(x))|,   in each feature.
+    """x = f(z), a number, with z uniform on [low, high]:   ln p(x) = −ln(high − low) − ln |f′(f⁻¹(x))|.
 
     Of z on [0, 2], x = 4z has the density 1/8 on [0, 8], and x = exp z the density 1/(2x) on [1, e²].
 
@@ -34,12 +34,14 @@ def change_of_variables(
         function: f.
 
     Raises:
-        UserError: data that are no points; an interval that ends before it begins.
+        UserError: data that are not of one dimension; an interval that ends before it begins.
 
     Source: the change of variables in an integral; Papamakarios et al., Normalizing Flows for Probabilistic Modeling and
         Inference (2021), section 2.1.
     """
     dim = spec.points("change_of_variables")
+    if dim != 1:
+        raise UserError(f"model=change_of_variables is of one dimension, and these data have {dim}")
     if not low < high:
         raise UserError(f"model.high={high}: it must be greater than model.low={low}")
     return Fixed(dim, [function()], Interval(dim, low, high), normalise=False)
