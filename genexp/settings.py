@@ -85,6 +85,7 @@ class EvaluationSettings(Strict):
     amortization_images: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     classifier_steps: Annotated[int, Field(ge=1, le=100_000)] = 400
     anomalies: tuple[str, ...] = ()
+    density_at: tuple[float, ...] = ()
 
 
 class FigureSettings(Strict):
@@ -95,6 +96,7 @@ class FigureSettings(Strict):
     manifold_side: Annotated[int, Field(ge=2, le=100)] = 20
     pair: tuple[Index, Index] | None = None
     between: tuple[str, str] | None = None
+    learning: bool = False  # the weights are kept as they come about, in every checkpoint, for a film of it
     gif: bool = True
     gif_points: Annotated[int, Field(ge=1, le=100_000)] = 10_000  # of each of them the whole way is kept
     gif_frames: Annotated[int, Field(ge=2, le=1000)] = 51

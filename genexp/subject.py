@@ -17,13 +17,14 @@ from genexp.settings import RunSettings
 
 T = TypeVar("T")
 Snapshot = tuple[int, Tensor]  # a step, and where held-out examples then lay in the latent plane, (n, 2)
+State = tuple[int, dict[str, Tensor]]  # a step, and the weights after it
 
 
 @dataclass
 class Subject:
     """A model, the data it is measured on, the settings and the device.
 
-    `history` and `snapshots` are what the training left, `training` what is known of it: metrics by name.
+    `history`, `snapshots` and `states` are what the training left, `training` what is known of it: metrics by name.
     What is cached is of the model as it was when first asked for: nothing is asked for before the training has ended.
     """
 
@@ -33,6 +34,7 @@ class Subject:
     device: torch.device
     history: list[dict[str, float]] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
     training: dict[str, float] = field(default_factory=dict)
     runs: dict[str, dict[str, str]] = field(default_factory=dict)  # others that the model was built from
     found: dict[Any, Any] = field(default_factory=dict, repr=False)  # what `once` remembers

@@ -60,7 +60,14 @@ class Base(nn.Module):
         raise NotImplementedError
 
 
+class Function(Bijection):
+    """A bijection without weights, of each feature by itself. Told when built: nothing. `forward` is f⁻¹, as of every bijection
+    here: x = f(z) is what its `inverse` gives.
+    """
+
+
 bijections = Registry("bijection", "genexp.bijections", Bijection)
 transformers = Registry("transformer", "genexp.bijections", Transformer)
 conditioners = Registry("conditioner", "genexp.bijections", Conditioner)
 bases = Registry("base", "genexp.bijections", Base)
+functions = Registry("function", "genexp.bijections", Function)

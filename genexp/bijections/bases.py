@@ -54,3 +54,24 @@ class Uniform(Base):
 
     def sample(self, n: int) -> Tensor:
         return self.bound * (2 * torch.rand(n, self.dim, device=self.like.device, dtype=self.like.dtype) - 1)
+
+
+class Interval(Base):
+    """Uniform on [low, high] in each feature, whose ends belong to it as far as rounding can tell."""
+
+    bounded = True
+    like: Tensor
+
+    def __init__(self, dim: int, low: float, high: float) -> None:
+        super().__init__()
+        self.dim, self.low, self.high = dim, low, high
+        self.register_buffer("like", torch.empty(0), persistent=False)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        room = 4 * torch.finfo(z.dtype).eps * max(abs(self.low), abs(self.high))
+        inside = ((z >= self.low - room) & (z <= self.high + room)).all(1)
+        return torch.where(inside, z.new_tensor(-self.dim * math.log(self.high - self.low)), -math.inf)
+
+    def sample(self, n: int) -> Tensor:
+        share = torch.rand(n, self.dim, device=self.like.device, dtype=self.like.dtype)
+        return self.low + (self.high - self.low) * share

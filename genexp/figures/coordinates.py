@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from genexp.figures import points
-from genexp.figures.style import BLUE, INK, ORANGE, drawn, panels, plane
+from genexp.figures.style import BLUE, INK, ORANGE, Window, drawn, panels, plane
 
+MARGIN = 1.15
 MOST_PAIRS = 3  # of coordinates of points in more than two dimensions
 UNIT = 1.15  # half the side of the square that is drawn of points in the unit square
 
@@ -21,7 +22,7 @@ def clouds(named: Mapping[str, np.ndarray]) -> Figure:
     needed = reach(first)
     limit = 1.0 if needed == UNIT else needed
     if first.shape[1] == 2:
-        return points.clouds(named, limit)
+        return points.clouds(named, [Window(0, 0, limit)] * len(named))
     return pairs(named, limit)
 
 
@@ -60,6 +61,14 @@ def reach(x: np.ndarray) -> float:
     """
     most, all_but_few = np.quantile(np.abs(x).max(1), [0.9, 0.999])
     return UNIT if most < 1.1 else 1.1 * float(all_but_few)
+
+
+def window_of(*clouds: np.ndarray) -> Window:
+    """The square that holds clouds of points (n, 2), but for one point in a thousand, with a margin."""
+    low = np.min([np.quantile(cloud, 0.001, axis=0) for cloud in clouds], axis=0)
+    high = np.max([np.quantile(cloud, 0.999, axis=0) for cloud in clouds], axis=0)
+    (x, y), half = (low + high) / 2, float((high - low).max()) / 2
+    return Window(float(x), float(y), MARGIN * max(half, 1e-9))
 
 
 def in_plane(x: np.ndarray) -> np.ndarray:

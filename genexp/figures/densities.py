@@ -7,14 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, drawn, panels, plane
+from genexp.figures.coordinates import window_of
+from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, Window, drawn, panels, plane, square
 
 
 @drawn
-def side_by_side(truth: np.ndarray, model: np.ndarray, limit: float) -> Figure:
-    """True density, learnt density and their difference, all (side, side) with y upwards, on [−limit, limit]²."""
+def side_by_side(truth: np.ndarray, model: np.ndarray, window: Window) -> Figure:
+    """True density, learnt density and their difference, all (side, side) with y upwards, over the window."""
     figure, [axes] = panels(1, 3, 4.2, 3.6)
-    extent, top = (-limit, limit, -limit, limit), float(truth.max())
+    top = float(truth.max())
     largest = float(np.abs(model - truth).max()) or 1e-12
     content: tuple[tuple[Axes, np.ndarray, str, dict[str, Any]], ...] = (
         (axes[0], truth, "true density", {"cmap": DENSITY, "vmin": 0, "vmax": top}),
@@ -22,20 +23,31 @@ def side_by_side(truth: np.ndarray, model: np.ndarray, limit: float) -> Figure:
         (axes[2], model - truth, "learnt − true", {"cmap": "PuOr", "vmin": -largest, "vmax": largest}),
     )
     for cell, values, name, scale in content:
-        image = cell.imshow(values, origin="lower", extent=extent, **scale)
-        plane(cell, name, limit)
+        image = cell.imshow(values, origin="lower", extent=window.extent, **scale)
+        square(cell, name, window)
         figure.colorbar(image, ax=cell, shrink=0.85)
     return figure
 
 
 @drawn
-def samples_over_contours(samples: np.ndarray, log_p: np.ndarray, limit: float, depth: float = 14.0) -> Figure:
+def one(density: np.ndarray, window: Window, top: float, title: str) -> Figure:
+    """A density (side, side), y upwards, over the window, in colours from 0 to `top`."""
+    figure, [[axes]] = panels(1, 1, 4.8, 4.2)
+    image = axes.imshow(density, origin="lower", extent=window.extent, cmap=DENSITY, vmin=0, vmax=top)
+    square(axes, title, window)
+    figure.colorbar(image, ax=axes, shrink=0.85, label="density")
+    return figure
+
+
+@drawn
+def samples_over_contours(samples: np.ndarray, log_p: np.ndarray, window: Window, depth: float = 14.0) -> Figure:
     """Samples (n, 2) as dots over contours of ln p (side, side), y upwards, every two nats down to `depth` below its peak."""
     figure, [[axes]] = panels(1, 1, 5.2, 4.8)
-    at, peak = np.linspace(-limit, limit, len(log_p)), float(log_p.max())
-    axes.contour(at, at, log_p - peak, levels=np.arange(-depth, 0, 2.0), colors=ORANGE, linewidths=0.8)
+    (left, right, bottom, top), side, peak = window.extent, len(log_p), float(log_p.max())
+    across, up = np.linspace(left, right, side), np.linspace(bottom, top, side)
+    axes.contour(across, up, log_p - peak, levels=np.arange(-depth, 0, 2.0), colors=ORANGE, linewidths=0.8)
     axes.plot(samples[:, 0], samples[:, 1], ".", ms=1.5, color=BLUE, alpha=0.5)
-    plane(axes, "samples; contours of the target every 2 nats", limit)
+    square(axes, "samples; contours of the target every 2 nats", window)
     return figure
 
 
@@ -58,22 +70,36 @@ def grid_lines(reach: float, lines: int = 25, points: int = 200) -> np.ndarray:
     return np.concatenate([vertical, vertical[..., ::-1]])
 
 
+MOST_PANELS, IN_A_ROW = 10, 5
+
+
 @drawn
-def warped_grids(grids: np.ndarray, dots: np.ndarray, limit: float) -> Figure:
-    """One panel for each layer: the base's grid (layers, lines, points, 2), and dots (layers, n, 2), after it."""
-    figure, [axes] = panels(1, len(grids), 2.8, 3.0)
-    for layer, (cell, grid, cloud) in enumerate(zip(axes, grids, dots, strict=True)):
-        half = len(grid) // 2
-        for color, lines in ((BLUE, grid[:half]), (ORANGE, grid[half:])):
+def warped_grids(grids: np.ndarray, dots: np.ndarray, window: Window) -> Figure:
+    """A panel for each layer, or for ten of them: the base's grid (layers, lines, points, 2) after it, and dots (layers, n, 2).
+
+    Each has a part of the plane of its own, which holds its dots; of the data that is `window`.
+    """
+    last = len(grids) - 1
+    shown = np.unique(np.linspace(0, last, min(len(grids), MOST_PANELS)).round().astype(int)).tolist()
+    columns = min(IN_A_ROW, len(shown)) if len(shown) > IN_A_ROW + 1 else len(shown)
+    figure, rows = panels(-(-len(shown) // columns), columns, 2.6, 2.7)
+    cells = [cell for row in rows for cell in row]
+    for cell in cells[len(shown) :]:
+        cell.set_axis_off()
+    for layer, cell in zip(shown, cells, strict=False):
+        half = len(grids[layer]) // 2
+        for color, lines in ((BLUE, grids[layer][:half]), (ORANGE, grids[layer][half:])):
             cell.plot(lines[..., 0].T, lines[..., 1].T, color=color, lw=0.4, alpha=0.6)
-        cell.plot(cloud[:, 0], cloud[:, 1], ",", color=INK)
-        name = "base" if layer == 0 else "data" if layer == len(grids) - 1 else f"after coupling {layer}"
-        plane(cell, name, limit)
+        cell.plot(dots[layer][:, 0], dots[layer][:, 1], ",", color=INK)
+        name = "base" if layer == 0 else "data" if layer == last else f"after layer {layer}"
+        square(cell, name, window if layer == last else window_of(dots[layer]))
+        cell.set(xlabel="", ylabel="")
+        cell.tick_params(labelsize=7)
     return figure
 
 
-def warping_frames(grids: np.ndarray, dots: np.ndarray, limit: float, size: int, frames: int) -> list[Image.Image]:
-    """The same as a film: between two layers everything moves along straight lines."""
+def warping_frames(grids: np.ndarray, dots: np.ndarray, window: Window, size: int, frames: int) -> list[Image.Image]:
+    """The same as a film, all in one part of the plane: between two layers everything moves along straight lines."""
     font = ImageFont.load_default(max(11, size // 30))
     film = []
     for position in np.linspace(0, len(grids) - 1, frames):
@@ -83,7 +109,8 @@ def warping_frames(grids: np.ndarray, dots: np.ndarray, limit: float, size: int,
         pen = ImageDraw.Draw(frame)
 
         def pixels(points: np.ndarray) -> np.ndarray:
-            return (np.stack([points[..., 0], -points[..., 1]], axis=-1) / limit + 1) * size / 2
+            across, up = points[..., 0] - window.x, points[..., 1] - window.y
+            return (np.stack([across, -up], axis=-1) / window.half + 1) * size / 2
 
         grid = pixels((1 - share) * grids[layer] + share * grids[layer + 1])
         for number, line in enumerate(grid):

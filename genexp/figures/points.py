@@ -9,16 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image, ImageDraw, ImageFont
 
-from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, drawn, panels, plane
+from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, Window, drawn, panels, plane, square
 
 
 @drawn
-def clouds(named: Mapping[str, np.ndarray], limit: float = 1.0) -> Figure:
-    """Clouds of points (n, 2) side by side as dots on equal axes."""
+def clouds(named: Mapping[str, np.ndarray], windows: Sequence[Window]) -> Figure:
+    """Clouds of points (n, 2) side by side as dots on equal axes, each in a window."""
     figure, [axes] = panels(1, len(named), 4.2, 4.3)
-    for cell, (name, points) in zip(axes, named.items(), strict=True):
+    for cell, (name, points), window in zip(axes, named.items(), windows, strict=True):
         cell.plot(points[:, 0], points[:, 1], ",", color=INK, alpha=0.6, rasterized=True)
-        plane(cell, f"{name}: {len(points):,} points", limit)
+        square(cell, f"{name}: {len(points):,} points", window)
     return figure
 
 

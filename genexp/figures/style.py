@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -9,6 +10,7 @@ from matplotlib import rc_context, rcParams, rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 INK = "#1b2a41"
 BLUE = "#0072B2"
@@ -51,16 +53,56 @@ class OurFigure(Figure):
             super().savefig(*arguments, **named)
 
 
-def panels(rows: int, columns: int, width: float = 3.4, height: float = 3.4) -> tuple[Figure, list[list[Axes]]]:
-    """A figure of rows × columns axes, each `width` × `height` inches. No pyplot, so nothing is kept alive."""
-    figure = OurFigure(figsize=(columns * width, rows * height), layout="constrained")
+def figure_of(width: float, height: float) -> Figure:
+    """A figure of so many inches, to be drawn in by a function that is @drawn. No pyplot, so nothing is kept alive."""
+    figure = OurFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def panels(rows: int, columns: int, width: float = 3.4, height: float = 3.4) -> tuple[Figure, list[list[Axes]]]:
+    """A figure of rows × columns axes, each `width` × `height` inches."""
+    figure = figure_of(columns * width, rows * height)
     return figure, figure.subplots(rows, columns, squeeze=False).tolist()
 
 
 def plane(axes: Axes, title: str, limit: float = 1.0) -> None:
     """Axes of the (x, y) plane, equal scales, [−limit, limit]²."""
     axes.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="x", ylabel="y")
+
+
+@dataclass(frozen=True)
+class Window:
+    """A square part of the plane: its middle, and half its side."""
+
+    x: float
+    y: float
+    half: float
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom, top: as matplotlib's imshow has it."""
+        return self.x - self.half, self.x + self.half, self.y - self.half, self.y + self.half
+
+    @property
+    def corners(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The lower left and the upper right one."""
+        left, right, bottom, top = self.extent
+        return (left, bottom), (right, top)
+
+
+def square(axes: Axes, title: str, window: Window) -> None:
+    """Axes of that part of the (x, y) plane, equal scales."""
+    left, right, bottom, top = window.extent
+    axes.set(title=title, xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="x", ylabel="y")
+
+
+def as_image(figure: Figure) -> Image.Image:
+    """A figure as a Pillow image, in its own resolution: a frame of a film."""
+    with _our_settings():
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+    return Image.frombytes("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba())).convert("RGB")
 
 
 def classes(number: int) -> list[str]:

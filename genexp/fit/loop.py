@@ -60,6 +60,8 @@ def fit(
         training.restore(state)
     training.check_monitor(heldout)
     position = training.position
+    if state is None and training.watch.wants(0):
+        training.watch.keep(fitter.model, 0)
     fitter.ready()
     clock = Stopwatch(position.seconds or first_look.seconds)
     model.train()
@@ -85,6 +87,9 @@ def fit(
             position.examples += len(batch.x)
             training.window.add(terms)
             after_step()
+            if training.watch.wants(position.step):
+                with clock.paused():
+                    training.watch.keep(fitter.model, position.step)
             if position.step % every.log == 0:
                 losses = training.losses()
                 position.seconds = clock.seconds

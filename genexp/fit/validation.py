@@ -35,6 +35,13 @@ class Watch:
     def observe(self, model: GenerativeModel, batch: Batch, step: int) -> None:
         """Take down what is wanted later of the model as it is after `step`."""
 
+    def wants(self, step: int) -> bool:
+        """Whether `keep` is to be called after `step`; after 0 steps before the first."""
+        return False
+
+    def keep(self, model: GenerativeModel, step: int) -> None:
+        """Take down the weights as they are after `step`."""
+
     def state_dict(self) -> dict[str, Any]:
         return {}
 

@@ -1,6 +1,7 @@
 """What a model is to the rest of genexp."""
 
 from collections.abc import Set
+from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
@@ -61,6 +62,15 @@ class GenerativeModel(nn.Module):
     def sample(self, n: int) -> Tensor:
         """n new examples, shape (n, *shape)."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """A mixture of k Gaussians: weights (k,), means (k, dim), covariances (k, dim, dim)."""
+
+    weights: Tensor
+    means: Tensor
+    covariances: Tensor
 
 
 class HasVelocity(Protocol):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
-from genexp.models.base import GenerativeModel, Terms
+from genexp.models.base import Gaussians, GenerativeModel, Terms
 from genexp.models.normal import Covariance, Ridge, below, covariance_of, factor_of, log_normal, triangle
 from genexp.registry import models
 from genexp.settings import Drawn, Weight
@@ -40,7 +40,7 @@ class GMM(GenerativeModel):
     """
 
     fitter = "em"
-    can: frozenset[Ability] = frozenset({"sample", "exact"})
+    can: frozenset[Ability] = frozenset({"sample", "exact", "gaussians"})
     objective: Objective = "nll"
 
     def __init__(
@@ -106,6 +106,12 @@ class GMM(GenerativeModel):
     def log_prob(self, x: Tensor) -> Tensor:
         """ln p(x), shape (n,), in nats."""
         return self._log_joint(x).logsumexp(1)
+
+    @torch.no_grad()
+    def gaussians(self) -> Gaussians:
+        """w_k, μ_k and Σ_k."""
+        factors = triangle(self.log_scale, self.below, self.mean.shape[1])
+        return Gaussians(self.log_weight.softmax(0), self.mean.detach(), factors @ factors.mT)
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:

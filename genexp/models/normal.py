@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
-from genexp.models.base import GenerativeModel, Terms
+from genexp.models.base import Gaussians, GenerativeModel, Terms
 from genexp.registry import models
 from genexp.settings import Drawn
 
@@ -35,7 +35,6 @@ class Normal(GenerativeModel):
     """
 
     fitter = "none"
-    can: frozenset[Ability] = frozenset({"sample", "exact"})
     objective: Objective = "nll"
 
     def __init__(self, spec: DataSpec, *, covariance: Covariance = "full", ridge: Ridge = 1e-6, examples: Drawn = 65_536) -> None:
@@ -46,6 +45,10 @@ class Normal(GenerativeModel):
         self.mean = nn.Parameter(torch.zeros(dim), requires_grad=False)
         self.below = nn.Parameter(torch.zeros(below(dim, covariance)), requires_grad=False)
         self.log_scale = nn.Parameter(torch.zeros(1 if covariance == "spherical" else dim), requires_grad=False)
+
+    @property
+    def can(self) -> frozenset[Ability]:
+        return frozenset({"sample", "exact", "gaussians"} if len(self.shape) == 1 else {"sample", "exact"})
 
     @torch.no_grad()
     def initialise(self, batch: Batch) -> None:
@@ -62,6 +65,12 @@ class Normal(GenerativeModel):
     def log_prob(self, x: Tensor) -> Tensor:
         """ln p(x), shape (n,), in nats."""
         return log_normal(x.flatten(1) - self.mean, triangle(self.log_scale, self.below, len(self.mean)))
+
+    @torch.no_grad()
+    def gaussians(self) -> Gaussians:
+        """Itself, of weight one."""
+        factor = triangle(self.log_scale, self.below, len(self.mean))
+        return Gaussians(torch.ones_like(self.mean[:1]), self.mean.detach()[None], (factor @ factor.mT)[None])
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:

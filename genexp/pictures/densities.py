@@ -1,14 +1,20 @@
 """Pictures of learnt densities in the plane."""
 
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from genexp.figures import densities, points
+from genexp.figures.style import Window
 from genexp.measures.quadrature import ODE_GRID_SIDE, in_float64, in_parts
 from genexp.measures.record import picture
-from genexp.pictures.points import limit_of
+from genexp.pictures import line
+from genexp.pictures.points import window_of
 from genexp.quadrature import midpoints
-from genexp.subject import Subject
+from genexp.subject import Subject, once
 
 PICTURE_SIDE = 240
 PART = 16_384  # points whose densities are found at once
@@ -16,11 +22,30 @@ PART = 16_384  # points whose densities are found at once
 
 @picture("density", "The true density, the learnt one and their difference", model={"exact"}, data={"plane", "box"})
 def density(subject: Subject) -> Figure:
-    limit, side = limit_of(subject), ODE_GRID_SIDE if "refined" in subject.can else PICTURE_SIDE
-    grid = midpoints(torch.full((2,), -limit), torch.full((2,), limit), side)
-    log_p, log_q = (in_parts(known.log_prob, grid.points, PART) for known in (subject.density, in_float64(subject.model)))
-    true, learnt = (log_density.exp().reshape(side, side).numpy() for log_density in (log_p, log_q))
-    return densities.side_by_side(true, learnt, limit)
+    found = over_window(subject)
+    return densities.side_by_side(found.true, found.learnt, found.window)
+
+
+@dataclass(frozen=True)
+class OverWindow:
+    """The true density and the learnt one over a window of the plane, both (side, side) with y upwards."""
+
+    window: Window
+    true: np.ndarray
+    learnt: np.ndarray
+
+
+@once
+def over_window(subject: Subject) -> OverWindow:
+    return OverWindow(window_of(subject), on_grid(subject, subject.density), on_grid(subject, in_float64(subject.model)))
+
+
+def on_grid(subject: Subject, known: Any) -> np.ndarray:
+    """What has a `log_prob`, in float64 on the CPU, over the window of the subject's data: its density, (side, side)."""
+    side = ODE_GRID_SIDE if "refined" in subject.can else PICTURE_SIDE
+    low, high = map(torch.tensor, window_of(subject).corners)
+    grid = midpoints(low, high, side)
+    return in_parts(known.log_prob, grid.points, PART).exp().reshape(side, side).numpy()
 
 
 @picture("density", "Density of the samples", data={"cells"})
@@ -35,3 +60,17 @@ def log_density(subject: Subject) -> Figure:
     parts = midpoints(-corner, corner, side).points.float().to(subject.device).split(subject.settings.evaluation.batch_size)
     log_p = torch.cat([subject.model.log_prob(part).float().cpu() for part in parts]).reshape(side, side)
     return densities.log_density(log_p.numpy(), -subject.density.entropy)
+
+
+def kept_density(subject: Subject) -> dict[str, np.ndarray]:
+    """Of numbers or points of the plane: `density`, the learnt one, and `density_true`, (n,) or (side, side) with y upwards; and
+    `density_ends`, of their axes.
+    """
+    if "line" in subject.knows:
+        found = line.learnt_density(subject)
+        ends, true, learnt = found.x[[0, -1]], found.truth, found.model
+    else:
+        plane = over_window(subject)
+        ends, true, learnt = np.asarray(plane.window.extent), plane.true, plane.learnt
+    arrays = {"density": learnt, "density_true": true, "density_ends": ends}
+    return {name: np.asarray(values, np.float32) for name, values in arrays.items()}

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genexp.figures import coordinates, densities, points
+from genexp.figures.style import Window
 from genexp.measures.barcode import scannable
 from genexp.measures.record import Film, Value, film, picture
 from genexp.quadrature import midpoints
@@ -14,6 +15,7 @@ from genexp.subject import Subject
 
 SHOWN_POINTS = 60_000
 LAYER_DOTS = 3_000
+OUTSIDE = 2e-3  # share of the base's coordinates that lie outside the grid
 CONTOUR_SIDE, SHOWN_OVER_CONTOURS = 240, 5_000
 FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share of the width shown
 
@@ -22,10 +24,13 @@ def cloud(x: Tensor) -> np.ndarray:
     return x[:SHOWN_POINTS].numpy()
 
 
-def limit_of(subject: Subject) -> float:
-    """Half the side of the square that holds a density whose box is known."""
+def window_of(subject: Subject) -> Window:
+    """The part of the plane that is drawn of the data: what holds their points or, of a density without any, its box."""
+    if "drawn" in subject.knows:
+        return coordinates.window_of(cloud(subject.target))
     low, high = subject.density.box(4.5)
-    return float(torch.maximum(-low, high).max())
+    x, y = ((low + high) / 2).tolist()
+    return Window(x, y, float((high - low).max()) / 2)
 
 
 @picture("samples", "Samples", lead=0, data={"points", "drawn"})
@@ -35,18 +40,22 @@ def samples(subject: Subject) -> Figure:
     clouds = {"target": cloud(subject.target), title: cloud(subject.samples)}
     if not {"box", "plane"} <= subject.knows:
         return coordinates.clouds(clouds)
+    window = window_of(subject)
+    if not {"layers", "velocity"} & subject.can:
+        return points.clouds(clouds, [window, window])
     with seeded(seed_for(subject.settings.seed, "base"), subject.device):
         count = len(clouds["target"])
-        base = subject.model.sample_base(count) if "layers" in subject.can else torch.randn(count, 2)
-    return points.clouds({"base": base.cpu().numpy(), **clouds}, limit_of(subject))
+        base = (subject.model.sample_base(count) if "layers" in subject.can else torch.randn(count, 2)).cpu().numpy()
+    return points.clouds({"base": base, **clouds}, [coordinates.window_of(base), window, window])
 
 
 @picture("samples", "Samples over the density that they should have", lead=0, data={"plane", "target", "box"})
 def samples_of_target(subject: Subject) -> Figure:
-    limit = limit_of(subject)
-    grid = midpoints(torch.full((2,), -limit), torch.full((2,), limit), CONTOUR_SIDE)
+    window = window_of(subject)
+    low, high = map(torch.tensor, window.corners)
+    grid = midpoints(low, high, CONTOUR_SIDE)
     log_p = subject.density.log_prob(grid.points).reshape(CONTOUR_SIDE, CONTOUR_SIDE).numpy()
-    return densities.samples_over_contours(cloud(subject.samples)[:SHOWN_OVER_CONTOURS], log_p, limit)
+    return densities.samples_over_contours(cloud(subject.samples)[:SHOWN_OVER_CONTOURS], log_p, window)
 
 
 @film("flow", "Points flowing from noise into data", model={"velocity"}, data={"points", "drawn"})
@@ -62,22 +71,25 @@ def flow(subject: Subject) -> Film:
 
 def warped(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """The lines of a grid of the base, and dots of it, after each layer."""
-    lines = torch.as_tensor(densities.grid_lines(3.0), dtype=torch.float32, device=subject.device)
     with seeded(seed_for(subject.settings.seed, "animation"), subject.device):
         dots = subject.model.sample_base(LAYER_DOTS)
+    reach = float(dots.abs().float().quantile(1 - OUTSIDE))
+    lines = torch.as_tensor(densities.grid_lines(reach), dtype=torch.float32, device=subject.device)
     grid = subject.model.layers(lines.flatten(0, 1)).unflatten(1, lines.shape[:2])
     return grid.cpu().numpy(), subject.model.layers(dots).cpu().numpy()
 
 
-@picture("layers", "From the base to the data, layer by layer", model={"layers"}, data={"plane", "box"})
+@picture("layers", "From the base to the data, layer by layer", model={"layers"}, data={"plane"})
 def layers(subject: Subject) -> Figure:
-    return densities.warped_grids(*warped(subject), limit_of(subject))
+    grids, dots = warped(subject)
+    return densities.warped_grids(grids, dots, coordinates.window_of(dots[-1]))
 
 
-@film("layers", "From the base to the data, layer by layer", model={"layers"}, data={"plane", "box"})
+@film("layers", "From the base to the data, layer by layer", model={"layers"}, data={"plane"})
 def layers_film(subject: Subject) -> Film:
     figures = subject.settings.figures
-    frames = densities.warping_frames(*warped(subject), limit_of(subject), figures.gif_size, figures.gif_frames)
+    grids, dots = warped(subject)
+    frames = densities.warping_frames(grids, dots, coordinates.window_of(dots[0], dots[-1]), figures.gif_size, figures.gif_frames)
     return Film(frames, figures.gif_fps)
 
 

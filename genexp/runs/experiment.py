@@ -24,10 +24,11 @@ from genexp.machine.device import choose_device, prepare_cpu
 from genexp.machine.distributed import entered, first_of_each_machine_first, on_main, part, processes, world
 from genexp.machine.launch import typed
 from genexp.machine.memory import check_fits, weights_fit
-from genexp.measures import anomalies
+from genexp.measures import anomalies, line
 from genexp.measures.training import count_parameters
 from genexp.measures.watching import Watching
 from genexp.models.base import check_learns
+from genexp.pictures import learning
 from genexp.pictures.latent import check_endpoints
 from genexp.registry import models
 from genexp.runs.circumstances import circumstances
@@ -154,6 +155,8 @@ def check_requests(subject: Subject) -> None:
     """UserError where the settings ask for numbers or pictures that cannot be had of this model and these data."""
     check_endpoints(subject)
     anomalies.check(subject)
+    line.check(subject)
+    learning.check(subject)
 
 
 def facts(position: Position) -> dict[str, float]:

@@ -13,6 +13,7 @@ from genexp.folder.run_folder import RunFolder
 from genexp.measures.classes import confusion
 from genexp.measures.latents import test_latents
 from genexp.measures.take import Say, Taken, attempt, take
+from genexp.pictures.densities import kept_density
 from genexp.pictures.draw import draw
 from genexp.pictures.samples import samples_picture
 from genexp.subject import Subject
@@ -50,7 +51,7 @@ def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> Non
 
 
 def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
-    """The samples and what they are held against, and where test pictures lie in latent space."""
+    """The samples and what they are held against, where test pictures lie in latent space, and densities of few dimensions."""
     wanted: dict[str, Callable[[], Any]] = {"samples": lambda: subject.samples}
     if {"points", "drawn"} <= subject.knows:
         wanted["target"] = lambda: subject.target
@@ -59,6 +60,8 @@ def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
         if "classes" in subject.knows:
             wanted["confusion"] = lambda: confusion(subject)
     found = {name: attempt(name, make, say) for name, make in wanted.items()}
+    if {"box", "drawn"} <= subject.knows and "exact" in subject.can and subject.settings.figures.enabled:
+        found |= attempt("the density", partial(kept_density, subject), say, {})  # for the gallery of a sweep
     return {
         name: values.cpu().numpy() if isinstance(values, Tensor) else values
         for name, values in found.items()

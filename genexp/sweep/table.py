@@ -66,7 +66,7 @@ def draw(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]], wan
     others = [key for key in swept if key not in (along, "seed")]
     groups: dict[str, list[int]] = {}
     for number in heights:
-        label = ", ".join(f"{_short(key, swept)}={as_text(swept[key][number])}" for key in others)
+        label = ", ".join(f"{short(key, swept)}={as_text(swept[key][number])}" for key in others)
         groups.setdefault(label, []).append(number)
     lines = []
     for label, numbers in sorted(groups.items(), key=lambda group: group[1]):
@@ -93,7 +93,7 @@ def x_key(swept: Mapping[str, Sequence[Any]]) -> str:
     return next((key for key in keys if all(map(_is_number, swept[key]))), keys[0])
 
 
-def _short(key: str, swept: Mapping[str, Any]) -> str:
+def short(key: str, swept: Mapping[str, Any]) -> str:
     last = key.rpartition(".")[2]
     return last if [other.rpartition(".")[2] for other in swept].count(last) == 1 and last != "name" else key
 

@@ -1,0 +1,47 @@
+"""Of densities on a line, where every integral is exact for the eye: the model's own entropy, and its density where one asks."""
+
+import torch
+
+from genexp.data.mixture import PART
+from genexp.errors import UserError
+from genexp.measures.quadrature import in_float64, sides
+from genexp.measures.record import Value, measure
+from genexp.metrics.density import in_parts
+from genexp.subject import Subject
+
+
+@measure("entropy", "the model's own entropy by quadrature, nats", better="exact", model={"exact"}, data={"line", "box"})
+def entropy(subject: Subject) -> Value:
+    """−∫ q ln q, which need not be that of the data."""
+    density, size = subject.density, subject.settings.evaluation.batch_size
+    rule = density.quadrature(sides(subject)[0], *density.box())
+    with torch.autocast(subject.device.type, enabled=False):
+        q = in_parts(in_float64(subject.model).log_prob, rule.points, size).exp()
+    return Value(-rule.integral(torch.xlogy(q, q)), exact=density.entropy)
+
+
+@measure(
+    "density_at",
+    "the model's density at a number that was asked for",
+    better="exact",
+    model={"exact"},
+    data={"line"},
+    asked=lambda evaluation: bool(evaluation.density_at),
+)
+def density_at(subject: Subject) -> dict[str, Value]:
+    """One for each of `evaluation.density_at`: p(x), not ln p(x)."""
+    x = torch.tensor(subject.settings.evaluation.density_at, dtype=torch.float64)[:, None]
+    with torch.autocast(subject.device.type, enabled=False):
+        learnt = in_parts(in_float64(subject.model).log_prob, x, PART).exp()
+    known = "density" in subject.knows
+    true = in_parts(subject.density.log_prob, x, PART).exp().tolist() if known else [None] * len(x)
+    names = [f"{number:g}" for number in subject.settings.evaluation.density_at]
+    return {name: Value(float(q), exact=p) for name, q, p in zip(names, learnt, true, strict=True)}
+
+
+def check(subject: Subject) -> None:
+    """UserError where a density at numbers is asked for that cannot be had."""
+    asked = subject.settings.evaluation.density_at
+    if asked and not ("line" in subject.knows and "exact" in subject.can):
+        what = "these data are not of one dimension" if "line" not in subject.knows else "this model has no exact density"
+        raise UserError(f"evaluation.density_at={list(asked)}: {what}")

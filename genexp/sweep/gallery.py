@@ -1,0 +1,126 @@
+"""Pictures over the models and data sets of a sweep: gallery.png and costs.png, drawn when it has come to its end."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from genexp.compare.selection import as_text
+from genexp.errors import UserError
+from genexp.figures.gallery import Cell, Column, costs, gallery
+from genexp.files import Replacing
+from genexp.folder.records import Record, check_links
+from genexp.sweep.plan import Plan
+from genexp.sweep.table import chosen_metric, records, short
+
+GALLERY, COSTS = "gallery.png", "costs.png"
+JUDGED_BY = "kl"
+MOST = 32  # rows, and columns
+ARRAYS = ("density", "density_true", "density_ends")  # as `genexp.runs.results` keeps them
+
+
+def write_gallery(plan: Plan) -> None:
+    """What there is to see of the jobs as they are now; nothing where no job has a density, or what it costs."""
+    found, swept = records(plan), plan.swept
+    for name, picture in ((GALLERY, draw_gallery(found, swept, plan.settings.metric)), (COSTS, draw_costs(found, swept))):
+        if picture is not None:
+            with Replacing(plan.root / name) as (temporary, _):
+                picture.savefig(temporary, format="png", dpi=120)
+
+
+def draw_gallery(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]], wanted: str | None) -> Any:
+    """A row for each model, a column for each data set; in a cell the density of the first seed, and the mean over all seeds."""
+    densities = {number: arrays for number, record in enumerate(found) if record and (arrays := _arrays(record)) is not None}
+    groups: dict[str, dict[str, list[int]]] = {}
+    for number, record in enumerate(found):
+        groups.setdefault(row_of(number, swept), {}).setdefault(column_of(number, record, swept), []).append(number)
+    names = list(dict.fromkeys(name for row in groups.values() for name in row))[:MOST]
+    if not densities or len(groups) * len(names) < 2:
+        return None
+    finished = [record for record in found if record and record.status == "finished"]
+    metric = wanted or (JUDGED_BY if any(JUDGED_BY in record.metrics for record in finished) else chosen_metric(finished, None))
+    columns = []
+    for name in names:
+        known = (densities[number] for row in groups.values() for number in row.get(name, ()) if number in densities)
+        _, truth, ends = next(known, (None, None, None))
+        columns.append(Column(name, truth, ends))
+    rows = {
+        label: [_cell(row.get(name, []), found, densities, metric) for name in names] for label, row in [*groups.items()][:MOST]
+    }
+    return gallery(columns, rows)
+
+
+def _cell(
+    numbers: Sequence[int],
+    found: Sequence[Record | None],
+    densities: Mapping[int, tuple[np.ndarray, ...]],
+    metric: str | None,
+) -> Cell:
+    """Jobs that differ in their seed alone: the mean of those that finished, and where some did not, of how many it is."""
+    if not numbers:
+        return Cell(None, "")
+    states = [record.status if (record := found[number]) else "not started" for number in numbers]
+    done = [record for number in numbers if (record := found[number]) and record.status == "finished"]
+    values = numbers_of(done, metric or "")
+    density = next((densities[number][0] for number in numbers if number in densities), None)
+    few = f" ({len(values)} of {len(numbers)})" if 0 < len(values) < len(numbers) else ""
+    if values:
+        return Cell(density, f"{metric} {fmean(values):.2g}{few}")
+    return Cell(density, next((state for state in states if state != "finished"), "" if density is not None else "no density"))
+
+
+def draw_costs(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]]) -> Any:
+    """For each model the mean over data sets and seeds, of those whose runs have measured it."""
+    names: dict[str, list[Record]] = {}
+    for number, record in enumerate(found):
+        if record and record.status == "finished":
+            names.setdefault(row_of(number, swept), []).append(record)
+    means = {name: [_mean(runs, metric) for metric in ("seconds_density", "seconds_sample")] for name, runs in names.items()}
+    means = {name: pair for name, pair in means.items() if not all(map(math.isnan, pair))}
+    if len(means) < 2:
+        return None
+    density, sample = zip(*means.values(), strict=True)
+    return costs([*means], density, sample)
+
+
+def _mean(runs: Sequence[Record], metric: str) -> float:
+    values = numbers_of(runs, metric)
+    return fmean(values) if values else math.nan
+
+
+def numbers_of(runs: Sequence[Record], metric: str) -> list[float]:
+    """What a metric is in those runs that have it."""
+    found = (run.metrics.get(metric) for run in runs)
+    return [float(value) for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
+
+
+def row_of(number: int, swept: Mapping[str, Sequence[Any]]) -> str:
+    """The name of a job's model: all that was swept but the data and the seed."""
+    keys = [key for key in swept if key != "seed" and key.partition("/")[0].partition(".")[0] != "dataset"]
+    words = [(key, as_text(swept[key][number])) for key in keys]
+    return "\n".join(text if key in ("model", "experiment") else f"{short(key, swept)}={text}" for key, text in words)
+
+
+def column_of(number: int, record: Record | None, swept: Mapping[str, Sequence[Any]]) -> str:
+    """The name of its data: what was swept of them; else, as its configuration has it, the name of the set."""
+    keys = [key for key in swept if key.partition("/")[0].partition(".")[0] == "dataset"]
+    if keys:
+        words = [(key, as_text(swept[key][number])) for key in keys]
+        return ", ".join(text if key == "dataset" else f"{short(key, swept)}={text}" for key, text in words)
+    if "experiment" not in swept:
+        return "data"
+    data = record.config.get("dataset") if record else None
+    return str(data.get("name")) if isinstance(data, dict) else "data"
+
+
+def _arrays(record: Record) -> tuple[np.ndarray, ...] | None:
+    """The density that a run learnt, the true one and the ends of the axes; None where it has kept none."""
+    path = record.path / "samples" / "samples.npz"
+    try:
+        check_links(record.path)
+        with np.load(path, allow_pickle=False) as kept:
+            return tuple(kept[name] for name in ARRAYS) if record.status == "finished" and set(ARRAYS) <= set(kept) else None
+    except (OSError, ValueError, KeyError, EOFError, UserError):
+        return None

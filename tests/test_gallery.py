@@ -1,0 +1,96 @@
+"""The gallery of a sweep and the bars of what models cost: from what runs keep and measured, whatever became of some of them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genexp.figures import gallery as drawings
+from genexp.folder.records import Record
+from genexp.sweep import gallery
+from genexp.sweep.gallery import draw_costs, draw_gallery
+
+SWEPT = {
+    "model": ["realnvp", "realnvp", "realnvp", "nice", "nice", "nice"],
+    "dataset": ["two_moons", "two_moons", "rings", "two_moons", "two_moons", "rings"],
+    "seed": [0, 1, 0, 0, 1, 0],
+}
+
+
+def job(path: Path, status: str = "finished", density: float | None = 1.0, **metrics: float) -> Record:
+    (path / "samples").mkdir(parents=True)
+    if density is not None:
+        plane = np.full((4, 4), density, np.float32)
+        np.savez(
+            path / "samples" / "samples.npz", density=plane, density_true=plane * 0 + 5, density_ends=np.array([-1, 1, -1, 1])
+        )
+    return Record(path, {"status": status}, metrics=metrics)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What was handed over to be drawn."""
+    kept: dict[str, Any] = {}
+
+    def keep(name: str) -> Any:
+        draw = getattr(drawings, name)
+
+        def keeping(*arguments: Any) -> Any:
+            kept[name] = arguments
+            return draw(*arguments)
+
+        return keeping
+
+    for name in ("gallery", "costs"):
+        monkeypatch.setattr(gallery, name, keep(name))
+    return kept
+
+
+def test_a_cell_says_the_mean_over_its_seeds_or_why_there_is_none(tmp_path: Path, drawn: Mapping[str, Any]) -> None:
+    found: list[Record | None] = [
+        job(tmp_path / "0", density=1.0, kl=0.1),
+        job(tmp_path / "1", density=2.0, kl=0.3),
+        job(tmp_path / "2", status="failed", density=None),
+        job(tmp_path / "3", density=3.0, kl=0.5),
+        job(tmp_path / "4", status="failed", density=None),
+        None,
+    ]
+    assert draw_gallery(found, SWEPT, None) is not None
+    columns, rows = drawn["gallery"]
+    assert [column.name for column in columns] == ["two_moons", "rings"]
+    assert columns[0].truth.max() == 5
+    assert columns[1].truth is None
+    words = {name: [cell.words for cell in cells] for name, cells in rows.items()}
+    assert words == {"realnvp": ["kl 0.2", "failed"], "nice": ["kl 0.5 (1 of 2)", "not started"]}
+    assert rows["realnvp"][0].density.max() == 1.0  # of the first seed
+    assert rows["realnvp"][1].density is None
+
+
+def test_where_nothing_is_to_be_seen_nothing_is_drawn(tmp_path: Path) -> None:
+    one, none = job(tmp_path / "0", kl=0.1), job(tmp_path / "1", density=None, kl=0.1)
+    assert draw_gallery([one, one], {"seed": [0, 1]}, None) is None  # a single cell
+    assert draw_gallery([none, none], {"model": ["a", "b"]}, None) is None
+    assert draw_costs([one, none], {"model": ["a", "b"]}) is None
+    (tmp_path / "1" / "samples" / "samples.npz").write_bytes(b"PK no archive")
+    assert draw_gallery([none, none], {"model": ["a", "b"]}, None) is None
+
+
+def test_costs_are_means_over_data_and_seeds(tmp_path: Path, drawn: Mapping[str, Any]) -> None:
+    seconds = [1.0, 3.0, 2.0, 10.0, 10.0]
+    found = [job(tmp_path / str(n), seconds_density=value, seconds_sample=2 * value) for n, value in enumerate(seconds)]
+    picture = draw_costs([*found, job(tmp_path / "5", status="failed", seconds_density=1e9)], SWEPT)
+    assert picture is not None
+    names, density, sample = drawn["costs"]
+    assert (names, density, sample) == (["realnvp", "nice"], (2.0, 10.0), (4.0, 20.0))
+
+
+def test_a_sweep_ends_with_its_gallery_though_a_job_fails(genexp, tiny: list[str]) -> None:
+    line = ["dataset=mixture", "dataset.means=[[-2.0],[1.5]]", "dataset.covariances=[[[0.3]],[[0.8]]]", "dataset.weights=[1,2]"]
+    code, out, _ = genexp("run", "-m", "sweep.dir=s", *line, "model=normal,nice", *tiny, "figures.gif=false")
+    assert code == 2  # nice needs two dimensions
+    assert "gallery.png" in out
+    with Image.open("s/gallery.png") as picture:
+        assert picture.height > 2 * picture.width
