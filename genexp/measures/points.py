@@ -14,7 +14,8 @@ from genexp.subject import Subject
     data={"points", "drawn"},
 )
 def sliced_wasserstein(subject: Subject) -> Value:
-    """Beside what as many fresh points of the data get."""
-    target = subject.target
-    more = subject.data.heldout(len(target), seed_for(subject.settings.seed, "floor")).x.cpu()
-    return Value(distance(subject.samples, target), floor=distance(more, target))
+    """Beside what as many other points of the data get; of a finite set those of the validation part, and of all alike many."""
+    more = subject.data.heldout(len(subject.target), seed_for(subject.settings.seed, "floor")).x.cpu()
+    count = min(len(subject.target), len(more), len(subject.samples))
+    target = subject.target[:count]
+    return Value(distance(subject.samples[:count], target), floor=distance(more[:count], target))

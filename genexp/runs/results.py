@@ -50,10 +50,11 @@ def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> Non
 
 
 def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
-    """The samples and what they are held against, and where test pictures lie in latent space."""
-    wanted: dict[str, Callable[[], Any]] = {"samples": lambda: subject.samples}
+    """The samples and what they are held against, a table's in its own units, and where test pictures lie in latent space."""
+    own = subject.data.units.own if "units" in subject.knows else Tensor.cpu
+    wanted: dict[str, Callable[[], Any]] = {"samples": lambda: own(subject.samples)}
     if {"points", "drawn"} <= subject.knows:
-        wanted["target"] = lambda: subject.target
+        wanted["target"] = lambda: own(subject.target)
     if "latents" in subject.can and {"pictures", "examples"} <= subject.knows:
         wanted |= {"latent": lambda: test_latents(subject), "latent_label": lambda: subject.test_part.label}
         if "classes" in subject.knows:
