@@ -21,7 +21,7 @@ from genexp.settings import Seed
 MOST_CLASSES = 1_000
 MOST_COLUMNS = 4_096
 Share = Annotated[float, Field(gt=0, lt=1)]
-Column = str | int
+Column = str | Annotated[int, Field(ge=-MOST_COLUMNS, le=MOST_COLUMNS)]
 
 
 @datasets.register("table")
