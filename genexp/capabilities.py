@@ -60,6 +60,8 @@ Known = Literal[
     "cells",
     "edges",
     "code",
+    "units",
+    "levels",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -78,6 +80,8 @@ KNOWN: dict[Known, str] = {
     "cells": "density: uniform over cells, with the optimal velocity in closed form",
     "edges": "density: with jumps, so that ln p has no gradient to follow",
     "code": "payload: what a reader of barcodes should find in the samples",
+    "units": "units: the numbers are the user's own, brought to mean 0 and standard deviation 1",
+    "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
 }
 
 Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "other"]  # what a model's loss is

@@ -55,6 +55,11 @@ class Subject:
         return float(self.data.log_z) if "target" in self.knows else 0.0
 
     @property
+    def log_scale(self) -> float:
+        """What −ln p of an example is more in the user's own units than in those that the model sees, in nats."""
+        return float(self.data.units.log_scale) if "units" in self.knows else 0.0
+
+    @property
     def objective(self) -> str:
         return self.model.objective
 
@@ -73,13 +78,17 @@ class Subject:
 
     @cached_property
     def heldout_points(self) -> Tensor:
-        """Points of the data (n, dim) that nothing was trained on, on the CPU: enough for `target` and `scored`."""
+        """Points of the data (n, dim) that nothing was trained on, on the CPU: enough for `target` and `scored`, or all of a
+        finite test part.
+        """
+        if "examples" in self.knows:
+            return self.data.test.batch().x.cpu()  # type: ignore[no-any-return]
         settings = self.settings.evaluation
         return self.data.heldout(max(settings.num_samples, self._scored), seed_for(self.settings.seed, "test")).x.cpu()
 
     @property
     def target(self) -> Tensor:
-        """As many of them as there are samples, to set beside these."""
+        """As many of them as there are samples, or as there are, to set beside these."""
         return self.heldout_points[: self.settings.evaluation.num_samples]
 
     @property

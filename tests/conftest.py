@@ -63,7 +63,9 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def draw_data(root: Path) -> None:
-    """MNIST, Fashion-MNIST and fruit, all drawn."""
+    """MNIST, Fashion-MNIST, fruit and a table, all drawn."""
+    rows = np.random.default_rng(0).normal([1.0, -200.0, 3e4], [0.01, 30.0, 500.0], (300, 3))
+    np.savetxt(root / "table.csv", rows, delimiter=",", header="a,b,c", comments="")
     for name, seed in (("MNIST", 0), ("FashionMNIST", 1)):
         glyphs = draw_glyphs(300, 28, 1.0, (seed,))
         for part, repeats in (("train", 18), ("t10k", 1)):

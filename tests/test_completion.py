@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
 
@@ -152,7 +153,10 @@ def test_the_keys_offered_are_those_of_the_configuration(experiment: str) -> Non
 
 
 def choices(annotation: Any) -> tuple[str, ...]:
-    """The values that an annotation lists: those of a Literal, or of a bool."""
+    """The values that an annotation lists: those of a Literal, of a bool, or of several of these."""
+    several = [choices(each) for each in get_args(annotation)] if get_origin(annotation) in (Union, UnionType) else []
+    if several and all(several):
+        return tuple(word for words in several for word in words)
     if annotation is bool:
         return ("true", "false")
     return tuple(map(str, get_args(annotation))) if get_origin(annotation) is Literal else ()

@@ -105,6 +105,19 @@ DRAWN = {  # mean and mean square of 64 held-out examples
     "qr": (["experiment=qr_flowmatch"], -0.02191, 0.21863),
     "glyphs": (["experiment=glyphs_vae", "dataset.count=20", *SMALL], 0.124, 0.108),
     "drawn_fruit": (["experiment=drawn_fruit_vae_iaf", "dataset.count=12", "dataset.size=16", *SMALL], 0.8055, 0.7408),
+    "banana": (["dataset=banana"], 0.06774, 0.87790),
+    "checkerboard": (["dataset=checkerboard"], 0.09441, 6.26519),
+    "eight_gaussians": (["dataset=eight_gaussians"], -0.05748, 4.14554),
+    "funnel": (["dataset=funnel"], 0.10099, 1.52132),
+    "mixture": (["dataset=mixture"], 0.00964, 1.83696),
+    "normal": (["dataset=normal"], 0.04051, 0.70538),
+    "pinwheel": (["dataset=pinwheel"], 0.00132, 2.13608),
+    "rings": (["dataset=rings"], 0.04063, 2.37983),
+    "swiss_roll": (["dataset=swiss_roll"], 0.07987, 1.96189),
+    "two_moons": (["dataset=two_moons"], -0.09888, 1.98818),
+    "two_spirals": (["dataset=two_spirals"], 0.05083, 2.26076),
+    "uniform": (["dataset=uniform"], -0.04013, 0.33843),
+    "digits": (["dataset=digits"], 0.30992, 0.23801),
 }
 
 

@@ -55,6 +55,9 @@ SECTIONS = {
     "dataset=drawn_fruit": [*VAE, "dataset=drawn_fruit", "dataset.size=16"],
     "dataset=glyphs": VAE,
     "dataset=qr": FLOW,
+    "dataset=digits": [*GAUSSIAN, "dataset=digits", "dataset.flat=true"],
+    "dataset=patches": [*GAUSSIAN, "dataset=patches"],
+    "dataset=table": [*GAUSSIAN, "dataset=table", "dataset.file=table.csv"],
     **{f"dataset={name}": [*GAUSSIAN, f"dataset={name}"] for name in KNOWN},
     "model=coupling_flow": GAUSSIAN,
     "model=flow_matching": FLOW,
@@ -95,8 +98,9 @@ WITH = {
 REFUSED = {
     ("figures.pair", "le"): "there are 20 test pictures",
     ("dataset.validation", "le"): "there are only 5,400 training pictures",
-    ("dataset.validation_share", "lt"): "no pictures are left for the training part",
-    ("dataset.test_share", "lt"): "no pictures are left for the training part",
+    ("dataset.validation_share", "lt"): "no pictures are left for the training part|rows are too few",
+    ("dataset.test_share", "lt"): "no pictures are left for the training part|rows are too few",
+    **{(f"dataset.{key}", side): "there is no column" for key in ("columns", "label") for side in ("ge", "le")},
     **{("model.noise_range", side): "the first must be less than the second" for side in ("ge", "le")},  # of the other one
     **{("model.grid_range", side): "the first must be less than the second" for side in ("ge", "le")},
     ("model.network.components", "le"): "an example has only 64 values",

@@ -331,7 +331,7 @@ def test_only_the_pictures_it_was_trained_on_are_used(
 
     edit(run, "config.yaml", dataset={**dataset, key: private})
     record = json.loads((run / "run.json").read_text())["data"]
-    other, unsaid = "are not those that it was trained on", "run.json does not say which pictures it was trained on"
+    other, unsaid = "are not those that it was trained on", "run.json does not say which files it was trained on"
     for told, words in ((record["own_files"], other), (None, unsaid), (5, unsaid)):
         edit(run, "run.json", data={**record, "own_files": told})
         before = tree(run)

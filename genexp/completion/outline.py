@@ -107,7 +107,7 @@ def _experiment_picks(name: str, config_dirs: Sequence[Path]) -> dict[str, str]:
 
 
 def _choices(value: str, comment: str) -> tuple[str, ...]:
-    if value in ("true", "false"):
-        return ("true", "false")
     listed = _CHOICES.match(comment)
-    return tuple(listed[1].split(" | ")) if listed else ()
+    if listed:
+        return tuple(listed[1].split(" | "))
+    return ("true", "false") if value in ("true", "false") else ()

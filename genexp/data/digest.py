@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genexp.data.images import ImageData
 from genexp.data.own_files import OwnFiles, own_files
+from genexp.data.points import PointData
 from genexp.fetch.sets import fetchable
 from genexp.folder.data_digests import DataDigests
 from genexp.registry import datasets
@@ -71,7 +72,7 @@ def source_digest(settings: RunSettings) -> str | None:
 
 def examples_digest(data: Any) -> str | None:
     """Of all examples and labels of a finite set; None of one that draws every example anew."""
-    if isinstance(data, ImageData):
+    if isinstance(data, ImageData | PointData):
         parts = (data.train, data.validation, data.test)
         return _of_tensors(tensor for part in parts for tensor in (part.x, part.label))
     if data.train_stream(1, 0).steps_per_epoch is None:

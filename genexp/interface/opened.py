@@ -103,7 +103,7 @@ class Run:
 
     @guest
     def sample(self, n: int, seed: int = 0, label: str | int | None = None) -> Tensor:
-        """n new examples, (n, *shape) on the CPU: those of `genexp sample --num n --seed seed`.
+        """n new examples, (n, *shape) on the CPU: those of `genexp sample --num n --seed seed`, of a table in its own units.
 
         Args:
             seed: the same seed gives the same samples, the first ones for every n.
@@ -114,7 +114,8 @@ class Run:
         if type(seed) is not int or not 0 <= seed < 2**32:
             raise UserError(f"seed={seed!r}: from 0 to {2**32 - 1}")
         number = None if label is None else class_index(self._trained, self._class_name(label))
-        return torch.cat([part.x for part in sampler_of(self._trained, number).stream(n, seed)])
+        x = torch.cat([part.x for part in sampler_of(self._trained, number).stream(n, seed)])
+        return x if self._trained.units is None else self._trained.units.own(x)
 
     @guest
     def log_prob(self, x: Any) -> Tensor:
@@ -123,11 +124,13 @@ class Run:
         UserError where the model has no exact likelihood, or the shape is another.
         """
         shape, size = self._trained.spec.shape, self._trained.settings.evaluation.batch_size
-        x = torch.as_tensor(x, dtype=torch.float32, device=self._trained.device)
+        units = self._trained.units
+        x = torch.as_tensor(x, dtype=torch.float64 if units else torch.float32).to(self._trained.device)
         if x.shape[1:] != shape or x.ndim == 0:
             is_shape, must = (", ".join(map(str, each)) for each in (x.shape, shape))
             raise UserError(f"x has the shape ({is_shape}); this model's examples are (n, {must})")
-        return torch.cat([log_likelihood(self._trained, part) for part in x.split(size)])
+        x, log_scale = (units.seen(x), units.log_scale) if units else (x, 0.0)
+        return torch.cat([log_likelihood(self._trained, part) for part in x.split(size)]) - log_scale
 
     def _class_name(self, label: str | int) -> str:
         if isinstance(label, str):

@@ -1,13 +1,14 @@
 """The likelihood of held-out points: its mean, its standard error, and what the steps of an ODE leave uncertain."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from genexp.machine.distributed import sharded
 from genexp.measures.excess import surprisal
+from genexp.measures.gaussian import best_gaussian
 from genexp.measures.record import Value, measure
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
@@ -76,8 +77,9 @@ def of_test(subject: Subject) -> Likelihood:
 
 @measure("nll", "−E ln p(x) on held-out data, nats", better="lower", headline=40, model={"exact|estimate"}, data={"drawn"})
 def nll(subject: Subject) -> Value:
-    """Beside its floor: what the data's own density gives the same points."""
-    return of_likelihood(of_test(subject), _floor(subject))
+    """Beside its floor: what the data's own density gives the same points; and beside what the best Gaussian gives them."""
+    found = of_likelihood(of_test(subject), _floor(subject))
+    return replace(found, value=found.value + subject.log_scale, baseline=best_gaussian(subject))  # type: ignore[operator]
 
 
 def of_likelihood(found: Likelihood, floor: float | None = None) -> Value:

@@ -6,7 +6,7 @@ from genexp.data.mixture import PART
 from genexp.errors import UserError
 from genexp.measures.quadrature import in_float64, sides
 from genexp.measures.record import Value, measure
-from genexp.metrics.density import in_parts
+from genexp.measures.quadrature import in_parts
 from genexp.subject import Subject
 
 

@@ -16,10 +16,11 @@ DATA = {"points", "drawn"}
 
 @measure("sliced_wasserstein", "distance between samples and data, in their units", better="lower", headline=90, data=DATA)
 def sliced_wasserstein(subject: Subject) -> Value:
-    """Beside what as many fresh points of the data get."""
-    target = subject.target
-    more = subject.data.heldout(len(target), seed_for(subject.settings.seed, "floor")).x.cpu()
-    return Value(distances.sliced_wasserstein(subject.samples, target), floor=distances.sliced_wasserstein(more, target))
+    """Beside what as many other points of the data get; of a finite set those of the validation part, and of all alike many."""
+    more = subject.data.heldout(len(subject.target), seed_for(subject.settings.seed, "floor")).x.cpu()
+    count = min(len(subject.target), len(more), len(subject.samples))
+    target = subject.target[:count]
+    return Value(distances.sliced_wasserstein(subject.samples[:count], target), floor=distances.sliced_wasserstein(more[:count], target))
 
 
 @once

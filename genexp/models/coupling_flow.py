@@ -9,7 +9,7 @@ from genexp.bijections.base import Base, Conditioner, Transformer, bases, condit
 from genexp.bijections.coupling import Coupling, alternating, random_halves
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow, features_to_couple
+from genexp.models.flow import Depth, Flow, Normalise, features_to_couple
 from genexp.registry import Part, models
 
 
@@ -19,7 +19,7 @@ def coupling_flow(
     *,
     depth: Depth = 3,
     mask: Literal["alternating", "random"] = "alternating",
-    normalise: bool = True,
+    normalise: Normalise = True,
     transformer: Part[Transformer] = transformers.part("spline"),
     conditioner: Part[Conditioner] = conditioners.part("mlp"),
     base: Part[Base] = bases.part("normal"),
@@ -30,7 +30,7 @@ def coupling_flow(
     Args:
         depth: number of couplings.
         mask: which features move: `alternating` even and odd ones, or a `random` half and then the other.
-        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1), or (`whiten`) to covariance I.
         transformer: the map of each feature that moves.
         conditioner: the network that finds its parameters from the features that stay.
         base: the noise that samples begin from.

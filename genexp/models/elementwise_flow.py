@@ -8,7 +8,7 @@ from genexp.bijections.elementwise import Elementwise
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.transformers import Affine
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow
+from genexp.models.flow import Depth, Flow, Normalise
 from genexp.registry import Part, models
 
 
@@ -18,7 +18,7 @@ def elementwise_flow(
     *,
     depth: Depth = 1,
     transformer: Part[Transformer] = transformers.part("spline"),
-    normalise: bool = True,
+    normalise: Normalise = True,
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
@@ -27,7 +27,7 @@ def elementwise_flow(
     Args:
         depth: number of maps of each feature, each of them affine and then the transformer.
         transformer: the map of each feature.
-        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1), or (`whiten`) to covariance I.
         base: the noise that samples begin from.
         objective: what it is trained by.
 

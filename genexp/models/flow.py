@@ -7,7 +7,7 @@ Source: Rezende & Mohamed, Variational Inference with Normalizing Flows (2015).
 
 import math
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -22,6 +22,7 @@ from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
 
 Depth = Annotated[int, Field(ge=1, le=256)]
+Normalise = bool | Literal["whiten"]
 
 _TAIL_SHARE = 0.999
 
@@ -42,7 +43,8 @@ class Flow(GenerativeModel):
         layers: the bijections, from data to noise.
         base: the noise.
         objective: what it is trained by.
-        normalise: before training, shift the data to mean 0 and scale them so that their tails lie where those of N(0, 1) do.
+        normalise: before training, shift the data to mean 0 and scale them so that their tails lie where those of N(0, 1) do;
+            `whiten`: to mean 0 and covariance I, by a triangular matrix: what is then left to learn is what no Gaussian has.
 
     Raises:
         UserError: data that are normalised could lie beyond a bounded base.
@@ -51,9 +53,10 @@ class Flow(GenerativeModel):
     can: frozenset[Ability] = frozenset({"sample", "exact", "layers"})
     centre: Tensor
     spread: Tensor
+    factor: Tensor | None
 
     def __init__(
-        self, dim: int, layers: Sequence[Bijection], base: Base, normalise: bool, objective: FlowObjective | None = None
+        self, dim: int, layers: Sequence[Bijection], base: Base, normalise: Normalise, objective: FlowObjective | None = None
     ) -> None:
         super().__init__()
         if base.bounded and normalise:
@@ -62,6 +65,7 @@ class Flow(GenerativeModel):
         self.learns = self.criterion.learns
         self.register_buffer("centre", torch.zeros(dim))
         self.register_buffer("spread", torch.ones(dim))
+        self.register_buffer("factor", torch.eye(dim) if normalise == "whiten" else None)
         self.bijections = nn.ModuleList(layers)
 
     @property
@@ -72,16 +76,21 @@ class Flow(GenerativeModel):
 
     @torch.no_grad()
     def initialise(self, batch: Batch) -> None:
-        """Fix the first, elementwise step: the mean to 0, and the 99.9 % range of the data to that of N(0, 1).
+        """Fix the first step. The mean to 0, and the 99.9 % range of the data to that of N(0, 1); or the covariance to I.
 
         (Dividing by the standard deviation is worse: between far peaks it leaves the noise's tails to empty space.)
         """
-        if self.normalise:
+        if self.factor is not None:
+            x = batch.x.double()
+            self.centre.copy_(x.mean(0))
+            self.spread.copy_(_nonzero(x.std(0, correction=0)))
+            x = (x - self.centre) / self.spread
+            self.factor.copy_(_cholesky(x.mT @ x / len(x)))
+        elif self.normalise:
             self.centre.copy_(batch.x.mean(0))
             reach = (batch.x - self.centre).abs().quantile(_TAIL_SHARE, dim=0)
-            reach = torch.where(reach > 0, reach, 1.0)  # of a feature that never moves
-            self.spread.copy_(reach / (math.sqrt(2) * torch.erfinv(torch.tensor(_TAIL_SHARE))))
-        x = (batch.x - self.centre) / self.spread
+            self.spread.copy_(_nonzero(reach) / (math.sqrt(2) * torch.erfinv(torch.tensor(_TAIL_SHARE))))
+        x, _ = self.normalised(batch.x)
         for bijection in self.bijections:
             bijection.initialise(x)  # type: ignore[operator]
             x, _ = bijection(x)
@@ -98,8 +107,7 @@ class Flow(GenerativeModel):
 
     def transform(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Data → noise: z, shape (n, dim), and ln |det ∂z/∂x|, shape (n,)."""
-        z = (x - self.centre) / self.spread
-        log_det = -self.spread.log().sum().expand(len(x))
+        z, log_det = self.normalised(x)
         for bijection in self.bijections:
             z, more = bijection(z)
             log_det = log_det + more
@@ -107,11 +115,28 @@ class Flow(GenerativeModel):
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Noise → data: x, shape (n, dim), and ln |det ∂x/∂z|, shape (n,)."""
-        log_det = self.spread.log().sum().expand(len(z))
+        log_det = z.new_zeros(len(z))
         for bijection in reversed(self.bijections):
             z, more = bijection.inverse(z)  # type: ignore[operator]
             log_det = log_det + more
-        return z * self.spread + self.centre, log_det
+        x, more = self.in_units(z)
+        return x, log_det + more
+
+    def normalised(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The first step of `transform`: z and its ln |det|."""
+        z, log_det = (x - self.centre) / self.spread, -self.spread.log().sum()
+        if self.factor is not None:
+            z = torch.linalg.solve_triangular(self.factor, z.mT, upper=False).mT
+            log_det = log_det - self.factor.diagonal().log().sum()
+        return z, log_det.expand(len(x))
+
+    def in_units(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The last step of `inverse`: x in the data's units and its ln |det|."""
+        log_det = self.spread.log().sum()
+        if self.factor is not None:
+            z = z @ self.factor.mT
+            log_det = log_det + self.factor.diagonal().log().sum()
+        return z * self.spread + self.centre, log_det.expand(len(z))
 
     @torch.no_grad()
     def layers(self, z: Tensor) -> Tensor:
@@ -122,7 +147,7 @@ class Flow(GenerativeModel):
         path = [z]
         for bijection in reversed(self.bijections):
             path.append(bijection.inverse(path[-1])[0])  # type: ignore[operator]
-        return torch.stack([*path, path[-1] * self.spread + self.centre])
+        return torch.stack([*path, self.in_units(path[-1])[0]])
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
@@ -140,12 +165,27 @@ class Flow(GenerativeModel):
         return self.base.sample(n)
 
 
+def _nonzero(scale: Tensor) -> Tensor:
+    """1 for a feature that never moves."""
+    return torch.where(scale > 0, scale, 1.0)
+
+
+def _cholesky(correlation: Tensor) -> Tensor:
+    """L of L Lᵀ, float64 (dim, dim); of a singular matrix with as little more on its diagonal as that takes."""
+    identity = torch.eye(len(correlation), dtype=correlation.dtype, device=correlation.device)
+    for ridge in (0.0, 1e-10, 1e-8, 1e-6, 1e-4):
+        factor, failed = torch.linalg.cholesky_ex(correlation + ridge * identity)
+        if not failed and bool(factor.diagonal().min() > 1e-5):
+            return factor
+    return identity
+
+
 @models.register("flow")
 def flow(
     spec: DataSpec,
     *,
     depth: Depth = 3,
-    normalise: bool = True,
+    normalise: Normalise = True,
     bijection: Part[Bijection] = bijections.part("coupling"),
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
@@ -154,7 +194,7 @@ def flow(
 
     Args:
         depth: how many.
-        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1), or (`whiten`) to covariance I.
         bijection: what each layer is.
         base: the noise that samples begin from.
         objective: what it is trained by.

@@ -7,7 +7,7 @@ from genexp.bijections.base import Base, bases
 from genexp.bijections.linear import FactorName, Linear
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.models.flow import Flow
+from genexp.models.flow import Flow, Normalise
 from genexp.registry import Part, models
 
 
@@ -16,7 +16,7 @@ def linear_flow(
     spec: DataSpec,
     *,
     factor: FactorName = "lu",
-    normalise: bool = True,
+    normalise: Normalise = True,
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
@@ -24,7 +24,7 @@ def linear_flow(
 
     Args:
         factor: of the matrix: `lu` or `triangular` for any covariance, `diagonal` for one without correlations, or `orthogonal`.
-        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1), or (`whiten`) to covariance I.
         base: the noise that samples begin from.
         objective: what it is trained by.
 

@@ -9,7 +9,7 @@ from genexp.bijections.autoregressive import Autoregressive, Layers, Solver
 from genexp.bijections.base import Base, Transformer, bases, transformers
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow
+from genexp.models.flow import Depth, Flow, Normalise
 from genexp.nn.mlp import Activation
 from genexp.registry import Part, models
 from genexp.settings import Width
@@ -25,7 +25,7 @@ def maf(
     activation: Activation = "silu",
     solver: Solver = "jacobi",
     transformer: Part[Transformer] = transformers.part("affine"),
-    normalise: bool = True,
+    normalise: Normalise = True,
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
@@ -36,7 +36,7 @@ def maf(
         width, hidden_layers, activation: of their masked networks' hidden layers.
         solver: of noise → data: feature after feature (`sequential`), or all at once until nothing changes (`jacobi`).
         transformer: the map of each feature.
-        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1), or (`whiten`) to covariance I.
         base: the noise that samples begin from.
         objective: what it is trained by.
 

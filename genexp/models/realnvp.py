@@ -12,7 +12,7 @@ from genexp.bijections.base import Base, Bijection, Conditioner, Transformer, ba
 from genexp.bijections.coupling import Coupling, alternating
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.models.flow import Flow, features_to_couple
+from genexp.models.flow import Flow, Normalise, features_to_couple
 from genexp.registry import Part, models
 
 
@@ -23,7 +23,7 @@ def realnvp(
     depth: Annotated[int, Field(ge=1, le=64)] = 6,  # many more affine couplings overflow within a step or two
     transformer: Part[Transformer] = transformers.part("affine"),
     conditioner: Part[Conditioner] = conditioners.part("mlp"),
-    normalise: bool = True,
+    normalise: Normalise = True,
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
@@ -33,7 +33,7 @@ def realnvp(
         depth: number of couplings.
         transformer: the map of each feature that moves.
         conditioner: the network that finds its parameters from the features that stay.
-        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1), or (`whiten`) to covariance I.
         base: the noise that samples begin from.
         objective: what it is trained by.
 

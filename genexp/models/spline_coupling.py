@@ -8,7 +8,7 @@ from genexp.bijections.coupling import Coupling, alternating
 from genexp.bijections.linear import Linear
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow, features_to_couple
+from genexp.models.flow import Depth, Flow, Normalise, features_to_couple
 from genexp.registry import Part, models
 
 
@@ -19,7 +19,7 @@ def spline_coupling(
     depth: Depth = 3,
     transformer: Part[Transformer] = transformers.part("spline"),
     conditioner: Part[Conditioner] = conditioners.part("mlp"),
-    normalise: bool = True,
+    normalise: Normalise = True,
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
@@ -29,7 +29,7 @@ def spline_coupling(
         depth: number of couplings.
         transformer: the map of each feature that moves.
         conditioner: the network that finds its parameters from the features that stay.
-        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1), or (`whiten`) to covariance I.
         base: the noise that samples begin from.
         objective: what it is trained by.
 

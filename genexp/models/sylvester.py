@@ -7,7 +7,7 @@ from genexp.bijections.base import Base, bases
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.sylvester import Rank, Sylvester
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow
+from genexp.models.flow import Depth, Flow, Normalise
 from genexp.registry import Part, models
 
 
@@ -17,7 +17,7 @@ def sylvester(
     *,
     depth: Depth = 16,
     rank: Rank = 8,
-    normalise: bool = True,
+    normalise: Normalise = True,
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
@@ -26,7 +26,7 @@ def sylvester(
     Args:
         depth: number of maps.
         rank: directions of each; of data of fewer dimensions, as many as those have.
-        normalise: whether the data are first brought to mean 0 and the range of N(0, 1).
+        normalise: whether the data are first brought to mean 0 and the range of N(0, 1), or (`whiten`) to covariance I.
         base: the noise that samples begin from.
         objective: what it is trained by.
 

@@ -11,7 +11,7 @@ from genexp.figures import line
 from genexp.figures.line import Mapped, OnLine
 from genexp.measures.quadrature import ODE_GRID_SIDE, in_float64
 from genexp.measures.record import picture
-from genexp.metrics.density import in_parts
+from genexp.measures.quadrature import in_parts
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 

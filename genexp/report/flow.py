@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from genexp.data.base import DataSpec
+from genexp.data.units import Units
 from genexp.report.explorer import read_arrays
 from genexp.report.folder import Folder
 from genexp.report.packing import packed, quantised
@@ -30,7 +31,7 @@ def has_flow(model: Any, spec: DataSpec) -> bool:
 
 
 @torch.no_grad()
-def pack(model: Any, folder: Folder, seed: int) -> Flow:
+def pack(model: Any, folder: Folder, seed: int, units: Units | None = None) -> Flow:
     """The paths of a model that `has_flow`, and points of its data where the run kept some."""
     device = model.device
     with seeded(seed_for(seed, "animation"), device):
@@ -46,7 +47,7 @@ def pack(model: Any, folder: Folder, seed: int) -> Flow:
     if not np.isfinite(paths).all():
         raise ValueError("points that are no numbers")
     points, unit = quantised(paths)
-    data = {"moments": moments, "count": POINTS, "points": points, "unit": unit, "kind": kind, **target(folder)}
+    data = {"moments": moments, "count": POINTS, "points": points, "unit": unit, "kind": kind, **target(folder, units)}
     data["limit"] = 1.3 * float(np.quantile(np.abs(paths[-1]), 0.98))
     return Flow(kind, data)
 
@@ -57,10 +58,12 @@ def kept_times() -> np.ndarray:
     return np.unique(np.round((FINE - 1) * (1 - (1 - u) ** 1.6)).astype(int))
 
 
-def target(folder: Folder) -> dict[str, Any]:
+def target(folder: Folder, units: Units | None) -> dict[str, Any]:
     """Points of the data, where the run kept some."""
     true = read_arrays(folder, ("target",)).get("target")
     if true is None or true.ndim != 2 or true.shape[1] != 2 or not np.isfinite(true).all():
         return {"target": packed(np.empty(0), "i2"), "target_unit": 1.0}
+    if units is not None:  # a run keeps the rows of a table in their own
+        true = units.seen(torch.from_numpy(true)).numpy()
     points, unit = quantised(true[: 2 * POINTS])
     return {"target": points, "target_unit": unit}

@@ -37,7 +37,7 @@ def bring_to_life(run: Run) -> Live:
         if explorer.has_plane(trained.model):
             return Live(explorer=explorer.pack(trained.model, trained.spec.classes, run.folder))
         if flow.has_flow(trained.model, trained.spec):
-            return Live(flow=flow.pack(trained.model, run.folder, trained.settings.seed))
+            return Live(flow=flow.pack(trained.model, run.folder, trained.settings.seed, trained.units))
     except UserError as mistake:
         return Live(missing=mistake.message)
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, MemoryError, OSError) as failure:

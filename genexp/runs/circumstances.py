@@ -45,6 +45,8 @@ def data_record(subject: Subject) -> dict[str, Any]:
     spec, files = subject.data.spec, own_files(subject.settings)
     record: dict[str, Any] = {"shape": list(spec.shape), "classes": list(spec.classes), "kind": spec.kind}
     record |= {"description": subject.data.describe(), "digest": digests(subject.data, subject.settings).record()}
+    if "units" in subject.knows:
+        record["units"] = subject.data.units.record()
     return record if files is None else {**record, "own_files": files.digest()}
 
 

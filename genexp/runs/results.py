@@ -51,10 +51,13 @@ def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> Non
 
 
 def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
-    """The samples and what they are held against, where test pictures lie in latent space, and densities of few dimensions."""
-    wanted: dict[str, Callable[[], Any]] = {"samples": lambda: subject.samples}
+    """The samples and what they are held against, a table's in its own units; where test pictures lie in latent space; densities
+    of few dimensions.
+    """
+    own = subject.data.units.own if "units" in subject.knows else Tensor.cpu
+    wanted: dict[str, Callable[[], Any]] = {"samples": lambda: own(subject.samples)}
     if {"points", "drawn"} <= subject.knows:
-        wanted["target"] = lambda: subject.target
+        wanted["target"] = lambda: own(subject.target)
     if "latents" in subject.can and {"pictures", "examples"} <= subject.knows:
         wanted |= {"latent": lambda: test_latents(subject), "latent_label": lambda: subject.test_part.label}
         if "classes" in subject.knows:

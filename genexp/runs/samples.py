@@ -52,9 +52,10 @@ def write(path: Path, request: Request, which: Which, device: str | None) -> str
 
 
 def write_npz(trained: Trained, request: Request, label: int | None) -> str:
-    """`samples` and, where there are any, `label` and `log_prob`, one row each."""
+    """`samples` and, where there are any, `label` and `log_prob`, one row each; of a table, in its own units."""
     num = request.num or trained.settings.evaluation.num_samples
     parts = sampler_of(trained, label).stream(num, request.seed)
+    log_scale, kind = (0.0, "float32") if trained.units is None else (trained.units.log_scale, "float64")
     others: dict[str, list[np.ndarray]] = {}
     first = next(parts)
 
@@ -62,14 +63,14 @@ def write_npz(trained: Trained, request: Request, label: int | None) -> str:
         bar = tqdm(total=num, unit=" samples", leave=False, disable=not sys.stderr.isatty())
         for part in chain([first], parts):
             bar.update(len(part.x))
-            log_prob = log_likelihood(trained, part.x) if request.log_prob else None
+            log_prob = log_likelihood(trained, part.x) - log_scale if request.log_prob else None
             for name, values in (("label", part.label), ("log_prob", log_prob)):
                 if values is not None:
                     others.setdefault(name, []).append(values.numpy())
-            yield part.x.numpy()
+            yield (part.x if trained.units is None else trained.units.own(part.x)).numpy()
 
     with Replacing(request.out) as (temporary, _), NpzWriter(temporary) as file:
-        file.write("samples", samples(), (num, *first.x.shape[1:]), "float32")
+        file.write("samples", samples(), (num, *first.x.shape[1:]), kind)
         for name, values in others.items():
             file.write(name, iter(values), (num,), "float32" if name == "log_prob" else "int64")
     mean = f", mean ln p {np.concatenate(others['log_prob']).mean():.4f} nats" if "log_prob" in others else ""

@@ -10,6 +10,7 @@ from genexp.config.composition import compose_stored
 from genexp.context import Context
 from genexp.data.base import KINDS, DataSpec
 from genexp.data.own_files import own_files
+from genexp.data.units import Units, units_of
 from genexp.errors import UserError
 from genexp.files import file_digest
 from genexp.folder import checkpoint
@@ -35,6 +36,7 @@ class Trained:
     model: GenerativeModel
     spec: DataSpec
     step: int
+    units: Units | None = None  # of its data, where these are a table
 
     @property
     def device(self) -> torch.device:
@@ -69,7 +71,7 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
         step = int(state["step"] if which == "best" else state["position"]["step"])
     except (RuntimeError, KeyError, TypeError, ValueError, AttributeError):
         raise UserError(f"{path}: its checkpoint {which}.pt does not fit its config.yaml") from None
-    return Trained(path, settings, model.eval(), spec, step)
+    return Trained(path, settings, model.eval(), spec, step, read_units(path, spec))
 
 
 def context_of(device: torch.device, run: Path | None = None) -> Context:
@@ -107,10 +109,10 @@ def check_own_files(settings: RunSettings, run: Path) -> None:
         return
     told = read_own_files(run)
     if told is None:
-        raise UserError(f"{run}: its run.json does not say which pictures it was trained on", hint="begin a run with yours")
+        raise UserError(f"{run}: its run.json does not say which files it was trained on", hint="begin a run with yours")
     if files.digest() != told:
         raise UserError(
-            f"{run}: the pictures that its config.yaml names are not those that it was trained on, as its run.json has it",
+            f"{run}: the files that its config.yaml names are not those that it was trained on, as its run.json has it",
             hint="put those back in their place, or begin a run with these",
         )
 
@@ -120,6 +122,12 @@ def read_own_files(path: Path) -> str | None:
     record = read_run(path).get("data")
     digest = record.get("own_files") if isinstance(record, dict) else None
     return digest if isinstance(digest, str) else None
+
+
+def read_units(path: Path, spec: DataSpec) -> Units | None:
+    """The units that the samples of a run have, where its run.json says them."""
+    record = read_run(path).get("data")
+    return units_of(record.get("units"), spec.shape[0]) if isinstance(record, dict) else None
 
 
 def read_spec(path: Path) -> DataSpec | None:

@@ -31,6 +31,8 @@ def built(name: str, folder: Path, copy: int, **keys: Any) -> Any:
     """The data set, or why there is none."""
     if "path" in datasets.schema(name).model_fields:
         keys["path"] = str(folder / "fruit" / "train")
+    if "file" in datasets.schema(name).model_fields:
+        keys["file"] = "table.csv"
     try:
         return datasets.build(small(datasets, name, **keys), folder)
     except UserError as refusal:
