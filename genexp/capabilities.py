@@ -23,6 +23,8 @@ Ability = Literal[
     "prior",
     "through_flow",
     "classes",
+    "bits",
+    "stages",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -39,6 +41,8 @@ ABILITIES: dict[Ability, str] = {
     "prior": "sample_latent(n, label=…): latents from a prior of its own",
     "through_flow": "posterior.has_flow: noise can be pushed through the posterior's flow, which is no prior",
     "classes": "conditional: sample(n, label) and everything else is given the class",
+    "bits": "stream(seed): numbers of a source of random bits, of which `tested` are put to the tests",
+    "stages": "transform: from uniform numbers to points of a known distribution, step by step",
 }
 
 Known = Literal[
