@@ -3,21 +3,23 @@
 The tests are of one sequence of `model.tested` numbers that should be uniform and independent.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
+import torch
 
 from genexp.measures.record import Value, Values, measure
 from genexp.samplers import lattice, trials
-from genexp.samplers.base import State, Stream
+from genexp.samplers.base import Drawn, State, Stream
 from genexp.seeds import seed_for
 from genexp.subject import Subject, once
 
 DIMENSIONS = (2, 3, 4, 5, 6)
 TIMED, TIMES = 2**20, 5  # numbers whose making is timed, and how often: the fastest time counts
-MODEL = {"bits"}
+MODEL, STAGES = {"bits"}, {"stages"}
 
 
 def sequence(subject: Subject) -> Stream:
@@ -109,6 +111,80 @@ def bits_per_second(subject: Subject) -> Values:
     ours = seconds(partial(draw, source.words, state, count))
     theirs = seconds(partial(np.random.PCG64(0).random_raw, count))
     return Value(source.width * count / ours, baseline=64 * count / theirs)
+
+
+# --- what is made of them ----------------------------------------------------------------------------------------------
+
+
+@once
+def transformed(subject: Subject) -> Drawn:
+    """As many numbers as are tested, made into points (n, dim) of their distribution."""
+    transform = subject.model.transform
+    drawn: Drawn = transform.draw(sequence(subject), max(1, subject.model.tested // transform.dim))
+    return drawn
+
+
+@measure("transformed", "the same tests of F(x₁), F(x₂|x₁), … of the samples x", better="exact", headline=5, model=STAGES)
+def transformed_tests(subject: Subject) -> Values:
+    u = subject.model.transform.uniformised(transformed(subject).x).flatten().numpy()
+    cells = {f"chi2_{dims}d": trials.chi_square(u, dims) for dims in (1, 2, 3)}
+    return by_ending({"ks": trials.kolmogorov_smirnov(u), **cells, "serial": trials.serial_correlation(u)})
+
+
+@measure(
+    "stage",
+    "largest gap to the right distribution after each step from bits to samples",
+    better="exact",
+    headline=6,
+    model=STAGES,
+)
+def stage(subject: Subject) -> Values:
+    transform = subject.model.transform
+    found = transform.stages(sequence(subject), max(1, subject.model.tested // 2))
+    return by_ending({each.name: trials.kolmogorov_smirnov(each.uniformised.flatten().numpy()) for each in found})
+
+
+@measure("acceptance", "share of what is proposed that is kept", better="exact", headline=7, model=STAGES)
+def acceptance(subject: Subject) -> Value | None:
+    exact, found = subject.model.transform.acceptance, transformed(subject)
+    if exact is None:
+        return None
+    return Value(found.kept / found.proposed, exact=exact, error=math.sqrt(exact * (1 - exact) / found.proposed))
+
+
+@measure("largest", "the largest |x| of the samples; and what uniform numbers of so many bits can give at most", model=STAGES)
+def largest(subject: Subject) -> Values:
+    possible = subject.model.transform.largest(subject.model.bits)
+    found = Value(float(transformed(subject).x.abs().max()))
+    return found if possible is None else {"": found, "possible": Value(possible)}
+
+
+@measure("covariance_error", "|S − Σ|², S of the samples; on average (tr²Σ + tr Σ²)/n", better="exact", headline=8, model=STAGES)
+def covariance_error(subject: Subject) -> Value | None:
+    covariance, x = subject.model.transform.covariance, transformed(subject).x.double()
+    if covariance is None or len(x) < 2:
+        return None
+    n = len(x) - 1
+    exact = float(covariance.trace() ** 2 + (covariance @ covariance).trace()) / n
+    return Value(float((x.mT.cov().reshape(covariance.shape) - covariance).square().sum()), exact=exact)
+
+
+@measure("table_error", "by how much F(x) is wrong at most where x is read off a table", better="lower", headline=9, model=STAGES)
+def table_error(subject: Subject) -> Value | None:
+    found = subject.model.transform.table_error
+    return None if found is None else Value(found)
+
+
+@measure("nanoseconds", "to make one number of a sample; a Gaussian one of NumPy's and of torch's", better="lower", model=STAGES)
+def nanoseconds(subject: Subject) -> Values:
+    transform, stream, count = subject.model.transform, sequence(subject), min(TIMED, subject.model.tested)
+    n = max(1, count // transform.dim)
+    calls: dict[str, Callable[[], object]] = {
+        "": lambda: transform.draw(stream, n),
+        "numpy": partial(np.random.default_rng(0).standard_normal, n * transform.dim),
+        "torch": partial(torch.randn, n * transform.dim),
+    }
+    return {name: Value(1e9 * seconds(call) / (n * transform.dim)) for name, call in calls.items()}
 
 
 def draw(words: Callable[..., object], state: State, count: int) -> None:

@@ -1,6 +1,5 @@
 """What a source of random bits and a transform of its numbers are. Both are functions of a state that they do not hold."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,24 +111,24 @@ def _floats(k: np.ndarray, dtype: torch.dtype) -> Tensor:
     return torch.from_numpy((k ^ np.uint32(1 << 31)).view(np.int32)).to(dtype).add_(2.0**31)
 
 
-Cdf = Callable[[Tensor], Tensor]
-
-
 @dataclass(frozen=True)
 class Stage:
-    """One step on the way: points (n, dim), and what is uniform on [0, 1)^dim of them if they are distributed as they should."""
+    """One step on the way: points (n, dim), and `uniformised`, what is uniform on [0, 1)^dim of them if all is right, (n, dim).
+
+    `colour`: a number in [0, 1] by which a point is known again in the next stage, (n,); NaN: it goes no further.
+    """
 
     name: str
     x: Tensor
-    uniformised: Cdf
+    uniformised: Tensor
+    colour: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Points (n, dim), float; how many were `proposed` for each that was kept, in all, and how many `kept`; the stages."""
+    """Points (n, dim), and how many were `proposed` and `kept` on the way, where some are not."""
 
     x: Tensor
-    stages: Sequence[Stage] = ()
     proposed: int = 0
     kept: int = 0
 
@@ -138,9 +137,12 @@ class Transform(nn.Module):
     """Uniform numbers → points of a known distribution.
 
     Told when built: `dim`. `acceptance`: the share of what is proposed that is kept, in theory; None where all is.
+    `covariance`: Σ in theory, (dim, dim); `table_error`: by how much F(x) is wrong at most where x is read off a table.
     """
 
     acceptance: float | None = None
+    covariance: Tensor | None = None
+    table_error: float | None = None
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -151,8 +153,13 @@ class Transform(nn.Module):
         raise NotImplementedError
 
     def uniformised(self, x: Tensor) -> Tensor:
-        """Rosenblatt's transform, (n, dim): F(x₁), F(x₂|x₁), … which are uniform and independent if x has the distribution."""
+        """Rosenblatt's transform, (n, dim), float64: F(x₁), F(x₂|x₁), …, uniform and independent if x is as it should be."""
         raise NotImplementedError
+
+    def stages(self, stream: Stream, n: int) -> list[Stage]:
+        """n points on their way from uniform numbers."""
+        x = self.draw(stream, n).x
+        return [Stage("samples", x, self.uniformised(x))]
 
     def largest(self, bits: int) -> float | None:
         """The largest |x| that numbers of so many bits can give; None where that is not known."""

@@ -57,7 +57,7 @@ def reduced(basis: Sequence[Vector], quality: Fraction = Fraction(99, 100)) -> l
 
 
 def _as_short(basis: Sequence[Vector]) -> list[Vector]:
-    """Every vector of the lattice, but for its sign, that is no longer than the first of a reduced basis (Fincke & Pohst 1985)."""
+    """Every vector of the lattice that is no longer than the shortest of its reduced basis (Fincke & Pohst 1985)."""
     squares, shares = _orthogonal(basis)
     limit, found = min(map(_square, basis)), []
 

@@ -114,9 +114,10 @@ class LinearCongruential(Source):
         x[0], known = state[0], 1
         while known < n + 1:  # as many at once as are known, BLOCK at most
             more = min(known, BLOCK, n + 1 - known)
-            if more < BLOCK or known == BLOCK:
-                ahead = self.map.power(min(known, BLOCK))
-            x[known : known + more] = ahead.each(x[known - min(known, BLOCK) :][:more])
+            before = known - min(known, BLOCK)
+            if known <= BLOCK:
+                ahead = self.map.power(known - before)
+            x[known : known + more] = ahead.each(x[before:][:more])
             known += more
         return Words(x[1:], (int(x[-1]),))
 

@@ -1,4 +1,4 @@
-"""Tests of numbers that should be uniform on [0, 1) and independent: a statistic, what it should be, and how likely such a one is.
+"""Tests of numbers that should be uniform on [0, 1) and independent: a statistic, what it should be, and how likely it is.
 
 A p-value is itself uniform on [0, 1] where nothing is wrong: one below 10⁻⁶ happens once in a million honest tests.
 """
