@@ -12,6 +12,7 @@ from genexp.subject import Subject
 
 SHOWN = 20_000  # points of the cube
 FEW = 8_000  # points that are followed from step to step
+ELLIPSE = "The circle, the ellipse, and the factor that makes one of the other"
 CUBE = "Each three successive numbers as a point of the cube, and along its planes"
 
 
@@ -55,9 +56,7 @@ def steps(subject: Subject) -> Figure:
     return randomness.steps([randomness.Cloud(*cloud) for cloud in clouds])
 
 
-@picture(
-    "cholesky", "The circle, the ellipse, and the factor that makes one of the other", lead=-2, model={"stages"}, data={"plane"}
-)
+@picture("cholesky", ELLIPSE, lead=-2, model={"stages"}, data={"plane"})
 def cholesky(subject: Subject) -> Figure | None:
     """Of one Gaussian that is not round already."""
     covariance = subject.model.transform.covariance

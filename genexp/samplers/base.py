@@ -1,5 +1,6 @@
 """What a source of random bits and a transform of its numbers are. Both are functions of a state that they do not hold."""
 
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,7 @@ from genexp.registry import Registry
 State = tuple[int, ...]
 Bits = Literal[24, 32, 53]  # of a uniform number: k 2^−bits, k = 0, 1, …
 MOST_SEEDS = 2**62
+HIGH = 1 if sys.byteorder == "little" else 0  # which of the two halves of a word is the upper one
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Source(nn.Module):
 
     width = 64
     log2_period: float | None = None
+    even = True  # whether the lower half of a word is as good as the upper one
     modulus = 0  # of the lattice that successive numbers lie on; 0: there is none
 
     def state(self, seed: int) -> State:
@@ -73,7 +76,7 @@ class Stream:
     Args:
         source: of the bits.
         seed: where it begins.
-        bits: of each number; they come from a word of their own, or two from one that is long enough.
+        bits: of each number; they come from a word of their own, or two from one that is long enough and even.
     """
 
     def __init__(self, source: Source, seed: int, bits: Bits = 53) -> None:
@@ -88,11 +91,12 @@ class Stream:
     def uniform(self, n: int, dtype: torch.dtype = torch.float64) -> Tensor:
         """n numbers k 2^−bits in [0, 1), (n,)."""
         if self.bits <= 32 and self.source.width == 64:
-            k = self.words((n + 1) // 2).view(np.uint32)[:n] >> np.uint32(32 - self.bits)
-            return _floats(k, dtype).mul_(2.0**-self.bits)
-        share = self.source.share(self.words(n))
-        if self.bits < 53:
-            share = np.floor(share * 2.0**self.bits) * 2.0**-self.bits
+            even = self.source.even
+            k = self.words((n + 1) // 2).view(np.uint32)[:n] if even else self.words(n).view(np.uint32)[HIGH::2]
+            if self.bits < 32:
+                k = k >> np.uint32(32 - self.bits)
+            return torch.from_numpy(k.astype(np.float32 if dtype == torch.float32 else np.float64)).mul_(2.0**-self.bits)
+        share = np.floor(self.source.share(self.words(n)) * 2.0**self.bits) * 2.0**-self.bits
         return torch.from_numpy(share).to(dtype)
 
     def positive(self, n: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -102,13 +106,6 @@ class Stream:
     def inside(self, n: int) -> Tensor:
         """n numbers (k + ½) 2^−bits in (0, 1), (n,)."""
         return self.uniform(n).add_(2.0 ** -(self.bits + 1)).clamp_(max=1 - 2.0**-53)
-
-
-def _floats(k: np.ndarray, dtype: torch.dtype) -> Tensor:
-    """Integers below 2³² as floating-point numbers, by way of signed ones, which processors convert faster."""
-    if dtype == torch.float64:
-        return torch.from_numpy(k.astype(np.float64))
-    return torch.from_numpy((k ^ np.uint32(1 << 31)).view(np.int32)).to(dtype).add_(2.0**31)
 
 
 @dataclass(frozen=True)

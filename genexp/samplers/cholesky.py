@@ -68,9 +68,7 @@ class Cholesky(Transform):
         super().__init__(dim)
         rows = covariance or torch.full((dim, dim), correlation).fill_diagonal_(1.0).tolist()
         if any(len(each) != dim for each in (mean or rows[0], rows, *rows)):
-            raise UserError(
-                f"model/transform=cholesky: μ and Σ must be of {dim} numbers and {dim} rows of {dim}, as the data are"
-            )
+            raise UserError(f"model/transform=cholesky: μ must be {dim} numbers and Σ {dim} rows of {dim}, as the data are")
         self.covariance = torch.tensor(rows, dtype=torch.float64)
         self.register_buffer("lower", factor(self.covariance, "covariance"), persistent=False)
         self.register_buffer("mean", torch.tensor(mean or [0.0] * dim, dtype=torch.float64), persistent=False)
@@ -95,8 +93,8 @@ class Cholesky(Transform):
 
 
 class AliasTable:
-    """A component in one step, however many there are: a place k of the table, which keeps a share of its draws and gives the rest
-    to its alias.
+    """A component in one step, however many there are: a place k of the table, which keeps a share of its draws and gives
+    the rest to its alias.
 
     Args:
         weights: (components,), positive.

@@ -20,8 +20,8 @@ KEY = 32  # bytes
 
 @sources.register("entropy")
 class Entropy(Source):
-    """Bits from the system's entropy. The key of 256 bits is read when the source is made, and kept in the run's checkpoint: a run
-    can be measured again, and no other run has the same numbers. A state is the seed and a place.
+    """Bits from the system's entropy. The key of 256 bits is read when the source is made, and kept in the checkpoint: a
+    run can be measured again, and no other run has the same numbers. A state is the seed and a place.
     """
 
     key: Tensor

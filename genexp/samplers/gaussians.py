@@ -12,7 +12,7 @@ from torch import Tensor
 from genexp.registry import Registry
 from genexp.samplers.base import Drawn, Stage, Stream, Transform, standard_cdf, transforms
 
-PART = 2**16  # numbers of one round, which stay in the processor's cache
+PART = 2**18  # numbers of one round, which stay in the processor's cache
 LAYERS = 256
 BASE, AREA = 3.6541528853610088, 0.00492867323399  # where the ziggurat's lowest layer ends, and the area of each
 
@@ -82,7 +82,7 @@ def disc_stage(disc: Tensor, colour: Tensor) -> Stage:
 @gaussians.register("marsaglia_polar")
 @transforms.register("marsaglia_polar")
 class MarsagliaPolar(Gaussian):
-    """Points of the square that fall into the disc, s = v₁² + v₂² < 1, are stretched, z = v √(−2 ln s / s): no sine, no cosine."""
+    """Points of the square that fall into the disc, s = v₁² + v₂² < 1, are stretched, z = v √(−2 ln s / s): no sine."""
 
     acceptance = math.pi / 4
 
@@ -124,8 +124,8 @@ def ziggurat_edges() -> Tensor:
 @gaussians.register("ziggurat")
 @transforms.register("ziggurat")
 class Ziggurat(Gaussian):
-    """The area under the bell is cut into 256 layers of one size. A point of a random layer is nearly always inside without a look at
-    the bell; at the layer's rim it is compared, and beyond the lowest one the tail has a method of its own.
+    """The area under the bell is cut into 256 layers of one size. A point of a random layer is nearly always inside; at the
+    layer's rim it is compared with the bell, and beyond the lowest one the tail has a method of its own.
     """
 
     acceptance = math.sqrt(math.pi / 2) / (LAYERS * AREA)

@@ -52,7 +52,9 @@ class Map:
         """Of each number, exactly."""
         bits = (self.m - 1).bit_length()
         if self.m & (self.m - 1) == 0:  # 2^64 and its divisors are what overflow leaves
-            return (x * np.uint64(self.a) + np.uint64(self.c)) & np.uint64(self.m - 1)
+            found = x * np.uint64(self.a)
+            found += np.uint64(self.c)
+            return found if bits == 64 else found & np.uint64(self.m - 1)
         if bits > 62:
             return np.array([self(int(each)) for each in x], dtype=np.uint64)
         if bits <= 32:
@@ -87,6 +89,8 @@ class LinearCongruential(Source):
         increment: c.
     """
 
+    even = False  # of a power of two, bit k has period 2^(k+1)
+
     def __init__(
         self,
         *,
@@ -110,15 +114,16 @@ class LinearCongruential(Source):
         return (seed % m | 1,) if m % 2 == 0 else (1 + seed % (m - 1),)
 
     def words(self, state: State, n: int) -> Words:
-        x = np.empty(n + 1, dtype=np.uint64)
-        x[0], known = state[0], 1
-        while known < n + 1:  # as many at once as are known, BLOCK at most
-            more = min(known, BLOCK, n + 1 - known)
-            before = known - min(known, BLOCK)
-            if known <= BLOCK:
-                ahead = self.map.power(known - before)
-            x[known : known + more] = ahead.each(x[before:][:more])
+        """As many at once as are known already, BLOCK at most, by the map of so many steps."""
+        x, known, ahead = np.empty(n + 1, dtype=np.uint64), 1, self.map
+        x[0] = state[0]
+        while known < n + 1:
+            stride = min(known, BLOCK)
+            more = min(stride, n + 1 - known)
+            x[known : known + more] = ahead.each(x[known - stride :][:more])
             known += more
+            if known <= BLOCK:
+                ahead = ahead.after(ahead)
         return Words(x[1:], (int(x[-1]),))
 
     def jump(self, state: State, steps: int) -> State:

@@ -32,7 +32,7 @@ class PCG64(Source):
 
     def words(self, state: State, n: int) -> Words:
         s, c = state
-        step = _step(c)
+        step = ahead = _step(c)
         high, low = np.empty(n, dtype=np.uint64), np.empty(n, dtype=np.uint64)
         if n:
             s = step(s)  # which is put out first
@@ -40,11 +40,11 @@ class PCG64(Source):
             while known < n:  # as many at once as are known, BLOCK at most
                 before = known - min(known, BLOCK)
                 more = min(known, BLOCK, n - known)
-                if known <= BLOCK:
-                    ahead = step.power(known - before)
                 moved = times_plus(high[before:][:more], low[before:][:more], ahead.a, ahead.c)
                 high[known : known + more], low[known : known + more] = moved
                 known += more
+                if known <= BLOCK:
+                    ahead = ahead.after(ahead)
             s = int(high[-1]) << 64 | int(low[-1])
         turn = high >> np.uint64(58)
         folded = high ^ low

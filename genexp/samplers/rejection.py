@@ -37,7 +37,7 @@ def rejection(
 
 @transforms.register("rejection")
 class Rejection(Gaussian):
-    """N(0, 1) under a Laplace density, q(x) = λ/2 exp(−λ|x|): kept with probability exp(−(|x| − λ)²/2), √(π/2) λ exp(−λ²/2) of all.
+    """N(0, 1) under a Laplace density, q(x) = λ/2 exp(−λ|x|): a share exp(−(|x| − λ)²/2) is kept, √(π/2) λ exp(−λ²/2) of all.
 
     Args:
         rate: λ; 1 is best.

@@ -56,9 +56,10 @@ def counts_as_expected(counts: np.ndarray, weights: np.ndarray | None = None) ->
 
 def serial_correlation(u: np.ndarray) -> Trial | None:
     """The correlation of each number with the next, round the circle: −1/(n−1), give or take 1/√n."""
-    n, deviation = len(u), u - u.mean()
+    n = len(u)
+    deviation = u - u.mean() if n else u
     square = float(deviation @ deviation)
-    if n < 3 or square == 0:
+    if n < 4 or square == 0:
         return None
     value, expected = float(deviation @ np.roll(deviation, -1)) / square, -1 / (n - 1)
     error = math.sqrt(n * (n - 3) / (n + 1)) / (n - 1)
