@@ -24,6 +24,8 @@ Ability = Literal[
     "prior",
     "posterior_flow",
     "classes",
+    "bits",
+    "stages",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -41,6 +43,8 @@ ABILITIES: dict[Ability, str] = {
     "prior": "sample_latent(n, label=…): latents from a prior of its own",
     "posterior_flow": "posterior.push(z, context): the posterior is noise that went through a flow",
     "classes": "conditional: sample(n, label) and everything else is given the class",
+    "bits": "stream(seed): numbers of a source of random bits, of which `tested` are put to the tests",
+    "stages": "transform: from uniform numbers to points of a known distribution, step by step",
 }
 
 Known = Literal[

@@ -99,6 +99,8 @@ def small_parts(experiment: str) -> list[str]:
         words += ["dataset.count=120", "dataset.validation=30", "dataset.test=30"]
     if settings.model.get("network", {}).get("name") == "principal":
         words += ["model.network.components=12", "model.latent=4"]
+    if "tested" in settings.model:
+        words += ["model.tested=2000"]
     return words
 
 

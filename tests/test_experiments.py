@@ -14,8 +14,10 @@ import yaml
 from PIL import Image
 
 from genexp.config.catalogue import entries
+from genexp.config.composition import compose
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
+from genexp.registry import models
 from tests.conftest import small_parts
 from tests.subjects import timeless
 

@@ -76,6 +76,16 @@ SECTIONS = {
     **{f"model/transformer={name}": [*GAUSSIAN[:2], f"model/transformer={name}"] for name in members("transformer")},
     "model/transformer=spline": GAUSSIAN,
     "model/conditioner=mlp": GAUSSIAN,
+    **{f"model/source={name}": ["experiment=randu", f"model/source={name}", "model.tested=2000"] for name in members("source")},
+    **{
+        f"model/transform={name}": [
+            "experiment=double_gaussian",
+            "model=transform",
+            f"model/transform={name}",
+            "model.tested=2000",
+        ]
+        for name in members("transform")
+    },
     "model/base=uniform": [*GAUSSIAN, "model.normalise=false", "model/base=uniform"],
     **{
         f"model/bijection={name}": ["experiment=double_gaussian", "model=flow", f"model/bijection={name}"]
@@ -116,6 +126,8 @@ FREE = {
     "dataset=mixture": {"means", "covariances", "weights"},
     "dataset=normal": {"mean", "covariance"},
     "dataset=uniform": {"low", "high"},
+    "model/transform=cholesky": {"mean", "covariance"},
+    "model/transform=alias": {"means", "covariances", "weights"},
 }
 SCHEMAS = schemas()
 LIMITS = limits()
