@@ -13,7 +13,8 @@ from genexp.data.mixture import GaussianMixture
 from genexp.errors import UserError
 from genexp.measures.quadrature import Densities, in_parts, strip_of
 from genexp.measures.watching import Watching
-from genexp.models.flow_matching import FlowMatching, divergence
+from genexp.models.flow_matching import FlowMatching
+from genexp.nn.divergence import divergence
 from genexp.quadrature import midpoints
 from genexp.subject import Subject
 

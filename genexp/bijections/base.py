@@ -8,8 +8,12 @@ from genexp.registry import Registry
 class Bijection(nn.Module):
     """z = f(x) with f⁻¹: one layer of a flow, from data to noise.
 
-    Told when built: `dim`, the number of features, and `layer`, its place in the flow, from 0 at the data.
+    Told when built: `dim`, the number of features, and `layer`, its place in the flow, from 0 at the data. `exact`: whether
+    ln |det| is, or an unbiased estimate. `error`: how far the inverse, or ln |det|, may be off in float64.
     """
+
+    exact = True
+    error = 1e-8
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Data → noise: z, (n, dim), and ln |det ∂z/∂x|, (n,)."""
@@ -19,8 +23,15 @@ class Bijection(nn.Module):
         """Noise → data: x, (n, dim), and ln |det ∂x/∂z|, (n,)."""
         raise NotImplementedError
 
+    def stages(self, z: Tensor) -> list[Tensor]:
+        """Noise z on its way to data, (n, dim) each: where this bijection brings it, and before that what is worth a picture."""
+        return [self.inverse(z)[0]]
+
     def initialise(self, x: Tensor) -> None:
         """Look once at data as they arrive here, (n, dim), before the first step. Most bijections need not."""
+
+    def before_step(self) -> None:
+        """Follow the weights as the last step of training left them. Most bijections need not."""
 
 
 class Transformer(nn.Module):

@@ -4,9 +4,8 @@ import torch
 
 from genexp.data.mixture import PART
 from genexp.errors import UserError
-from genexp.measures.quadrature import in_float64, sides
+from genexp.measures.quadrature import in_float64, in_parts, sides
 from genexp.measures.record import Value, measure
-from genexp.measures.quadrature import in_parts
 from genexp.subject import Subject
 
 

@@ -20,7 +20,9 @@ def sliced_wasserstein(subject: Subject) -> Value:
     more = subject.data.heldout(len(subject.target), seed_for(subject.settings.seed, "floor")).x.cpu()
     count = min(len(subject.target), len(more), len(subject.samples))
     target = subject.target[:count]
-    return Value(distances.sliced_wasserstein(subject.samples[:count], target), floor=distances.sliced_wasserstein(more[:count], target))
+    return Value(
+        distances.sliced_wasserstein(subject.samples[:count], target), floor=distances.sliced_wasserstein(more[:count], target)
+    )
 
 
 @once

@@ -50,7 +50,6 @@ class Flow(GenerativeModel):
         UserError: data that are normalised could lie beyond a bounded base.
     """
 
-    can: frozenset[Ability] = frozenset({"sample", "exact", "layers"})
     centre: Tensor
     spread: Tensor
     factor: Tensor | None
@@ -67,6 +66,11 @@ class Flow(GenerativeModel):
         self.register_buffer("spread", torch.ones(dim))
         self.register_buffer("factor", torch.eye(dim) if normalise == "whiten" else None)
         self.bijections = nn.ModuleList(layers)
+
+    @property
+    def can(self) -> frozenset[Ability]:
+        likelihood: Ability = "exact" if all(bijection.exact for bijection in self.bijections) else "estimate"
+        return frozenset({"sample", "layers", likelihood})
 
     @property
     def objective(self) -> Objective:  # type: ignore[override]
@@ -96,6 +100,9 @@ class Flow(GenerativeModel):
             x, _ = bijection(x)
 
     def loss(self, batch: Batch) -> Terms:
+        if self.training:
+            for bijection in self.bijections:
+                bijection.before_step()  # type: ignore[operator]
         return self.criterion.loss(self, batch)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -140,13 +147,14 @@ class Flow(GenerativeModel):
 
     @torch.no_grad()
     def layers(self, z: Tensor) -> Tensor:
-        """Noise z (n, dim) on its way to data: after no layer, after each of them, and in the data's units at the end.
+        """Noise z (n, dim) on its way to data: after no layer, after each of them (or of its stages), and in the data's units at
+        the end.
 
-        Shape (depth + 2, n, dim).
+        Shape (depth + 2, n, dim), where each layer has one stage.
         """
         path = [z]
         for bijection in reversed(self.bijections):
-            path.append(bijection.inverse(path[-1])[0])  # type: ignore[operator]
+            path.extend(bijection.stages(path[-1]))  # type: ignore[operator]
         return torch.stack([*path, self.in_units(path[-1])[0]])
 
     @torch.no_grad()

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from genexp.figures import line
 from genexp.figures.line import Mapped, OnLine
-from genexp.measures.quadrature import ODE_GRID_SIDE, in_float64
+from genexp.measures.quadrature import ODE_GRID_SIDE, in_float64, in_parts
 from genexp.measures.record import picture
-from genexp.measures.quadrature import in_parts
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 

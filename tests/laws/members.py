@@ -34,6 +34,7 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "test": 12,
     "size": 16,
     "examples": 2000,
+    "steps": 16,
 }
 LIKE_ANY_OTHER = ("activation", "time_sampling")  # choices that no law depends on
 SLOW = ("dopri5",)  # and one that would take half of the time

@@ -48,9 +48,10 @@ def test_the_inverse_undoes_and_both_determinants_are_autograds(kind: str, dim: 
     assert z.shape == x.shape
     assert log_det.shape == log_det_back.shape == (12,)
     assert dim == 1 or fixed(bijection) or not torch.allclose(z, x, atol=1e-3)
-    assert torch.allclose(back, x, atol=1e-8)
-    assert torch.allclose(log_det, log_det_by_autograd(bijection, x), atol=1e-8)
-    assert torch.allclose(log_det_back, log_det_by_autograd(bijection.inverse, z), atol=1e-8)
+    assert torch.allclose(back, x, atol=bijection.error)
+    if bijection.exact:
+        assert torch.allclose(log_det, log_det_by_autograd(bijection, x), atol=bijection.error)
+        assert torch.allclose(log_det_back, log_det_by_autograd(bijection.inverse, z), atol=bijection.error)
 
 
 @every
@@ -62,8 +63,9 @@ def test_the_other_way_round_it_is_one_to_one_too(kind: str, dim: int) -> None:
     with torch.no_grad():
         x, log_det = bijection.inverse(z)
         again, log_det_back = bijection(x)
-    assert torch.allclose(again, z, atol=1e-7)
-    assert torch.allclose(log_det_back, -log_det, atol=1e-7)
+    tolerance = 10 * bijection.error
+    assert torch.allclose(again, z, atol=tolerance)
+    assert torch.allclose(log_det_back, -log_det, atol=tolerance) or not bijection.exact
 
 
 @every
@@ -78,7 +80,7 @@ def test_float32_brings_a_point_back(kind: str, dim: int) -> None:
     assert z.dtype == log_det.dtype == back.dtype == torch.float32
     assert (back - x).abs().max() < 1e-3
     assert torch.allclose(z.double(), z_exact, atol=1e-3)
-    assert torch.allclose(log_det.double(), log_det_exact, atol=1e-3)
+    assert torch.allclose(log_det.double(), log_det_exact, atol=1e-3) or not exact.exact
 
 
 @every
@@ -100,9 +102,12 @@ def test_saved_and_loaded_it_is_the_same(kind: str, dim: int) -> None:
     one, other = built(kind, dim, seed=0), built(kind, dim, seed=1)
     x = torch.randn(20, dim, dtype=torch.float64)
     other.load_state_dict(one.state_dict())
+    found = []
     with torch.no_grad():
-        for ours, theirs in ((one(x), other(x)), (one.inverse(x), other.inverse(x))):
-            assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+        for bijection in (one, other):
+            torch.manual_seed(2)
+            found.append([*bijection(x), *bijection.inverse(x)])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 @every

@@ -1,13 +1,16 @@
 """Models: they can what they say; an exact likelihood is a density, and that of the samples; a bound lies below."""
 
+from collections.abc import Set
 from itertools import product
 
 import pytest
 import torch
 from torch import Tensor
 
+from genexp.bijections import residual
 from genexp.capabilities import ABILITIES
 from genexp.context import Context
+from genexp.data.base import DataSpec
 from genexp.errors import UserError
 from genexp.measures.latent_quadrature import integrated_nll
 from genexp.models import flow_matching
@@ -52,10 +55,22 @@ def taking(*specs: str) -> list[tuple[str, str]]:
     return pairs
 
 
+def of_ten(label: str) -> Set[str]:
+    """What it can of ten dimensions."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return models.build(MODELS[label], TEN, Context()).can  # type: ignore[no-any-return]
+        except UserError:
+            return frozenset()
+
+
 ALL = pytest.mark.parametrize(
     ("label", "spec"), list({label: (label, spec) for label, spec in taking(*reversed(SPECS))}.values())
 )
 LOW = pytest.mark.parametrize(("label", "spec"), taking("1 numbers, real", "2 numbers, real"))
+NAMED = {*models.names(), *(label for label in LABELS if label.startswith("flow bijection="))}
+TEN = DataSpec((10,), kind="real")
+ESTIMATED = pytest.mark.parametrize("label", [label for label in LABELS if label in NAMED and "estimate" in of_ten(label)])
 SMALL_UNIT = pytest.mark.parametrize("label", [label for label, _ in taking("3 numbers, unit")])
 
 
@@ -173,6 +188,35 @@ def test_an_exact_likelihood_integrates_to_one_and_is_that_of_the_samples(label:
     ).all()  # a coarse solver's samples
     surprise = -float(torch.xlogy(mass, mass / area).sum())
     assert -float(own.mean()) == pytest.approx(surprise, abs=5 * float(own.std()) / len(own) ** 0.5 + 1e-2)
+
+
+# --- estimate --------------------------------------------------------------------------------------------------------
+
+
+@ESTIMATED
+@torch.no_grad()
+def test_an_estimated_likelihood_is_right_in_the_mean_and_exact_in_the_plane(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many estimates of ln p of the same points, against the exact one of the same weights, within their own standard error."""
+    assert "exact" in accepted(label, "2 numbers, real").can
+    torch.manual_seed(0)
+    model = models.build(MODELS[label], TEN, Context())
+    for module, limit in ((residual, "EXACT"), (flow_matching, "EXACT_DIVERGENCE")):
+        monkeypatch.setattr(module, limit, 64)
+    exact = models.build(MODELS[label], TEN, Context())
+    assert "exact" in exact.can
+    model.initialise(some(TEN, 200))
+    shaken(model).eval()
+    exact.double().eval().load_state_dict(model.state_dict())
+    x = some(TEN, 3, torch.float64).x
+    monkeypatch.undo()
+    monkeypatch.setattr(flow_matching, "LIKELIHOOD_STEPS", 8)
+    found = torch.stack([model.log_prob(x.repeat(40, 1)).view(40, 3).mean(0) for _ in range(8)])
+    error = found.std(0) / len(found) ** 0.5
+    monkeypatch.setattr(flow_matching, "EXACT_DIVERGENCE", 64)
+    true = exact.log_prob(x)
+    assert (error > 1e-6).any()  # it is an estimate
+    assert (error < 1).all()
+    assert ((found.mean(0) - true).abs() <= 7 * error + 1e-5).all()
 
 
 # --- bound -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,148 @@
+"""A continuous bijection: points are moved by a velocity, and the volume around them changes as its divergence says.
+
+Sources: Chen et al., Neural Ordinary Differential Equations (2018); Grathwohl et al., FFJORD (2019); Finlay et al., How to Train
+Your Neural ODE (2020).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torchdiffeq import odeint
+
+from genexp.bijections.base import Bijection, bijections
+from genexp.nn.motion import DeepField, Motion, SmoothActivation, WideField
+from genexp.settings import Width
+
+EXACT = 4  # dimensions up to which a deep field is differentiated along every one of them
+AT_TEST = 2  # times as many steps as in training
+STAGES = 4  # of the way, in a picture
+
+Change = Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]  # of a state with time
+OdeSolver = Literal["rk4", "dopri5"]
+Steps = Annotated[int, Field(ge=1, le=1000)]
+Layers = Annotated[int, Field(ge=1, le=16)]
+TimeWidth = Annotated[int, Field(ge=1, le=256)]
+
+
+@dataclass(frozen=True)
+class Path:
+    """Where points end, (n, dim); ln |det ∂end/∂start|, (n,); and, each (n,), the integrals over time of what may be held small:
+    |v|² / dim and ‖∂v/∂x‖² / dim.
+    """
+
+    end: Tensor
+    log_det: Tensor
+    kinetic: Tensor
+    jacobian: Tensor
+
+
+@bijections.register("continuous")
+class Continuous(Bijection):
+    """x(1) → z = x(0), where dx/dt = v(x, t):  ln |det ∂z/∂x| = −∫₀¹ div v(x(t), t) dt.
+
+    With one hidden layer the divergence has a closed form. A deeper field is differentiated along each dimension, if these are
+    four at most, and else along one direction ε of ±1 at random for each point and way, εᵀ(∂v/∂x)ε: an unbiased estimate.
+
+    Training goes backwards through the steps of the solver. Outside of training there are twice as many, so that nothing is
+    gained by what a coarse solver gets wrong.
+
+    Args:
+        width, hidden_layers, activation: of the velocity's network.
+        time_width: number of cosines of time by which its units are changed.
+        solver: `rk4` in equal steps, or `dopri5`, which chooses them.
+        steps: of rk4, in training.
+    """
+
+    error = 1e-4
+
+    def __init__(
+        self,
+        dim: int,
+        layer: int,
+        *,
+        width: Width = 256,
+        hidden_layers: Layers = 1,
+        activation: SmoothActivation = "tanh",
+        time_width: TimeWidth = 4,
+        solver: OdeSolver = "rk4",
+        steps: Steps = 8,
+    ) -> None:
+        super().__init__()
+        self.dim, self.solver, self.steps = dim, solver, steps
+        self.exact = hidden_layers == 1 or dim <= EXACT
+        self.field: WideField | DeepField = (
+            WideField(dim, width, time_width, activation)
+            if hidden_layers == 1
+            else DeepField([dim, *[width] * hidden_layers, dim], time_width, activation)
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        path = self.follow(x, 1.0, 0.0)
+        return path.end, path.log_det
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        path = self.follow(z, 0.0, 1.0)
+        return path.end, path.log_det
+
+    def stages(self, z: Tensor) -> list[Tensor]:
+        path, times = [z], torch.linspace(0, 1, STAGES + 1).tolist()
+        for start, stop in pairwise(times):
+            path.append(self.follow(path[-1], start, stop).end)
+        return path[1:]
+
+    def follow(self, x: Tensor, start: float, stop: float, squares: bool = False) -> Path:
+        """Points x (n, dim) from one time to another; `squares`: with the integral of ‖∂v/∂x‖²."""
+        with torch.autocast(x.device.type, enabled=False):
+            directions = None if isinstance(self.field, WideField) else self.directions(x)
+            zero = torch.zeros_like(x[:, 0])
+
+            def change(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+                motion = self.motion(state[0], t, directions, squares)
+                energy = motion.velocity.square().mean(1)
+                bending = zero if motion.squared_jacobian is None else motion.squared_jacobian / self.dim
+                return motion.velocity, motion.divergence, energy, bending
+
+            steps = max(1, round(self.steps * abs(stop - start))) * (1 if self.training else AT_TEST)
+            times = torch.linspace(start, stop, steps + 1, dtype=x.dtype, device=x.device)
+            state: tuple[Tensor, ...] = (x, zero, zero, zero)
+            if self.solver == "dopri5":
+                ends = odeint(change, state, times[[0, -1]], method="dopri5", rtol=1e-5, atol=1e-6)
+                end, log_det, kinetic, jacobian = (values[-1] for values in ends)
+            else:
+                for t, after in pairwise(times):
+                    state = rk4(change, t, after - t, state)
+                end, log_det, kinetic, jacobian = state
+            return Path(end, log_det, kinetic.abs(), jacobian.abs())
+
+    def motion(self, x: Tensor, t: Tensor, directions: Tensor | None, squares: bool) -> Motion:
+        if isinstance(self.field, WideField):
+            return self.field(x, t, squares)
+        assert directions is not None
+        return self.field(x, t, directions)
+
+    def directions(self, x: Tensor) -> Tensor:
+        """Every unit vector, (dim, 1, dim), or one vector of ±1 for each point, (1, n, dim)."""
+        if self.exact:
+            return torch.eye(self.dim, dtype=x.dtype, device=x.device)[:, None]
+        return torch.randint_like(x, 2)[None] * 2 - 1
+
+
+def rk4(change: Change, t: Tensor, h: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The classical Runge–Kutta step of order four. Only the first part of the state changes what changes."""
+
+    def moved(by: Tensor, slopes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (state[0] + by * slopes[0], *state[1:])
+
+    k_1 = change(t, state)
+    k_2 = change(t + h / 2, moved(h / 2, k_1))
+    k_3 = change(t + h / 2, moved(h / 2, k_2))
+    k_4 = change(t + h, moved(h, k_3))
+    return tuple(
+        value + h / 6 * (one + 2 * (two + three) + four)
+        for value, one, two, three, four in zip(state, k_1, k_2, k_3, k_4, strict=True)
+    )

@@ -1,0 +1,145 @@
+"""Residual flows: contractions, their inverse, and estimates of ln det that are right in the mean, as are their gradients."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from genexp.bijections import residual
+from genexp.bijections.numerical import ConvergenceError
+from genexp.bijections.residual import Residual, log_det_plus_identity, series
+from genexp.data.base import Batch, DataSpec
+from genexp.models.flow import Flow
+from genexp.nn.lipschitz import SpectralLinear
+from genexp.registry import models
+from tests.laws.members import shaken
+
+
+def block(dim: int = 4, **keys: float) -> Residual:
+    torch.manual_seed(0)
+    layer = shaken(Residual(dim, 0, width=8, **keys), 0.5)  # type: ignore[arg-type]
+    with torch.no_grad():
+        for linear in layer.g.layers:  # type: ignore[union-attr]
+            linear.weight.add_(2 * torch.eye(*linear.weight.shape))  # so that J has a trace
+    layer.initialise(torch.empty(0))  # type: ignore[operator]
+    return layer  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@torch.no_grad()
+def test_it_is_a_contraction_as_strong_as_it_may_be(training: bool) -> None:
+    layer = block(lipschitz=0.6).train(training)
+    x = 3 * torch.randn(2000, 4, dtype=torch.float64)
+    steepest = torch.linalg.matrix_norm(layer.g(x, layer.g.bounded()).jacobian(), 2).max()
+    assert 0.2 < steepest <= 0.6
+    for linear, weights in zip(layer.g.layers, layer.g.bounded(), strict=True):
+        assert float(torch.linalg.matrix_norm(weights, 2)) == pytest.approx(min(0.6 ** (1 / 3), linear_norm(linear)), rel=1e-9)
+
+
+def linear_norm(linear: SpectralLinear) -> float:
+    return float(torch.linalg.matrix_norm(linear.weight.detach(), 2))
+
+
+@torch.no_grad()
+def test_power_iteration_follows_weights_that_move_and_evaluation_does_not_wait_for_it() -> None:
+    linear = block().g.layers[1]
+    linear.weight.add_(0.3 * torch.randn_like(linear.weight))
+    late = float(linear.u @ linear.weight @ linear.v)
+    for _ in range(200):
+        linear.advance()
+    assert late < 0.999 * linear_norm(linear)
+    assert float(linear.u @ linear.weight @ linear.v) == pytest.approx(linear_norm(linear), rel=1e-6)
+    linear.weight.add_(0.3 * torch.randn_like(linear.weight))
+    assert float(torch.linalg.matrix_norm(linear.eval().bounded(), 2)) <= linear.most * (1 + 1e-9)
+
+
+def test_the_jacobian_is_autograds_from_either_side() -> None:
+    layer = block()
+    x, w = torch.randn(3, 5, 4, dtype=torch.float64)[:2]
+    g = layer.g(x, layer.g.bounded())
+    true = torch.stack([torch.autograd.functional.jacobian(lambda v: layer(v[None])[0][0] - v, point) for point in x])
+    assert torch.allclose(g.jacobian(), true)
+    assert torch.allclose(g.tangent(w), (true @ w[..., None])[..., 0])
+    assert torch.allclose(g.cotangent(w), (w[:, None] @ true)[:, 0])
+    for dim in (1, 2, 4):
+        small = true[:, :dim, :dim]
+        assert torch.allclose(log_det_plus_identity(small), torch.linalg.slogdet(small + torch.eye(dim)).logabsdet)
+
+
+def flat(layer: Residual, log_det: Tensor) -> Tensor:
+    """The gradient of Σ ln det with respect to all weights."""
+    gradients = torch.autograd.grad(log_det.sum(), [*layer.parameters()], allow_unused=True)
+    return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
+
+
+def test_roulette_is_right_in_the_mean_and_so_is_its_gradient() -> None:
+    """Within their own standard error: of two terms and then chance, whose own part is far above that error."""
+    layer, draws, same = block(lipschitz=0.6), 500, 60
+    x = torch.randn(2, 4, dtype=torch.float64)
+    g = layer.g(x, layer.g.bounded())
+    exact = log_det_plus_identity(g.jacobian())
+    slope = flat(layer, exact)
+    values, slopes, cut = [], [], []
+    for _ in range(draws):
+        g = layer.g(x.repeat(same, 1), layer.g.bounded())
+        found = series(g, 2, 0.5)
+        values.append(found.detach().view(same, 2).mean(0))
+        slopes.append(flat(layer, found) / same)
+        cut.append(series(g, 2, 0.0).detach().view(same, 2).mean(0))
+    for estimates, true in ((values, exact.detach()), (slopes, slope)):
+        stacked = torch.stack(estimates)
+        error = stacked.std(0) / draws**0.5
+        assert ((stacked.mean(0) - true).abs() <= 5 * error + 1e-12).all()
+        assert float(error.norm()) < 0.1 * float(true.norm())
+    bias = torch.stack(cut).mean(0) - exact
+    assert (bias.abs() > 5 * torch.stack(values).std(0) / draws**0.5).any()
+
+
+def test_twenty_terms_at_test_leave_little_to_chance() -> None:
+    layer = block(lipschitz=0.6).eval()
+    x = torch.randn(5, 4, dtype=torch.float64)
+    g = layer.g(x, layer.g.bounded())
+    assert residual.TERMS_AT_TEST > residual.TERMS
+    with torch.no_grad():
+        many = torch.stack([series(g, residual.TERMS_AT_TEST, 0.5) for _ in range(400)])
+    error = many.std(0) / 400**0.5
+    assert ((many.mean(0) - log_det_plus_identity(g.jacobian())).abs() <= 5 * error).all()
+
+
+def test_an_inverse_that_is_none_is_an_error_with_its_residual_and_its_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = block(lipschitz=0.9)
+    z = torch.randn(5, 4, dtype=torch.float64)
+    monkeypatch.setattr(residual, "MOST_ITERATIONS", 3)
+    with pytest.raises(ConvergenceError, match=r"residual of \d\.\de-\d\d after 3 iterations"):
+        layer.inverse(z)
+    monkeypatch.undo()
+    with torch.no_grad():
+        for linear in layer.g.layers:
+            linear.most = 3.0  # no contraction any more
+            linear.weight.mul_(3 / linear_norm(linear))
+    with pytest.raises(ConvergenceError, match="not found"):
+        layer.inverse(z)
+
+
+def flow(dim: int) -> Flow:
+    torch.manual_seed(0)
+    return models.build({"name": "residual_flow", "depth": 2, "width": 8}, DataSpec((dim,), kind="real"))
+
+
+@pytest.mark.parametrize("dim", [2, 10])
+def test_training_follows_the_singular_vectors_and_evaluation_leaves_no_trace(dim: int) -> None:
+    model, x = flow(dim), torch.randn(64, dim)
+    assert ("exact" in model.can) == (dim == 2)
+    before = copy.deepcopy(model.state_dict())
+    model.eval().loss(Batch(x))
+    assert all(torch.equal(value, model.state_dict()[key]) for key, value in before.items())
+    model.train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    for _ in range(20):
+        optimizer.zero_grad()
+        model.loss(Batch(x))["loss"].backward()
+        optimizer.step()
+    linear = model.bijections[0].g.layers[1]
+    assert not torch.equal(linear.u, before["bijections.0.g.layers.1.u"])
+    assert float(linear.u @ linear.weight.detach() @ linear.v) == pytest.approx(linear_norm(linear), rel=0.02)
