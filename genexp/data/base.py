@@ -48,7 +48,7 @@ class DataSpec:
         """The dimension of data that are points; UserError where they are something else, which `model` cannot learn."""
         if len(self.shape) != 1:
             what = "×".join(map(str, self.shape))
-            raise UserError(f"model={model} learns points, and not data of shape {what}", hint="pictures: model=vae")
+            raise UserError(f"model={model} learns points, and not data of shape {what}", hint="genexp list models --data NAME")
         self.check_kind(("real", "unit"), f"model={model}")
         return self.shape[0]
 
