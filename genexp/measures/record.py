@@ -71,6 +71,7 @@ class Measure:
         better: whether less of it is better, or more, or a given value; None where none is.
         headline: the less, the sooner it is shown; None: among the rest. What has the least, a run is judged by.
         asked: of a dear one, whether the settings of the evaluation ask for it; None: it is always taken.
+        wall_clock: it is read off a clock, and the same run does not give the same number again.
         function: subject → its Value; a mapping of endings, '' among them, to Values; None where it does not apply after all.
     """
 
@@ -81,10 +82,12 @@ class Measure:
     headline: int | None = None
     needs: Needs = NOTHING
     asked: Callable[[Any], bool] | None = None
+    wall_clock: bool = False
 
     def words(self) -> dict[str, Any]:
         """For run.json: what a reader is told of it."""
-        return {"meaning": self.meaning, "better": self.better, "headline": self.headline}
+        said = {"meaning": self.meaning, "better": self.better, "headline": self.headline}
+        return {**said, "wall_clock": True} if self.wall_clock else said
 
 
 @dataclass(frozen=True)
@@ -174,11 +177,12 @@ def measure(
     data: Iterable[str] = (),
     objective: Objective | None = None,
     asked: Callable[[Any], bool] | None = None,
+    wall_clock: bool = False,
 ) -> Callable[[F], F]:
     """Decorator: a function of the subject is this measure. The arguments are those of `Measure` and of `Needs`."""
 
     def add(function: F) -> F:
-        measures.add(Measure(name, meaning, function, better, headline, Needs.of(model, data, objective), asked))
+        measures.add(Measure(name, meaning, function, better, headline, Needs.of(model, data, objective), asked, wall_clock))
         return function
 
     return add
