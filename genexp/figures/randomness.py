@@ -47,7 +47,8 @@ def cubes(points: np.ndarray, views: Sequence[tuple[str, np.ndarray]]) -> Figure
         cell.set(title=name, xlim=(-HALF, HALF), ylim=(-HALF, HALF), aspect="equal")
         cell.set_axis_off()
         for corner, label in zip(np.eye(3), ("u₁", "u₂", "u₃"), strict=True):
-            cell.text(*(1.08 * _seen(corner[None], view)[0]), label, color=INK, ha="center", va="center")
+            x, y = 1.08 * _seen(corner[None], view)[0]
+            cell.text(x, y, label, color=INK, ha="center", va="center")
     return figure
 
 
@@ -98,8 +99,11 @@ def steps(clouds: Sequence[Cloud]) -> Figure:
         low, high = np.quantile(cloud.x, 0.0005, axis=0), np.quantile(cloud.x, 0.9995, axis=0)
         kept = np.ones(len(cloud.x), bool) if cloud.colour is None else ~np.isnan(cloud.colour)
         cell.plot(*cloud.x[~kept].T, ".", ms=1.5, mew=0, color=GREY, alpha=0.5, rasterized=True)
-        colour = INK if cloud.colour is None else cloud.colour[kept]
-        cell.scatter(*cloud.x[kept].T, s=1.6, c=colour, cmap=DENSITY, vmin=0, vmax=1, linewidths=0, rasterized=True)
+        if cloud.colour is None:
+            cell.plot(*cloud.x.T, ".", ms=1.5, mew=0, color=INK, rasterized=True)
+        else:
+            x, y = cloud.x[kept].T
+            cell.scatter(x, y, s=1.6, c=cloud.colour[kept], cmap=DENSITY, vmin=0, vmax=1, linewidths=0, rasterized=True)
         room = 0.06 * float((high - low).max()) + 1e-9
         middle, half = (low + high) / 2, float((high - low).max()) / 2 + room
         cell.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), aspect="equal")
@@ -123,7 +127,7 @@ def circle_and_ellipse(lower: np.ndarray, mean: np.ndarray, z: np.ndarray) -> Fi
         for column, color, name in ((0, BLUE, "first"), (1, ORANGE, "second")):
             what = f"e{'₁₂'[column]}" if cell is axes[0] else f"{name} column of L"
             arrow = {"arrowstyle": "-|>", "color": color, "lw": 2, "shrinkA": 0, "shrinkB": 0}
-            cell.annotate("", xy=middle + factor[:, column], xytext=middle, arrowprops=arrow)
+            cell.annotate("", xy=tuple(middle + factor[:, column]), xytext=tuple(middle), arrowprops=arrow)
             cell.plot([], [], color=color, lw=2, label=what)
         reach = 3.3 * float(np.sqrt((factor**2).sum(1)).max())
         cell.set(title=title, xlabel="z₁" if cell is axes[0] else "x₁", ylabel="z₂" if cell is axes[0] else "x₂", aspect="equal")

@@ -104,7 +104,7 @@ def log2_period(subject: Subject) -> Value | None:
     return None if found is None else Value(found)
 
 
-@measure("bits_per_second", "random bits a second; and NumPy's PCG64", better="higher", model=MODEL)
+@measure("bits_per_second", "random bits a second; and NumPy's PCG64", better="higher", model=MODEL, wall_clock=True)
 def bits_per_second(subject: Subject) -> Values:
     source, state = subject.model.source, sequence(subject).state
     count = min(TIMED, subject.model.tested)
@@ -175,7 +175,13 @@ def table_error(subject: Subject) -> Value | None:
     return None if found is None else Value(found)
 
 
-@measure("nanoseconds", "to make one number of a sample; a Gaussian one of NumPy's and of torch's", better="lower", model=STAGES)
+@measure(
+    "nanoseconds",
+    "to make one number of a sample; a Gaussian one of NumPy's and of torch's",
+    better="lower",
+    model=STAGES,
+    wall_clock=True,
+)
 def nanoseconds(subject: Subject) -> Values:
     transform, stream, count = subject.model.transform, sequence(subject), min(TIMED, subject.model.tested)
     n = max(1, count // transform.dim)

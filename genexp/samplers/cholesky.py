@@ -153,7 +153,8 @@ class AliasMixture(Transform):
         super().__init__(dim)
         if not len(means) == len(covariances) == len(weights):
             raise UserError("model/transform=alias: there must be a mean, a covariance and a weight of each component")
-        if any(len(each) != dim for each in (*means, *covariances, *(row for matrix in covariances for row in matrix))):
+        rows = [row for matrix in covariances for row in matrix]
+        if any(len(each) != dim for each in [*means, *rows]) or any(len(matrix) != dim for matrix in covariances):
             raise UserError(f"model/transform=alias: its means and covariances must be of {dim} dimensions, as the data are")
         self.register_buffer("lower", factor(torch.tensor(covariances, dtype=torch.float64), "covariances"), persistent=False)
         self.register_buffer("means", torch.tensor(means, dtype=torch.float64), persistent=False)

@@ -43,11 +43,12 @@ def reduced(basis: Sequence[Vector], quality: Fraction = Fraction(99, 100)) -> l
     """The same lattice by nearly orthogonal vectors (Lenstra, Lenstra & Lovász 1982), in exact arithmetic."""
     vectors, place = [*basis], 1
     while place < len(vectors):
+        squares, shares = _orthogonal(vectors[: place + 1])
         for other in reversed(range(place)):
-            _, shares = _orthogonal(vectors[: place + 1])
             times = round(shares[place][other])
             vectors[place] = tuple(a - times * b for a, b in zip(vectors[place], vectors[other], strict=True))
-        squares, shares = _orthogonal(vectors[: place + 1])
+            for before, share in enumerate([*shares[other], Fraction(1)]):  # the vector's shares follow
+                shares[place][before] -= times * share
         if squares[place] >= (quality - shares[place][place - 1] ** 2) * squares[place - 1]:
             place += 1
         else:
