@@ -57,6 +57,9 @@ ALL = pytest.mark.parametrize(
 )
 LOW = pytest.mark.parametrize(("label", "spec"), taking("1 numbers, real", "2 numbers, real"))
 SMALL_UNIT = pytest.mark.parametrize("label", [label for label, _ in taking("3 numbers, unit")])
+MIXTURES = [
+    label for label, spec in taking("2 numbers, real") if "gaussians" in models.build(MODELS[label], SPECS[spec], Context()).can
+]
 
 
 @pytest.fixture(autouse=True)
@@ -173,6 +176,16 @@ def test_an_exact_likelihood_integrates_to_one_and_is_that_of_the_samples(label:
     ).all()  # a coarse solver's samples
     surprise = -float(torch.xlogy(mass, mass / area).sum())
     assert -float(own.mean()) == pytest.approx(surprise, abs=5 * float(own.std()) / len(own) ** 0.5 + 1e-2)
+
+
+@pytest.mark.parametrize("label", MIXTURES)
+@torch.no_grad()
+def test_the_gaussians_are_the_mixture_that_its_density_is(label: str) -> None:
+    model = able(label, "2 numbers, real", "gaussians", "exact")
+    found, x = model.gaussians(), some(SPECS["2 numbers, real"], 50).x  # type: ignore[operator]
+    each = torch.distributions.MultivariateNormal(found.means, found.covariances).log_prob(x[:, None])
+    assert float(found.weights.sum()) == pytest.approx(1, abs=1e-6)
+    assert torch.allclose((found.weights.log() + each).logsumexp(1), model.log_prob(x), atol=1e-4)  # type: ignore[operator]
 
 
 # --- bound -----------------------------------------------------------------------------------------------------------

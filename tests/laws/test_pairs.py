@@ -45,7 +45,8 @@ def test_two_steps_or_a_refusal(label: str, dataset: str, data_folder: Path) -> 
     model.eval()
     held = model.validate(data.heldout(16, 0))
     assert bool(torch.isfinite(held["loss"]))
-    assert any(not torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    weightless = not [*model.parameters()]
+    assert weightless or any(not torch.equal(value, before[key]) for key, value in model.state_dict().items())
     x = model.sample(5)
     assert x.shape == (5, *data.spec.shape)
     assert bool(torch.isfinite(x).all())
