@@ -72,6 +72,9 @@ NAMED = {*models.names(), *(label for label in LABELS if label.startswith("flow 
 TEN = DataSpec((10,), kind="real")
 ESTIMATED = pytest.mark.parametrize("label", [label for label in LABELS if label in NAMED and "estimate" in of_ten(label)])
 SMALL_UNIT = pytest.mark.parametrize("label", [label for label, _ in taking("3 numbers, unit")])
+MIXTURES = [
+    label for label, spec in taking("2 numbers, real") if "gaussians" in models.build(MODELS[label], SPECS[spec], Context()).can
+]
 
 
 @pytest.fixture(autouse=True)
@@ -217,6 +220,16 @@ def test_an_estimated_likelihood_is_right_in_the_mean_and_exact_in_the_plane(lab
     assert (error > 1e-6).any()  # it is an estimate
     assert (error < 1).all()
     assert ((found.mean(0) - true).abs() <= 7 * error + 1e-5).all()
+
+
+@pytest.mark.parametrize("label", MIXTURES)
+@torch.no_grad()
+def test_the_gaussians_are_the_mixture_that_its_density_is(label: str) -> None:
+    model = able(label, "2 numbers, real", "gaussians", "exact")
+    found, x = model.gaussians(), some(SPECS["2 numbers, real"], 50).x  # type: ignore[operator]
+    each = torch.distributions.MultivariateNormal(found.means, found.covariances).log_prob(x[:, None])
+    assert float(found.weights.sum()) == pytest.approx(1, abs=1e-6)
+    assert torch.allclose((found.weights.log() + each).logsumexp(1), model.log_prob(x), atol=1e-4)  # type: ignore[operator]
 
 
 # --- bound -----------------------------------------------------------------------------------------------------------

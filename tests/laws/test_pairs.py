@@ -65,7 +65,8 @@ def two_steps_or_a_refusal(label: str, data: Any) -> None:
     model.eval()
     held = model.validate(data.heldout(16, 0))
     assert bool(torch.isfinite(held["loss"]))
-    assert any(not torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    weightless = not [*model.parameters()]
+    assert weightless or any(not torch.equal(value, before[key]) for key, value in model.state_dict().items())
     x = model.sample(5)
     assert x.shape == (5, *data.spec.shape)
     assert bool(torch.isfinite(x).all())
