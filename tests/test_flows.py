@@ -19,6 +19,7 @@ from genexp.latent.priors import FlowPrior
 from genexp.models.flow import Flow
 from genexp.quadrature import midpoints
 from genexp.registry import models
+from tests.laws.members import small
 from tests.parts import latent
 
 SMALL = {"conditioner": {"name": "mlp", "width": 16}}
@@ -236,7 +237,7 @@ def test_one_dimension_is_learnt_or_refused(model: str) -> None:
             models.build({"name": model}, DataSpec(shape=(1,)))
         return
     torch.manual_seed(0)
-    flow = models.build({"name": model}, DataSpec(shape=(1,))).double()
+    flow = models.build(small(models, model), DataSpec(shape=(1,))).double()
     with torch.no_grad():
         for weights in flow.parameters():
             weights.add_(0.1 * torch.randn_like(weights))

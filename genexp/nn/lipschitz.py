@@ -32,9 +32,8 @@ class SpectralLinear(nn.Linear):
     def __init__(self, inputs: int, outputs: int, most: float) -> None:
         super().__init__(inputs, outputs)
         self.most = most
-        self.register_buffer("u", torch.zeros(outputs))
-        self.register_buffer("v", torch.zeros(inputs))
-        self.converge()
+        self.register_buffer("u", torch.full((outputs,), outputs**-0.5))
+        self.register_buffer("v", torch.full((inputs,), inputs**-0.5))
 
     @torch.no_grad()
     def converge(self) -> None:
