@@ -92,7 +92,7 @@ def test_a_divergence_that_is_infinite_is_said_to_be(dim: int) -> None:
     narrow = numbers(whole, half.density, "reverse_kl", "total_variation")
     assert narrow["reverse_kl"] == pytest.approx(math.log(2), abs=0.02)
     assert narrow["total_variation"] == pytest.approx(0.5, abs=0.02)
-    with pytest.raises(LeftOut, match=r"KL\(data ‖ model\) is infinite: 0.5 of"):
+    with pytest.raises(LeftOut, match=r"KL\(data ‖ model\) is infinite: 0\.(49|5) of"):
         numbers(whole, half.density, "kl")
     wide = numbers(half, whole.density, "kl", "total_variation")
     assert wide["kl"] == pytest.approx(math.log(2), abs=1e-6)
