@@ -30,7 +30,6 @@ from matplotlib.figure import Figure
 
 from genexp.figures.style import panels
 from genexp.measures.record import Value, measure, picture
-from genexp.measures.take import Taken
 from genexp.subject import Subject, once
 
 
