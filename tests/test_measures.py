@@ -17,7 +17,7 @@ from genexp.fit.base import fitters
 from genexp.fit.schedule import Rate
 from genexp.folder.records import Record
 from genexp.measures.record import BESIDE, Collection, Measure, Value, films, measures, pictures, terms
-from genexp.measures.take import take
+from genexp.measures.take import Taken, take
 from genexp.registry import models
 from genexp.runs.words import words_of
 from genexp.settings import TrainerSettings
@@ -133,6 +133,13 @@ def test_two_measures_of_one_name_and_needs_are_a_mistake() -> None:
 
     with pytest.raises(UserError, match=r"'nll' is registered twice: by genexp\.measures\.likelihood and"):
         collection.add(Measure("nll", "", of_another_module, needs=record("nll").needs))
+
+
+def test_what_is_read_off_a_clock_is_declared_and_nothing_else_is() -> None:
+    timed = {each.name for each in measures.all() if each.wall_clock}
+    assert timed == {"seconds_density", "seconds_sample", "seconds_train", "samples_per_second"}
+    words = {each.name: each.words() for each in (record("seconds_sample"), record("nll"))}
+    assert Taken({"seconds_sample": 1.0, "nll": 2.0, "floor/nll": 1.5}, words).timeless() == {"nll": 2.0, "floor/nll": 1.5}
 
 
 def test_a_value_is_written_with_all_that_is_known_of_it() -> None:

@@ -24,7 +24,7 @@ def speed_table(rows: Sequence[Row], peaks: Peaks) -> Iterator[str]:
     `arithmetic`: the precision of the products, whose peak `of its peak` is of. `start`: seconds until a process was ready and
     warm, compiling included.
     """
-    rates = ("parameters", "steps/s", "examples/s", "× notebook", "GFLOP/s", "of its peak")
+    rates = ("parameters", "steps/s", "examples/s", f"× {rows[0].contender.partition(' ')[0]}", "GFLOP/s", "of its peak")
     head = ("", "arithmetic", *rates, "memory", "start")
     lines, notes = [head], []
     for row in rows:

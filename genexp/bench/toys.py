@@ -55,6 +55,7 @@ class Cell:
 
 def bench(seconds: float, seeds: Sequence[int], overrides: Sequence[str]) -> int:
     """Run what is missing, write the table into the sweep's folder and print it. Returns the exit code."""
+    print("looking which models can be trained on which data, and checking every run", flush=True)
     plan = make_folder(make_plan(request(seconds, seeds, overrides), (), ()))
     code = carry_out(plan)
     text = "\n".join(lines(plan, seconds)) + "\n"
@@ -83,7 +84,7 @@ def request(seconds: float, seeds: Sequence[int], overrides: Sequence[str]) -> l
 
 def known_planes() -> dict[str, Mapping[str, object]]:
     """The data sets in the plane with a known density, in their default settings: what is known of each."""
-    found = {}
+    found: dict[str, Mapping[str, object]] = {}
     for name in entries("datasets"):
         try:
             spec, knows = spec_of(compose([f"dataset={name}"]).settings)
@@ -101,7 +102,7 @@ def exact_models(toys: Mapping[str, Mapping[str, object]]) -> list[str]:
         settings = compose([f"model={name}"]).settings.model
         if any(refusal(settings, **about) is not None for about in toys.values()):  # type: ignore[arg-type]
             continue
-        if all("exact" in models.build(settings, about["spec"], Context()).can for about in toys.values()):
+        if toys and "exact" in models.build(settings, next(iter(toys.values()))["spec"], Context()).can:
             found.append(name)
     return found
 
@@ -133,10 +134,7 @@ def gather(plan: Plan) -> dict[tuple[str, str], Cell]:
         here = runs.setdefault(_key(plan, number), [])
         if record is not None and record.status == "finished":
             here.append(record)
-    return {
-        key: Cell([*map(float, filter(_is_number, (one.metrics.get("kl") for one in found)))], found)
-        for key, found in runs.items()
-    }
+    return {key: Cell([*_numbers(found, "kl")], found) for key, found in runs.items()}
 
 
 def _key(plan: Plan, number: int) -> tuple[str, str]:
@@ -144,12 +142,14 @@ def _key(plan: Plan, number: int) -> tuple[str, str]:
     return settings["model"], settings["dataset"]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+def _numbers(runs: Sequence[Record], metric: str) -> Iterator[float]:
+    for run in runs:
+        if isinstance(value := run.metrics.get(metric), int | float):
+            yield float(value)
 
 
 def _median(runs: Sequence[Record], metric: str) -> str:
-    values = sorted(float(value) for one in runs if _is_number(value := one.metrics.get(metric)))  # type: ignore[arg-type]
+    values = sorted(_numbers(runs, metric))
     return f"{values[len(values) // 2]:.2g}" if values else "—"
 
 
@@ -163,7 +163,7 @@ def _missing(plan: Plan) -> Iterator[str]:
     for number, record in enumerate(records(plan)):
         if record is None or record.status != "finished":
             why = "not started" if record is None else str(record.run.get("error") or record.status)
-        elif not _is_number(record.metrics.get("kl")):
+        elif not [*_numbers([record], "kl")]:
             why = f"kl is {number_text(record.metrics.get('kl'))}: {_warning(record.path)}"
         else:
             continue

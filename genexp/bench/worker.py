@@ -54,8 +54,8 @@ def work(channel: Channel, task: Task) -> None:
 def _train(task: Task, gate: Gate) -> None:
     contender, case = task.contender, task.case
     if contender.loop is not None:
-        loop = importlib.import_module(contender.loop)
-        loop.train(build(case, case.trainer).data, gate)
+        module, _, function = contender.loop.partition(":")
+        getattr(importlib.import_module(module), function or "train")(build(case, case.trainer).data, gate)
         return
     from genexp.bench import ours
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+SHORT = 16  # numbers that a vector of the processor holds
+
 
 def rational_quadratic_spline(
     x: Tensor, raw: Tensor, bound: float, inverse: bool = False, minimum: float = 1e-4
@@ -32,7 +34,8 @@ def rational_quadratic_spline(
         The image and the logarithm of the slope of the map that was applied (forward or inverse), both (n, d).
     """
     bins = (raw.shape[-1] + 1) // 3
-    knots = spline_knots(raw[..., : 2 * bins].unflatten(-1, (2, bins)), bound, minimum)
+    shares, slopes = raw.split([2 * bins, bins - 1], dim=-1)
+    knots = spline_knots(shares.unflatten(-1, (2, bins)), bound, minimum)
     inside = x.abs() < bound
     v = torch.where(inside, x, 0.0)
     interior = knots.detach()[..., 1 if inverse else 0, 1:-1]
@@ -41,7 +44,7 @@ def rational_quadratic_spline(
     corners = knots.gather(-1, ends[..., None, :].expand(*ends.shape[:-1], 2, 2))
     (x0, x1), (y0, y1) = (ends.unbind(-1) for ends in corners.unbind(-2))
     one = math.log(math.expm1(1 - minimum))  # softplus(one) + minimum = 1, the slope of a zero score
-    scores = F.pad(raw[..., 2 * bins :], (1, 1)).gather(-1, ends)
+    scores = F.pad(slopes, (1, 1)).gather(-1, ends)
     d0, d1 = (F.softplus(scores + one) + minimum).unbind(-1)
 
     width, height = x1 - x0, y1 - y0
@@ -66,12 +69,14 @@ def spline_knots(scores: Tensor, bound: float, minimum: float) -> Tensor:
     """Scores (…, bins) → bins + 1 increasing knots from −bound to bound.
 
     A bin's share is minimum + (1 − bins·minimum) softmax(scores). The running sum, its scale and its shift are one matrix
-    product, which is cheaper than cumsum, pad and two affine maps.
+    product, which is cheaper than cumsum, pad and two affine maps. Torch's softmax over a last dimension of less than SHORT is
+    many times slower than over the first one of a copy.
     """
     bins = scores.shape[-1]
     steps = torch.arange(bins + 1, device=scores.device)
     below = steps[None, :] > torch.arange(bins, device=scores.device)[:, None]
     summing = below.to(scores.dtype) * (2 * bound * (1 - bins * minimum))
     offset = steps.to(scores.dtype) * (2 * bound * minimum) - bound
-    shares = torch.softmax(scores, dim=-1)
-    return torch.addmm(offset, shares.reshape(-1, bins), summing).view(*scores.shape[:-1], bins + 1)
+    rows = scores.reshape(-1, bins)
+    shares = torch.softmax(rows, dim=1) if bins >= SHORT else torch.softmax(rows.T.contiguous(), dim=0).T
+    return torch.addmm(offset, shares, summing).view(*scores.shape[:-1], bins + 1)

@@ -4,7 +4,10 @@ import argparse
 from collections.abc import Callable
 
 HELP = "how fast this machine runs it, against a plain notebook loop"
-CASES = ("double_gaussian", "mnist_vae", "qr_flowmatch", "fruit_vae_iaf")
+CASES = (
+    *("double_gaussian", "mnist_vae", "qr_flowmatch", "fruit_vae_iaf"),
+    *(f"{flow}{dim}" for flow in ("maf", "spline_autoregressive", "spline_coupling") for dim in ("", "_64")),
+)
 DESCRIPTION = """\
 How fast this machine trains a case study, in one interleaved run: a plain notebook loop with the article's settings; the same
 model, batch and arithmetic on genexp's trainer; that with the trainer's fast settings (each row says which); genexp's best
