@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from genexp.capabilities import NOTHING, Needs, Objective
@@ -189,27 +190,24 @@ def measure(
 
 
 def picture(
-    name: str, caption: str, *, lead: int | None = None, model: Iterable[str] = (), data: Iterable[str] = ()
+    name: str,
+    caption: str,
+    *,
+    lead: int | None = None,
+    model: Iterable[str] = (),
+    data: Iterable[str] = (),
+    into: Collection[Picture] = pictures,
 ) -> Callable[[F], F]:
-    """Decorator: a function of the subject draws this picture."""
+    """Decorator: a function of the subject draws this picture. The arguments are those of `Picture` and of `Needs`."""
 
     def add(function: F) -> F:
-        pictures.add(Picture(name, caption, function, lead, Needs.of(model, data)))
+        into.add(Picture(name, caption, function, lead, Needs.of(model, data)))
         return function
 
     return add
 
 
-def film(
-    name: str, caption: str, *, lead: int | None = None, model: Iterable[str] = (), data: Iterable[str] = ()
-) -> Callable[[F], F]:
-    """Decorator: a function of the subject makes this film."""
-
-    def add(function: F) -> F:
-        films.add(Picture(name, caption, function, lead, Needs.of(model, data)))
-        return function
-
-    return add
+film = partial(picture, into=films)  # decorator: a function of the subject makes this film
 
 
 def heldout_term(

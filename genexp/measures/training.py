@@ -2,9 +2,10 @@
 
 import torch
 
+from genexp.fit.validation import heldout_batch, same_noise
 from genexp.measures.excess import heldout_floor
 from genexp.measures.record import Value, measure
-from genexp.measures.watching import Watching, heldout_batch, same_noise
+from genexp.measures.watching import Watching
 from genexp.subject import Subject, once
 
 

@@ -4,12 +4,11 @@ import math
 from typing import Any
 
 from genexp.data.base import Batch
-from genexp.fit.validation import Watch, heldout_batch, same_noise
+from genexp.fit.validation import Watch
 from genexp.measures.record import terms
 from genexp.models.base import GenerativeModel, Terms
 from genexp.subject import Subject
 
-__all__ = ["Watching", "heldout_batch", "same_noise"]
 WATCHED = 2_000  # held-out examples whose way through the latent plane is filmed
 DOUBLING = 3  # states that are kept while the number of steps doubles: 38 in 10,000 steps
 
