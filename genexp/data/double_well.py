@@ -11,8 +11,8 @@ from torch import Tensor
 
 from genexp.capabilities import Known
 from genexp.data.base import DataSpec
+from genexp.data.known import KnownDensity
 from genexp.data.target import Target
-from genexp.quadrature import Rule, midpoints
 from genexp.registry import datasets
 
 Coefficient = Annotated[float, Field(gt=0, le=100)]
@@ -71,14 +71,11 @@ class DoubleWell(Target):
         return f"double well, a density without examples; ln Z {self.log_z:.4f}"
 
 
-class Normalised:
-    """p(x) = exp(log_density(x)) / Z and integrals of it, on the CPU."""
+class Normalised(KnownDensity):
+    """p(x) = exp(log_density(x)) / Z."""
 
     def __init__(self, well: DoubleWell) -> None:
         self.well = well
-
-    def to(self, device: torch.device) -> "Normalised":
-        return self
 
     def log_prob(self, x: Tensor) -> Tensor:
         return self.well.log_density(x) - self.well.log_z
@@ -87,9 +84,3 @@ class Normalised:
         """Corners of a rectangle: all of the wells, and `sigmas` standard deviations across them."""
         corner = torch.tensor([self.well.reach, sigmas], dtype=torch.float64)
         return -corner, corner
-
-    def quadrature(self, side: int, low: Tensor, high: Tensor) -> Rule:
-        return midpoints(low, high, side).rule()
-
-    def mass(self, rule: Rule) -> float:
-        return rule.integral(self.log_prob(rule.points).exp())

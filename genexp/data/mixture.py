@@ -5,15 +5,13 @@ import math
 import torch
 from torch import Tensor
 
+from genexp.data.known import KnownDensity
 from genexp.quadrature import Rule, around, midpoints
 
-FINE_SIDE = 600  # of the entropy's quadrature
-LOST = 1e-3  # what a quadrature may miss of the mass at most
 EXACT = 1e-6  # what an even grid may miss of the mass before one that follows the components takes its place
-PART = 8_192  # points whose densities are found at once
 
 
-class GaussianMixture:
+class GaussianMixture(KnownDensity):
     """p(x) = Σ_k w_k N(x; μ_k, diag σ_k²).
 
     Args:
@@ -24,9 +22,6 @@ class GaussianMixture:
         self.means, self.stds = means, stds
         self.weights = weights / weights.sum()
         self.device = means.device
-
-    def to(self, device: torch.device) -> "GaussianMixture":
-        return GaussianMixture(self.means.to(device), self.stds.to(device), self.weights.to(device))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n points, shape (n, 2)."""
@@ -60,19 +55,7 @@ class GaussianMixture:
         dense = around(self.means, self.stds, low, high, side**2)
         return dense if abs(self.mass(dense) - mass) < missed else even
 
-    def mass(self, rule: Rule) -> float:
-        """This density's own integral by a rule: what it misses, no integral of this density by that rule is worth."""
-        return rule.integral(torch.cat([self.log_prob(part).exp() for part in rule.points.split(PART)]))
-
     def box_mass(self, low: Tensor, high: Tensor) -> float:
         """P(low < x < high), in closed form."""
         ends = [torch.special.ndtr((corner.double() - self.means.double()) / self.stds.double()) for corner in (low, high)]
         return float((self.weights.double() * (ends[1] - ends[0]).prod(1)).sum())
-
-    @property
-    def entropy(self) -> float:
-        """−E[ln p], in nats, by quadrature; NaN where that does not even find the mass."""
-        here = self.to(torch.device("cpu"))
-        rule = here.quadrature(FINE_SIDE, *here.box())
-        log_p = torch.cat([here.log_prob(part) for part in rule.points.split(PART)])
-        return -rule.integral(log_p.exp() * log_p) if abs(rule.integral(log_p.exp()) - 1) < LOST else math.nan

@@ -2,7 +2,7 @@
 
 import torch
 
-from genexp.data.mixture import PART
+from genexp.data.known import PART
 from genexp.errors import UserError
 from genexp.measures.quadrature import in_float64, in_parts, sides
 from genexp.measures.record import Value, measure

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genexp.data.mixture import LOST, PART
+from genexp.data.known import LOST, PART
 from genexp.machine.distributed import sharded
 from genexp.measures.record import LeftOut, Value, measure
 from genexp.quadrature import Rule
