@@ -84,7 +84,7 @@ def test_a_target_is_learnt_measured_and_drawn(genexp, tiny: list[str], tmp_path
     assert not {"nll", "sliced_wasserstein"} & {*found}
     assert found["exact/log_z"] == pytest.approx(10.2935, abs=1e-3)
     assert found["floor/heldout_loss"] == -found["exact/log_z"]
-    assert found["reverse_kl"] > -4 * found["reverse_kl_error"]
+    assert found["reverse_kl"] > found["floor/reverse_kl"] == 0  # by quadrature, where the samples' own would scatter
     assert {"density.png", "samples.png"} <= {path.name for path in (tmp_path / "run" / "figures").iterdir()}
     assert np.load(tmp_path / "run" / "samples" / "samples.npz").files == ["samples"]
     code, out, err = genexp("evaluate", "run")
