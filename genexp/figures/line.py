@@ -88,13 +88,13 @@ def change_of_variables(mapped: Mapped, density: OnLine, title: str = "") -> Fig
 
 
 @drawn
-def learnt(density: OnLine, title: str = "") -> Figure:
+def learnt(density: OnLine) -> Figure:
     """The learnt density over the true one and the data; below it their difference, where the true one is known."""
     figure, rows = panels(1 if density.truth is None else 2, 1, 5.6, 2.4)
     above = rows[0][0]
     _data(above, density)
     above.plot(density.x, density.model, color=ORANGE, lw=1.5, label="model")
-    above.set(title=title, ylabel="density", xlim=(density.x[0], density.x[-1]), ylim=(0, density.top))
+    above.set(ylabel="density", xlim=(density.x[0], density.x[-1]), ylim=(0, density.top))
     above.legend()
     if density.truth is not None:
         below = rows[1][0]

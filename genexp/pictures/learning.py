@@ -13,7 +13,7 @@ from genexp.figures.style import as_image
 from genexp.measures.quadrature import in_float64
 from genexp.measures.record import Film, film, films
 from genexp.pictures.densities import on_grid
-from genexp.pictures.line import density_of, mapped_by
+from genexp.pictures.line import density_of, mapped_by, parts_of
 from genexp.pictures.mixtures import ellipses
 from genexp.pictures.points import window_of
 from genexp.subject import Subject
@@ -63,7 +63,13 @@ def of_function(subject: Subject) -> Film | None:
 
 @film(NAME, CAPTION, lead=2, model={"exact"}, data={"line", "drawn"})
 def of_numbers(subject: Subject) -> Film | None:
-    return filmed(subject, lambda model, title: line.learnt(density_of(subject, model), title))
+    """Of a mixture also its components."""
+
+    def draw(model: Any, title: str) -> Figure:
+        parts = parts_of(subject, model) if "gaussians" in subject.can else np.zeros((0, 1))
+        return line.components(density_of(subject, model), parts, title)
+
+    return filmed(subject, draw)
 
 
 @film(NAME, CAPTION, lead=2, model={"exact"}, data={"plane", "box"})
