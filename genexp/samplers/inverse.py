@@ -112,7 +112,7 @@ class InverseCdf(Transform):
         nodes: of the table.
     """
 
-    def __init__(self, dim: int, *, density: Named = "normal", table: bool = False, nodes: Nodes = 1024) -> None:
+    def __init__(self, dim: int, *, density: Named = "normal", table: bool = False, nodes: Nodes = 16_384) -> None:
         super().__init__(dim)
         self.density = DENSITIES[density]
         exact = None if table else self.density.quantile
