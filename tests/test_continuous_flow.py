@@ -98,10 +98,6 @@ def test_the_terms_add_up_and_validation_is_the_likelihood_alone() -> None:
     assert terms["jacobian"] > 0
     assert terms["loss"] == pytest.approx(terms["nll"] + 0.5 * terms["kinetic"] + 0.25 * terms["jacobian"])
     assert float(model.validate(batch)["loss"]) == pytest.approx(-float(model.log_prob(batch.x).mean()))  # type: ignore[operator]
-    finer = (model.refined_log_prob(batch.x, k) for k in (1, 2, 16))  # type: ignore[operator]
-    once, twice, truth = ((log_p - model.log_prob(batch.x)) for log_p in finer)  # type: ignore[operator]
-    assert not once.any()
-    assert (twice - truth).norm() < 0.2 * truth.norm()
     assert terms["nll"] == pytest.approx(float(model.validate(batch)["loss"]))  # type: ignore[operator]
 
 

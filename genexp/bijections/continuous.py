@@ -95,10 +95,8 @@ class Continuous(Bijection):
             path.append(self.follow(path[-1], start, stop).end)
         return path[1:]
 
-    def follow(self, x: Tensor, start: float, stop: float, squares: bool = False, refinement: int = 1) -> Path:
-        """Points x (n, dim) from one time to another; `squares`: with the integral of ‖∂v/∂x‖²; `refinement`: times as many steps
-        of rk4, and tolerances of dopri5 divided by it.
-        """
+    def follow(self, x: Tensor, start: float, stop: float, squares: bool = False) -> Path:
+        """Points x (n, dim) from one time to another; `squares`: with the integral of ‖∂v/∂x‖²."""
         with torch.autocast(x.device.type, enabled=False):
             directions = None if isinstance(self.field, WideField) else self.directions(x)
             zero = torch.zeros_like(x[:, 0])
@@ -109,11 +107,11 @@ class Continuous(Bijection):
                 bending = zero if motion.squared_jacobian is None else motion.squared_jacobian / self.dim
                 return motion.velocity, motion.divergence, energy, bending
 
-            steps = max(1, round(self.steps * abs(stop - start))) * refinement * (1 if self.training else AT_TEST)
+            steps = max(1, round(self.steps * abs(stop - start))) * (1 if self.training else AT_TEST)
             times = torch.linspace(start, stop, steps + 1, dtype=x.dtype, device=x.device)
             state: tuple[Tensor, ...] = (x, zero, zero, zero)
             if self.solver == "dopri5":
-                ends = odeint(change, state, times[[0, -1]], method="dopri5", rtol=1e-5 / refinement, atol=1e-6 / refinement)
+                ends = odeint(change, state, times[[0, -1]], method="dopri5", rtol=1e-5, atol=1e-6)
                 end, log_det, kinetic, jacobian = (values[-1] for values in ends)
             else:
                 for t, after in pairwise(times):

@@ -3,11 +3,8 @@
 Sources: Grathwohl et al., FFJORD (2019); Finlay et al., How to Train Your Neural ODE (2020).
 """
 
-from torch import Tensor
-
 from genexp.bijections.base import Base, bases
 from genexp.bijections.continuous import Continuous, Layers, OdeSolver, Steps, TimeWidth
-from genexp.capabilities import Ability
 from genexp.data.base import Batch, DataSpec, Terms
 from genexp.models.flow import Flow
 from genexp.nn.motion import SmoothActivation
@@ -61,15 +58,6 @@ class ContinuousFlow(Flow):
         )
         super().__init__(dim, [ode], base(dim), normalise)
         self.ode, self.kinetic, self.jacobian = ode, kinetic, jacobian
-
-    @property
-    def can(self) -> frozenset[Ability]:
-        return super().can | {"refined"}
-
-    def refined_log_prob(self, x: Tensor, refinement: int) -> Tensor:
-        """ln p(x), shape (n,), in nats, by `refinement` times as many steps of rk4."""
-        path = self.ode.follow((x - self.centre) / self.spread, 1.0, 0.0, refinement=refinement)
-        return self.base.log_prob(path.end) + path.log_det - self.spread.log().sum()
 
     def loss(self, batch: Batch) -> Terms:
         z = (batch.x - self.centre) / self.spread
