@@ -14,7 +14,8 @@ from genexp.errors import UserError
 from genexp.measures.quadrature import strip_of
 from genexp.measures.watching import Watching
 from genexp.metrics.density import compare, in_parts
-from genexp.models.flow_matching import FlowMatching, divergence
+from genexp.models.flow_matching import FlowMatching
+from genexp.nn.divergence import divergence
 from genexp.quadrature import midpoints
 from genexp.subject import Subject
 

@@ -21,6 +21,7 @@ from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
+from genexp.nn.divergence import divergence
 from genexp.nn.feature_grids import NoiseAwareFeatureGrids
 from genexp.nn.fields import NoiseAwareField, PlainField, RandomFourierField
 from genexp.nn.fourier import NoiseAwareFourierFeatures, Spread, random_frequencies
@@ -281,15 +282,6 @@ class FlowMatching(GenerativeModel):
             return odeint(velocity, x0, times, method=method)
         path = odeint(velocity, x0, times[:-1], method=method)
         return torch.cat([path, odeint(velocity, path[-1], times[-2:], method="euler")[1:]])
-
-
-def divergence(velocity: Tensor, x: Tensor, probe: Tensor | None) -> Tensor:
-    """div v = Σ_i ∂v_i/∂x_i at every point, (n,): exact, or with `probe` ε (n, dim) the estimate εᵀ(∂v/∂x)ε."""
-    if probe is not None:
-        (product,) = torch.autograd.grad(velocity, x, probe)
-        return (product * probe).sum(1)
-    rows = [torch.autograd.grad(velocity[:, i].sum(), x, retain_graph=True)[0][:, i] for i in range(x.shape[1])]
-    return torch.stack(rows).sum(0)
 
 
 def stratified(n: int, device: torch.device) -> Tensor:
