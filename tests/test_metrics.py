@@ -15,7 +15,7 @@ from genexp.metrics.barcode import draw_points
 from genexp.metrics.cells import leak, module_tv
 from genexp.metrics.flow import excess_loss
 from genexp.metrics.points import sliced_wasserstein
-from genexp.models.flow_matching import flow_matching_loss
+from genexp.velocity.path import flow_matching_loss
 
 CPU = torch.device("cpu")
 

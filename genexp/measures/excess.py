@@ -8,8 +8,8 @@ from genexp.fit.validation import heldout_batch, same_noise
 from genexp.measures.record import Value, heldout_term, measure
 from genexp.metrics.flow import excess_loss as excess_of_field
 from genexp.models.base import GenerativeModel, Terms
-from genexp.models.flow_matching import flow_matching_loss
 from genexp.subject import Subject, once
+from genexp.velocity.path import flow_matching_loss
 
 
 @heldout_term("excess_loss", data={"density"}, objective="nll")

@@ -1,0 +1,1 @@
+"""Samplers: algorithms that draw from something else. Free functions of what they need."""
