@@ -182,7 +182,7 @@ SMALL = {
     "lattice_decoder": {"decoder_widths": (4,), "side": 4, "inference_side": 4},
     "gmm": {"components": 2, "examples": 64},
     "normal": {"examples": 64},
-    "flow_matching": {"width": 8, "depth": 1, "num_frequencies": 4},
+    "flow_matching": {"field": {"name": "noise_aware", "width": 8, "depth": 1, "num_frequencies": 4}},
     "coupling_flow": {
         "depth": 2,
         "transformer": {"name": "spline", "bins": 4},
