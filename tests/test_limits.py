@@ -81,7 +81,7 @@ SECTIONS = {
     **{
         f"model/transform={name}": [
             "experiment=double_gaussian",
-            "model=transform",
+            "model=random_numbers",
             f"model/transform={name}",
             "model.tested=2000",
         ]
