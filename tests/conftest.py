@@ -161,7 +161,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture(autouse=True)
 def _rough_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are saved small and without the search for a layout, which takes half a second, where nobody looks at them."""
-    if Path(request.fspath).stem not in ("test_figure_settings", "test_sample", "test_report"):
+    if Path(request.fspath).stem not in ("test_figure_settings", "test_sample", "test_report", "test_sweep"):
         save = OurFigure.savefig
 
         def roughly(figure: OurFigure, *arguments: object, **named: object) -> None:
