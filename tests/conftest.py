@@ -97,6 +97,8 @@ def small_parts(experiment: str) -> list[str]:
     words = []
     if settings.dataset["name"] in ("glyphs", "drawn_fruit"):
         words += ["dataset.count=120", "dataset.validation=30", "dataset.test=30"]
+    if settings.model.get("network", {}).get("name") == "conv":
+        words += ["evaluation.num_samples=64", "evaluation.batch_size=64"]  # so many are drawn at once
     if settings.model.get("network", {}).get("name") == "principal":
         words += ["model.network.components=12", "model.latent=4"]
     if "tested" in settings.model:
