@@ -10,11 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from genexp.config.composition import compose
 from genexp.data.base import Batch, DataSpec
+from genexp.fit.em import EM
+from genexp.fit.schedule import Rate
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.models.gmm import GMM
 from genexp.models.normal import Normal
+from genexp.registry import datasets
 from tests.conftest import small_parts
 from tests.test_distributed import metrics
 from tests.test_trainer import assert_same_state, strip
@@ -157,6 +161,22 @@ def test_a_stopped_em_goes_on_exactly(genexp, tiny: list[str], tmp_path: Path, m
     losses = [line["loss"] for line in RunFolder(whole).history() if "loss" in line]
     assert len(losses) == 6
     assert all(after < before + 1e-6 for before, after in pairwise(losses))
+
+
+def test_a_resumed_em_knows_what_it_had_gained(tmp_path: Path) -> None:
+    """Its first step is the last one, where that of the whole run would have been."""
+    data = datasets.build({"name": "double_gaussian"}, tmp_path)
+    settings = compose(["experiment=gmm"]).settings.trainer
+    model = GMM(data.spec, components=2, tolerance=1.0)
+    whole = EM(model, data, settings, 0)
+    batch = whole.stream.next()
+    model.initialise(batch)
+    whole.step(batch, Rate(1.0), 1)
+    parts = EM(model, data, settings, 0)
+    parts.load_state_dict(whole.state_dict())
+    assert not parts.finished
+    parts.step(batch, Rate(1.0), 2)
+    assert parts.finished
 
 
 def test_em_ends_when_nothing_is_gained(genexp, tiny: list[str], tmp_path: Path) -> None:
