@@ -16,7 +16,6 @@ from torch import Tensor
 
 import genexp as library
 from genexp.config.composition import compose
-from genexp.data import patches as patches_file
 from genexp.data.digits import DigitPoints
 from genexp.data.patches import GAP, STRIP, CentredPatches, Patches
 from genexp.data.points import Dequantised, PointData, PointSet, split
@@ -115,7 +114,7 @@ def test_a_strip_of_a_photograph_is_in_one_part(monkeypatch: pytest.MonkeyPatch)
     told: dict[str, list[Tensor]] = {}
     photograph = np.repeat((np.arange(640) // STRIP).astype(np.uint8)[None, :, None], 20, 0).repeat(3, 2)
     photograph[:, np.arange(640) % STRIP >= STRIP - GAP] = 255  # between two strips: in no patch
-    monkeypatch.setattr(patches_file, "load_sample_images", lambda: SimpleNamespace(images=[photograph, photograph]))
+    monkeypatch.setattr("sklearn.datasets.load_sample_images", lambda: SimpleNamespace(images=[photograph, photograph]))
     monkeypatch.setattr(Patches, "parts", lambda self, *parts, **_: told.update(parts=[part.x for part in parts]))
     Patches(Path())
     train, validation, test = ({float(x[0]) for x in part} for part in told["parts"])
