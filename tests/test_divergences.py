@@ -14,7 +14,7 @@ from genexp.data.known import KnownDensity
 from genexp.data.normal import Normal
 from genexp.data.uniform import Uniform, UniformBox
 from genexp.measures import cost
-from genexp.measures.distances import two_sample_accuracy, wasserstein
+from genexp.measures.distances import _votes, two_sample_accuracy, wasserstein
 from genexp.measures.record import LeftOut
 from genexp.registry import models
 from genexp.subject import Subject
@@ -150,6 +150,13 @@ def test_a_classifier_tells_what_differs_and_nothing_else(dim: int) -> None:
     assert two_sample_accuracy(one, other) == pytest.approx(0.5, abs=5 / math.sqrt(8 * 400))
     assert two_sample_accuracy(one, other + 20) == 1
     assert two_sample_accuracy(torch.cat([one, one]), torch.zeros(800, dim)) > 0.95
+
+
+def test_no_point_votes_for_itself() -> None:
+    """Two pairs on a line, the points of each from different clouds: each is told of its neighbour alone."""
+    x, label = torch.tensor([[[0.0], [1.0], [10.0], [11.0]]]), torch.tensor([[0.0, 1.0, 1.0, 0.0]])
+    assert _votes(x, x, label).flatten().tolist() == [1, -1, -1, 1]
+    assert _votes(x[:, :2] - 0.1, x, label).flatten().tolist() == [-1, 1]  # new ones, of whom nothing is known
 
 
 def test_a_classifier_comes_near_to_the_best_there_is() -> None:
