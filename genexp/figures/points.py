@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, Window, drawn, panels, plane, square
 
 FEW = 30  # values of a curve that are dots as well: one alone is no line
+WIDE = 3  # largest over smallest value, from which an axis is logarithmic
 SPARSE = 5_000  # points of a cloud below which a dot is larger than a pixel
 
 
@@ -97,8 +98,11 @@ def loss_curve(history: list[dict[str, float]], floor: float | None, excess: str
         axes[1].axhline(floor, color=INK, ls="--", lw=1, label=f"floor on the same points {floor:.4f}")
         axes[1].legend()
     if exceeds:
-        axes[2].plot(since[above > 0], above[above > 0], color=ORANGE, marker=".")
-        axes[2].set(title="excess over the floor", xlabel="step", yscale="log")
+        shown = above[above > 0]
+        axes[2].plot(since[above > 0], shown, color=ORANGE, marker=".")
+        axes[2].set(title="excess over the floor", xlabel="step", yscale="log" if shown.max() > WIDE * shown.min() else "linear")
+    for cell in axes:
+        cell.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 
