@@ -45,7 +45,7 @@ def samples_over_contours(samples: np.ndarray, log_p: np.ndarray, window: Window
     figure, [[axes]] = panels(1, 1, 5.2, 4.8)
     (left, right, bottom, top), side, peak = window.extent, len(log_p), float(log_p.max())
     across, up = np.linspace(left, right, side), np.linspace(bottom, top, side)
-    axes.contour(across, up, log_p - peak, levels=np.arange(-depth, 0, 2.0), colors=ORANGE, linewidths=0.8)
+    axes.contour(across, up, log_p - peak, levels=np.arange(-depth, 0, 2.0), colors=ORANGE, linewidths=0.8, linestyles="solid")
     axes.plot(samples[:, 0], samples[:, 1], ".", ms=1.5, color=BLUE, alpha=0.5)
     square(axes, "samples; contours of the target every 2 nats", window)
     return figure
