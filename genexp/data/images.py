@@ -42,7 +42,7 @@ class ImageSet:
 
 
 class ImageData:
-    """Base of data sets of pictures: `train` to learn from, `validation` to choose the best weights, `test` to report on once."""
+    """Base of data sets of pictures: `train` to learn from, `validation` for the best weights, `test` to report on once."""
 
     knows: frozenset[Known] = frozenset({"examples"})
     augmentation = Augmentation(0.0, 0.0, 0.0, 0.0)

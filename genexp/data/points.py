@@ -49,7 +49,7 @@ class Values:
 
 
 class PointData:
-    """Base of finite data sets of points: `train` to learn from, `validation` to choose the best weights, `test` to report on once."""
+    """Base of finite data sets of points: `train` to learn from, `validation` for the best weights, `test` to report on once."""
 
     knows: frozenset[Known] = frozenset({"examples"})
     spec: DataSpec
