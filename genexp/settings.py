@@ -135,7 +135,8 @@ def _explain(failure: ValidationError, schema: type[BaseModel], where: str) -> U
     """The first problem pydantic found, in this program's words."""
     problem = failure.errors(include_url=False)[0]
     path = ([where] if where else []) + [str(part) for part in problem["loc"]]
-    key, value, message = ".".join(path), problem["input"], problem["msg"].removeprefix("Value error, ")
+    key, value = ".".join(path), problem["input"]
+    message = problem["msg"].removeprefix("Value error, ").replace(" after validation", "")
     if problem["type"] == "missing":
         return UserError(f"{key} is missing")
     if problem["type"] == "extra_forbidden":

@@ -8,11 +8,16 @@ import subprocess
 import sys
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import matplotlib
+import numpy as np
 
 from genexp import figures
+from genexp.figures.coordinates import clouds
 from genexp.figures.points import loss_curve
+from genexp.pictures.training import loss
 
 HISTORY = [{"step": 0, "loss": 1.0, "heldout/loss": 2.0}, {"step": 1, "loss": 0.5, "heldout/loss": 1.0}]
 THEIRS = {"text.usetex": True, "font.size": 30.0, "axes.facecolor": "red", "savefig.dpi": 10, "savefig.bbox": "tight"}
@@ -64,3 +69,25 @@ def test_a_notebook_that_draws_itself_keeps_its_backend(tmp_path: Path) -> None:
     code = "import genexp.figures.style, matplotlib as m; print(dict.get(m.rcParams, 'backend'), m.rcParams['font.size'])"
     ended = python(code, tmp_path, "svg")
     assert (ended.returncode, ended.stdout) == (0, b"svg 30.0\n")
+
+
+def test_no_panel_is_empty() -> None:
+    untrained: Any = SimpleNamespace(history=[{"step": 0, "heldout/loss": 2.0}])
+    assert loss(untrained) is None
+    assert len(loss_curve(HISTORY, 0.3, "heldout/excess_loss").axes) == 3
+    assert len(loss_curve(HISTORY, 2.0, "heldout/excess_loss").axes) == 2  # never above its floor
+
+
+def test_points_in_space_fill_their_panels() -> None:
+    cube = np.random.default_rng(0).random((500, 3))
+    for axes in clouds({"target": cube, "generated": cube}).axes:
+        assert np.allclose(axes.get_xlim(), (0, 1), atol=0.2)
+        assert np.allclose(axes.get_ylim(), (0, 1), atol=0.2)
+
+
+def test_a_table_is_drawn_in_its_own_units() -> None:
+    rows = np.random.default_rng(0).random((500, 2)) * (10, 1e-3) + (170, 0)
+    [axes] = clouds({"target": rows}, ["height", "a$b$"]).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("height", r"a\$b\$")
+    assert np.allclose(axes.get_xlim(), (170, 180), atol=2)
+    assert np.allclose(axes.get_ylim(), (0, 1e-3), atol=2e-4)

@@ -94,9 +94,9 @@ def test_a_target_is_learnt_measured_and_drawn(genexp, tiny: list[str], tmp_path
 
 def test_what_learns_from_examples_is_refused_a_target_and_the_other_way_round(genexp, tiny: list[str], tmp_path: Path) -> None:
     for words, said in (
-        (("dataset=double_well", "model=gmm"), "it learns from examples"),
-        (("dataset=double_well", "model=coupling_flow"), "it learns from examples"),
-        (("dataset=qr", "model=coupling_flow", "model/objective=reverse_kl"), "it is trained on a density"),
+        (("dataset=double_well", "model=gmm"), "the model learns from examples"),
+        (("dataset=double_well", "model=coupling_flow"), "the model learns from examples"),
+        (("dataset=qr", "model=coupling_flow", "model/objective=reverse_kl"), "the model is trained on a density"),
     ):
         code, _, err = genexp("run", "run_dir=run", *tiny, *words)
         assert code == 2

@@ -36,7 +36,7 @@ def test_the_table_says_what_is_missing_and_is_gone_on_with(genexp: Callable[...
     assert float(density) > 0
     assert float(sample) > 0
     assert "| *best* | *normal* | *—* |" in table[6]
-    assert sum("it learns from examples" in line for line in table[7:]) == 2
+    assert sum("the model learns from examples" in line for line in table[7:]) == 2
     (written,) = tmp_path.glob("outputs/sweeps/*/toys.md")
     assert written.read_text().splitlines() == table[: len(written.read_text().splitlines())]
     code, out, _ = genexp(*typed)

@@ -361,6 +361,11 @@ def test_a_schedule_follows_the_seconds_of_a_run_that_has_so_many(tmp_path: Path
         assert line["lr"] == pytest.approx(0.02 * (1 - line["seconds"] / 4.0), abs=0.02 * 3 * 0.01 / 4)
 
 
+def test_seconds_never_end_a_training_before_its_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genexp.fit.budget.time.perf_counter", itertools.count(step=100).__next__)
+    assert fit(Noisy(), Normal(), settings(max_steps=10, max_seconds=1.0), folder(tmp_path, "run"), seed=0).step == 1
+
+
 def test_the_pace_is_of_the_examples_that_were_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A set of 40 gives batches of 40, whatever the batch size."""
     monkeypatch.setattr("genexp.fit.budget.time.perf_counter", itertools.count().__next__)

@@ -36,7 +36,7 @@ class DigitPoints(PointData):
 
 @datasets.register("digits")
 def digits(data_dir: Path, *, flat: bool = False, seed: Seed = 0) -> DigitPictures | DigitPoints:
-    """1,258 digits to learn from, 180 to choose by, 359 to test.
+    """1,258 digits to learn from, 180 for validation, 359 to test.
 
     As pictures their grey k = 0 … 16 is k/16, as of any other pictures. As points, x = (k + u)/17 with u ~ U[0, 1), drawn anew
     for each training batch, so that a density of x says what the pictures are worth in bits (`bits_per_dim`).

@@ -32,7 +32,7 @@ class DrawnFruit(ImageData):
     Args:
         data_dir: not used.
         count: pictures to learn from.
-        validation, test: pictures to choose by, and to test.
+        validation, test: pictures for validation, and to test.
         size: pixels a side.
         seed: other fruit, alike.
     """

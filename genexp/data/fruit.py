@@ -33,9 +33,9 @@ class Fruit(ImageData):
     Args:
         data_dir: where the data sets of the user lie.
         size: pixels a side; resized once, and remembered in <data_dir>/fruit/.resized where that can be written.
-        split: `blocks`, six of them in each class to test and three to choose by. `numbers`: the same by file number, which is
+        split: `blocks`, six of them in each class to test and three for validation. `numbers`: the same by file number, which is
             hardly more than holding frames out one by one. `seminar`: the article's 1,418 and 30, every one of which has a
-            near-identical neighbour among the 1,418; a twentieth of these is held out to choose by.
+            near-identical neighbour among the 1,418; a twentieth of these is held out for validation.
         rotate, stretch, shift, augmented: the share `augmented` of the training pictures is warped each time it is seen, by a
             random turn (standard deviation in degrees), stretch (share of the size) and shift (share of the width).
 

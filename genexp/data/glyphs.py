@@ -28,7 +28,7 @@ class Glyphs(ImageData):
     Args:
         data_dir: not used.
         count: pictures to learn from.
-        validation, test: pictures to choose by, and to test.
+        validation, test: pictures for validation, and to test.
         size: pixels a side.
         variation: how much they vary; 0 draws every digit the same, 1 about as much as handwriting.
         seed: other glyphs, alike.

@@ -30,7 +30,7 @@ class ImageFolder(ImageData):
         path: of the folder.
         size: pixels a side.
         channels: 1 for grey, 3 for colour.
-        validation_share, test_share: shares held out to choose by and to test.
+        validation_share, test_share: shares held out for validation and to test.
 
     Raises:
         UserError: no such folder; no picture in it, or none that can be read; an empty class folder; folders that may be parts,

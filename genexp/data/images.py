@@ -42,7 +42,7 @@ class ImageSet:
 
 
 class ImageData:
-    """Base of data sets of pictures: `train` to learn from, `validation` to choose by, `test` to report on once."""
+    """Base of data sets of pictures: `train` to learn from, `validation` for the best weights, `test` to report on once."""
 
     knows: frozenset[Known] = frozenset({"examples"})
     augmentation = Augmentation(0.0, 0.0, 0.0, 0.0)
@@ -94,7 +94,7 @@ class ImageData:
     def describe(self) -> str:
         channels, height, width = self.spec.shape
         kind = "grey" if channels == 1 else "colour"
-        counts = f"{len(self.train):,} to train, {len(self.validation):,} to choose by, {len(self.test):,} to test"
+        counts = f"{len(self.train):,} to train, {len(self.validation):,} for validation, {len(self.test):,} to test"
         classes = f", {len(self.spec.classes)} classes" if self.spec.classes else ""
         lost = f"; {len(self.unreadable)} could not be read: {', '.join(self.unreadable[:5])}" if self.unreadable else ""
         more = ", …" if len(self.unreadable) > 5 else ""

@@ -23,7 +23,7 @@ Validation = Annotated[int, Field(ge=1, le=50_000)]
 
 @datasets.register("mnist")
 class MNIST(ImageData):
-    """Handwritten digits: 60,000 to learn from, of which the last `validation` are held out to choose by; 10,000 to test.
+    """Handwritten digits: 60,000 to learn from, of which the last `validation` are held out for validation; 10,000 to test.
 
     The four IDX files lie in <data_dir>/MNIST/raw, plain or as .gz; those that do not are downloaded there, and checked.
     Source: LeCun et al., Gradient-based learning applied to document recognition (1998).

@@ -30,7 +30,7 @@ class Patches(PointData):
     """Grey patches with uniform dequantisation, their mean subtracted and the last pixel dropped: 63 numbers each.
 
     The two photographs (china.jpg, flower.jpg, 427×640 each) are cut into ten upright strips each, eight pixels apart; every
-    patch lies inside one strip. Of each photograph seven strips are for training, one to choose by and two to test, so that no
+    patch lies inside one strip. Of each photograph seven strips are for training, one for validation and two to test, so that no
     test patch shares a pixel with a training patch or touches one. Patches overlap within a strip. Training patches get new
     noise in each batch.
     Source: Papamakarios et al., Masked Autoregressive Flow (2017), of BSDS300; its photographs are others.

@@ -49,7 +49,7 @@ class Values:
 
 
 class PointData:
-    """Base of finite data sets of points: `train` to learn from, `validation` to choose by, `test` to report on once."""
+    """Base of finite data sets of points: `train` to learn from, `validation` for the best weights, `test` to report on once."""
 
     knows: frozenset[Known] = frozenset({"examples"})
     spec: DataSpec
@@ -106,7 +106,7 @@ class PointData:
 
     def describe(self) -> str:
         dim = self.spec.shape[0]
-        counts = f"{len(self.train):,} to train, {len(self.validation):,} to choose by, {len(self.test):,} to test"
+        counts = f"{len(self.train):,} to train, {len(self.validation):,} for validation, {len(self.test):,} to test"
         classes = f", {len(self.spec.classes)} classes" if self.spec.classes else ""
         remarks = "".join(f"; {remark}" for remark in self.remarks)
         return f"{self.what} of {dim} number{'s' * (dim > 1)}{classes}: {counts}{remarks}"
@@ -158,6 +158,6 @@ def split(points: PointSet, validation_share: float, test_share: float, seed: in
     count = len(points)
     validation, test = (max(1, round(share * count)) for share in (validation_share, test_share))
     if count < validation + test + 1:
-        raise UserError(f"{count} rows are too few: {validation} to choose by, {test} to test, and none to train on")
+        raise UserError(f"{count} rows are too few: {validation} for validation, {test} to test, and none to train on")
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     return points[order[validation + test :]], points[order[:validation]], points[order[validation : validation + test]]

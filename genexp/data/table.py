@@ -39,7 +39,7 @@ class TableData(PointData):
         label: the column of the class, by name or number; null: there are no classes.
         array: which array of an NPZ that has several.
         missing: of rows with a missing value: leave them out (`drop`), or refuse the table.
-        validation_share, test_share: shares of the rows to choose by and to test.
+        validation_share, test_share: shares of the rows for validation and to test.
         seed: of the split.
 
     Raises:

@@ -88,7 +88,7 @@ def how_to_get(table: str, file: Path) -> str:
 
 
 def tenths(x: np.ndarray) -> Parts:
-    """The last tenth of the rows to test, the last tenth of the others to choose by."""
+    """The last tenth of the rows to test, the last tenth of the others for validation."""
     rest, test = x[: len(x) - len(x) // 10], x[len(x) - len(x) // 10 :]
     return rest[: len(rest) - len(rest) // 10], rest[len(rest) - len(rest) // 10 :], test
 

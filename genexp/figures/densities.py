@@ -45,7 +45,7 @@ def samples_over_contours(samples: np.ndarray, log_p: np.ndarray, window: Window
     figure, [[axes]] = panels(1, 1, 5.2, 4.8)
     (left, right, bottom, top), side, peak = window.extent, len(log_p), float(log_p.max())
     across, up = np.linspace(left, right, side), np.linspace(bottom, top, side)
-    axes.contour(across, up, log_p - peak, levels=np.arange(-depth, 0, 2.0), colors=ORANGE, linewidths=0.8)
+    axes.contour(across, up, log_p - peak, levels=np.arange(-depth, 0, 2.0), colors=ORANGE, linewidths=0.8, linestyles="solid")
     axes.plot(samples[:, 0], samples[:, 1], ".", ms=1.5, color=BLUE, alpha=0.5)
     square(axes, "samples; contours of the target every 2 nats", window)
     return figure
@@ -70,19 +70,19 @@ def grid_lines(reach: float, lines: int = 25, points: int = 200) -> np.ndarray:
     return np.concatenate([vertical, vertical[..., ::-1]])
 
 
-MOST_PANELS, IN_A_ROW = 10, 5
+MOST_PANELS, IN_A_ROW = 12, 6
 
 
 @drawn
 def warped_grids(grids: np.ndarray, dots: np.ndarray, window: Window) -> Figure:
-    """A panel for each layer, or for ten of them: the base's grid (layers, lines, points, 2) after it, and dots (layers, n, 2).
+    """A panel for each layer, or for twelve: the base's grid (layers, lines, points, 2) after it, and dots (layers, n, 2).
 
     Each has a part of the plane of its own, which holds its dots; of the data that is `window`.
     """
     last = len(grids) - 1
     shown = np.unique(np.linspace(0, last, min(len(grids), MOST_PANELS)).round().astype(int)).tolist()
-    columns = min(IN_A_ROW, len(shown)) if len(shown) > IN_A_ROW + 1 else len(shown)
-    figure, rows = panels(-(-len(shown) // columns), columns, 2.6, 2.7)
+    stacked = -(-len(shown) // IN_A_ROW)
+    figure, rows = panels(stacked, -(-len(shown) // stacked), 2.6, 2.7)
     cells = [cell for row in rows for cell in row]
     for cell in cells[len(shown) :]:
         cell.set_axis_off()

@@ -11,6 +11,7 @@ from matplotlib.gridspec import GridSpec
 from genexp.figures.style import BLUE, GREEN, GREY, INK, ORANGE, drawn, figure_of, panels
 
 BINS = 80
+OVER = 2.5  # where the true density is drawn: over the learnt one, which would hide it where both agree
 ROOM = 1.3  # times the highest true density, or where that is not known the highest bar
 
 
@@ -77,7 +78,7 @@ def change_of_variables(mapped: Mapped, density: OnLine, title: str = "") -> Fig
     heights, edges = density.histogram
     aside.stairs(heights, edges, orientation="horizontal", fill=True, color=GREY, alpha=0.35, label="data")
     if density.truth is not None:
-        aside.plot(density.truth, density.x, color=INK, lw=1.2, ls="--", label="true density")
+        aside.plot(density.truth, density.x, color=INK, lw=1.2, ls="--", label="true density", zorder=OVER)
     aside.plot(density.model, density.x, color=ORANGE, lw=1.5, label="density of x")
     aside.set(xlabel="density of x", xlim=(0, density.top))
     aside.tick_params(labelleft=False)
@@ -124,4 +125,4 @@ def _data(axes: Axes, density: OnLine) -> None:
     """The histogram of the data, and their true density where it is known."""
     axes.stairs(*density.histogram, fill=True, color=GREY, alpha=0.35, label="data")
     if density.truth is not None:
-        axes.plot(density.x, density.truth, color=INK, lw=1.2, ls="--", label="true density")
+        axes.plot(density.x, density.truth, color=INK, lw=1.2, ls="--", label="true density", zorder=OVER)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -11,15 +12,25 @@ from PIL import Image, ImageDraw, ImageFont
 
 from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, Window, drawn, panels, plane, square
 
+FEW = 30  # values of a curve that are dots as well: one alone is no line
+WIDE = 3  # largest over smallest value, from which an axis is logarithmic
+SPARSE = 5_000  # points of a cloud below which a dot is larger than a pixel
+
 
 @drawn
 def clouds(named: Mapping[str, np.ndarray], windows: Sequence[Window]) -> Figure:
     """Clouds of points (n, 2) side by side as dots on equal axes, each in a window."""
     figure, [axes] = panels(1, len(named), 4.2, 4.3)
     for cell, (name, points), window in zip(axes, named.items(), windows, strict=True):
-        cell.plot(points[:, 0], points[:, 1], ",", color=INK, alpha=0.6, rasterized=True)
+        dots(cell, points)
         square(cell, f"{name}: {len(points):,} points", window)
     return figure
+
+
+def dots(axes: Axes, points: np.ndarray) -> None:
+    """Points (n, 2) in a panel: of very many, pixels."""
+    look = {"marker": ".", "ms": 3, "mew": 0} if len(points) < SPARSE else {"marker": ","}
+    axes.plot(points[:, 0], points[:, 1], ls="", color=INK, alpha=0.6, rasterized=True, **look)
 
 
 @drawn
@@ -74,18 +85,24 @@ def loss_curve(history: list[dict[str, float]], floor: float | None, excess: str
     """The training objective, the held-out loss with its floor drawn in, and what it exceeds its floor by: the term `excess`
     where there is one.
     """
-    figure, [axes] = panels(1, 2 if floor is None else 3, 3.6, 3.0)
-    axes[0].plot(*_series(history, "loss"), color=INK, lw=0.7)
-    axes[0].set(title="training objective", xlabel="step", ylabel="loss")
     steps, heldout = _series(history, "heldout/loss")
+    since, above = _series(history, excess) if any(excess in line for line in history) else (steps, heldout - (floor or 0))
+    exceeds = floor is not None and bool((above > 0).any())
+    figure, [axes] = panels(1, 2 + exceeds, 3.6, 3.0)
+    objective = _series(history, "loss")
+    axes[0].plot(*objective, color=INK, lw=0.7, marker="." if len(objective[0]) < FEW else "")
+    axes[0].set(title="training objective", xlabel="step", ylabel="loss")
     axes[1].plot(steps, heldout, color=ORANGE, marker=".")
     axes[1].set(title="held-out loss", xlabel="step")
     if floor is not None:
         axes[1].axhline(floor, color=INK, ls="--", lw=1, label=f"floor on the same points {floor:.4f}")
         axes[1].legend()
-        steps, above = _series(history, excess) if any(excess in line for line in history) else (steps, heldout - floor)
-        axes[2].plot(steps[above > 0], above[above > 0], color=ORANGE, marker=".")
-        axes[2].set(title="excess over the floor", xlabel="step", yscale="log" if (above > 0).any() else "linear")
+    if exceeds:
+        shown = above[above > 0]
+        axes[2].plot(since[above > 0], shown, color=ORANGE, marker=".")
+        axes[2].set(title="excess over the floor", xlabel="step", yscale="log" if shown.max() > WIDE * shown.min() else "linear")
+    for cell in axes:
+        cell.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 

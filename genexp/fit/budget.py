@@ -31,7 +31,9 @@ class Budget:
         return min(1.0, max(by_step, by_time))
 
     def spent(self, step: int, seconds: float) -> bool:
-        return (self.steps is not None and step >= self.steps) or (self.seconds is not None and seconds >= self.seconds)
+        """Seconds alone never end a training before its first step."""
+        by_time = self.seconds is not None and seconds >= self.seconds and step > 0
+        return by_time or (self.steps is not None and step >= self.steps)
 
 
 class Stopwatch:

@@ -1,5 +1,6 @@
 """`fitter = "gradient"`: descent along the gradients of the loss of one batch after another."""
 
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ class Gradient(Fitter):
     def __init__(self, model: GenerativeModel, data: Dataset, settings: TrainerSettings, seed: int) -> None:
         super().__init__(model, data, settings, seed)
         self.stream = data.train_stream(settings.batch_size, seed_for(seed, "data"))
+        import_module("torch._dynamo")  # which the first optimizer imports: seconds that are no training
 
     @property
     def model(self) -> GenerativeModel:

@@ -38,6 +38,9 @@ def samples(subject: Subject) -> Figure:
     """Beside as many points of the data; where it is known where these lie, also those that the flow began with."""
     title = "generated" + (", and it scans" if "code" in subject.knows and scannable(subject) == Value(1) else "")
     clouds = {"target": cloud(subject.target), title: cloud(subject.samples)}
+    if "units" in subject.knows:
+        units = subject.data.units
+        return coordinates.clouds({name: units.own(torch.from_numpy(x)).numpy() for name, x in clouds.items()}, units.columns)
     if not {"box", "plane"} <= subject.knows:
         return coordinates.clouds(clouds)
     window = window_of(subject)

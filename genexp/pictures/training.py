@@ -10,8 +10,10 @@ from genexp.subject import Subject
 
 
 @picture("loss", "Loss curves, as the run drew them")
-def loss(subject: Subject) -> Figure:
-    """With the floor of the held-out loss where it is known, and what it was above that."""
+def loss(subject: Subject) -> Figure | None:
+    """With the floor of the held-out loss where it is known, and what it was above that; none of what took no step."""
+    if not any("loss" in line for line in subject.history):
+        return None
     return points.loss_curve(subject.history, heldout_floor(subject), excess_of(subject))
 
 
