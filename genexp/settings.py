@@ -85,7 +85,7 @@ class EvaluationSettings(Strict):
     amortization_images: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     classifier_steps: Annotated[int, Field(ge=1, le=100_000)] = 400
     anomalies: tuple[str, ...] = ()
-    density_at: tuple[float, ...] = ()
+    density_at: tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...] = ()
 
 
 class FigureSettings(Strict):

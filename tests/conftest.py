@@ -97,6 +97,8 @@ def small_parts(experiment: str) -> list[str]:
     words = []
     if settings.dataset["name"] in ("glyphs", "drawn_fruit"):
         words += ["dataset.count=120", "dataset.validation=30", "dataset.test=30"]
+    if settings.model.get("network", {}).get("name") == "conv":
+        words += ["evaluation.num_samples=64", "evaluation.batch_size=64"]  # so many are drawn at once
     if settings.model.get("network", {}).get("name") == "principal":
         words += ["model.network.components=12", "model.latent=4"]
     if "tested" in settings.model:
@@ -161,7 +163,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture(autouse=True)
 def _rough_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are saved small and without the search for a layout, which takes half a second, where nobody looks at them."""
-    if Path(request.fspath).stem not in ("test_figure_settings", "test_sample", "test_report"):
+    if Path(request.fspath).stem not in ("test_figure_settings", "test_sample", "test_report", "test_sweep"):
         save = OurFigure.savefig
 
         def roughly(figure: OurFigure, *arguments: object, **named: object) -> None:

@@ -101,7 +101,7 @@ def _type(chance: random.Random) -> Iterator[list[str]]:
     while True:
         key = chance.choice(sorted(known))
         value = chance.choice(WORDS)
-        if value == "null" and key in ("model.data_scale",):
+        if value == "null" and key in ("model.parametrisation.data_scale",):
             continue
         yield _run(known[key][0], f"{key}={value}")
 

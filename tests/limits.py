@@ -13,6 +13,7 @@ from genexp.settings import RunSettings
 SIGNS = {"ge": 1, "gt": 1, "le": -1, "lt": -1}  # the way from a limit to the values that are allowed
 
 
+PLACES = {"model/time_grid": "model/solver/time_grid"}  # of parts of parts
 STEP = 1e-9  # from a limit to a number that is as good as there
 
 
@@ -33,7 +34,8 @@ class Limit:
 
     @property
     def name(self) -> str:
-        section = self.component.partition("=")[0].replace("/", ".")
+        group = self.component.partition("=")[0]
+        section = PLACES.get(group, group).replace("/", ".")
         return f"{section}.{self.key}" if section else self.key
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from genexp.data.base import DataSpec
 from genexp.latent.base import Given, Latent
 from genexp.latent.posteriors import GaussianPosterior
 from genexp.registry import models
+from genexp.velocity.base import fields
 
 
 def make(name: str, spec: DataSpec, **keys: Any) -> Any:
@@ -25,6 +26,13 @@ def mlp(*widths: int, **keys: Any) -> dict[str, Any]:
 def vae(spec: DataSpec, **keys: Any) -> Any:
     """A small VAE."""
     return make("vae", spec, **{"network": mlp(8), **keys})
+
+
+def flow_matching(spec: DataSpec, field: str = "noise_aware", *, network: dict[str, Any] | None = None, **parts: Any) -> Any:
+    """A small flow-matching model; `network` are settings of its field."""
+    small = {"width": 8, "depth": 2, "num_frequencies": 4, "time_width": 8} | (network or {})
+    known = fields.schema(field).model_fields
+    return make("flow_matching", spec, field={"name": field, **{k: small[k] for k in small if k in known}}, **parts)
 
 
 def latent(size: int, shape: tuple[int, ...] = (1,), classes: int = 0) -> Latent:

@@ -216,7 +216,7 @@ def test_notebook_and_trainer_train_the_same_field(monkeypatch: pytest.MonkeyPat
     noise, t = torch.randn(500, 2), torch.rand(500).clamp(1e-5, 1 - 1e-5)
     monkeypatch.setattr(torch, "rand", lambda *_, **__: t)
     monkeypatch.setattr(torch, "randn_like", lambda _: noise)
-    monkeypatch.setattr(ours, "sample_times", lambda n, device: t)
+    monkeypatch.setattr(ours.times, "draw", lambda n, device: t)
     torch.testing.assert_close(flow_matching_loss(plain, y), ours.loss(Batch(y))["loss"], rtol=1e-5, atol=1e-6)
 
 

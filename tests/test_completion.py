@@ -91,7 +91,8 @@ def test_values() -> None:
 
 
 def test_the_model_and_the_data_already_typed_decide_their_keys() -> None:
-    assert "model.solver=" in offered("genexp run model.")
+    assert "model/solver=" in offered("genexp run model")
+    assert "model.solver.evaluations=" in offered("genexp run model.solver.")
     assert "model/prior=" in offered("genexp run experiment=mnist_vae model")
     assert "model/prior=" not in offered("genexp run model")
     assert "dataset.rotate=" in offered("genexp run experiment=fruit_vae dataset.")
@@ -115,7 +116,7 @@ def test_lists_of_a_sweep() -> None:
     assert candidates("genexp run -m dataset=mnist,fas") == ["dataset=mnist,fashion_mnist"]
     assert "experiment=mnist_vae,mnist_vae" not in candidates("genexp run -m experiment=mnist_vae,")
     assert candidates("genexp run dataset=mnist,fas") == []
-    assert {"model.latent=", "model.solver="} <= {*offered("genexp run -m model=vae,flow_matching model.")}
+    assert {"model.latent=", "model.depth="} <= {*offered("genexp run -m model=vae,coupling_flow model.")}
 
 
 def test_the_keys_of_a_sweep_itself() -> None:

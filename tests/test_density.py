@@ -13,10 +13,10 @@ from genexp.data.mixture import GaussianMixture
 from genexp.errors import UserError
 from genexp.measures.quadrature import Densities, in_parts, strip_of
 from genexp.measures.watching import Watching
-from genexp.models.flow_matching import FlowMatching
 from genexp.nn.divergence import divergence
 from genexp.quadrature import midpoints
 from genexp.subject import Subject
+from tests.parts import flow_matching
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ class Linear(torch.nn.Module):
 def test_the_ode_likelihood_of_a_gaussian_flow_is_the_gaussians(dim: int, solver: str) -> None:
     """Exact divergence in 2-D; Hutchinson's in 6-D, exact too here because ∂v/∂x is a multiple of the identity."""
     s = 0.3
-    model = FlowMatching(DataSpec(shape=(dim,)), parametrisation="denoiser", data_scale=s, solver=solver, width=8).double()
+    model = flow_matching(DataSpec((dim,)), parametrisation={"name": "denoiser", "data_scale": s}, solver=solver).double()
     model.field = Linear().double()
     x = s * torch.randn(50, dim, dtype=torch.float64)
     expected = -0.5 * (x / s).square().sum(1) - dim * math.log(s) - 0.5 * dim * math.log(2 * math.pi)
@@ -183,7 +183,7 @@ def test_the_estimate_of_the_divergence_is_the_trace_on_average_over_all_probes(
 def test_the_ode_likelihood_of_a_linear_flow_is_in_closed_form(dim: int) -> None:
     """dx/dt = Ax: ln p(x) = ln N(e⁻ᴬx; 0, I) − tr A; beyond four dimensions − εᵀAε with one ε for the whole path."""
     torch.manual_seed(1)
-    model = FlowMatching(DataSpec(shape=(dim,)), width=8).double()
+    model = flow_matching(DataSpec((dim,)), network={"num_frequencies": 256, "depth": 3, "time_width": 16}).double()
     a = 0.5 * torch.randn(dim, dim, dtype=torch.float64)
     model.velocity = lambda x, t: x @ a.T  # type: ignore[method-assign]
     x = torch.randn(1, dim, dtype=torch.float64).expand(1500, dim)
@@ -199,8 +199,7 @@ def test_the_ode_likelihood_of_a_linear_flow_is_in_closed_form(dim: int) -> None
 
 def test_the_ode_density_of_a_random_network_integrates_to_one() -> None:
     torch.manual_seed(1)
-    model = FlowMatching(DataSpec(shape=(2,)), features="none", width=16, depth=2, activation="tanh", data_scale=1.0)
-    model = model.double()
+    model = flow_matching(DataSpec((2,)), "plain", network={"width": 16, "activation": "tanh"}).double()
     with torch.no_grad():
         for weights in model.parameters():
             weights.mul_(1.5)

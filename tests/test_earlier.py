@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genexp.data.base import DataSpec
-from genexp.folder.earlier import MOVED, moved, translated, weights
+from genexp.folder.earlier import FIXED, MOVED, moved, translated, weights
 from genexp.folder.records import flat
 from genexp.registry import models
 
@@ -57,6 +57,32 @@ FLOW: dict[str, Any] = {
     "base": "normal",
     "normalise": False,
 }
+VELOCITY: dict[str, Any] = {
+    "name": "flow_matching",
+    "features": "noise_aware",
+    "num_frequencies": 7,
+    "frequency_scale": 3.0,
+    "frequency_spread": "normal",
+    "damping": 0.7,
+    "feature_levels": 2,
+    "feature_side": 9,
+    "feature_channels": 3,
+    "width": 11,
+    "depth": 2,
+    "activation": "tanh",
+    "layer_norm": True,
+    "time_width": 5,
+    "parametrisation": "denoiser",
+    "data_scale": 0.4,
+    "time_sampling": "log_noise",
+    "uniform_share": 0.2,
+    "noise_range": [1e-2, 2.0],
+    "solver": "midpoint",
+    "evaluations": 12,
+    "time_grid": "power",
+    "grid_power": 3.0,
+    "grid_range": [1e-2, 4.0],
+}
 CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (VAE, {"objective.beta": 0.5, "objective.kl_warmup": 4, "network.frequencies": 3, "network.start": "random"}),
     (VAE | {"posterior": "iaf"}, {"posterior.name": "iaf", "posterior.blocks": 5, "posterior.context": 7}),
@@ -73,6 +99,15 @@ CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (FLOW | {"base": "uniform"}, {"base.bound": 2.0}),
     (FLOW | {"coupling": "nflows_affine"}, {"name": "flow", "bijection.name": "nflows_affine", "bijection.width": 9, "depth": 2}),
     (FLOW | {"coupling": "nflows_spline"}, {"bijection.bins": 5, "bijection.bound": 2.0, "bijection.hidden_layers": 1}),
+    (VELOCITY, {"field.name": "noise_aware", "field.num_frequencies": 7, "field.damping": 0.7, "field.width": 11}),
+    (VELOCITY, {"parametrisation.data_scale": 0.4, "times.uniform_share": 0.2, "times.noise_range": (1e-2, 2.0)}),
+    (VELOCITY, {"solver.name": "midpoint", "solver.evaluations": 12, "solver.time_grid.power": 3.0}),
+    (VELOCITY | {"time_grid": "log_noise"}, {"solver.time_grid.grid_range": (1e-2, 4.0)}),
+    (VELOCITY | {"solver": "dopri5"}, {"solver.name": "dopri5"}),
+    (VELOCITY | {"features": "none"}, {"field.name": "plain", "field.layer_norm": True, "field.activation": "tanh"}),
+    (VELOCITY | {"features": "random"}, {"field.layer_norm": True, "field.time_width": 5, "field.frequency_spread": "normal"}),
+    (VELOCITY | {"features": "feature_grid"}, {"field.levels": 2, "field.side": 9, "field.channels": 3, "field.damping": 0.7}),
+    (VELOCITY | {"parametrisation": "velocity", "time_sampling": "uniform"}, {"parametrisation.name": "velocity"}),
     ({"name": "lattice_decoder", "side": 5, "likelihood": "gaussian", "sigma": 0.2}, {"likelihood.sigma": 0.2, "side": 5}),
 ]
 
@@ -103,9 +138,11 @@ def test_every_earlier_key_is_answered_with_one_of_today() -> None:
         for key, places in table.items():
             assert moved(name, key, "x")
             for place in places:
-                *parts, last = place.key.split(".")
+                last = place.key.rpartition(".")[2]
                 for member in place.of or ("",):
-                    chosen = {parts[0]: {"name": member}} if member else {}
+                    chosen: dict[str, Any] = {"name": member} if member else {}
+                    for part in reversed(place.place.split(".") if member else []):
+                        chosen = {part: {"name": FIXED[0], **chosen} if part == "solver" and part != place.place else chosen}
                     values = flat(models.validate({"name": name, **chosen}))
                     assert place.key in values, (key, last)
     assert moved("vae", "latent", "3") is None

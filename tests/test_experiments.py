@@ -133,9 +133,9 @@ def test_resume_ends_where_an_uninterrupted_run_ends(genexp, tiny: list[str], tm
         assert torch.equal(value, parts["model"][name]), name
     for name in ("leak", "module_tv", "excess_loss", "steps"):
         assert read(tmp_path / "whole", "metrics.json")[name] == read(tmp_path / "parts", "metrics.json")[name]
-    code, _, err = genexp("resume", "parts", "model.width=7")
+    code, _, err = genexp("resume", "parts", "model.field.width=7")
     assert code == 2
-    assert "model.width cannot be changed" in err
+    assert "model.field.width cannot be changed" in err
 
 
 def test_a_signal_while_measuring_ends_the_run_and_resume_finishes_it(genexp, tiny, tmp_path, monkeypatch) -> None:

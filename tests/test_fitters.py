@@ -323,7 +323,11 @@ def test_a_model_without_steps_runs_is_resumed_sampled_and_measured(genexp, tiny
     found = metrics(tmp_path / "run")
     assert found["steps"] == 0
     assert found["nll"] is not None
-    assert {name for name, value in found.items() if value is None} <= {"decoded", "decoded_opencv"}
+    assert {name for name, value in found.items() if value is None} <= {
+        "decoded",
+        "decoded_opencv",
+        "reverse_kl",
+    }  # which hangs on what lies outside of the box
     assert "has finished" in genexp("resume", "run")[1]
     code, out, err = genexp("evaluate", "run")
     assert code == 0, err

@@ -10,16 +10,24 @@ from torch import Tensor
 
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
-from genexp.models.flow_matching import EVALUATIONS_PER_STEP, FlowMatching, straight_path, stratified
+from genexp.models.flow_matching import FlowMatching
 from genexp.nn.feature_grids import NoiseAwareFeatureGrids
 from genexp.nn.fourier import HatFunctions, NoiseAwareFourierFeatures, random_frequencies
+from genexp.samplers.ode import Solver, solvers, time_grids
+from genexp.samplers.solvers import EULER, HEUN, MIDPOINT, RK4, fixed_steps
+from genexp.velocity.base import Affine, parametrisations, training_times
+from genexp.velocity.likelihood import likelihood_times
+from genexp.velocity.path import straight_path, stratified
+from tests.parts import flow_matching
 
 PLANE = DataSpec(shape=(2,))
 
 
 def make(**keys: Any) -> FlowMatching:
+    """A small model; `features` are its field, the parts by name or with settings."""
     torch.manual_seed(0)
-    return FlowMatching(PLANE, **{"width": 16, "depth": 2, "num_frequencies": 8, "time_width": 8} | keys).double()
+    network = {"width": 16, "depth": 2, "num_frequencies": 8, "time_width": 8}
+    return flow_matching(PLANE, keys.pop("features", "noise_aware"), network=network, **keys).double()
 
 
 class Constant(torch.nn.Module):
@@ -46,7 +54,7 @@ def test_the_velocity_is_the_time_derivative_of_the_path() -> None:
 
 def test_a_silent_denoiser_is_exact_for_gaussian_data() -> None:
     """With F = 0 the velocity is E[y − x₀ | x_t] of y ~ N(0, s²I): Cov(y − x₀, x_t) / Var(x_t) · x_t."""
-    model = make(parametrisation="denoiser", data_scale=0.3)
+    model = make(parametrisation={"name": "denoiser", "data_scale": 0.3})
     model.field = Constant(lambda x, t: torch.zeros_like(x))
     x, t = torch.randn(20, 2, dtype=torch.float64), torch.rand(20, dtype=torch.float64)
     slope = (t * 0.3**2 - (1 - t)) / (t**2 * 0.3**2 + (1 - t) ** 2)
@@ -55,7 +63,7 @@ def test_a_silent_denoiser_is_exact_for_gaussian_data() -> None:
 
 def test_the_denoiser_is_karras_preconditioned_denoised_point() -> None:
     """v = (D − x)/(1−t) with D = c_skip m + c_out F, c_skip = s²/(s²+τ²), c_out = τs/√(s²+τ²), m = x/t."""
-    model = make(parametrisation="denoiser", data_scale=0.46)
+    model = make(parametrisation={"name": "denoiser", "data_scale": 0.46})
     x, t = torch.randn(30, 2, dtype=torch.float64), 0.05 + 0.9 * torch.rand(30, dtype=torch.float64)
     s, tau, m = 0.46, ((1 - t) / t)[:, None], x / t[:, None]
     network = model.field(x, t).detach()
@@ -63,15 +71,24 @@ def test_the_denoiser_is_karras_preconditioned_denoised_point() -> None:
     assert torch.allclose(model.velocity(x, t).detach(), (denoised - x) / (1 - t[:, None]), atol=1e-6)
 
 
+@pytest.mark.parametrize("name", parametrisations.names())
+def test_a_velocity_and_the_networks_output_follow_from_each_other(name: str) -> None:
+    x, output, t = torch.randn(9, 2).double(), torch.randn(9, 2).double(), 0.05 + 0.9 * torch.rand(9).double()
+    found: Affine = parametrisations.build({"name": name}).affine(t, torch.tensor(0.7).double())
+    assert torch.allclose(found.output(found.velocity(output, x), x), output)
+    h = 1e-6
+    assert torch.allclose((found.velocity(output + h, x) - found.velocity(output, x)) / h, found.scale.expand(9, 2), atol=1e-6)
+    assert torch.allclose(found.velocity(0 * x, x), found.skip * x)
+
+
 @pytest.mark.parametrize("parametrisation", ["velocity", "denoiser"])
 def test_the_loss_vanishes_for_the_right_velocity_only(parametrisation: str) -> None:
     """All data at one point c: v(x, t) = (c − x)/(1 − t) is exact and the loss is zero."""
-    model = make(parametrisation=parametrisation, time_sampling="uniform")
+    model = make(parametrisation=parametrisation, times="uniform")
     c = torch.tensor([0.3, -0.2], dtype=torch.float64)
 
     def exact(x: Tensor, t: Tensor) -> Tensor:
-        skip, scale = model._precondition(t)
-        return ((c - x) / (1 - t)[:, None] - skip * x) / scale
+        return model.affine(t).output((c - x) / (1 - t)[:, None], x)
 
     model.field = Constant(exact)
     batch = Batch(c.expand(512, 2))
@@ -86,11 +103,10 @@ def test_validate_is_the_plain_loss_whatever_the_settings() -> None:
     batch = Batch(torch.randn(4000, 2, dtype=torch.float64) * 0.3)
     losses = []
     for parametrisation, sampling in (("velocity", "uniform"), ("denoiser", "log_noise")):
-        model = make(parametrisation=parametrisation, time_sampling=sampling)
+        model = make(parametrisation=parametrisation, times=sampling)
 
         def field(x: Tensor, t: Tensor, model: FlowMatching = model) -> Tensor:
-            skip, scale = model._precondition(t)
-            return (-x - skip * x) / scale  # v = −x
+            return model.affine(t).output(-x, x)  # v = −x
 
         model.field = Constant(field)
         torch.manual_seed(5)
@@ -190,10 +206,10 @@ def test_feature_grids_cover_the_data() -> None:
 
 def test_feature_grids_are_for_the_plane() -> None:
     with pytest.raises(UserError, match="points of the plane"):
-        FlowMatching(DataSpec(shape=(3,)), features="feature_grid")
+        flow_matching(DataSpec(shape=(3,)), "feature_grid")
 
 
-@pytest.mark.parametrize("features", ["none", "random", "noise_aware", "feature_grid"])
+@pytest.mark.parametrize("features", ["plain", "random", "noise_aware", "feature_grid"])
 def test_every_network_answers_from_t_0_to_t_1(features: str) -> None:
     model = make(features=features)
     x = torch.randn(5, 2, dtype=torch.float64)
@@ -204,8 +220,8 @@ def test_every_network_answers_from_t_0_to_t_1(features: str) -> None:
 
 
 def test_training_times_are_where_they_should_be() -> None:
-    model = make(time_sampling="log_noise", noise_range=(0.01, 1.0), uniform_share=0.25)
-    t = model.sample_times(4000, torch.device("cpu"))
+    times = training_times.build({"name": "log_noise", "noise_range": (0.01, 1.0), "uniform_share": 0.25})
+    t = times.draw(4000, torch.device("cpu"))
     assert t.shape == (4000,)
     assert 0 < t.min() < t.max() < 1
     log_tau = ((1 - t) / t).log()[1000:]
@@ -215,42 +231,64 @@ def test_training_times_are_where_they_should_be() -> None:
     assert float(t[:1000].mean()) == pytest.approx(0.5, abs=1e-3)
 
 
+def test_a_range_of_noise_that_ends_before_it_begins_is_refused() -> None:
+    for registry, name, key in ((training_times, "log_noise", "noise_range"), (time_grids, "log_noise", "grid_range")):
+        with pytest.raises(UserError, match=rf"{key}=\[2, 1\]: the first must be less than the second"):
+            registry.build({"name": name, key: (2.0, 1.0)})
+
+
 def test_stratified_numbers_fall_one_in_each_interval() -> None:
     u = stratified(100, torch.device("cpu"))
     assert torch.equal((u * 100).floor().long(), torch.arange(100))
 
 
-ORDERS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
+METHODS = {"euler": EULER, "midpoint": MIDPOINT, "heun": HEUN, "rk4": RK4}
+UNIFORM = {"name": "uniform"}
 
 
-@pytest.mark.parametrize("solver", [*ORDERS])
-def test_solvers_converge_with_their_order(solver: str) -> None:
-    """dx/dt = −2t x² has x(t) = 1/(1 + t²) from x(0) = 1: halving the step divides the error by 2^order."""
-    x_0 = torch.ones(1, 2, dtype=torch.float64)
+def solver(name: str, **keys: Any) -> Solver:
+    """With uniform steps, where nothing else is said and it takes any."""
+    grid = {"time_grid": UNIFORM} if "time_grid" in solvers.parts(name) else {}
+    return solvers.build({"name": name, **grid, **keys})
+
+
+@pytest.mark.parametrize("name", ["euler", "midpoint", "heun", "rk4"])
+def test_solvers_converge_with_the_order_that_they_declare(name: str) -> None:
+    """dx/dt = −2t x² has x(t) = 1/(1 + t²) from x(0) = 1: halving the step divides the error by 2^order, both ways in time."""
+    found = solver(name)
+    for ends, end in (((0.0, 1.0), 0.5), ((1.0, 0.0), 1.0)):
+        x_0 = torch.full((1, 2), 1.5 - end, dtype=torch.float64)
+        errors = []
+        for steps in (20, 40):
+            times = torch.linspace(*ends, steps + 1, dtype=torch.float64)
+            errors.append(float((found.solve(lambda x, t: -2 * t[:, None] * x**2, x_0, times)[-1] - end).abs().max()))
+        assert math.log2(errors[0] / errors[1]) == pytest.approx(found.order, abs=0.35)
+
+
+def test_adaptive_steps_keep_to_their_tolerance_and_know_the_way_back() -> None:
+    x_0, times = torch.ones(3, 2, dtype=torch.float64), torch.tensor([0.0, 0.3, 1.0], dtype=torch.float64)
     errors = []
-    for steps in (20, 40):
-        evaluations = EVALUATIONS_PER_STEP[solver] * steps
-        model = make(solver=solver, evaluations=evaluations, time_grid="uniform")
-        model.velocity = lambda x, t: -2 * t[:, None] * x**2
-        times = model.times(torch.device("cpu")).double()
-        assert len(times) == steps + 1
-        errors.append(float((model._solve(x_0, times)[-1] - 0.5).abs().max()))
-    assert math.log2(errors[0] / errors[1]) == pytest.approx(ORDERS[solver], abs=0.35)
+    for tolerance in (1e-2, 1e-5):
+        path = solver("dopri5", tolerance=tolerance).solve(lambda x, t: -2 * t[:, None] * x**2, x_0, times)
+        errors.append(float((path - 1 / (1 + times**2)[:, None, None]).abs().max()))
+        assert errors[-1] < tolerance
+    assert errors[1] < errors[0] / 10
+    end = solver("dopri5").solve_closely(lambda x, t: -2 * t[:, None] * x**2, x_0 / 2, times.flip(0), 1)[-1]
+    assert torch.allclose(end, x_0, atol=1e-4)
 
 
-@pytest.mark.parametrize(("solver", "gain"), [("euler", 0), ("midpoint", 1 / 4), ("heun", 1 / 2), ("rk4", 1 / 3)])
-def test_one_step_of_each_solver_is_its_own_formula(solver: str, gain: float) -> None:
-    """dx/dt = t² in a single step: f(0), f(½), (f(0) + f(1))/2, (f(0) + 4f(½) + f(1))/6."""
-    model = make(solver=solver, evaluations=EVALUATIONS_PER_STEP[solver], time_grid="uniform")
-    model.velocity = lambda x, t: t[:, None].square().expand_as(x)
-    x = model._solve(torch.zeros(3, 2, dtype=torch.float64), model.times(torch.device("cpu")).double())[-1]
+@pytest.mark.parametrize(("name", "gain"), [("euler", 0), ("midpoint", 1 / 4), ("heun", 1 / 2), ("rk4", 1 / 3)])
+def test_one_step_of_each_solver_is_its_own_formula(name: str, gain: float) -> None:
+    """dx/dt = t² in a single step: f(0), f(½), (f(0) + f(1))/2, (f(0) + 3f(⅓) + 3f(⅔) + f(1))/8."""
+    x_0, times = torch.zeros(3, 2, dtype=torch.float64), torch.tensor([0.0, 1.0], dtype=torch.float64)
+    x = fixed_steps(lambda x, t: t[:, None].square().expand_as(x), x_0, times, METHODS[name])[-1]
     assert torch.allclose(x, torch.full_like(x, gain))
 
 
-@pytest.mark.parametrize("solver", ["euler", "midpoint", "heun", "rk4"])
-def test_with_the_exact_field_of_one_point_the_default_grid_ends_at_it(solver: str) -> None:
+@pytest.mark.parametrize("name", [*METHODS])
+def test_with_the_exact_field_of_one_point_the_default_grid_ends_at_it(name: str) -> None:
     c = torch.tensor([0.3, -0.2])
-    model = make(solver=solver).float()
+    model = make(solver=name).float()
     model.velocity = lambda x, t: (c - x) / (1 - t)[:, None]
     assert torch.allclose(model.sample(50), c.expand(50, 2), atol=1e-6)
     assert torch.allclose(model.trajectory(torch.randn(50, 2), frames=4)[-1], c.expand(50, 2), atol=1e-6)
@@ -260,7 +298,7 @@ def test_with_the_exact_field_of_one_point_the_default_grid_ends_at_it(solver: s
 @pytest.mark.parametrize("steps", [64, 256])
 def test_the_likelihoods_grid_reaches_down_to_where_the_field_was_trained(noise_range: tuple, steps: int) -> None:
     """From the data to the noise, with steps that are even in ln τ over all that was seen in training."""
-    times = make(noise_range=noise_range).likelihood_times(torch.device("cpu"), steps)
+    times = likelihood_times(noise_range[0], steps, torch.device("cpu"))
     assert times[0] == 1
     assert times[-1] == 0
     assert (times.diff() < 0).all()
@@ -272,27 +310,27 @@ def test_the_likelihoods_grid_reaches_down_to_where_the_field_was_trained(noise_
 
 @pytest.mark.parametrize("dim", [1, 2, 5])
 def test_the_scale_of_the_data_is_measured_around_their_mean(dim: int) -> None:
-    model = FlowMatching(DataSpec(shape=(dim,)), width=8, num_frequencies=4)
+    model = flow_matching(DataSpec(shape=(dim,)))
     model.initialise(Batch(3 + 0.3 * torch.randn(20_000, dim, generator=torch.Generator().manual_seed(0))))
     assert float(model.data_scale) == pytest.approx(0.3, rel=0.02)
 
 
-@pytest.mark.parametrize("solver", [*ORDERS, "dopri5"])
-def test_sampling_spends_the_evaluations_it_was_given(solver: str) -> None:
-    model = make(solver=solver, evaluations=24).float()
+@pytest.mark.parametrize("name", [*METHODS, "dopri5"])
+def test_sampling_spends_the_evaluations_it_was_given(name: str) -> None:
+    model = make(solver={"name": name, **({"evaluations": 24} if name in METHODS else {})}).float()
     calls = []
     field = model.field
     model.field = Constant(lambda x, t: calls.append(1) or field(x, t))
     x = model.sample(7)
     assert x.shape == (7, 2)
     assert torch.isfinite(x).all()
-    assert len(calls) <= 24 or solver == "dopri5"
+    assert 20 < len(calls) <= 24 or name == "dopri5"
 
 
-@pytest.mark.parametrize("grid", ["uniform", "power", "log_noise"])
+@pytest.mark.parametrize("grid", time_grids.names())
 def test_time_grids_go_from_0_to_1(grid: str) -> None:
     for evaluations in (1, 2, 3, 50):
-        times = make(time_grid=grid, solver="euler", evaluations=evaluations).times(torch.device("cpu"))
+        times = solver("euler", evaluations=evaluations, time_grid={"name": grid}).times(torch.device("cpu"))
         assert times[0] == 0
         assert times[-1] == 1
         assert (times.diff() > 0).all()
@@ -300,7 +338,7 @@ def test_time_grids_go_from_0_to_1(grid: str) -> None:
 
 
 def test_the_exact_gaussian_field_samples_the_gaussian() -> None:
-    model = make(parametrisation="denoiser", data_scale=0.3, evaluations=200).float()
+    model = make(parametrisation={"name": "denoiser", "data_scale": 0.3}, solver={"name": "heun", "evaluations": 200}).float()
     model.field = Constant(lambda x, t: torch.zeros_like(x))
     torch.manual_seed(0)
     x = model.sample(20_000)
@@ -308,7 +346,7 @@ def test_the_exact_gaussian_field_samples_the_gaussian() -> None:
 
 
 def test_a_trajectory_starts_at_the_noise_and_ends_at_the_sample() -> None:
-    model = make(evaluations=20).float()
+    model = make(solver={"name": "heun", "evaluations": 20}).float()
     x_0 = torch.randn(10, 2)
     trajectory = model.trajectory(x_0, frames=11)
     assert trajectory.shape == (11, 10, 2)

@@ -13,6 +13,7 @@ from genexp.errors import UserError
 from genexp.runs.trained import read_spec
 from tests.parts import make, vae
 
+SHALLOW = {"flow_matching": {"field": {"name": "plain", "depth": 1}}}
 ACCEPTED = {"bernoulli": {"unit", "bits"}, "gaussian": {"real", "unit", "bits"}, "logistic": {"unit", "bits"}}
 
 
@@ -35,10 +36,10 @@ def test_a_likelihood_takes_the_kinds_that_it_is_one_of(likelihood: str, kind: s
 def test_a_density_of_points_takes_real_numbers(kind: str) -> None:
     for model in ("flow_matching", "coupling_flow", "flow"):
         if kind in ("real", "unit"):
-            make(model, DataSpec((2,), kind=kind), depth=1)  # type: ignore[arg-type]
+            make(model, DataSpec((2,), kind=kind), **SHALLOW.get(model, {"depth": 1}))  # type: ignore[arg-type]
         else:
             with pytest.raises(UserError, match=f"needs real numbers; these data are {KINDS[kind]}"):  # type: ignore[index]
-                make(model, DataSpec((2,), kind=kind), depth=1)  # type: ignore[arg-type]
+                make(model, DataSpec((2,), kind=kind), **SHALLOW.get(model, {"depth": 1}))  # type: ignore[arg-type]
 
 
 def test_the_first_examples_of_data_of_an_unsaid_kind_are_looked_at() -> None:

@@ -24,7 +24,8 @@ SMALL += ["figures.enabled=false", "evaluation.batch_size=8192", "evaluation.num
 DRAWN = ["dataset.count=60", "dataset.validation=20", "dataset.test=20"]
 NETS = ["model.network.encoder_widths=[8]", "model.network.decoder_widths=[8]"]
 GAUSSIAN = ["experiment=double_gaussian", "model.conditioner.width=4", "model.transformer.bins=4"]
-FLOW = ["experiment=qr_flowmatch", "model.width=8", "model.num_frequencies=8", "model.depth=1"]
+FIELD = ["experiment=qr_flowmatch", "model.field.width=8", "model.field.depth=1"]
+FLOW = [*FIELD, "model.field.num_frequencies=8"]
 VAE = ["experiment=glyphs_vae", "dataset.size=8", *DRAWN, *NETS]
 LATTICE = [
     "experiment=mnist_lattice",
@@ -80,13 +81,19 @@ SECTIONS = {
     **{
         f"model/transform={name}": [
             "experiment=double_gaussian",
-            "model=transform",
+            "model=random_numbers",
             f"model/transform={name}",
             "model.tested=2000",
         ]
         for name in members("transform")
     },
     "model/base=uniform": [*GAUSSIAN, "model.normalise=false", "model/base=uniform"],
+    **{f"model/field={name}": [*FIELD, f"model/field={name}"] for name in members("field")},
+    **{
+        f"model/{place.rpartition('/')[2]}={name}": [*FLOW, f"model/{place}={name}"]
+        for place in ("parametrisation", "times", "solver", "solver/time_grid")
+        for name in members(place.rpartition("/")[2])
+    },
     **{
         f"model/bijection={name}": ["experiment=double_gaussian", "model=flow", f"model/bijection={name}"]
         for name in members("bijection")
@@ -102,7 +109,6 @@ WITH = {
     **{f"figures.{key}": FLOW for key in OF_FLOWS},
     "dataset.version": ["dataset.text=a"],
     "dataset.raster": ["dataset.image=PICTURES/a/0.png"],
-    **{f"model.feature_{key}": ["model.features=feature_grid"] for key in ("levels", "side", "channels")},
 }
 # What may be refused all the same, as these data have fewer, or this machine has less memory: at that limit, ge or le.
 REFUSED = {
@@ -111,13 +117,13 @@ REFUSED = {
     ("dataset.validation_share", "lt"): "no pictures are left for the training part|rows are too few",
     ("dataset.test_share", "lt"): "no pictures are left for the training part|rows are too few",
     **{(f"dataset.{key}", side): "there is no column" for key in ("columns", "label") for side in ("ge", "le")},
-    **{("model.noise_range", side): "the first must be less than the second" for side in ("ge", "le")},  # of the other one
-    **{("model.grid_range", side): "the first must be less than the second" for side in ("ge", "le")},
+    **{("model.times.noise_range", side): "the first must be less than the second" for side in ("ge", "le")},  # of the other one
+    **{("model.solver.time_grid.grid_range", side): "the first must be less than the second" for side in ("ge", "le")},
     ("model.network.components", "le"): "an example has only 64 values",
     ("model.base.bound", "gt"): "the loss is inf",  # no data lie in so small a square
     **{
         (f"model.{key}", "le"): "not enough memory|the model is too large"
-        for key in ("width", "conditioner.width", "bijection.width", "posterior.width")
+        for key in ("width", "field.width", "conditioner.width", "bijection.width", "posterior.width")
     },
 }
 # Numbers that say where the data are and not how much of anything there is: none of them makes a run longer or larger.

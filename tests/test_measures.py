@@ -137,7 +137,11 @@ def test_two_measures_of_one_name_and_needs_are_a_mistake() -> None:
 
 def test_what_is_read_off_a_clock_is_declared_and_nothing_else_is() -> None:
     timed = {each.name for each in measures.all() if each.wall_clock}
-    assert timed == {"seconds_density", "seconds_sample", "seconds_train", "samples_per_second"}
+    assert timed == {
+        *("seconds_density", "seconds_sample", "seconds_train", "samples_per_second"),
+        "bits_per_second",
+        "nanoseconds",
+    }
     words = {each.name: each.words() for each in (record("seconds_sample"), record("nll"))}
     assert Taken({"seconds_sample": 1.0, "nll": 2.0, "floor/nll": 1.5}, words).timeless() == {"nll": 2.0, "floor/nll": 1.5}
 
@@ -182,7 +186,7 @@ SMALL = {
     "lattice_decoder": {"decoder_widths": (4,), "side": 4, "inference_side": 4},
     "gmm": {"components": 2, "examples": 64},
     "normal": {"examples": 64},
-    "flow_matching": {"width": 8, "depth": 1, "num_frequencies": 4},
+    "flow_matching": {"field": {"name": "noise_aware", "width": 8, "depth": 1, "num_frequencies": 4}},
     "coupling_flow": {
         "depth": 2,
         "transformer": {"name": "spline", "bins": 4},
@@ -227,7 +231,12 @@ def test_what_can_be_trained_on_what_is_known_beforehand(name: str, tmp_path: Pa
     found = suitable(name)
     assert set(found) == {*entries("models")}
     points = name in ("qr", "double_gaussian")
-    takes = {"normal": (True, "fruit" not in name), "vae": (False, True), "lattice_decoder": (False, True)}  # points, pictures
+    pictures, line = ("vae", "lattice_decoder"), "change_of_variables"
+    takes = {
+        **dict.fromkeys(pictures, (False, True)),
+        "normal": (True, "fruit" not in name),
+        line: (False, False),
+    }  # points, pictures
     for model, why in found.items():
         assert (why is None) == takes.get(model, (True, False))[0 if points else 1], model
 

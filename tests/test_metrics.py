@@ -15,7 +15,7 @@ from genexp.measures.barcode import draw_points
 from genexp.measures.cells import share_outside, variation
 from genexp.measures.distances import sliced_wasserstein
 from genexp.measures.excess import excess_of_field
-from genexp.models.flow_matching import flow_matching_loss
+from genexp.velocity.path import flow_matching_loss
 
 CPU = torch.device("cpu")
 

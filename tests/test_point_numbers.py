@@ -23,11 +23,11 @@ from genexp.measures.likelihood import MOST_REFINED, Likelihood, likelihood, of_
 from genexp.measures.record import LeftOut
 from genexp.measures.watching import Watching
 from genexp.models.coupling_flow import coupling_flow
-from genexp.models.flow_matching import FlowMatching
 from genexp.pictures.draw import draw
 from genexp.pictures.samples import samples_picture
 from genexp.subject import Subject
 from tests.conftest import TINY
+from tests.parts import flow_matching
 from tests.subjects import flat, taken
 
 CPU = torch.device("cpu")
@@ -185,7 +185,7 @@ def test_steps_are_doubled_until_the_mean_stays_and_the_rest_is_printed(error: f
 
 def test_more_steps_bring_the_likelihood_of_a_sharp_field_nearer_to_its_limit() -> None:
     torch.manual_seed(0)
-    model = FlowMatching(DataSpec(shape=(2,)), features="none", width=16, depth=2, activation="tanh").double()
+    model = flow_matching(DataSpec((2,)), "plain", network={"width": 16, "activation": "tanh"}).double()
     with torch.no_grad():
         for weights in model.parameters():
             weights.mul_(4)
@@ -208,12 +208,12 @@ class Cloud(FreshData):
         return 5 + 2 * torch.randn(n, *self.spec.shape, generator=generator)
 
 
-FLOW = {"num_frequencies": 4, "width": 8, "depth": 1, "evaluations": 4}
+FLOW = {"network": {"depth": 1}, "solver": {"name": "heun", "evaluations": 4}}
 
 
 @pytest.mark.parametrize(
     ("dim", "build", "keys"),
-    [*((dim, FlowMatching, FLOW) for dim in (1, 3, 6)), *((dim, coupling_flow, {"depth": 2}) for dim in (3, 6))],
+    [*((dim, flow_matching, FLOW) for dim in (1, 3, 6)), *((dim, coupling_flow, {"depth": 2}) for dim in (3, 6))],
 )
 def test_points_of_any_dimension_are_measured_and_drawn(tmp_path: Path, dim: int, build: Any, keys: dict) -> None:
     torch.manual_seed(0)
@@ -228,7 +228,7 @@ def test_points_of_any_dimension_are_measured_and_drawn(tmp_path: Path, dim: int
     assert 0 < metrics["floor/sliced_wasserstein"] < metrics["sliced_wasserstein"]  # type: ignore[operator]
     folder = RunFolder.create("test", str(tmp_path / "run"))
     draw(subject, folder, pytest.fail)
-    moves = build is FlowMatching
+    moves = build is flow_matching
     assert (folder.path / "figures" / "flow.gif").exists() == moves
     for path in (folder.path / "figures").iterdir():
         with Image.open(path) as picture:
@@ -256,7 +256,7 @@ class Cloud(FreshData):
     (tmp_path / "conf" / "dataset").mkdir(parents=True)
     (tmp_path / "conf" / "dataset" / "cloud.yaml").write_text("name: cloud\ndim: 1\n")
     words = ["--plugin", "cloud.py", "--config-dir", "conf", "dataset=cloud", *TINY]
-    code, _, err = genexp("run", *words, "run_dir=run", "model.width=8", "figures.gif=false")
+    code, _, err = genexp("run", *words, "run_dir=run", "model.field.width=8", "figures.gif=false")
     assert code == 0, err
     code, _, err = genexp("sample", "run", "--plugin", "cloud.py", "--num", "70", "--log-prob", "--out", "x.npz")
     assert code == 0, err
@@ -309,7 +309,7 @@ class Watched(Cloud):
 def test_held_out_points_are_no_training_points(tmp_path: Path) -> None:
     """Of a training and its measuring, all of whose draws are of one size, so that equal seeds would give equal points."""
     data, words = Watched(), ["trainer.batch_size=64", "trainer.eval_size=64", "trainer.eval_every=1"]
-    model = FlowMatching(data.spec, **FLOW)
+    model = flow_matching(data.spec, **FLOW)
     same = [
         *TINY,
         *words,

@@ -37,6 +37,7 @@ OTHERS: dict[str, dict[str, Any]] = {  # settings that are not the defaults
     "pinwheel": {"arms": 3, "radial": 0.2, "tangential": 0.3, "rate": -0.4, "scale": 0.7},
     "banana": {"std": 0.5, "width": 0.3, "curvature": -0.8},
     "funnel": {"std": 2.0},
+    "log_uniform": {"low": 0.5, "high": 4.0},
 }
 LINES: dict[str, dict[str, Any]] = {
     "normal": {"mean": [3.0], "covariance": [[0.25]]},

@@ -29,13 +29,13 @@ from tests import browser
 from tests.conftest import TINY, made_once, small_parts
 from tests.parts import make
 
-SMALL = ["model.width=32", "model.num_frequencies=16", "trainer.eval_every=10"]
+SMALL = ["model.field.width=32", "model.field.num_frequencies=16", "trainer.eval_every=10"]
 BRIEF = [*TINY, "figures.manifold_side=3", "evaluation.num_samples=300"]
 
 
 KINDS = {
     "qr": ["trainer.max_steps=30", *SMALL],
-    "other": ["trainer.max_steps=20", *SMALL, "model.width=16", "seed=1", "figures.enabled=false"],
+    "other": ["trainer.max_steps=20", *SMALL, "model.field.width=16", "seed=1", "figures.enabled=false"],
     "glyphs": ["experiment=glyphs_vae", *small_parts("glyphs_vae"), "trainer.max_steps=20", "trainer.eval_every=5"],
     "layers": ["experiment=double_gaussian", "model.conditioner.width=8", "figures.enabled=false"],
 }
@@ -257,7 +257,7 @@ def test_every_kind_of_decoder_is_packed(
 def test_a_page_side_by_side_says_what_differs(pages: dict[str, Path]) -> None:
     text = pages["both"].read_text()
     differing = text[text.index("What differs between these runs") :].split("</table>")[0]
-    assert "model.width" in differing
+    assert "model.field.width" in differing
     assert "seed" in differing
     assert "model.solver" not in differing
 

@@ -132,7 +132,8 @@ def test_going_on_with_compiled_steps_equals_never_having_stopped(
 ) -> None:
     """Bit for bit, with noise in the loss and an average of the weights. And without a compiler a run can go on uncompiled."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
-    small = [*tiny, "trainer.batch_size=16", "model.width=8", "model.num_frequencies=4", "model.depth=1", "dataset.text=x"]
+    small = [*tiny, "trainer.batch_size=16", "model.field.width=8", "model.field.depth=1", "dataset.text=x"]
+    small += ["model.field.num_frequencies=4"]
     small += ["evaluation.num_samples=20", "figures.enabled=false", "trainer.schedule=constant", "trainer.ema=0.9"]
     words = ["run", *small, "trainer.compile=true"]
     assert genexp(*words, "trainer.max_steps=6", "run_dir=whole")[0] == 0

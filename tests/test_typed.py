@@ -52,7 +52,7 @@ def test_every_key_of_a_text_takes_it() -> None:
                 if kind_of(field.annotation) is not None:
                     found.add(f"{group}.{key}")
     assert {"run_dir", "data_dir", "device", "trainer.monitor", "evaluation.anomalies", "figures.between"} <= found
-    assert {"dataset.text", "dataset.image", "dataset.path", "dataset.split", "model.features", "model.name"} <= found
+    assert {"dataset.text", "dataset.image", "dataset.path", "dataset.split", "model.mask", "model.name"} <= found
     typed = [
         "run_dir=2026.10",
         "data_dir=1e3",
@@ -64,8 +64,8 @@ def test_every_key_of_a_text_takes_it() -> None:
     assert (settings.run_dir, settings.data_dir, settings.trainer.monitor) == ("2026.10", "1e3", "1_0")
     assert (settings.figures.between, settings.evaluation.anomalies) == (("01", "2024.10"), ("1e1",))
     assert settings.dataset["path"] == "2024.10"
-    with pytest.raises(UserError, match=r"model\.features=1_0: must be one of"):
-        compose(["model.features=1_0"])
+    with pytest.raises(UserError, match=r"model\.mask=1_0: must be one of"):
+        compose(["model=coupling_flow", "model.mask=1_0"])
 
 
 @pytest.mark.parametrize(

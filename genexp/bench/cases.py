@@ -189,7 +189,7 @@ CASES = {
             look_every=25 * 12_288,
             quality=Quality("leak", None, "the article: its picture is read"),
             experiment="qr_flowmatch",
-            widths=("model.width", ("64", "128", "256", "512")),
+            widths=("model.field.width", ("64", "128", "256", "512")),
             batch_sizes=(256, 1024, 4096, 16384),
         ),
         Case(

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from sklearn.datasets import load_digits
 
 from genexp.capabilities import Known
 from genexp.data.images import ImageData, ImageSet
@@ -48,6 +47,8 @@ def digits(data_dir: Path, *, flat: bool = False, seed: Seed = 0) -> DigitPictur
         flat: whether they are points of 64 numbers, for flows, in place of pictures.
         seed: of the split.
     """
+    from sklearn.datasets import load_digits  # it takes a second
+
     found = load_digits()
     points = PointSet(torch.from_numpy(found.data).float(), torch.from_numpy(found.target).long())
     parts = split(points, VALIDATION, TEST, seed)

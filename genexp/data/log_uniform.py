@@ -2,6 +2,7 @@
 
 import math
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -41,8 +42,18 @@ class LogUniformInterval(KnownDensity):
         return torch.tensor([self.low - room]), torch.tensor([self.high + room])
 
     def axis(self, index: int, count: int, low: float, high: float) -> Axis:
-        """In pieces, which end where the interval does."""
-        return pieces(within(low, [self.low, self.high], high), count)
+        """In pieces, which end where the interval does; inside evenly in ln x, where ∫ p(x) dx = ∫ x p(x) d ln x is flat."""
+        nodes, weights = zip(
+            *(self._piece(a, b, count) for a, b in pairwise(within(low, [self.low, self.high], high))), strict=True
+        )
+        return torch.cat(nodes), torch.cat(weights)
+
+    def _piece(self, low: float, high: float, count: int) -> Axis:
+        """Between two edges."""
+        if not self.low <= low < high <= self.high:
+            return pieces([low, high], count)
+        logarithms, weights = pieces([math.log(low), math.log(high)], count)
+        return logarithms.exp(), weights * logarithms.exp()
 
     @cached_property
     def entropy(self) -> float:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from genexp.data.points import PointData, PointSet, Values
@@ -46,6 +45,8 @@ class Patches(PointData):
     def __init__(self, data_dir: Path, *, seed: Seed = 0) -> None:
         random = np.random.default_rng(seed)
         found: dict[str, list[np.ndarray]] = {"train": [], "validation": [], "test": []}
+        from sklearn.datasets import load_sample_images  # it takes a second
+
         for photograph in load_sample_images().images:
             grey = np.rint(photograph @ np.array(GREY)).astype(np.uint8)
             strips = [patches_of(grey[:, left : left + STRIP - GAP]) for left in range(0, grey.shape[1] - STRIP + GAP, STRIP)]

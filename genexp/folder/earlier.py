@@ -8,20 +8,26 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Moved:
-    """Where a key of the model went: `key` of its parts; where it is a part's, only `of` these members, () of all."""
+    """Where a key of the model went: `key` of its parts; where it is a part's, only `of` these members, () of all, of the part
+    that is `at` this place: the outermost, where nothing is said.
+    """
 
     key: str
     of: tuple[str, ...] = ()
+    at: str = ""
+
+    @property
+    def place(self) -> str:
+        return self.at or self.key.partition(".")[0]
 
     def typed(self, value: str) -> str:
         """As it is typed now, a choice with its `value`."""
-        part = self.key.partition(".")[0]
         if self.key.endswith(".name"):
-            return f"model/{part}={CHOICES.get(value, value)}"
-        return f"model.{self.key}" + (f" (of model/{part}={' or '.join(self.of)})" if self.of else "")
+            return f"model/{self.key.removesuffix('.name').replace('.', '/')}={CHOICES.get(value, value)}"
+        return f"model.{self.key}" + (f" (of model/{self.place.replace('.', '/')}={' or '.join(self.of)})" if self.of else "")
 
 
-CHOICES = {"nflows": "nflows_iaf", "ours": "iaf"}  # of iaf_library
+CHOICES = {"nflows": "nflows_iaf", "ours": "iaf", "none": "plain"}  # of iaf_library, of features
 
 
 def _same(part: str, *keys: str, of: tuple[str, ...] = ()) -> dict[str, tuple[Moved, ...]]:
@@ -33,6 +39,7 @@ SIGMA = {
     "likelihood": (Moved("likelihood.name"),),
     **_same("likelihood", "sigma", "learn_sigma", of=("gaussian", "logistic")),
 }
+FIXED = ("heun", "euler", "midpoint", "rk4")
 MOVED: dict[str, dict[str, tuple[Moved, ...]]] = {
     "vae": {
         **SIGMA,
@@ -52,6 +59,24 @@ MOVED: dict[str, dict[str, tuple[Moved, ...]]] = {
         "sampling": (Moved("prior.name"),),
         "importance_samples": (Moved("objective.k", ("iwae",)),),
         **_same("objective", "beta", "kl_warmup", "free_bits", of=("elbo",)),
+    },
+    "flow_matching": {
+        "features": (Moved("field.name"),),
+        **_same("field", "num_frequencies", "frequency_scale", "frequency_spread", of=("noise_aware", "random")),
+        **_same("field", "damping", of=("noise_aware", "feature_grid")),
+        **{f"feature_{key}": (Moved(f"field.{key}", ("feature_grid",)),) for key in ("levels", "side", "channels")},
+        **_same("field", "width", "depth", "activation"),
+        **_same("field", "layer_norm", of=("plain", "random")),
+        **_same("field", "time_width", of=("noise_aware", "feature_grid", "random")),
+        "parametrisation": (Moved("parametrisation.name"),),
+        **_same("parametrisation", "data_scale", of=("denoiser",)),
+        "time_sampling": (Moved("times.name"),),
+        **_same("times", "uniform_share", "noise_range", of=("log_noise",)),
+        "solver": (Moved("solver.name"),),
+        **_same("solver", "evaluations", of=FIXED),
+        "time_grid": (Moved("solver.time_grid.name", FIXED),),
+        "grid_power": (Moved("solver.time_grid.power", ("power",), "solver.time_grid"),),
+        "grid_range": (Moved("solver.time_grid.grid_range", ("log_noise",), "solver.time_grid"),),
     },
     "lattice_decoder": SIGMA,
     "coupling_flow": {
@@ -96,19 +121,29 @@ def _model(name: str, old: dict[str, Any]) -> dict[str, Any]:
         old["posterior"] = "nflows_iaf" if (old.get("posterior"), library) == ("iaf", "nflows") else old.get("posterior")
         old["prior"] = "through_flow" if sampling == "through_flow" else old.get("prior")
         old["objective"] = "elbo" if old.get("importance_samples", 1) == 1 else "iwae"
+    if old.get("features") == "none":
+        old["features"] = "plain"
     new: dict[str, Any] = {}
     table = {**MOVED[name], "objective": (Moved("objective.name"),)}
     moves = [(there, value) for key, value in old.items() for there in table.get(key, (Moved(key),))]
-    for there, value in sorted(moves, key=lambda move: not move[0].key.endswith(".name")):  # the choices first
+    for there, value in sorted(
+        moves, key=lambda move: (not move[0].key.endswith(".name"), move[0].key.count("."))
+    ):  # choices first
         *parts, last = there.key.split(".")
-        member = str(new.get(parts[0], {}).get("name")) if parts else ""
-        if there.of and member.removeprefix("nflows_") not in there.of:
+        if there.of and _member(new, there.place).removeprefix("nflows_") not in there.of:
             continue
         inside = new
         for part in parts:
             inside = inside.setdefault(part, {"name": "mlp"} if part == "conditioner" else {})
         inside[last] = value
     return _nflows(new) if str(old.get("coupling")).startswith("nflows_") else new
+
+
+def _member(model: dict[str, Any], place: str) -> str:
+    """The name of what is chosen there; of nothing, ""."""
+    for part in place.split("."):
+        model = model.get(part, {})
+    return str(model.get("name", ""))
 
 
 def _nflows(model: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """How far a held-out objective is above the best possible, where that is known."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -7,9 +9,9 @@ from genexp.data.base import Batch
 from genexp.data.cells import UniformCells
 from genexp.fit.validation import heldout_batch, same_noise
 from genexp.measures.record import Value, heldout_term, measure
-from genexp.models.base import GenerativeModel, HasVelocity, Terms
-from genexp.models.flow_matching import flow_matching_loss
+from genexp.models.base import GenerativeModel, Terms
 from genexp.subject import Subject, once
+from genexp.velocity.path import flow_matching_loss
 
 
 @heldout_term("excess_loss", data={"density"}, objective="nll")
@@ -73,7 +75,7 @@ def surprisal(subject: Subject, x: Tensor) -> Tensor | float:
 
 
 @torch.no_grad()
-def excess_of_field(model: HasVelocity, density: UniformCells, n: int, device: torch.device, seed: int = 0) -> float:
+def excess_of_field(model: Any, density: UniformCells, n: int, device: torch.device, seed: int = 0) -> float:
     """E|v − v*|² per element over t ~ U(0, 1) and x_t: what the flow-matching loss has above its floor, without its noise.
 
     E|v − (y − x₀)|² = E|v − v*|² + E|v* − (y − x₀)|², because v* is the conditional mean; the second term is the floor.

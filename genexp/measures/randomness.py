@@ -62,7 +62,7 @@ def serial_correlation(subject: Subject) -> Values:
     return judged(trials.serial_correlation(tested(subject)))
 
 
-@measure("runs", "how often the numbers rise or fall without a turn", better="exact", headline=13, model=MODEL)
+@measure("runs_test", "how often the numbers rise or fall without a turn", better="exact", headline=13, model=MODEL)
 def runs(subject: Subject) -> Values:
     return judged(trials.runs(tested(subject)))
 

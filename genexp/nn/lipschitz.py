@@ -91,7 +91,7 @@ class LipschitzMLP(nn.Module):
         pairs = list(pairwise(sizes))
         most = lipschitz ** (1 / len(pairs))
         self.layers = nn.ModuleList(SpectralLinear(before, after, most) for before, after in pairs)
-        self.steepness = nn.Parameter(torch.full((len(pairs) - 1,), 0.5))  # β = softplus
+        self.steepness = nn.Parameter(torch.full((len(pairs) - 1,), 4.0))  # softplus⁻¹(β): nearly kinks; smooth ones learn slowly
 
     def bounded(self) -> list[Tensor]:
         """The weights of all layers, for as many points as one likes."""

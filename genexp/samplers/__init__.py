@@ -1,1 +1,1 @@
-"""From random bits to samples: sources of bits, what turns their numbers into a distribution, and tests of both."""
+"""Algorithms that draw: sources of random bits, what turns their numbers into a distribution, and solvers along a velocity."""

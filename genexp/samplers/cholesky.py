@@ -192,5 +192,5 @@ class AliasMixture(Transform):
         return [
             *before,
             Stage("correlated", stretched, standard_cdf(back), colour),
-            Stage("mixture", x, self.uniformised(x), colour),
+            Stage("mixture of Gaussians", x, self.uniformised(x), colour),
         ]

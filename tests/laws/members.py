@@ -18,8 +18,7 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "bound": 3.0,
     "num_frequencies": 8,
     "frequency_scale": 0.5,  # what oscillates faster, a tiny network's ODE does not resolve
-    "feature_side": 8,
-    "feature_levels": 2,
+    "levels": 2,
     "time_width": 4,
     "encoder_widths": (12,),
     "decoder_widths": (12,),
@@ -36,7 +35,7 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "examples": 2000,
     "steps": 16,
 }
-LIKE_ANY_OTHER = ("activation", "time_sampling")  # choices that no law depends on
+LIKE_ANY_OTHER = ("activation", "times", "time_grid")  # choices that no law of a model depends on
 SLOW = ("dopri5",)  # and one that would take half of the time
 
 
@@ -69,7 +68,9 @@ def varied(registry: Registry[Any], name: str) -> Iterator[tuple[str, dict[str, 
                 if value != field.default and value not in SLOW:
                     yield f"{name} {key}={value}", {**base, key: value}
     for key, parts in registry.parts(name).items():
-        for member in parts.names():
+        for member in parts.names() if key not in LIKE_ANY_OTHER else ():
+            if member in SLOW:
+                continue
             for label, settings in varied(parts, member):
                 if settings != base[key]:
                     yield f"{name} {key}={label}", {**base, key: settings}

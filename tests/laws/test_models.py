@@ -17,6 +17,7 @@ from genexp.models import flow_matching
 from genexp.models.base import GenerativeModel
 from genexp.quadrature import midpoints
 from genexp.registry import models
+from genexp.velocity import likelihood
 from tests.laws.members import MODELS, SPECS, moments, shaken, some
 
 LABELS = list(MODELS)
@@ -203,7 +204,7 @@ def test_an_estimated_likelihood_is_right_in_the_mean_and_exact_in_the_plane(lab
     assert "exact" in accepted(label, "2 numbers, real").can
     torch.manual_seed(0)
     model = models.build(MODELS[label], TEN, Context())
-    for module, limit in ((residual, "EXACT"), (flow_matching, "EXACT_DIVERGENCE")):
+    for module, limit in ((residual, "EXACT"), (flow_matching, "EXACT_DIVERGENCE"), (likelihood, "EXACT_DIVERGENCE")):
         monkeypatch.setattr(module, limit, 64)
     exact = models.build(MODELS[label], TEN, Context())
     assert "exact" in exact.can
@@ -215,7 +216,7 @@ def test_an_estimated_likelihood_is_right_in_the_mean_and_exact_in_the_plane(lab
     monkeypatch.setattr(flow_matching, "LIKELIHOOD_STEPS", 8)
     found = torch.stack([model.log_prob(x.repeat(40, 1)).view(40, 3).mean(0) for _ in range(8)])
     error = found.std(0) / len(found) ** 0.5
-    monkeypatch.setattr(flow_matching, "EXACT_DIVERGENCE", 64)
+    monkeypatch.setattr(likelihood, "EXACT_DIVERGENCE", 64)
     true = exact.log_prob(x)
     assert (error > 1e-6).any()  # it is an estimate
     assert (error < 1).all()

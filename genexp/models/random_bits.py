@@ -1,4 +1,4 @@
-"""`model=generator`: nothing but the numbers of a source of random bits, one after the other."""
+"""`model=random_bits`: nothing but the numbers of a source of random bits, one after the other."""
 
 import torch
 from torch import Tensor
@@ -51,7 +51,7 @@ class Sampling(GenerativeModel):
         return self.drawn(self.stream(seed), n).to(self.like)
 
 
-@models.register("generator")
+@models.register("random_bits")
 class Generator(Sampling):
     """Points whose d coordinates are d successive numbers of a source: uniform on [0, 1)^d if it is a good one.
 
@@ -62,7 +62,7 @@ class Generator(Sampling):
 
     def __init__(self, spec: DataSpec, *, source: Part[Source] = sources.part("lcg"), tested: Drawn = 1_000_000) -> None:
         super().__init__(source(), tested)
-        self.dim = spec.points("generator")
+        self.dim = spec.points("random_bits")
 
     def drawn(self, stream: Stream, n: int) -> Tensor:
         return stream.uniform(n * self.dim).reshape(n, self.dim)

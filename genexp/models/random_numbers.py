@@ -1,16 +1,16 @@
-"""`model=transform`: uniform numbers of a source of random bits, turned into points of a known distribution."""
+"""`model=random_numbers`: uniform numbers of a source of random bits, turned into points of a known distribution."""
 
 from torch import Tensor
 
 from genexp.capabilities import Ability
 from genexp.data.base import DataSpec
-from genexp.models.generator import Sampling
+from genexp.models.random_bits import Sampling
 from genexp.registry import Part, models
 from genexp.samplers.base import Bits, Source, Stream, Transform, sources, transforms
 from genexp.settings import Drawn
 
 
-@models.register("transform")
+@models.register("random_numbers")
 class Transformed(Sampling):
     """Samples x = f(u₁, u₂, …) of uniform numbers. It learns nothing: the distribution is in its settings.
 
@@ -33,7 +33,7 @@ class Transformed(Sampling):
         tested: Drawn = 1_000_000,
     ) -> None:
         super().__init__(source(), tested)
-        self.transform, self.bits = transform(spec.points("transform")), bits
+        self.transform, self.bits = transform(spec.points("random_numbers")), bits
 
     def stream(self, seed: int) -> Stream:
         return Stream(self.source, seed, self.bits)
