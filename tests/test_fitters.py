@@ -15,6 +15,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.models.gmm import GMM
+from genexp.models.mfa import MFA
 from genexp.models.normal import Normal
 from tests.conftest import small_parts
 from tests.test_distributed import metrics
@@ -255,6 +256,62 @@ def test_more_components_than_examples_is_one_line(x: Tensor) -> None:
 
     with pytest.raises(UserError, match="there are only 5 examples"):
         fitted(x[:5], 1, components=8)
+
+
+# --- mixtures of factor analysers ----------------------------------------------------------------------------
+
+
+def analysed(x: Tensor, steps: int, spec: DataSpec = POINTS, **settings) -> tuple[MFA, list[float]]:
+    torch.manual_seed(0)
+    model = MFA(spec, **settings)
+    model.initialise(Batch(x))
+    return model, [float(model.em_step(Batch(x))["loss"]) for _ in range(steps)]
+
+
+@pytest.mark.parametrize("components", [1, 4])
+def test_em_of_factor_analysers_climbs_to_a_stationary_point(x: Tensor, components: int) -> None:
+    model, losses = analysed(x[::8], 800, components=components, latent=1, ridge=1e-3)
+    assert min(before - after for before, after in pairwise(losses)) > -1e-6
+    model = model.double().requires_grad_(True)
+    model.loss(Batch(x[::8].double()))["loss"].backward()
+    for name in ("log_weight", "mean", "directions"):  # a variance may lie at the least that is allowed
+        assert float(model.get_parameter(name).grad.abs().max()) < 2e-3, name
+
+
+def test_factor_analysis_is_that_of_scikit_learn(x: Tensor) -> None:
+    from sklearn.decomposition import FactorAnalysis
+
+    z = torch.randn(500, 2, generator=torch.Generator().manual_seed(3))
+    y = z @ torch.randn(2, 6, generator=torch.Generator().manual_seed(4)) + 0.5 * torch.randn(500, 6)
+    model, _ = analysed(y, 300, DataSpec((6,), kind="real"), components=1, latent=2, ridge=0.0)
+    theirs = FactorAnalysis(2, tol=1e-9, max_iter=10_000, svd_method="lapack").fit(y.double().numpy())
+    assert float(model.log_prob(y).mean()) == pytest.approx(theirs.score(y.double().numpy()), abs=1e-4)
+    assert model.gaussians().free == 6 + 6 + 6 * 2 - 1
+
+
+def test_pictures_are_given_a_density_of_noisy_greys() -> None:
+    """Its likelihood is that of Gaussians at those noisy greys; samples are greys; nothing costs less than no bits."""
+    torch.manual_seed(0)
+    spec = DataSpec((1, 3, 3), kind="unit")
+    x = (torch.rand(400, 1, 3, 3).square() * 255).round() / 255
+    x[:, :, 0] = 0.0
+    model, losses = analysed(x, 20, spec, components=2, latent=2)
+    assert losses[-1] < losses[0]
+    assert min(before - after for before, after in pairwise(losses)) > -1e-4
+    torch.manual_seed(1)
+    found = model.log_prob(x)
+    torch.manual_seed(1)
+    y = ((255 * x.double().flatten(1) + torch.rand(400, 9)) / 256).float()
+    gaussians = model.gaussians()
+    each = torch.distributions.MultivariateNormal(gaussians.means.double(), gaussians.covariances.double()).log_prob(
+        y.double()[:, None]
+    )
+    assert torch.allclose(found.double(), (each + gaussians.weights.double().log()).logsumexp(1), atol=1e-2)
+    assert float(-found.mean()) > -9 * np.log(256)
+    drawn = model.sample(200)
+    assert drawn.shape == (200, 1, 3, 3)
+    assert torch.allclose((255 * drawn).round() / 255, drawn)
+    assert 0.0 <= float(drawn.min()) < float(drawn.max()) <= 1.0
 
 
 # --- whole runs ----------------------------------------------------------------------------------------------

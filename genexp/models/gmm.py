@@ -17,7 +17,7 @@ from genexp.registry import models
 from genexp.settings import Drawn, Weight
 
 PART = 2**18  # numbers y_nk that are held at once: two megabytes, of the order of a core's cache
-LOOKED_AT = 16_384  # examples that clusters are found among
+LOOKED_AT = 8_192  # examples that clusters are found among
 SHORT = 20  # steps of EM that tell one start from another
 DEAD = 1e-8  # share of what a component would have if all were equal: with less it stays where it was
 LEAST = 1e-12  # variance, where no ridge keeps it up
