@@ -24,7 +24,11 @@ from tests.subjects import taken
 
 ALL = variants(transforms)
 CONDITIONED = {"name": "cholesky", "covariance": [[1.0, 1.0], [1.0, 1 + 1e-9]], "mean": [3.0, -2.0]}
-MORE = {"ill-conditioned": CONDITIONED, "heavy": {"name": "alias", "weights": [1.0, 20.0, 1e-3]}}
+MORE = {
+    "ill-conditioned": CONDITIONED,
+    "heavy": {"name": "alias", "weights": [1.0, 20.0, 1e-3]},
+    "narrow proposals": {"name": "rejection", "rate": 1.7},
+}
 EACH = pytest.mark.parametrize("label", [*ALL, *MORE])
 N = 20_000
 
