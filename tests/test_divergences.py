@@ -13,7 +13,7 @@ from genexp.config.composition import compose
 from genexp.data.known import KnownDensity
 from genexp.data.normal import Normal
 from genexp.data.uniform import Uniform, UniformBox
-from genexp.measures import cost
+from genexp.measures import cost, distances
 from genexp.measures.distances import _votes, two_sample_accuracy, wasserstein
 from genexp.measures.record import LeftOut
 from genexp.registry import models
@@ -157,6 +157,19 @@ def test_no_point_votes_for_itself() -> None:
     x, label = torch.tensor([[[0.0], [1.0], [10.0], [11.0]]]), torch.tensor([[0.0, 1.0, 1.0, 0.0]])
     assert _votes(x, x, label).flatten().tolist() == [1, -1, -1, 1]
     assert _votes(x[:, :2] - 0.1, x, label).flatten().tolist() == [-1, 1]  # new ones, of whom nothing is known
+
+
+def test_a_point_is_told_by_what_has_not_seen_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one that knows all that it saw by heart."""
+
+    def by_heart(seen: Tensor, label: Tensor) -> Any:
+        return lambda new: 2 * label.gather(1, torch.cdist(new, seen).argmin(2)) - 1
+
+    monkeypatch.setattr(distances, "_trained", by_heart)
+    monkeypatch.setattr(distances, "_votes", lambda x, known, label: 0 * x[..., :1])
+    torch.manual_seed(0)
+    assert two_sample_accuracy(torch.rand(400, 2), torch.rand(400, 2)) == pytest.approx(0.5, abs=0.1)
+    assert two_sample_accuracy(torch.rand(400, 2), torch.rand(400, 2) + 2) == 1
 
 
 def test_a_classifier_comes_near_to_the_best_there_is() -> None:

@@ -362,6 +362,8 @@ def test_a_resumed_em_knows_what_it_had_gained(tmp_path: Path) -> None:
     assert not parts.finished
     parts.step(batch, Rate(1.0), 2)
     assert parts.finished
+    whole.load_state_dict(parts.state_dict())
+    assert whole.finished  # and takes no further step
 
 
 def test_em_ends_when_nothing_is_gained(genexp, tiny: list[str], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genexp.bijections import residual
+from genexp.bijections.bases import Normal
 from genexp.bijections.numerical import ConvergenceError
 from genexp.bijections.residual import Residual, log_det_plus_identity, series
 from genexp.data.base import Batch, DataSpec
@@ -125,6 +126,13 @@ def test_an_inverse_that_is_none_is_an_error_with_its_residual_and_its_iteration
 def flow(dim: int) -> Flow:
     torch.manual_seed(0)
     return models.build({"name": "residual_flow", "depth": 2, "width": 8}, DataSpec((dim,), kind="real"))
+
+
+def test_one_estimate_among_exact_bijections_makes_the_likelihood_one() -> None:
+    layers = [Residual(10, 0, width=8), Residual(10, 1, width=8)]
+    for exact in (True, False):
+        layers[0].exact, layers[1].exact = True, exact
+        assert ({"exact", "estimate"} & Flow(10, [*layers], Normal(10), True).can) == {"exact" if exact else "estimate"}
 
 
 @pytest.mark.parametrize("dim", [2, 10])

@@ -14,7 +14,7 @@ from genexp.data.normal import Normal
 from genexp.errors import UserError
 from genexp.registry import models
 from genexp.samplers import trials
-from genexp.samplers.base import Stream, Transform, sources, transforms
+from genexp.samplers.base import Stage, Stream, Transform, sources, transforms
 from genexp.samplers.cholesky import AliasTable
 from genexp.samplers.gaussians import BASE, Gaussian, box_muller, tail_beyond, ziggurat_edges
 from genexp.samplers.inverse import DENSITIES, Table, interpolated
@@ -24,7 +24,11 @@ from tests.subjects import taken
 
 ALL = variants(transforms)
 CONDITIONED = {"name": "cholesky", "covariance": [[1.0, 1.0], [1.0, 1 + 1e-9]], "mean": [3.0, -2.0]}
-MORE = {"ill-conditioned": CONDITIONED, "heavy": {"name": "alias", "weights": [1.0, 20.0, 1e-3]}}
+MORE = {
+    "ill-conditioned": CONDITIONED,
+    "heavy": {"name": "alias", "weights": [1.0, 20.0, 1e-3]},
+    "narrow proposals": {"name": "rejection", "rate": 1.7},
+}
 EACH = pytest.mark.parametrize("label", [*ALL, *MORE])
 N = 20_000
 
@@ -102,6 +106,11 @@ def test_the_numbers_of_a_run_stand_beside_those_of_theory() -> None:
     assert found["exact/acceptance"] == pytest.approx(math.pi / 4)
     assert found["acceptance"] == pytest.approx(math.pi / 4, abs=5 * found["acceptance_error"])  # type: ignore[operator]
     assert found["largest/possible"] == pytest.approx(math.sqrt(92 * math.log(2)))
+    u = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0))
+    model.transform.stages = lambda stream, n: [Stage("right", u, u), Stage("half", u, u / 2)]  # type: ignore[union-attr,assignment]
+    stages = taken(subject, "stage")
+    assert stages["stage/right"] < 0.1
+    assert stages["stage/half"] == pytest.approx(0.5, abs=0.05)
 
 
 @EACH
