@@ -94,8 +94,8 @@ def kl(subject: Subject) -> Value:
 
 @measure("reverse_kl", "KL(model ‖ data), nats", better="lower", headline=31, model=MODEL, data=DATA)
 def reverse_kl(subject: Subject) -> Value:
-    """In the box by quadrature, beyond it by samples, with their standard error where there are any. LeftOut where it is infinite,
-    or much of the model lies beyond.
+    """In the box by quadrature, beyond it by samples, with their standard error where there are any. LeftOut where it is
+    infinite, or much of the model lies beyond.
     """
     found = densities(subject)
     check_finite(found.rule, found.log_q, found.log_p, "KL(model ‖ data)")
