@@ -50,8 +50,8 @@ def normal(mean: list[float], variances: list[float]) -> Normal:
     return Normal(Path(), mean=mean, covariance=torch.tensor(variances).diag().tolist())
 
 
-def numbers(data: Any, density: KnownDensity, *names: str) -> dict[str, Any]:
-    words = ["experiment=double_gaussian", "evaluation.num_samples=500", "evaluation.num_points=3000"]
+def numbers(data: Any, density: KnownDensity, *names: str, samples: int = 500) -> dict[str, Any]:
+    words = ["experiment=double_gaussian", f"evaluation.num_samples={samples}", "evaluation.num_points=3000"]
     return taken(Subject(Known(density), data, compose(words).settings, CPU), *names)
 
 
@@ -100,6 +100,16 @@ def test_a_divergence_that_is_infinite_is_said_to_be(dim: int) -> None:
     assert wide["total_variation"] == pytest.approx(0.5, abs=0.02)
     with pytest.raises(LeftOut, match=r"KL\(model ‖ data\) is infinite"):
         numbers(half, whole.density, "reverse_kl")
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_what_a_wide_model_has_beyond_the_box_counts_by_its_samples(dim: int) -> None:
+    """Of variance 6.8 against 1, whose box ends at ±9, 0.0006 of the model and 0.03 nats of KL(model ‖ data) lie beyond."""
+    truth, wide = normal([0.0] * dim, [1.0] * dim), normal([0.0] * dim, [6.8, 1.0][:dim])
+    found = numbers(truth, wide.density, "reverse_kl", "mass", samples=100_000)
+    assert 2e-4 < 1 - found["mass"] < 1e-3
+    assert 1e-3 < found["reverse_kl_error"] < 5e-3
+    assert found["reverse_kl"] == pytest.approx(kl_of((0.0, 6.8), (0.0, 1.0)), abs=3 * found["reverse_kl_error"])
 
 
 def test_what_lies_beyond_the_quadrature_is_no_number() -> None:

@@ -223,6 +223,14 @@ def test_in_more_dimensions_the_entropy_is_that_of_the_samples(name: str, keys: 
     assert data.density.entropy == pytest.approx(float(surprise.mean()), abs=4 * error + 1e-6)
 
 
+@pytest.mark.parametrize("name", ["normal", "mixture", "two_moons"])
+def test_points_are_the_same_where_a_model_computes_in_bf16(name: str) -> None:
+    data = datasets[name](HERE)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = data.heldout(100, 0).x, data.examples(100, 0).x
+    assert all(torch.equal(x, y) for x, y in zip(inside, (data.heldout(100, 0).x, data.examples(100, 0).x), strict=True))
+
+
 def test_a_narrow_oblique_mixture_is_integrated() -> None:
     keys = {
         "means": [[0.0, 0.0], [20.0, 0.0]],
