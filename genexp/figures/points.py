@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
 from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, Window, drawn, panels, plane, square
@@ -102,7 +103,7 @@ def loss_curve(history: list[dict[str, float]], floor: float | None, excess: str
         axes[2].plot(since[above > 0], shown, color=ORANGE, marker=".")
         axes[2].set(title="excess over the floor", xlabel="step", yscale="log" if shown.max() > WIDE * shown.min() else "linear")
     for cell in axes:
-        cell.xaxis.get_major_locator().set_params(integer=True)
+        cell.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     return figure
 
 

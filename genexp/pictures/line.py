@@ -46,7 +46,8 @@ def density_of(subject: Subject, model: Any) -> OnLine:
 
 def own(subject: Subject, x: Tensor) -> np.ndarray:
     """Numbers x (n, 1) in the user's own units, where the data have such."""
-    return (subject.data.units.own(x) if "units" in subject.knows else x)[:, 0].numpy()
+    numbers: Tensor = subject.data.units.own(x) if "units" in subject.knows else x
+    return numbers[:, 0].numpy()
 
 
 @once
@@ -65,8 +66,7 @@ def mapped_by(subject: Subject, model: Any) -> Mapped:
         x, log_slope = model.inverse(z)
         base = (model.log_prob(x) + log_slope).exp()
         marked, _ = model.inverse(marks)
-    z, base, marks = (values.flatten().numpy() for values in (z, base, marks))
-    return Mapped(z, own(subject, x), base, marks, own(subject, marked))
+    return Mapped(z[:, 0].numpy(), own(subject, x), base.numpy(), marks[:, 0].numpy(), own(subject, marked))
 
 
 @picture(
