@@ -227,3 +227,12 @@ def test_a_users_own_folder_is_added(tmp_path: Path) -> None:
         compose([], [tmp_path / "absent"])
     with pytest.raises(UserError, match="unknown experiment 'mine'"):
         compose(["experiment=mine"])
+
+
+def test_what_an_experiment_sets_for_its_own_member_goes_with_that() -> None:
+    assert (
+        compose(["experiment=box_muller", "dataset=two_moons"]).settings.dataset
+        == compose(["dataset=two_moons"]).settings.dataset
+    )
+    assert "components" not in compose(["experiment=gmm", "model=maf"]).settings.model
+    assert compose(["experiment=box_muller", "dataset=normal"]).settings.dataset["correlation"] == 0.0

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from genexp.bijections.base import functions
 from genexp.context import Context
 from genexp.data.base import DataSpec
 from genexp.data.log_uniform import LogUniform
+from genexp.data.units import Units
 from genexp.errors import UserError
 from genexp.figures.line import Mapped, OnLine
 from genexp.folder import checkpoint
 from genexp.measures.watching import is_kept
 from genexp.models.base import GenerativeModel
-from genexp.pictures.line import mapped_by
+from genexp.pictures.line import density_of, mapped_by
 from genexp.registry import models
 from tests.laws.test_bijections import log_det_by_autograd
 from tests.parts import make
@@ -101,6 +103,8 @@ def test_between_two_marks_lies_a_tenth_of_the_mass() -> None:
     """Of z and of x: the lines of the picture are what its caption says."""
 
     class Subject:
+        knows = frozenset({"line"})
+
         class settings:  # noqa: N801
             seed = 0
 
@@ -154,3 +158,16 @@ def test_without_being_asked_nothing_is_kept_and_what_has_no_film_is_refused(gen
     code, _, err = genexp("run", "experiment=glyphs_vae", "figures.learning=true", *tiny, "dataset.count=60", "model.latent=2")
     assert code == 2
     assert "figures.learning=true: there is no film" in err
+
+
+def test_a_column_is_drawn_in_its_own_units() -> None:
+    x = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
+    units = Units(("height",), (170.0,), (7.0,))
+    told = {"data": SimpleNamespace(units=units), "knows": {"units"}, "log_scale": units.log_scale}
+    subject: Any = SimpleNamespace(**told, can=set(), target=x, found={})
+    standard = SimpleNamespace(log_prob=lambda x: torch.distributions.Normal(0.0, 1.0).log_prob(x[:, 0]))
+    shown = density_of(subject, standard)
+    assert shown.name == "height"
+    assert np.trapezoid(shown.model, shown.x) == pytest.approx(1, abs=2e-3)
+    assert np.trapezoid(shown.model * shown.x, shown.x) == pytest.approx(170, abs=0.5)
+    assert shown.data.mean() == pytest.approx(170, abs=0.5)

@@ -50,6 +50,7 @@ def composed(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Dict
             _check(parse_override(text), options(key_of(text), config_dirs))
         others = [text for text in overrides if key_of(text).startswith(("hydra.", "hydra/"))]
         config = _compose([*groups, *others, *own_folders])
+        _drop_leftovers(config, groups, own_folders)
         places = _places(config)
         parts = [text for text in overrides if is_choice(text) and text not in groups]
         for text in sorted(parts, key=lambda text: key_of(text).count("/")):
@@ -65,6 +66,21 @@ def composed(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Dict
                 inner = {f"{place}{at.removeprefix(ALONE)}": one for at, one in _places(alone, ALONE).items()}
                 places = {at: one for at, one in places.items() if not f"{at}/".startswith(f"{place}/")} | inner
         return config
+
+
+def _drop_leftovers(config: DictConfig, groups: Sequence[str], own_folders: Sequence[str]) -> None:
+    """Takes out what an experiment sets for its own data set or model where another one, without such a key, was typed."""
+    experiment = [text for text in groups if key_of(text) == "experiment"]
+    typed = {key_of(text): parse_override(text).value() for text in groups if key_of(text) in COMPONENTS}
+    if not experiment or not typed:
+        return
+    usual = _compose([*experiment, *own_folders]).hydra.runtime.choices
+    for group, name in typed.items():
+        if name != usual[group]:
+            own = _compose([f"+{group}@{ALONE}={name}", *own_folders])[ALONE]
+            with open_dict(config):
+                for key in config[group].keys() - own.keys():
+                    del config[group][key]
 
 
 def _places(config: DictConfig, root: str = "") -> dict[str, Chosen]:

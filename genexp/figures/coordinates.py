@@ -7,11 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from genexp.figures import points
-from genexp.figures.style import BLUE, INK, ORANGE, Window, drawn, panels, square
+from genexp.figures.style import BLUE, INK, ORANGE, Window, drawn, label, panels, square
 
 MARGIN = 1.15
 HEADROOM = 1.15  # of the highest bar, for the legend
-LONGEST = 40  # characters of a name
 MOST_PAIRS = 3  # of coordinates of points in more than two dimensions
 UNIT = 1.15  # half the side of the square that is drawn of points in the unit square
 
@@ -63,11 +62,6 @@ def pairs(named: Mapping[str, np.ndarray], columns: Sequence[str] = ()) -> Figur
                 across, up = (window_of(first[:, [k, k]]).extent[:2] for k in (i, j))
                 cell.set(xlim=across, ylim=up, aspect="auto", xlabel=label(columns[i]), ylabel=label(columns[j]))
     return figure
-
-
-def label(column: str) -> str:
-    """A user's name of a column, as text: no mathematics is read into it."""
-    return column[:LONGEST].replace("$", r"\$")
 
 
 def reach(x: np.ndarray) -> float:

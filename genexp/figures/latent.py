@@ -70,9 +70,13 @@ def manifold(images: np.ndarray, quantiles: np.ndarray) -> Figure:
 
 
 @drawn
-def aggregate(z: np.ndarray, prior: np.ndarray, reach: float = 3.5, bins: int = 90) -> Figure:
-    """The aggregate posterior, samples (n, 2), beside samples of the prior (n, 2), and the marginals of both."""
+def aggregate(z: np.ndarray, prior: np.ndarray, reach: float = 3.5) -> Figure:
+    """The aggregate posterior, samples (n, 2), beside samples of the prior (n, 2), and the marginals of both.
+
+    The cells are as many as the samples of the posterior can fill: 90 × 90 of ten thousand, 17 × 17 of four hundred.
+    """
     figure, axes = panels(1, 3, 4.2, 3.8)
+    bins = int(np.clip(0.9 * np.sqrt(len(z)), 12, 90))
     edges = np.linspace(-reach, reach, bins + 1)
     heights = [np.histogram2d(points[:, 0], points[:, 1], bins=(edges, edges), density=True)[0].T for points in (z, prior)]
     top = 2 * float(heights[1].max())

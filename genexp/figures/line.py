@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
-from genexp.figures.style import BLUE, GREEN, GREY, INK, ORANGE, drawn, figure_of, panels
+from genexp.figures.style import BLUE, GREEN, GREY, INK, ORANGE, drawn, figure_of, label, panels
 
 BINS = 80
 OVER = 2.5  # where the true density is drawn: over the learnt one, which would hide it where both agree
@@ -23,6 +23,7 @@ class OnLine:
     model: np.ndarray
     data: np.ndarray
     truth: np.ndarray | None = None
+    name: str = "x"  # of the numbers
 
     @property
     def top(self) -> float:
@@ -69,7 +70,9 @@ def change_of_variables(mapped: Mapped, density: OnLine, title: str = "") -> Fig
     aside.hlines(mapped.marked, 0, np.minimum(across, density.top), **lines)
 
     function.plot(mapped.z, mapped.x, color=BLUE, lw=2)
-    function.set(title=title or "x = f(z)", ylabel="x", xlim=(float(mapped.z[0]), float(mapped.z[-1])), ylim=(low, high))
+    function.set(
+        title=title or "x = f(z)", ylabel=label(density.name), xlim=(float(mapped.z[0]), float(mapped.z[-1])), ylim=(low, high)
+    )
     function.tick_params(labelbottom=False)
     base.fill_between(mapped.z, mapped.base, color=BLUE, alpha=0.2, lw=0)
     base.plot(mapped.z, mapped.base, color=BLUE, lw=1.5)
@@ -104,7 +107,7 @@ def learnt(density: OnLine) -> Figure:
         below.axhline(0, color=INK, lw=0.8, ls="--")
         below.plot(density.x, difference, color=ORANGE, lw=1.2)
         below.set(ylabel="model − true", xlim=(density.x[0], density.x[-1]), ylim=(-reach, reach))
-    rows[-1][0].set(xlabel="x")
+    rows[-1][0].set(xlabel=label(density.name))
     return figure
 
 
@@ -116,7 +119,7 @@ def components(density: OnLine, parts: np.ndarray, title: str = "") -> Figure:
     for number, part in enumerate(parts):
         axes.plot(density.x, part, color=GREEN, lw=0.9, label=None if number else "components, times their weights")
     axes.plot(density.x, density.model, color=ORANGE, lw=1.8, label="model")
-    axes.set(title=title, xlabel="x", ylabel="density", xlim=(density.x[0], density.x[-1]), ylim=(0, density.top))
+    axes.set(title=title, xlabel=label(density.name), ylabel="density", xlim=(density.x[0], density.x[-1]), ylim=(0, density.top))
     axes.legend()
     return figure
 

@@ -19,6 +19,7 @@ GREEN = "#009E73"
 SKY = "#56B4E9"
 GREY = "#8a8f98"
 DENSITY = "viridis"
+LONGEST = 40  # characters of a name beside an axis
 
 _STYLE = {"font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
 _OURS = {name: value for name, value in rcParamsDefault.items() if name != "backend"} | _STYLE
@@ -95,6 +96,11 @@ def square(axes: Axes, title: str, window: Window) -> None:
     """Axes of that part of the (x, y) plane, equal scales."""
     left, right, bottom, top = window.extent
     axes.set(title=title, xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="x", ylabel="y")
+
+
+def label(column: str) -> str:
+    """A user's name of a column, as text: no mathematics is read into it."""
+    return column[:LONGEST].replace("$", r"\$")
 
 
 def as_image(figure: Figure) -> Image.Image:

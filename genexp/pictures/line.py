@@ -36,11 +36,18 @@ def axis(subject: Subject) -> Tensor:
 
 
 def density_of(subject: Subject, model: Any) -> OnLine:
-    """The density of `model`, in float64 on the CPU, beside that of the subject's data."""
+    """The density of `model`, in float64 on the CPU, beside that of the subject's data, in the user's own units."""
     x = axis(subject)
     truth = in_parts(subject.density.log_prob, x, PART).exp().numpy() if "density" in subject.knows else None
-    learnt = in_parts(model.log_prob, x, PART).exp().numpy()
-    return OnLine(x[:, 0].numpy(), learnt, subject.target[:SHOWN, 0].numpy(), truth)
+    learnt = in_parts(model.log_prob, x, PART).sub(subject.log_scale).exp().numpy()
+    name = subject.data.units.columns[0] if "units" in subject.knows else "x"
+    return OnLine(own(subject, x), learnt, own(subject, subject.target[:SHOWN]), truth, name)
+
+
+def own(subject: Subject, x: Tensor) -> np.ndarray:
+    """Numbers x (n, 1) in the user's own units, where the data have such."""
+    numbers: Tensor = subject.data.units.own(x) if "units" in subject.knows else x
+    return numbers[:, 0].numpy()
 
 
 @once
@@ -59,7 +66,7 @@ def mapped_by(subject: Subject, model: Any) -> Mapped:
         x, log_slope = model.inverse(z)
         base = (model.log_prob(x) + log_slope).exp()
         marked, _ = model.inverse(marks)
-    return Mapped(*(values.flatten().numpy() for values in (z, x, base, marks, marked)))
+    return Mapped(z[:, 0].numpy(), own(subject, x), base.numpy(), marks[:, 0].numpy(), own(subject, marked))
 
 
 @picture(
@@ -87,4 +94,4 @@ def parts_of(subject: Subject, model: Any) -> np.ndarray:
     """w_k N(x; μ_k, σ_k²) at the places of the axis, (components, n)."""
     found, x = model.gaussians(), axis(subject)[:, 0]
     each = torch.distributions.Normal(found.means, found.covariances[:, :, 0].sqrt())
-    return (found.weights.log()[:, None] + each.log_prob(x)).exp().numpy()
+    return (found.weights.log()[:, None] + each.log_prob(x) - subject.log_scale).exp().numpy()
