@@ -26,6 +26,7 @@ Ability = Literal[
     "classes",
     "bits",
     "stages",
+    "dequantised",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -44,6 +45,7 @@ ABILITIES: dict[Ability, str] = {
     "posterior_flow": "posterior.push(z, context): the posterior is noise that went through a flow",
     "classes": "conditional: sample(n, label) and everything else is given the class",
     "bits": "stream(seed): numbers of a source of random bits, of which `tested` are put to the tests",
+    "dequantised": "log_prob(x): of pictures whose greys, of so many levels, have noise as wide as the step from one to the next",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
 }
 

@@ -3,9 +3,12 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+
+from genexp.context import Context
 
 PLUGIN = '''
 import torch
@@ -64,6 +67,12 @@ def test_another_run(genexp, student: list[str], tiny: list[str], tmp_path: Path
     code, _, err = genexp("resume", "--plugin", "student.py", "run", "trainer.max_steps=4")
     assert code == 2
     assert "its weights are not those that run was trained with" in err
+
+
+def test_another_run_is_not_trained_any_more() -> None:
+    context = Context(lambda name: (SimpleNamespace(model=torch.nn.Linear(2, 2)), {"folder": name}))
+    assert not any(weights.requires_grad for weights in context.run("model.teacher", "there").model.parameters())
+    assert context.asked == {"there": {"folder": "there"}}
 
 
 def test_the_student_s_own_weights_do_not_depend_on_the_teacher_s_seed(

@@ -90,8 +90,10 @@ def test_what_is_held_small_is_what_it_says() -> None:
 def test_the_terms_add_up_and_validation_is_the_likelihood_alone() -> None:
     torch.manual_seed(0)
     keys = {"name": "continuous_flow", "width": 8, "kinetic": 0.5, "jacobian": 0.25}
-    model = shaken(models.build(keys, DataSpec((2,), kind="real")))
-    batch = Batch(torch.randn(30, 2, dtype=torch.float64))
+    model = models.build(keys, DataSpec((2,), kind="real"))
+    batch = Batch(3 + 5 * torch.randn(30, 2, dtype=torch.float64))
+    model.initialise(Batch(batch.x.float()))
+    shaken(model)
     model.eval()
     terms = {name: float(value) for name, value in model.loss(batch).items()}  # type: ignore[operator]
     assert terms["kinetic"] > 0

@@ -197,6 +197,15 @@ def test_the_ode_likelihood_of_a_linear_flow_is_in_closed_form(dim: int) -> None
     )
 
 
+@pytest.mark.parametrize("dim", [4, 5])
+def test_the_ode_likelihood_is_called_exact_where_chance_has_no_part_in_it(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genexp.models.flow_matching.LIKELIHOOD_STEPS", 8)
+    torch.manual_seed(0)
+    model, x, a = flow_matching(DataSpec((dim,))), torch.randn(20, dim), torch.randn(dim, dim)
+    model.velocity = lambda x, t: x @ a.T  # type: ignore[method-assign]
+    assert ("exact" in model.can) == torch.equal(model.log_prob(x), model.log_prob(x))
+
+
 def test_the_ode_density_of_a_random_network_integrates_to_one() -> None:
     torch.manual_seed(1)
     model = flow_matching(DataSpec((2,)), "plain", network={"width": 16, "activation": "tanh"}).double()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,17 +11,23 @@ import pytest
 import torch
 from torch import Tensor
 
+from genexp.config.composition import compose
 from genexp.data.base import Batch, DataSpec
+from genexp.fit.em import EM
+from genexp.fit.schedule import Rate
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.models.gmm import GMM
+from genexp.models.mfa import MFA
 from genexp.models.normal import Normal
+from genexp.registry import datasets
 from tests.conftest import small_parts
 from tests.test_distributed import metrics
 from tests.test_trainer import assert_same_state, strip
 
 POINTS = DataSpec(shape=(3,), kind="real")
-COVARIANCES = ("full", "diagonal", "spherical")
+COVARIANCES = ("full", "tied", "diagonal", "spherical")
+OF_ONE = ("full", "diagonal", "spherical")
 
 
 @pytest.fixture
@@ -37,6 +44,12 @@ def fitted(x: Tensor, steps: int, **settings) -> tuple[GMM, list[float]]:
     model = GMM(POINTS, **settings)
     model.initialise(Batch(x))
     return model, [float(model.em_step(Batch(x))["loss"]) for _ in range(steps)]
+
+
+def of(model: GMM) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Its weights, means and covariances."""
+    found = model.gaussians()
+    return found.weights.double().numpy(), found.means.double().numpy(), found.covariances.double().numpy()
 
 
 @pytest.mark.parametrize("covariance", COVARIANCES)
@@ -64,22 +77,22 @@ def test_em_steps_are_those_of_the_textbook(x: Tensor) -> None:
 
     model, _ = fitted(x, 1, components=3)
     data = x.double().numpy()
-    factors = torch.diag_embed(model.log_scale.exp()).double()
-    rows, columns = torch.tril_indices(3, 3, -1)
-    factors[:, rows, columns] = model.below.double()
-    covariances = (factors @ factors.mT).numpy()
-    weights = model.log_weight.softmax(0).double().numpy()
-    parts = zip(weights, model.mean.double().numpy(), covariances, strict=True)
+    weights, means, covariances = of(model)
+    parts = zip(weights, means, covariances, strict=True)
     joint = torch.tensor(np.stack([w * multivariate_normal(m, c).pdf(data) for w, m, c in parts], axis=1))
     assert float(-joint.sum(1).log().mean()) == pytest.approx(float(model.loss(Batch(x))["loss"]), abs=1e-4)
     responsible = joint / joint.sum(1, keepdim=True)
     model.em_step(Batch(x))
     counts = responsible.sum(0)
     assert torch.allclose(model.log_weight.exp().double(), counts / len(x), atol=1e-5)
-    assert torch.allclose(model.mean.double(), responsible.T @ x.double() / counts[:, None], atol=1e-4)
+    _, means, covariances = of(model)
+    expected = (responsible.T @ x.double() / counts[:, None]).numpy()
+    assert np.allclose(means, expected, atol=1e-4)
+    away = data[:, None] - expected
+    assert np.allclose(covariances, np.einsum("nk,nki,nkj->kij", responsible / counts, away, away), atol=1e-3)
 
 
-@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("covariance", OF_ONE)
 def test_one_component_is_the_normal_and_that_is_the_best_gaussian(x: Tensor, covariance: str) -> None:
     mixture, _ = fitted(x, 1, components=1, covariance=covariance)
     normal = Normal(POINTS, covariance=covariance, ridge=0.0)
@@ -122,11 +135,187 @@ def test_awkward_data(settings: dict) -> None:
     assert torch.isfinite(model.log_prob(cloud + 1000)).all()
 
 
+def test_em_is_that_of_scikit_learn() -> None:
+    """From the same start, step after step, the same likelihood; and the same BIC."""
+    from sklearn.mixture import GaussianMixture
+
+    generator = torch.Generator().manual_seed(2)
+    middle, turned = 3 * torch.randn(5, 4, generator=generator).double(), torch.randn(5, 4, 4, generator=generator).double()
+    x = torch.cat([m + torch.randn(600, 4, generator=generator).double() @ t for m, t in zip(middle, turned, strict=True)])
+    torch.manual_seed(0)
+    model = GMM(DataSpec((4,), kind="real"), components=5, ridge=0.0, restarts=1).double()
+    model.initialise(Batch(x))
+    weights, means, covariances = of(model)
+    theirs = GaussianMixture(5, tol=0, reg_covar=0, max_iter=30, weights_init=weights, means_init=means, init_params="random")
+    theirs.precisions_init = np.linalg.inv(covariances)
+    with warnings.catch_warnings(action="ignore"):
+        theirs.fit(x.numpy())
+    for _ in range(30):
+        model.em_step(Batch(x))
+    ours = float(model.log_prob(x).mean())
+    assert ours == pytest.approx(theirs.score(x.numpy()), abs=1e-9)
+    price = model.gaussians().free * np.log(len(x)) / (2 * len(x))
+    assert price - ours == pytest.approx(theirs.bic(x.numpy()) / (2 * len(x)), abs=1e-9)
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_the_set_is_read_in_parts(x: Tensor, covariance: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small these are, the step is the same."""
+    whole, _ = fitted(x, 3, components=4, covariance=covariance)
+    monkeypatch.setattr("genexp.models.gmm.PART", 1)
+    parts, _ = fitted(x, 3, components=4, covariance=covariance)
+    assert_same_state(*({name: weights.round(decimals=5) for name, weights in m.state_dict().items()} for m in (whole, parts)))
+
+
+def test_the_gradient_ends_where_em_does(x: Tensor) -> None:
+    best, _ = fitted(x, 200, components=3)
+    torch.manual_seed(0)
+    model = GMM(POINTS, components=3, fitter="gradient")
+    model.initialise(Batch(x))
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
+    for _ in range(300):
+        optimizer.zero_grad()
+        model.loss(Batch(x))["loss"].backward()
+        optimizer.step()
+    with torch.no_grad():
+        assert float(model.loss(Batch(x))["loss"]) == pytest.approx(float(best.loss(Batch(x))["loss"]), abs=2e-3)
+
+
+def test_a_start_is_chosen_by_what_becomes_of_it() -> None:
+    """Two long clouds side by side: clusters halve them the wrong way, and from some starts EM stays there."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2_000, 3, generator=generator) * torch.tensor([0.3, 1.0, 1.0])
+    x[:, 0] += torch.where(torch.arange(2_000) % 2 == 0, 1.0, -1.0)
+
+    def ends(restarts: int) -> list[float]:
+        found = []
+        for seed in range(6):
+            torch.manual_seed(seed)
+            model = GMM(POINTS, components=2, restarts=restarts)
+            model.initialise(Batch(x))
+            found.append([float(model.em_step(Batch(x))["loss"]) for _ in range(30)][-1])
+        return found
+
+    assert max(ends(1)) - min(ends(1)) > 0.1
+    assert max(ends(8)) - min(ends(8)) < 1e-3
+
+
+def test_float32_far_from_the_origin(x: Tensor) -> None:
+    """What float32 can still tell of numbers near 100,000, the mixture does."""
+    far = x.round(decimals=2) + 100_000.0
+    near = (far.double() - 100_000).float()
+    losses, densities = [], []
+    for data in (near, far):
+        model, found = fitted(data, 20, components=3)
+        losses.append(found[-1])
+        densities.append(model.log_prob(data))
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+    assert torch.allclose(*densities, atol=1e-3)
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("fitter", ["em", "gradient"])
+def test_a_likelihood_without_a_maximum(covariance: str, fitter: str) -> None:
+    """Points on a line of the plane, half of them the same, and as many components as points: no variance is below the ridge's
+    share of the data's.
+    """
+    t = torch.cat([torch.zeros(20), torch.linspace(-1, 1, 20)])
+    x = torch.stack([t, 2 * t, torch.full_like(t, 3.0)], dim=1)
+    model, losses = fitted(x, 0 if fitter == "gradient" else 15, components=40, covariance=covariance, fitter=fitter, ridge=1e-4)
+    assert torch.isfinite(torch.tensor(losses)).all()
+    assert all(after < before + 1e-6 for before, after in pairwise(losses))
+    found = model.double().gaussians()
+    variances = torch.linalg.eigvalsh(found.covariances / model.spread[:, None] / model.spread)
+    assert float(variances.min()) > (0.0 if fitter == "gradient" else 0.99e-4)
+    assert torch.isfinite(model.log_prob(x.double())).all()
+    assert torch.isfinite(model.sample(50)).all()
+
+
+def test_a_component_that_dies_stays_dead(x: Tensor) -> None:
+    model, _ = fitted(x, 5, components=3)
+    with torch.no_grad():
+        model.mean[1] = 1e4
+    losses = [float(model.em_step(Batch(x))["loss"]) for _ in range(20)]
+    assert min(before - after for before, after in pairwise(losses)) > -1e-7
+    assert float(model.gaussians().weights[1]) < 1e-30
+    assert torch.isfinite(model.sample(100)).all()
+
+
+def test_numbers_and_weights_of_earlier_versions(x: Tensor) -> None:
+    """One dimension; and weights that were in the data's own units."""
+    torch.manual_seed(0)
+    model = GMM(DataSpec((1,), kind="real"), components=2)
+    model.initialise(Batch(x[:, :1]))
+    for _ in range(5):
+        model.em_step(Batch(x[:, :1]))
+    state = {name: weights for name, weights in model.state_dict().items() if name not in ("centre", "spread")}
+    model.load_state_dict(state)
+    means, scale = state["mean"][:, 0], state["log_scale"].exp()[:, 0]
+    each = torch.distributions.Normal(means, scale).log_prob(x[:, :1]) + state["log_weight"].log_softmax(0)
+    assert torch.allclose(model.log_prob(x[:, :1]), each.logsumexp(1), atol=1e-5)
+
+
 def test_more_components_than_examples_is_one_line(x: Tensor) -> None:
     from genexp.errors import UserError
 
     with pytest.raises(UserError, match="there are only 5 examples"):
         fitted(x[:5], 1, components=8)
+
+
+# --- mixtures of factor analysers ----------------------------------------------------------------------------
+
+
+def analysed(x: Tensor, steps: int, spec: DataSpec = POINTS, **settings) -> tuple[MFA, list[float]]:
+    torch.manual_seed(0)
+    model = MFA(spec, **settings)
+    model.initialise(Batch(x))
+    return model, [float(model.em_step(Batch(x))["loss"]) for _ in range(steps)]
+
+
+@pytest.mark.parametrize("components", [1, 4])
+def test_em_of_factor_analysers_climbs_to_a_stationary_point(x: Tensor, components: int) -> None:
+    model, losses = analysed(x[::8], 800, components=components, latent=1, ridge=1e-3)
+    assert min(before - after for before, after in pairwise(losses)) > -1e-6
+    model = model.double().requires_grad_(True)
+    model.loss(Batch(x[::8].double()))["loss"].backward()
+    for name in ("log_weight", "mean", "directions"):  # a variance may lie at the least that is allowed
+        assert float(model.get_parameter(name).grad.abs().max()) < 2e-3, name
+
+
+def test_factor_analysis_is_that_of_scikit_learn(x: Tensor) -> None:
+    from sklearn.decomposition import FactorAnalysis
+
+    z = torch.randn(500, 2, generator=torch.Generator().manual_seed(3))
+    y = z @ torch.randn(2, 6, generator=torch.Generator().manual_seed(4)) + 0.5 * torch.randn(500, 6)
+    model, _ = analysed(y, 300, DataSpec((6,), kind="real"), components=1, latent=2, ridge=0.0)
+    theirs = FactorAnalysis(2, tol=1e-9, max_iter=10_000, svd_method="lapack").fit(y.double().numpy())
+    assert float(model.log_prob(y).mean()) == pytest.approx(theirs.score(y.double().numpy()), abs=1e-4)
+    assert model.gaussians().free == 6 + 6 + 6 * 2 - 1
+
+
+def test_pictures_are_given_a_density_of_noisy_greys() -> None:
+    """Its likelihood is that of Gaussians at those noisy greys; samples are greys; nothing costs less than no bits."""
+    torch.manual_seed(0)
+    spec = DataSpec((1, 3, 3), kind="unit")
+    x = (torch.rand(400, 1, 3, 3).square() * 255).round() / 255
+    x[:, :, 0] = 0.0
+    model, losses = analysed(x, 20, spec, components=2, latent=2)
+    assert losses[-1] < losses[0]
+    assert min(before - after for before, after in pairwise(losses)) > -1e-4
+    torch.manual_seed(1)
+    found = model.log_prob(x)
+    torch.manual_seed(1)
+    y = ((255 * x.double().flatten(1) + torch.rand(400, 9)) / 256).float()
+    gaussians = model.gaussians()
+    each = torch.distributions.MultivariateNormal(gaussians.means.double(), gaussians.covariances.double()).log_prob(
+        y.double()[:, None]
+    )
+    assert torch.allclose(found.double(), (each + gaussians.weights.double().log()).logsumexp(1), atol=1e-2)
+    assert float(-found.mean()) > -9 * np.log(256)
+    drawn = model.sample(200)
+    assert drawn.shape == (200, 1, 3, 3)
+    assert torch.allclose((255 * drawn).round() / 255, drawn)
+    assert 0.0 <= float(drawn.min()) < float(drawn.max()) <= 1.0
 
 
 # --- whole runs ----------------------------------------------------------------------------------------------
@@ -159,6 +348,24 @@ def test_a_stopped_em_goes_on_exactly(genexp, tiny: list[str], tmp_path: Path, m
     assert all(after < before + 1e-6 for before, after in pairwise(losses))
 
 
+def test_a_resumed_em_knows_what_it_had_gained(tmp_path: Path) -> None:
+    """Its first step is the last one, where that of the whole run would have been."""
+    data = datasets.build({"name": "double_gaussian"}, tmp_path)
+    settings = compose(["experiment=gmm"]).settings.trainer
+    model = GMM(data.spec, components=2, tolerance=1.0)
+    whole = EM(model, data, settings, 0)
+    batch = whole.stream.next()
+    model.initialise(batch)
+    whole.step(batch, Rate(1.0), 1)
+    parts = EM(model, data, settings, 0)
+    parts.load_state_dict(whole.state_dict())
+    assert not parts.finished
+    parts.step(batch, Rate(1.0), 2)
+    assert parts.finished
+    whole.load_state_dict(parts.state_dict())
+    assert whole.finished  # and takes no further step
+
+
 def test_em_ends_when_nothing_is_gained(genexp, tiny: list[str], tmp_path: Path) -> None:
     few = [word for word in tiny if not word.startswith("trainer.max_steps")]
     assert genexp("run", "run_dir=run", "experiment=gmm", *few, "figures.enabled=false", "trainer.max_steps=400")[0] == 0
@@ -166,6 +373,20 @@ def test_em_ends_when_nothing_is_gained(genexp, tiny: list[str], tmp_path: Path)
     assert metrics(tmp_path / "run")["kl"] < 1e-3
     code, _, err = genexp("sample", "run", "--out", "more.npz", "--checkpoint", "last")
     assert code == 0, err
+
+
+def test_train_and_test_against_the_number_of_components(genexp, tiny: list[str], tmp_path: Path) -> None:
+    """The lecture's overfit: on the training set it only gets better; BIC and the test set say when to stop."""
+    few = [word for word in tiny if not word.startswith("trainer.max_steps")]
+    words = ["experiment=gmm_overfit", "model.components=1,5,60", "sweep.metric=nll", "sweep.dir=s", "figures.enabled=false"]
+    code, _, err = genexp("run", "-m", *words, *few, "trainer.max_steps=40", "evaluation.num_points=2000")
+    assert code == 0, err
+    found = [metrics(tmp_path / "s" / str(number)) for number in range(3)]
+    train, test, bic = ([each[name] for each in found] for name in ("train_nll", "nll", "bic"))
+    assert train[0] > train[1] > train[2]
+    assert test[1] < test[0] < test[2]
+    assert bic[1] < bic[0] < bic[2]
+    assert {"sweep.png", "histories.png"} <= {path.name for path in (tmp_path / "s").iterdir()}
 
 
 @pytest.mark.parametrize("experiment", ["double_gaussian", "glyphs_vae", "qr_flowmatch"])

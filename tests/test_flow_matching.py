@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -275,6 +276,38 @@ def test_adaptive_steps_keep_to_their_tolerance_and_know_the_way_back() -> None:
     assert errors[1] < errors[0] / 10
     end = solver("dopri5").solve_closely(lambda x, t: -2 * t[:, None] * x**2, x_0 / 2, times.flip(0), 1)[-1]
     assert torch.allclose(end, x_0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["euler", "midpoint", "heun", "rk4"])
+def test_a_likelihood_is_of_order_four_whatever_the_method(name: str) -> None:
+    x_0, errors = torch.full((1, 2), 0.5, dtype=torch.float64), []
+    for steps in (20, 40):
+        times = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+        end = solver(name).solve_closely(lambda x, t: -2 * t[:, None] * x**2, x_0, times, 1)[-1]
+        errors.append(float((end - 1).abs().max()))
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(4, abs=0.35)
+
+
+def test_a_likelihood_by_adaptive_steps_is_closer_than_samples_and_the_closer_the_more_it_is_refined() -> None:
+    x_0, times = torch.full((1, 2), 0.5, dtype=torch.float64), torch.tensor([1.0, 0.0], dtype=torch.float64)
+    calls: list[int] = []
+
+    def field(x: Tensor, t: Tensor) -> Tensor:
+        calls[-1] += 1
+        return -2 * t[:, None] * x**2
+
+    for follow in (lambda of: of.solve(field, x_0, times), *(partial(closely, field, x_0, times, by) for by in (1, 16))):
+        calls.append(0)
+        follow(solver("dopri5", tolerance=1e-2))
+    assert calls[0] < calls[1] < calls[2]
+
+
+def closely(field: Any, x: Tensor, times: Tensor, refinement: int, by: Solver) -> Tensor:
+    return by.solve_closely(field, x, times, refinement)
+
+
+def test_a_field_knows_the_finest_noise_that_it_was_trained_at() -> None:
+    assert training_times.build({"name": "log_noise", "noise_range": (0.01, 1.0)}).finest == 0.01
 
 
 @pytest.mark.parametrize(("name", "gain"), [("euler", 0), ("midpoint", 1 / 4), ("heun", 1 / 2), ("rk4", 1 / 3)])

@@ -1,5 +1,6 @@
 """The gallery of a sweep and the bars of what models cost: from what runs keep and measured, whatever became of some of them."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,29 @@ def test_costs_are_means_over_data_and_seeds(tmp_path: Path, drawn: Mapping[str,
     assert picture is not None
     names, density, sample = drawn["costs"]
     assert (names, density, sample) == (["realnvp", "nice"], (2.0, 10.0), (4.0, 20.0))
+
+
+def test_each_cell_is_beside_its_model_and_below_its_data() -> None:
+    """In the colours of the truth above it, y upwards, its words below."""
+    planes = {name: np.arange(6.0).reshape(2, 3) * scale for name, scale in (("a", 1), ("b", 2), ("c", 3), ("d", 4))}
+    ends = np.array([-1.0, 1.0, -2.0, 2.0])
+    columns = [drawings.Column("left", np.full((2, 3), 7.0), ends), drawings.Column("right", np.full((2, 3), 9.0), ends)]
+    rows = {row: [drawings.Cell(planes[name], name) for name in names] for row, names in (("one", "ab"), ("two", "cd"))}
+    axes = np.array(drawings.gallery(columns, rows).axes).reshape(3, 2)
+    assert [each.get_title() for each in axes[0]] == ["left", "right"]
+    assert [each.get_ylabel() for each in axes[:, 0]] == ["true", "one", "two"]
+    for each, name, most in zip(axes[1:].flat, "abcd", (7, 9, 7, 9), strict=True):
+        (image,) = each.images
+        assert np.array_equal(image.get_array(), planes[name])
+        assert (image.origin, image.get_extent(), image.get_clim()) == ("lower", ends.tolist(), (0, most))
+        assert each.get_xlabel() == name
+
+
+def test_a_bar_is_as_high_as_the_seconds_that_its_legend_names() -> None:
+    (axes,) = drawings.costs(["a", "b"], [1.0, 2.0], [30.0, math.nan]).axes
+    heights = {bars.get_label(): [bar.get_height() for bar in bars] for bars in axes.containers if hasattr(bars, "patches")}
+    assert heights["density"] == [1, 2]
+    assert heights["sampling"] == pytest.approx([30, math.nan], nan_ok=True)
 
 
 def test_a_sweep_ends_with_its_gallery_though_a_job_fails(genexp, tiny: list[str]) -> None:

@@ -184,7 +184,8 @@ class Some(FreshData):
 SMALL = {
     "vae": {"network": {"name": "mlp", "encoder_widths": (4,), "decoder_widths": (4,)}},
     "lattice_decoder": {"decoder_widths": (4,), "side": 4, "inference_side": 4},
-    "gmm": {"components": 2, "examples": 64},
+    "gmm": {"components": 2, "examples": 64, "restarts": 1},
+    "mfa": {"components": 2, "latent": 2, "examples": 64},
     "normal": {"examples": 64},
     "flow_matching": {"field": {"name": "noise_aware", "width": 8, "depth": 1, "num_frequencies": 4}},
     "coupling_flow": {
@@ -235,6 +236,7 @@ def test_what_can_be_trained_on_what_is_known_beforehand(name: str, tmp_path: Pa
     takes = {
         **dict.fromkeys(pictures, (False, True)),
         "normal": (True, "fruit" not in name),
+        "mfa": (True, True),
         line: (False, False),
     }  # points, pictures
     for model, why in found.items():

@@ -51,6 +51,15 @@ def test_the_densities_are_those_on_paper(function: str, density: Any, end: floa
     assert float(drawn.mean()) == pytest.approx(4 if function == "scale" else (math.e**2 - 1) / 2, abs=0.2)
 
 
+def test_the_noise_may_begin_anywhere() -> None:
+    """z uniform on [−1, ½]: x = 4z has the density 1/6 on [−4, 2]."""
+    model = make("change_of_variables", DataSpec((1,)), low=-1.0, high=0.5, function="scale")
+    x = torch.linspace(-4, 2, 7)[:, None]
+    assert torch.allclose(model.log_prob(x).exp(), torch.full((7,), 1 / 6))
+    drawn = model.sample(4000)
+    assert (float(drawn.min()), float(drawn.max())) == pytest.approx((-4, 2), abs=0.02)
+
+
 @pytest.mark.parametrize("name", functions.names())
 def test_a_known_function_is_a_bijection_and_its_slope_is_autograds(name: str) -> None:
     function = functions.build({"name": name}).double()

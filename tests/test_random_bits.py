@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
+from genexp.registry import models
 from genexp.samplers import lattice, trials
 from genexp.samplers.base import Source, Stream, sources
 from genexp.samplers.lcg import LinearCongruential, Map, period_of
@@ -181,6 +183,37 @@ def test_known_periods() -> None:
     for preset, expected in periods.items():
         source = LinearCongruential(preset=preset)  # type: ignore[arg-type]
         assert source.period(source.state(5)) == pytest.approx(expected)
+
+
+# --- models of them --------------------------------------------------------------------------------------------------
+
+
+def test_a_point_is_of_successive_numbers() -> None:
+    """RANDU's lie on planes; and no two draws are of one sequence."""
+    model = models.build({"name": "random_bits", "source": {"name": "lcg", "preset": "randu"}}, DataSpec((3,)))
+    along = model.drawn(model.stream(1), 500) @ torch.tensor([9.0, -6.0, 1.0], dtype=torch.float64)
+    assert torch.equal(along, along.round())
+    torch.manual_seed(0)
+    one, other = model.sample(5), model.sample(5)
+    torch.manual_seed(0)
+    assert not torch.equal(one, other)
+    assert torch.equal(one, model.sample(5))
+
+
+def test_the_loss_is_a_distance_of_distributions() -> None:
+    """2 E|x − y| − E|x − x′| − E|y − y′| of uniform numbers: 0, give or take; of those moved by 1, 2 − ⅓ − ⅓."""
+    torch.manual_seed(0)
+    model = models.build({"name": "random_bits", "source": {"name": "pcg64"}}, DataSpec((1,)))
+    loss = {by: float(model.loss(Batch(torch.rand(20_000, 1) + by))["loss"]) for by in (0.0, 1.0)}
+    assert loss == pytest.approx({0.0: 0, 1.0: 4 / 3}, abs=0.02)
+
+
+@pytest.mark.parametrize("preset", ["mmix", "minstd"])
+def test_few_bits_are_the_highest(preset: str) -> None:
+    source = made({"name": "lcg", "preset": preset})
+    whole = Stream(source, 3, 53).uniform(1000)
+    for bits in (24, 32) if preset == "mmix" else (24,):
+        assert torch.equal(Stream(source, 3, bits).uniform(1000), (whole * 2**bits).floor() / 2**bits)  # type: ignore[arg-type]
 
 
 # --- the tests themselves --------------------------------------------------------------------------------------------

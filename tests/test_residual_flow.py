@@ -1,12 +1,14 @@
 """Residual flows: contractions, their inverse, and estimates of ln det that are right in the mean, as are their gradients."""
 
 import copy
+import math
 
 import pytest
 import torch
 from torch import Tensor
 
 from genexp.bijections import residual
+from genexp.bijections.bases import Normal
 from genexp.bijections.numerical import ConvergenceError
 from genexp.bijections.residual import Residual, log_det_plus_identity, series
 from genexp.data.base import Batch, DataSpec
@@ -88,15 +90,22 @@ def test_roulette_is_right_in_the_mean_and_so_is_its_gradient() -> None:
         assert float(error.norm()) < 0.1 * float(true.norm())
 
 
-def test_twenty_terms_at_test_leave_little_to_chance() -> None:
-    layer = block(lipschitz=0.6).eval()
-    x = torch.randn(5, 4, dtype=torch.float64)
-    g = layer.g(x, layer.g.bounded())
-    assert residual.TERMS_AT_TEST > residual.TERMS
-    with torch.no_grad():
-        many = torch.stack([series(g, residual.TERMS_AT_TEST, 0.5) for _ in range(400)])
-    error = many.std(0) / 400**0.5
-    assert ((many.mean(0) - log_det_plus_identity(g.jacobian())).abs() <= 5 * error).all()
+@pytest.mark.parametrize(("training", "known"), [(True, 0.5 - 0.5**2 / 2), (False, math.log(1.5))])
+@torch.no_grad()
+def test_without_roulette_two_terms_in_training_and_twenty_at_test(training: bool, known: float) -> None:
+    """Of J = I/2, of which each probe tells the trace exactly."""
+    layer = block(roulette=0.0).train(training)
+    layer.exact = False  # type: ignore[assignment]
+    g = Linearised(torch.zeros(3, 4, dtype=torch.float64), [torch.eye(4, dtype=torch.float64) / 2], [])
+    for _ in range(8):
+        assert layer.log_det(g).tolist() == pytest.approx([4 * known] * 3, abs=1e-6)  # type: ignore[operator]
+
+
+def test_the_gradient_of_the_norm_in_training_is_that_of_the_exact_one() -> None:
+    linear = block(lipschitz=0.6).g.layers[1]
+    by = torch.randn_like(linear.weight)
+    one, other = (torch.autograd.grad((linear.train(way).bounded() * by).sum(), linear.weight)[0] for way in (True, False))
+    assert torch.allclose(one, other)
 
 
 def test_an_inverse_that_is_none_is_an_error_with_its_residual_and_its_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +126,13 @@ def test_an_inverse_that_is_none_is_an_error_with_its_residual_and_its_iteration
 def flow(dim: int) -> Flow:
     torch.manual_seed(0)
     return models.build({"name": "residual_flow", "depth": 2, "width": 8}, DataSpec((dim,), kind="real"))
+
+
+def test_one_estimate_among_exact_bijections_makes_the_likelihood_one() -> None:
+    layers = [Residual(10, 0, width=8), Residual(10, 1, width=8)]
+    for exact in (True, False):
+        layers[0].exact, layers[1].exact = True, exact
+        assert ({"exact", "estimate"} & Flow(10, [*layers], Normal(10), True).can) == {"exact" if exact else "estimate"}
 
 
 @pytest.mark.parametrize("dim", [2, 10])

@@ -16,7 +16,6 @@ from torch import Tensor
 
 import genexp as library
 from genexp.config.composition import compose
-from genexp.data import patches as patches_file
 from genexp.data.digits import DigitPoints
 from genexp.data.patches import GAP, STRIP, CentredPatches, Patches
 from genexp.data.points import Dequantised, PointData, PointSet, split
@@ -96,13 +95,26 @@ def test_what_equal_probabilities_cost_in_bits() -> None:
     found = measured(UnitCube(), data, "bits_per_dim", "nll")
     assert found["nll"] == 0
     assert found["bits_per_dim"] == pytest.approx(math.log2(17)) == found["baseline/bits_per_dim"]
+    gaussian = measured(StandardNormal(), data, "bits_per_dim", "nll")
+    assert gaussian["bits_per_dim"] == pytest.approx(gaussian["nll"] / (64 * math.log(2)) + math.log2(17))
+
+
+def test_digits_as_pictures_are_grey_from_black_to_white() -> None:
+    data = datasets.build({"name": "digits"}, Path())
+    k = 16 * torch.cat([part.batch().x for part in (data.train, data.validation, data.test)])
+    assert torch.equal((k * 255 / 16).round().sum((1, 2, 3)).sort().values, grey_of_digits())
+
+
+def grey_of_digits() -> Tensor:
+    """Of each digit, all its pixels as bytes, in order."""
+    return (torch.from_numpy(load_digits().data).float() * 255 / 16).round().sum(1).sort().values
 
 
 def test_a_strip_of_a_photograph_is_in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[str, list[Tensor]] = {}
     photograph = np.repeat((np.arange(640) // STRIP).astype(np.uint8)[None, :, None], 20, 0).repeat(3, 2)
     photograph[:, np.arange(640) % STRIP >= STRIP - GAP] = 255  # between two strips: in no patch
-    monkeypatch.setattr(patches_file, "load_sample_images", lambda: SimpleNamespace(images=[photograph, photograph]))
+    monkeypatch.setattr("sklearn.datasets.load_sample_images", lambda: SimpleNamespace(images=[photograph, photograph]))
     monkeypatch.setattr(Patches, "parts", lambda self, *parts, **_: told.update(parts=[part.x for part in parts]))
     Patches(Path())
     train, validation, test = ({float(x[0]) for x in part} for part in told["parts"])
@@ -131,6 +143,9 @@ def test_likelihoods_are_those_of_the_columns_in_their_own_units(table) -> None:
     y = data.units.own(data.test.x)
     m, s = (torch.tensor(values, dtype=torch.float64) for values in (data.units.shift, data.units.scale))
     truth = -torch.distributions.Normal(m, s).log_prob(y).sum(1).mean()
+    own = data.units.own(data.train.x)
+    assert torch.allclose(m, own.mean(0))
+    assert torch.allclose(s, own.std(0, correction=0))  # of the training rows alone
     found = measured(StandardNormal(), data, "nll")
     assert found["nll"] == pytest.approx(float(truth), abs=1e-5)
     larger = table("\n".join(f"{a:.17g},{1000 * b:.17g}" for a, b in rows))

@@ -1,23 +1,34 @@
 """Transforms of uniform numbers: they give what they say, as often as they say, and so does each of their stages."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from genexp.config.composition import compose
+from genexp.data.base import DataSpec
+from genexp.data.normal import Normal
 from genexp.errors import UserError
+from genexp.registry import models
 from genexp.samplers import trials
-from genexp.samplers.base import Stream, Transform, sources, transforms
+from genexp.samplers.base import Stage, Stream, Transform, sources, transforms
 from genexp.samplers.cholesky import AliasTable
 from genexp.samplers.gaussians import BASE, Gaussian, box_muller, tail_beyond, ziggurat_edges
 from genexp.samplers.inverse import DENSITIES, Table, interpolated
+from genexp.subject import Subject
 from tests.laws.members import variants
+from tests.subjects import taken
 
 ALL = variants(transforms)
 CONDITIONED = {"name": "cholesky", "covariance": [[1.0, 1.0], [1.0, 1 + 1e-9]], "mean": [3.0, -2.0]}
-MORE = {"ill-conditioned": CONDITIONED, "heavy": {"name": "alias", "weights": [1.0, 20.0, 1e-3]}}
+MORE = {
+    "ill-conditioned": CONDITIONED,
+    "heavy": {"name": "alias", "weights": [1.0, 20.0, 1e-3]},
+    "narrow proposals": {"name": "rejection", "rate": 1.7},
+}
 EACH = pytest.mark.parametrize("label", [*ALL, *MORE])
 N = 20_000
 
@@ -82,6 +93,24 @@ def test_the_covariance_is_that_of_the_samples(label: str) -> None:
     expected = float(covariance.trace() ** 2 + (covariance @ covariance).trace())
     found = [float((transform.draw(stream(s), 200).x.double().mT.cov() - covariance).square().sum()) * 199 for s in range(40)]
     assert np.mean(found) == pytest.approx(expected, abs=5 * np.std(found) / len(found) ** 0.5)
+
+
+def test_the_numbers_of_a_run_stand_beside_those_of_theory() -> None:
+    """Of 1001 points of N(0, I) in the plane: (2² + 2)/1000 for the covariance, π/4 that are kept, and the largest of 24 bits."""
+    keys = {"name": "random_numbers", "transform": {"name": "marsaglia_polar"}, "bits": 24, "tested": 2002}
+    model = models.build(keys, DataSpec((2,)))
+    subject = Subject(model, Normal(Path()), compose([]).settings, torch.device("cpu"))
+    found = taken(subject, "covariance_error", "acceptance", "largest")
+    assert found["exact/covariance_error"] == pytest.approx(6 / 1000)
+    assert found["covariance_error"] < 10 * 6 / 1000
+    assert found["exact/acceptance"] == pytest.approx(math.pi / 4)
+    assert found["acceptance"] == pytest.approx(math.pi / 4, abs=5 * found["acceptance_error"])  # type: ignore[operator]
+    assert found["largest/possible"] == pytest.approx(math.sqrt(92 * math.log(2)))
+    u = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0))
+    model.transform.stages = lambda stream, n: [Stage("right", u, u), Stage("half", u, u / 2)]  # type: ignore[union-attr,assignment]
+    stages = taken(subject, "stage")
+    assert stages["stage/right"] < 0.1
+    assert stages["stage/half"] == pytest.approx(0.5, abs=0.05)
 
 
 @EACH

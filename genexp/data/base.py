@@ -151,8 +151,7 @@ class FreshData:
         return self.train_stream(size, seed).next()
 
     def heldout(self, size: int, seed: int) -> Batch:
-        x = self.sample(size, torch.Generator(self.device).manual_seed(seed))
-        return Batch(x, log_density=self.log_density)
+        return FreshStream(self, size, seed, self.log_density).next()
 
 
 class FreshStream:
@@ -166,7 +165,9 @@ class FreshStream:
         self.generator = torch.Generator(source.device).manual_seed(seed)
 
     def next(self) -> Batch:
-        return Batch(self.source.sample(self.batch_size, self.generator), log_density=self.log_density)
+        """In float32, whatever a model computes in meanwhile."""
+        with torch.autocast(torch.device(self.source.device).type, enabled=False):
+            return Batch(self.source.sample(self.batch_size, self.generator), log_density=self.log_density)
 
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self.generator.get_state()}

@@ -103,7 +103,7 @@ def loss_curve(history: list[dict[str, float]], floor: float | None, excess: str
         axes[2].plot(since[above > 0], shown, color=ORANGE, marker=".")
         axes[2].set(title="excess over the floor", xlabel="step", yscale="log" if shown.max() > WIDE * shown.min() else "linear")
     for cell in axes:
-        cell.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+        cell.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
     return figure
 
 

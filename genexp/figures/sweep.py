@@ -1,4 +1,4 @@
-"""The picture of a sweep: a metric against the value that was swept."""
+"""The pictures of a sweep: a metric against the value that was swept, and the held-out loss against the seconds of training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from itertools import cycle
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from genexp.figures.style import GREY, classes, drawn, panels
 
@@ -63,6 +63,35 @@ def metric_against(lines: Sequence[Line], key: str, metric: str, floor: float | 
     if axes.get_legend_handles_labels()[1]:
         beside = len(lines) > LEGEND
         axes.legend(fontsize=8, frameon=False, loc="upper left" if beside else "best", bbox_to_anchor=(1, 1) if beside else None)
+    return figure
+
+
+@drawn
+def loss_against_seconds(lines: Sequence[Line], floor: float | None = None) -> Figure:
+    """A line for each run, x seconds and y its held-out loss. The last value is marked; what lies far above it is cut off.
+
+    Args:
+        floor: the lowest value that the loss could have, where it is known.
+    """
+    figure, [[axes]] = panels(1, 1, 5.6, 3.8)
+    labels = list(dict.fromkeys(line.label for line in lines))
+    colors = dict(zip(labels, classes(len(labels)), strict=True))
+    for line in lines:
+        again = line.label in axes.get_legend_handles_labels()[1]
+        axes.plot(line.x, line.y, "-", color=colors[line.label], lw=1.5, alpha=0.8, label=None if again else line.label)
+        axes.plot(line.x[-1:], line.y[-1:], "o", color=colors[line.label], ms=4)
+    ends = np.array([line.y[-1] for line in lines])
+    low = min(float(ends.min()), floor if floor is not None else np.inf)
+    high = max(float(ends.max()), float(np.median(np.concatenate([line.y for line in lines]))))
+    room = max(high - low, 1e-3 * max(abs(high), 1e-9))
+    axes.set(xlabel="seconds of training", ylabel="held-out loss, nats", xscale="log", ylim=(low - 0.1 * room, high + 0.8 * room))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}")
+    if floor is not None:
+        axes.axhline(floor, color=GREY, ls=":", lw=1.2, label="floor")
+    beside = len(labels) > LEGEND
+    axes.legend(fontsize=8, frameon=False, loc="upper left" if beside else "best", bbox_to_anchor=(1, 1) if beside else None)
     return figure
 
 

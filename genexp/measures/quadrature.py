@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genexp.data.known import LOST, PART
 from genexp.machine.distributed import sharded
+from genexp.measures.likelihood import standard_error
 from genexp.measures.record import LeftOut, Value, measure
 from genexp.quadrature import Rule
 from genexp.subject import Subject, once
@@ -93,13 +94,36 @@ def kl(subject: Subject) -> Value:
 
 @measure("reverse_kl", "KL(model ‖ data), nats", better="lower", headline=31, model=MODEL, data=DATA)
 def reverse_kl(subject: Subject) -> Value:
-    """LeftOut where it is infinite, or hangs on what lies outside the box."""
+    """In the box by quadrature, beyond it by samples, with their standard error where there are any. LeftOut where it is
+    infinite, or much of the model lies beyond.
+    """
     found = densities(subject)
     check_finite(found.rule, found.log_q, found.log_p, "KL(model ‖ data)")
     if 1 - found.mass > LOST:
         outside = f"{1 - found.mass:.2g} of the model's mass lies where the data have next to nothing"
         raise LeftOut(f"{outside}, beyond the points of the quadrature")
-    return Value(found.reverse_kl, floor=0.0)
+    ratios = beyond_box(subject) if "sample" in subject.can else None
+    if ratios is None:
+        return Value(found.reverse_kl, floor=0.0)
+    if not bool(ratios.isfinite().all()):
+        raise LeftOut("KL(model ‖ data) is infinite: the model has samples where the data have none")
+    return Value(found.reverse_kl + float(ratios.mean()), floor=0.0, error=standard_error(ratios))
+
+
+def beyond_box(subject: Subject) -> Tensor | None:
+    """ln q − ln p of the run's own samples beyond the box, and 0 of all others, (n,), whose mean is what KL(q ‖ p) has there: few
+    samples, but where p falls steeply it may be most of it. None where there is no such sample.
+    """
+    density, (low, high) = subject.density, subject.density.box()
+    samples = subject.samples.double()
+    outside = ((samples < low) | (samples > high)).any(1)
+    if not bool(outside.any()):
+        return None
+    far, ratios = samples[outside], torch.zeros(len(samples), dtype=torch.float64)
+    with torch.autocast(subject.device.type, enabled=False):
+        log_q = in_parts(in_float64(subject.model).log_prob, far, subject.settings.evaluation.batch_size)
+        ratios[outside] = log_q - in_parts(density.log_prob, far, PART)
+    return ratios
 
 
 @measure(

@@ -66,11 +66,12 @@ class GenerativeModel(nn.Module):
 
 @dataclass(frozen=True)
 class Gaussians:
-    """A mixture of k Gaussians: weights (k,), means (k, dim), covariances (k, dim, dim)."""
+    """A mixture of k Gaussians: weights (k,), means (k, dim), covariances (k, dim, dim); how many numbers of it are free."""
 
     weights: Tensor
     means: Tensor
     covariances: Tensor
+    free: int
 
 
 class HasVelocity(Protocol):

@@ -70,7 +70,8 @@ class Normal(GenerativeModel):
     def gaussians(self) -> Gaussians:
         """Itself, of weight one."""
         factor = triangle(self.log_scale, self.below, len(self.mean))
-        return Gaussians(torch.ones_like(self.mean[:1]), self.mean.detach()[None], (factor @ factor.mT)[None])
+        free = sum(weights.numel() for weights in self.parameters())
+        return Gaussians(torch.ones_like(self.mean[:1]), self.mean.detach()[None], (factor @ factor.mT)[None], free)
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:

@@ -1,5 +1,6 @@
-"""Pictures over the models and data sets of a sweep: gallery.png and costs.png, drawn when it has come to its end."""
+"""Pictures over the models and data sets of a sweep: gallery.png, costs.png, histories.png, drawn when it has come to its end."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -10,21 +11,28 @@ import numpy as np
 from genexp.compare.selection import as_text
 from genexp.errors import UserError
 from genexp.figures.gallery import Cell, Column, costs, gallery
+from genexp.figures.sweep import Line, loss_against_seconds
 from genexp.files import Replacing
 from genexp.folder.records import Record, check_links
+from genexp.folder.run_folder import RunFolder
 from genexp.sweep.plan import Plan
 from genexp.sweep.table import chosen_metric, records, short
 
-GALLERY, COSTS = "gallery.png", "costs.png"
+GALLERY, COSTS, HISTORIES = "gallery.png", "costs.png", "histories.png"
 JUDGED_BY = "kl"
 MOST = 32  # rows, and columns
 ARRAYS = ("density", "density_true", "density_ends")  # as `genexp.runs.results` keeps them
 
 
 def write_gallery(plan: Plan) -> None:
-    """What there is to see of the jobs as they are now; nothing where no job has a density, or what it costs."""
+    """What there is to see of the jobs as they are now; nothing where no job has a density, what it costs, or a history."""
     found, swept = records(plan), plan.swept
-    for name, picture in ((GALLERY, draw_gallery(found, swept, plan.settings.metric)), (COSTS, draw_costs(found, swept))):
+    pictures = {
+        GALLERY: draw_gallery(found, swept, plan.settings.metric),
+        COSTS: draw_costs(found, swept),
+        HISTORIES: draw_histories(found, swept),
+    }
+    for name, picture in pictures.items():
         if picture is not None:
             with Replacing(plan.root / name) as (temporary, _):
                 picture.savefig(temporary, format="png", dpi=120)
@@ -83,6 +91,30 @@ def draw_costs(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]
         return None
     density, sample = zip(*means.values(), strict=True)
     return costs([*means], density, sample)
+
+
+def draw_histories(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]]) -> Any:
+    """The held-out loss of each run against the seconds of its training: of runs of one model on the same data, for the losses of
+    others are other things.
+    """
+    finished = {number: record for number, record in enumerate(found) if record and record.status == "finished"}
+    kinds = {json.dumps([_named(run, "model"), run.config.get("dataset")], sort_keys=True) for run in finished.values()}
+    if len(kinds) != 1 or any("objective" in key for key in swept):
+        return None
+    lines = []
+    for number, run in finished.items():
+        history = [line for line in RunFolder(run.path).history() if "heldout/loss" in line and line.get("seconds", 0) > 0]
+        if len(history) > 1:
+            x, y = (np.array([line[key] for line in history], dtype=float) for key in ("seconds", "heldout/loss"))
+            lines.append(Line(row_of(number, swept) or "all seeds", x, y))
+    known = [run.metrics.get("floor/heldout_loss") for run in finished.values()]
+    floors = {float(value) for value in known if isinstance(value, int | float)}
+    return loss_against_seconds(lines, floors.pop() if len(floors) == 1 else None) if len(lines) > 1 else None
+
+
+def _named(run: Record, section: str) -> Any:
+    keys = run.config.get(section)
+    return keys.get("name") if isinstance(keys, dict) else None
 
 
 def _mean(runs: Sequence[Record], metric: str) -> float:

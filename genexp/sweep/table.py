@@ -16,6 +16,7 @@ from genexp.summary import BESIDE
 from genexp.sweep.plan import Plan
 
 CSV, PNG = "sweep.csv", "sweep.png"
+TRAIN = "train_"  # before the name of a metric: the same on the training examples
 
 
 def records(plan: Plan) -> list[Record | None]:
@@ -68,15 +69,22 @@ def draw(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]], wan
     for number in heights:
         label = ", ".join(f"{short(key, swept)}={as_text(swept[key][number])}" for key in others)
         groups.setdefault(label, []).append(number)
-    lines = []
-    for label, numbers in sorted(groups.items(), key=lambda group: group[1]):
-        x = [swept[along][number] for number in numbers]
-        if not all(map(_is_number, swept[along])):
-            x = list(map(as_text, x))
-        lines.append(Line(label, np.array(x), np.array([heights[number] for number in numbers])))
+    lines = [
+        _line(label, numbers, swept[along], heights) for label, numbers in sorted(groups.items(), key=lambda group: group[1])
+    ]
+    on_training = {number: there[number].get(f"{TRAIN}{metric}") for number in heights}
+    if len(groups) == 1 and all(map(_is_number, on_training.values())):
+        numbers = [*heights]
+        lines = [_line("test", numbers, swept[along], heights), _line("train", numbers, swept[along], on_training)]
     known = [metrics.get(f"floor/{metric}") for metrics in there.values()]
     floors = {float(value) for value in known if isinstance(value, int | float)}
     return metric_against(lines, along, metric, floors.pop() if len(floors) == 1 else None)
+
+
+def _line(label: str, numbers: Sequence[int], values: Sequence[Any], heights: Mapping[int, Any]) -> Line:
+    """The heights of some jobs over what was swept."""
+    x = [values[number] if all(map(_is_number, values)) else as_text(values[number]) for number in numbers]
+    return Line(label, np.array(x), np.array([float(heights[number]) for number in numbers]))
 
 
 def chosen_metric(found: Sequence[Record], wanted: str | None) -> str | None:

@@ -24,6 +24,7 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "decoder_widths": (12,),
     "channels": 2,
     "components": 3,
+    "restarts": 1,
     "pseudo_inputs": 5,
     "frequencies": 2,
     "side": 8,

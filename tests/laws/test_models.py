@@ -86,6 +86,11 @@ def _short_odes(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- can -------------------------------------------------------------------------------------------------------------
 
 
+def test_a_model_that_says_nothing_is_sampled_and_no_more() -> None:
+    assert GenerativeModel().can == {"sample"}
+    assert GenerativeModel().objective == "other"
+
+
 @ALL
 @torch.no_grad()
 def test_it_can_what_it_says(label: str, spec: str) -> None:

@@ -1,0 +1,52 @@
+"""What a mixture of Gaussians gets for the examples it was fitted to, and what its size costs."""
+
+import math
+
+import torch
+
+from genexp.fit.whole import whole
+from genexp.measures.likelihood import Likelihood, of_likelihood
+from genexp.measures.record import Value, measure
+from genexp.subject import Subject, once
+
+PART = 8_192  # examples
+
+
+@once
+@torch.no_grad()
+def of_training(subject: Subject) -> Likelihood | None:
+    """The likelihood of the examples that it was fitted to; None where every batch was drawn anew."""
+    if subject.model.fitter == "gradient" and "examples" not in subject.knows:
+        return None
+    x = whole(subject.data, subject.model.examples, subject.settings.seed).batch.x
+    with torch.autocast(subject.device.type, enabled=False):
+        return Likelihood(torch.cat([subject.model.log_prob(part).double().cpu() for part in x.split(PART)]))
+
+
+@measure(
+    "train_nll",
+    "−E ln p(x) of the training examples, nats",
+    better="lower",
+    model={"gaussians", "exact"},
+    data={"points", "drawn"},
+)
+def train_nll(subject: Subject) -> Value | None:
+    found = of_training(subject)
+    return None if found is None else Value(of_likelihood(found).value + subject.log_scale)  # type: ignore[operator]
+
+
+@measure(
+    "bic",
+    "Bayesian information criterion over 2N: train_nll + p ln N / 2N of p free numbers and N examples, nats",
+    better="lower",
+    model={"gaussians", "exact"},
+    data={"points", "drawn"},
+)
+def bic(subject: Subject) -> Value | None:
+    """Source: Schwarz, Estimating the Dimension of a Model (1978). Its 2N makes it comparable to nll."""
+    found = of_training(subject)
+    if found is None:
+        return None
+    count = len(found.log_prob)
+    price = subject.model.gaussians().free * math.log(count) / (2 * count)
+    return Value(of_likelihood(found).value + subject.log_scale + price)  # type: ignore[operator]
