@@ -63,7 +63,7 @@ def test_the_likelihood_never_falls(x: Tensor, covariance: str) -> None:
 @pytest.mark.parametrize("covariance", COVARIANCES)
 def test_a_converged_mixture_is_a_stationary_point(x: Tensor, covariance: str) -> None:
     """∂/∂θ of the likelihood vanishes: by autograd, which knows nothing of expectation maximisation."""
-    model, _ = fitted(x, 3_000, components=2, covariance=covariance, ridge=0.0)
+    model, _ = fitted(x, 1_000, components=2, covariance=covariance, ridge=0.0)
     model = model.double().requires_grad_(True)
     model.loss(Batch(x.double()))["loss"].backward()
     found = {name: float(weights.grad.abs().max()) for name, weights in model.named_parameters() if weights.grad is not None}
