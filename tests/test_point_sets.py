@@ -231,6 +231,17 @@ def test_points_are_the_same_where_a_model_computes_in_bf16(name: str) -> None:
     assert all(torch.equal(x, y) for x, y in zip(inside, (data.heldout(100, 0).x, data.examples(100, 0).x), strict=True))
 
 
+@pytest.mark.parametrize("name", ["checkerboard", "uniform"])
+def test_what_turns_sharply_beside_a_jump_is_integrated(name: str) -> None:
+    """∫ e^(−(x₁ + x₂ − 2 low)/s) over the square beside the lower left corner, whose side is 40 s: (s (1 − e^(−40)))²."""
+    density = density_of(name, {})
+    low, side = (-4.0, 2.0) if name == "checkerboard" else (-1.0, 2.0)
+    rule = density.quadrature(480, *density.box())
+    beside = ((rule.points > low) & (rule.points < low + side)).all(1)
+    found = rule.integral(torch.where(beside, (-(rule.points - low).sum(1) * 40 / side).exp(), 0.0))
+    assert found == pytest.approx((side / 40) ** 2, rel=2e-4)
+
+
 def test_a_narrow_oblique_mixture_is_integrated() -> None:
     keys = {
         "means": [[0.0, 0.0], [20.0, 0.0]],

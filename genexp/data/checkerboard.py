@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genexp.data.known import Axis, KnownDensity, KnownPoints, Length, pieces, within
+from genexp.data.known import Axis, KnownDensity, KnownPoints, Length, panels, within
 from genexp.registry import datasets
 
 RIM = 1e-5  # of a square's side, left free: rounded to float32, a sample is still in its own square
@@ -46,7 +46,7 @@ class BlackSquares(KnownDensity):
     def axis(self, index: int, count: int, low: float, high: float) -> Axis:
         """In pieces, which end where the squares do."""
         lines = [self.side * number - self.reach for number in range(self.cells + 1)]
-        return pieces(within(low, lines, high), count)
+        return panels(within(low, lines, high), count)
 
     @cached_property
     def entropy(self) -> float:

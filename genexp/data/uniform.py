@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genexp.data.known import Axis, KnownDensity, KnownPoints, pieces, within
+from genexp.data.known import Axis, KnownDensity, KnownPoints, panels, within
 from genexp.data.normal import Vector
 from genexp.errors import UserError
 from genexp.registry import datasets
@@ -37,7 +37,7 @@ class UniformBox(KnownDensity):
 
     def axis(self, index: int, count: int, low: float, high: float) -> Axis:
         """In pieces, which end where the box does."""
-        return pieces(within(low, [float(self.low[index]), float(self.high[index])], high), count)
+        return panels(within(low, [float(self.low[index]), float(self.high[index])], high), count)
 
     @cached_property
     def entropy(self) -> float:
