@@ -19,16 +19,20 @@ from genexp.data.fruit import CLASSES
 from genexp.data.glyphs import draw_glyphs
 from genexp.figures.style import OurFigure
 from genexp.measures import quadrature
+from genexp.measures.record import films, measures, pictures, terms
 from genexp.models import flow_matching
+from genexp.registry import datasets, kinds, models
 from tests import browser
 from tests.forking import Forks
 
+OURS = ("genexp.", "tests.")  # modules whose members stay
 TINY = [
     "trainer.max_steps=2",
     "trainer.batch_size=32",
     "trainer.eval_size=64",
     "trainer.log_every=1",
     "evaluation.num_samples=400",
+    "evaluation.batch_size=512",
     "evaluation.num_points=128",
     "evaluation.ode_points=16",
     "evaluation.importance_samples=4",
@@ -77,6 +81,17 @@ def draw_data(root: Path) -> None:
             path = root / "fruit" / part / CLASSES[label] / f"Fruit_{index}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(x.permute(1, 2, 0).numpy()).save(path)
+
+
+@pytest.fixture(autouse=True)
+def _plugins_are_of_one_test() -> Iterator[None]:
+    """What a plugin has registered is forgotten after the test that has read it."""
+    yield
+    for collection in (measures, pictures, films, terms):
+        collection._records[:] = [each for each in collection._records if each.function.__module__.startswith(OURS)]
+    for registry in (datasets, models, *kinds.values()):
+        for name in [name for name, builder in registry._builders.items() if not builder.__module__.startswith(OURS)]:
+            del registry._builders[name]
 
 
 @pytest.fixture(autouse=True)

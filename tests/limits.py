@@ -93,6 +93,6 @@ def _placed(default: Any, path: tuple[int, ...], number: float) -> Any:
     """`default` with `number` in one of its places."""
     if not path:
         return number
-    values = list(default) if default is not None else [0, 1]  # as many as any that is null by default
+    values = list(default or [0, 1])  # as many as any that is null, or empty, by default
     values[path[0]] = _placed(values[path[0]], path[1:], number)
     return values

@@ -436,6 +436,7 @@ def test_bench_prints_every_row(genexp: Callable[..., Any]) -> None:
         assert text in out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_threads")
 def test_bench_as_json(genexp: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "measure_after", lambda case, overrides: After("x", 1.0, 2.0, math.nan, None))

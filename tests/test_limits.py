@@ -61,6 +61,7 @@ SECTIONS = {
     "dataset=table": [*GAUSSIAN, "dataset=table", "dataset.file=table.csv"],
     **{f"dataset={name}": [*GAUSSIAN, f"dataset={name}"] for name in KNOWN},
     "model=coupling_flow": GAUSSIAN,
+    "model=continuous_flow": ["experiment=double_gaussian", "model=continuous_flow", "model.width=8"],
     "model=flow_matching": FLOW,
     "model=lattice_decoder": LATTICE,
     "model=vae": VAE,
@@ -223,8 +224,8 @@ def test_a_number_without_a_limit_is_seen_wherever_it_is() -> None:
 
 
 def test_some_limits_work(forks: Forks, tmp_path: Path, pictures: Path) -> None:
-    """One in fifty. (All of them: make test-slow.)"""
-    run_all(forks, tmp_path, pictures, LIMITS[4::50])
+    """One in a hundred. (All of them: make test-slow.)"""
+    run_all(forks, tmp_path, pictures, LIMITS[54::100])
 
 
 @pytest.mark.slow

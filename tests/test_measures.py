@@ -184,6 +184,8 @@ class Some(FreshData):
 SMALL = {
     "vae": {"network": {"name": "mlp", "encoder_widths": (4,), "decoder_widths": (4,)}},
     "lattice_decoder": {"decoder_widths": (4,), "side": 4, "inference_side": 4},
+    "residual_flow": {"depth": 2, "width": 4},
+    "continuous_flow": {"width": 4, "steps": 2},
     "gmm": {"components": 2, "examples": 64, "restarts": 1},
     "mfa": {"components": 2, "latent": 2, "examples": 64},
     "normal": {"examples": 64},

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from genexp.registry import kinds, models
 from tests.test_distributed import metrics
 
 LOGISTIC_BASE = '''
@@ -245,12 +244,3 @@ def test_one_file_and_one_yaml_is_all(genexp, tiny: list[str], tmp_path: Path, n
     assert genexp("report", "run", "--out", "page.html")[0] == 0
     code, _, err = genexp("run", *own, *small, key.replace(key.split(".")[-1], "nonsense") + "=1")
     assert (code, err.splitlines()[0].startswith("error: unknown key")) == (2, True)
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> None:
-    """What a plugin registers is of one test."""
-    yield
-    for registry in (models, *kinds.values()):
-        for name in [name for name in registry._builders if name.startswith("plugin_")]:
-            del registry._builders[name]

@@ -250,7 +250,9 @@ def test_what_was_killed_before_it_saved_begins_anew(genexp) -> None:
 # --- at the same time --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("launcher", "at_once"), [("joblib", ["hydra.launcher.n_jobs=2"]), ("submitit_local", [])])
+@pytest.mark.parametrize(
+    ("launcher", "at_once"), [("joblib", ["hydra.launcher.n_jobs=2"]), pytest.param("submitit_local", [], marks=pytest.mark.slow)]
+)
 def test_jobs_at_once_share_the_threads_and_fail_alone(launcher: str, at_once: list[str], genexp, monkeypatch) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

@@ -22,6 +22,7 @@ def test_a_sweep_is_asked_for_seed_after_seed(monkeypatch: pytest.MonkeyPatch) -
     assert "sweep.skip_finished=true" in words
 
 
+@pytest.mark.slow
 def test_the_table_says_what_is_missing_and_is_gone_on_with(genexp: Callable[..., Any], tmp_path: Path) -> None:
     few = [word for word in TINY if not word.startswith("trainer.max_steps")]
     typed = ["bench", "toys", "--seconds", "1", "--seeds", "0,1", "model=normal", "dataset=uniform,double_well", *few]

@@ -24,7 +24,7 @@ STAGES = 4  # of the way, in a picture
 
 Change = Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]  # of a state with time
 OdeSolver = Literal["rk4", "dopri5"]
-Steps = Annotated[int, Field(ge=1, le=1000)]
+Steps = Annotated[int, Field(ge=1, le=100)]
 Layers = Annotated[int, Field(ge=1, le=16)]
 TimeWidth = Annotated[int, Field(ge=1, le=256)]
 
