@@ -421,6 +421,7 @@ def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(after, "SAMPLED_FOR", 0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_threads")
 def test_bench_prints_every_row(genexp: Callable[..., Any]) -> None:
     code, out, err = genexp("bench", "double_gaussian", "--repeat", "2", "--seconds", "0.01", *FEW)

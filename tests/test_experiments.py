@@ -40,7 +40,7 @@ def read(run: Path, name: str) -> dict:
 
 @pytest.mark.parametrize("experiment", [*entries("experiments")])
 def test_every_experiment_runs_two_steps(genexp, tiny: list[str], tmp_path: Path, experiment: str) -> None:
-    small = [*small_parts(experiment), *tiny, "evaluation.num_samples=40", f"figures.enabled={experiment in DRAWN}"]
+    small = [*tiny, "evaluation.num_samples=40", f"figures.enabled={experiment in DRAWN}", *small_parts(experiment)]
     code, out, err = genexp("run", f"experiment={experiment}", *small)
     assert code == 0, err
     run = only_run(tmp_path)
