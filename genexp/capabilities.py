@@ -68,6 +68,7 @@ Known = Literal[
     "code",
     "units",
     "levels",
+    "lattice",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -88,6 +89,7 @@ KNOWN: dict[Known, str] = {
     "code": "payload: what a reader of barcodes should find in the samples",
     "units": "units: the numbers are the user's own, brought to mean 0 and standard deviation 1",
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
+    "lattice": "a point is a field on a periodic square lattice, row by row: side, action(x), force(x), and whether it is free",
 }
 
 Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "other"]  # what a model's loss is

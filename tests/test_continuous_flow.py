@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from genexp.bijections import continuous
-from genexp.bijections.continuous import Continuous
+from genexp.bijections.continuous import Ode, continuous
 from genexp.data.base import Batch, DataSpec
 from genexp.nn.divergence import divergence
 from genexp.registry import models
 from tests.laws.members import shaken
 
 
-def ode(dim: int = 2, **keys: object) -> Continuous:
+def ode(dim: int = 2, **keys: object) -> Ode:
     torch.manual_seed(0)
-    return shaken(Continuous(dim, 0, width=10, time_width=3, **keys), 0.3)  # type: ignore[arg-type,return-value]
+    return shaken(continuous(dim, 0, width=10, time_width=3, **keys), 0.3)  # type: ignore[arg-type,return-value]
 
 
 @pytest.mark.parametrize("hidden_layers", [1, 2, 3])
