@@ -27,6 +27,8 @@ Ability = Literal[
     "bits",
     "stages",
     "dequantised",
+    "chains",
+    "local_moves",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -46,6 +48,8 @@ ABILITIES: dict[Ability, str] = {
     "classes": "conditional: sample(n, label) and everything else is given the class",
     "bits": "stream(seed): numbers of a source of random bits, of which `tested` are put to the tests",
     "dequantised": "log_prob(x): of pictures whose greys, of so many levels, have noise as wide as the step from one to the next",
+    "chains": "draws(): what Markov chains passed through, (chains, draws, *shape), and `tally`, what became of their proposals",
+    "local_moves": "chains that also jump: alone(steps, log_density), the local moves by themselves from the same places",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
 }
 
@@ -62,6 +66,7 @@ Known = Literal[
     "log_z",
     "density",
     "box",
+    "covariance",
     "bridge",
     "cells",
     "edges",
@@ -82,6 +87,7 @@ KNOWN: dict[Known, str] = {
     "log_z": "log_z: that constant",
     "density": "density: log_prob(x), entropy",
     "box": "density: box(), which holds its mass, and quadrature(side, low, high) over it",
+    "covariance": "density: one Gaussian, of that covariance, (dim, dim)",
     "bridge": "bridge: a strip of the plane between the peaks, and density.strip_mass(low, high)",
     "cells": "density: uniform over cells, with the optimal velocity in closed form",
     "edges": "density: with jumps, so that ln p has no gradient to follow",

@@ -50,6 +50,11 @@ class Gaussians(KnownDensity):
         return (self.means - sigmas * self.stds).amin(0), (self.means + sigmas * self.stds).amax(0)
 
     @property
+    def covariance(self) -> Tensor:
+        """Σ of the first component, (dim, dim), float64."""
+        return self.factors[0].double() @ self.factors[0].double().mT
+
+    @property
     def stds(self) -> Tensor:
         """Of each coordinate, (components, dim)."""
         return self.factors.square().sum(2).sqrt()

@@ -14,10 +14,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genexp.samplers import step_size as steps_of
 from genexp.samplers.kernels import (
     Diagnostics,
-    LocalKernel,
     LogDensity,
     State,
     Transition,
@@ -29,7 +27,7 @@ from genexp.samplers.kernels import (
     usable,
     with_gradient,
 )
-from genexp.samplers.step_size import Acceptance, StepSize
+from genexp.samplers.step_size import Acceptance, Adapted, StepSize
 from genexp.settings import Fraction
 
 Leaps = Annotated[int, Field(ge=1, le=10_000)]
@@ -94,7 +92,7 @@ def hmc(x: Tensor, log_density: LogDensity, step_size: float | Tensor, steps: in
 
 @kernels.register("hmc")
 @local_kernels.register("hmc")
-class HMC(LocalKernel):
+class HMC(Adapted):
     """Hamiltonian Monte Carlo with a step size that is found in the burn-in.
 
     Args:
@@ -114,25 +112,12 @@ class HMC(LocalKernel):
         adapt: bool = True,
         target_acceptance: Acceptance = 0.8,
     ) -> None:
-        super().__init__()
-        self.first, self.steps, self.jitter = step_size, steps, jitter
-        self.adapt, self.target_acceptance = adapt, target_acceptance
+        super().__init__(step_size, adapt, target_acceptance)
+        self.steps, self.jitter = steps, jitter
 
     def at(self, x: Tensor, log_density: LogDensity) -> State:
         return with_gradient(log_density, x)
 
-    def begin(self, x: Tensor, log_density: LogDensity) -> State:
-        return self.at(x, log_density) | {"tuning": steps_of.begin(self.first, x)}
-
     def step(self, x: Tensor, state: State, log_density: LogDensity) -> Transition:
         factor = 1 + self.jitter * (2 * torch.rand(len(x), device=x.device, dtype=x.dtype) - 1)
-        return hmc(x, log_density, steps_of.current(state).to(x) * per_chain(factor, x), self.steps, state)
-
-    def tune(self, state: State, diagnostics: Diagnostics) -> State:
-        return steps_of.tuned(state, diagnostics, self.first, self.target_acceptance) if self.adapt else state
-
-    def settle(self, state: State) -> State:
-        return steps_of.settled(state)
-
-    def step_size(self, state: State) -> Tensor:
-        return steps_of.current(state)
+        return hmc(x, log_density, self.step_size(state).to(x) * per_chain(factor, x), self.steps, state)

@@ -58,6 +58,11 @@ class Kernel(nn.Module):
 
     moves: tuple[str, ...] = ("all",)
 
+    @property
+    def alone(self) -> "Kernel | None":
+        """Of one that mixes moves: the local ones by themselves, with the same state."""
+        return None
+
     def at(self, x: Tensor, log_density: LogDensity) -> State:
         """What is kept of the places x (n, *shape), "log_p" (n,) among it."""
         return {"log_p": log_density(x)}

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genexp.samplers.kernels import Diagnostics, State
+from genexp.samplers.kernels import Diagnostics, LocalKernel, LogDensity, State
 
 StepSize = Annotated[float, Field(gt=0, le=1e3)]
 Acceptance = Annotated[float, Field(gt=0, lt=1)]
@@ -18,14 +18,27 @@ GAMMA, OFFSET, DECAY = 0.05, 10.0, 0.75  # γ, t₀ and κ of the source
 LARGER = 10.0  # times the first step size: what it is drawn towards, so that large ones are tried early
 
 
-def begin(step_size: float, like: Tensor) -> Tensor:
-    """The numbers that are kept: ln ε, its average, the mean error of the acceptance, how many transitions; (4,)."""
-    return torch.tensor([math.log(step_size), 0.0, 0.0, 0.0], device=like.device)
+class Adapted(LocalKernel):
+    """Base of kernels with a step size that is found in the burn-in.
 
+    Of their state are "tuning" (4,): ln ε, its average, the mean error of the acceptance, and how many transitions it is of.
+    """
 
-def current(state: State) -> Tensor:
-    """ε, (1,)."""
-    return state["tuning"][:1].exp()
+    def __init__(self, step_size: float, adapt: bool, target_acceptance: float) -> None:
+        super().__init__()
+        self.first, self.adapt, self.target_acceptance = step_size, adapt, target_acceptance
+
+    def begin(self, x: Tensor, log_density: LogDensity) -> State:
+        return self.at(x, log_density) | {"tuning": x.new_tensor([math.log(self.first), 0.0, 0.0, 0.0])}
+
+    def step_size(self, state: State) -> Tensor:
+        return state["tuning"][:1].exp()
+
+    def tune(self, state: State, diagnostics: Diagnostics) -> State:
+        return tuned(state, diagnostics, self.first, self.target_acceptance) if self.adapt else state
+
+    def settle(self, state: State) -> State:
+        return settled(state)
 
 
 def tuned(state: State, diagnostics: Diagnostics, first: float, target: float) -> State:
