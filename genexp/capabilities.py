@@ -29,6 +29,7 @@ Ability = Literal[
     "dequantised",
     "chains",
     "local_moves",
+    "weighted",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -50,6 +51,7 @@ ABILITIES: dict[Ability, str] = {
     "dequantised": "log_prob(x): of pictures whose greys, of so many levels, have noise as wide as the step from one to the next",
     "chains": "draws(): what Markov chains passed through, (chains, draws, *shape), and `tally`, what became of their proposals",
     "local_moves": "chains that also jump: alone(steps, log_density), the local moves by themselves from the same places",
+    "weighted": "log_weight: ln of the weights of its own points, (n,), whose mean estimates the integral of the density",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
 }
 
@@ -67,6 +69,8 @@ Known = Literal[
     "density",
     "box",
     "covariance",
+    "sampler",
+    "modes",
     "bridge",
     "cells",
     "edges",
@@ -88,6 +92,8 @@ KNOWN: dict[Known, str] = {
     "density": "density: log_prob(x), entropy",
     "box": "density: box(), which holds its mass, and quadrature(side, low, high) over it",
     "covariance": "density: one Gaussian, of that covariance, (dim, dim)",
+    "sampler": "density: sample(n), exact samples, of a target too",
+    "modes": "density: mode_masses, of its modes, and mode_shares(x), how many of the points x are in each",
     "bridge": "bridge: a strip of the plane between the peaks, and density.strip_mass(low, high)",
     "cells": "density: uniform over cells, with the optimal velocity in closed form",
     "edges": "density: with jumps, so that ln p has no gradient to follow",
@@ -96,14 +102,14 @@ KNOWN: dict[Known, str] = {
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
 }
 
-Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "other"]  # what a model's loss is
+Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "alpha", "other"]  # what a model's loss is
 
 
 def known_of(declared: Set[str]) -> frozenset[str]:
     """What is known of data that declare so much: what follows from the words is added to them."""
     follows = set() if "target" in declared else {"drawn"}
     if "density" in declared and not {"cells", "edges"} & declared:  # it is smooth, and normalised
-        follows |= {"log_density", "log_z"}
+        follows |= {"log_density", "log_z", "sampler"}
     return frozenset(declared) | follows
 
 

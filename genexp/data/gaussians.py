@@ -102,6 +102,16 @@ class RoundGaussians(KnownDensity):
         component = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         return self.means[component] + self.std * torch.randn(n, 2, generator=generator, device=self.device)
 
+    @property
+    def mode_masses(self) -> Tensor:
+        """The weights, (components,): the modes' masses as far as no two components overlap."""
+        return self.weights.double().cpu()
+
+    def mode_shares(self, x: Tensor) -> Tensor:
+        """Of points (n, 2), the share whose nearest mean is that of each component, (components,)."""
+        nearest = torch.cdist(x.to(self.means), self.means).argmin(1)
+        return torch.bincount(nearest, minlength=len(self.means)).double().cpu() / max(len(x), 1)
+
     def box(self, sigmas: float = 9.0) -> tuple[Tensor, Tensor]:
         return self.means.amin(0) - sigmas * self.std, self.means.amax(0) + sigmas * self.std
 
