@@ -265,11 +265,11 @@ class Chains(GenerativeModel):
             found.append(f"{never} of {chains} chains never accepted a proposal after the burn-in")
         if draws.shape[1] < LEAST:
             found.append(f"{draws.shape[1]} draws of each chain were kept: the budget ended soon after, or in, the burn-in")
-        elif (
-            not (worst := max(map(r_hat, draws.flatten(2).unbind(2)), key=lambda value: math.inf if math.isnan(value) else value))
-            < MIXED
-        ):
-            found.append(f"the chains have not mixed: r_hat is {worst:.3g}, and should be below {MIXED}")
+        else:
+            each = [r_hat(draw) for draw in draws.flatten(2).unbind(2)]
+            worst = max(math.inf if math.isnan(value) else value for value in each)
+            if worst > MIXED:
+                found.append(f"the chains have not mixed: r_hat is {worst:.3g}, and should be at most {MIXED}")
         return [f"warning: {line}" for line in found]
 
 
