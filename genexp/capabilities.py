@@ -27,6 +27,9 @@ Ability = Literal[
     "bits",
     "stages",
     "dequantised",
+    "chains",
+    "local_moves",
+    "weighted",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -46,6 +49,9 @@ ABILITIES: dict[Ability, str] = {
     "classes": "conditional: sample(n, label) and everything else is given the class",
     "bits": "stream(seed): numbers of a source of random bits, of which `tested` are put to the tests",
     "dequantised": "log_prob(x): of pictures whose greys, of so many levels, have noise as wide as the step from one to the next",
+    "chains": "draws(): what Markov chains passed through, (chains, draws, *shape), and `tally`, what became of their proposals",
+    "local_moves": "chains that also jump: alone(steps, log_density), the local moves by themselves from the same places",
+    "weighted": "log_weight: ln of the weights of its own points, (n,), whose mean estimates the integral of the density",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
 }
 
@@ -62,6 +68,9 @@ Known = Literal[
     "log_z",
     "density",
     "box",
+    "covariance",
+    "sampler",
+    "modes",
     "bridge",
     "cells",
     "edges",
@@ -83,6 +92,9 @@ KNOWN: dict[Known, str] = {
     "log_z": "log_z: that constant",
     "density": "density: log_prob(x), entropy",
     "box": "density: box(), which holds its mass, and quadrature(side, low, high) over it",
+    "covariance": "density: one Gaussian, of that covariance, (dim, dim)",
+    "sampler": "density: sample(n), exact samples, of a target too",
+    "modes": "density: mode_masses, of its modes, and mode_shares(x), how many of the points x are in each",
     "bridge": "bridge: a strip of the plane between the peaks, and density.strip_mass(low, high)",
     "cells": "density: uniform over cells, with the optimal velocity in closed form",
     "edges": "density: with jumps, so that ln p has no gradient to follow",
@@ -92,14 +104,14 @@ KNOWN: dict[Known, str] = {
     "lattice": "a point is a field on a periodic square lattice, row by row: side, action(x), force(x), and whether it is free",
 }
 
-Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "other"]  # what a model's loss is
+Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "alpha", "other"]  # what a model's loss is
 
 
 def known_of(declared: Set[str]) -> frozenset[str]:
     """What is known of data that declare so much: what follows from the words is added to them."""
     follows = set() if "target" in declared else {"drawn"}
     if "density" in declared and not {"cells", "edges"} & declared:  # it is smooth, and normalised
-        follows |= {"log_density", "log_z"}
+        follows |= {"log_density", "log_z", "sampler"}
     return frozenset(declared) | follows
 
 

@@ -52,7 +52,7 @@ class Subject:
     @property
     def log_z(self) -> float:
         """ln of the integral of the data's log_density, where that is known."""
-        return float(self.data.log_z) if "target" in self.knows else 0.0
+        return float(self.data.log_z) if "log_z" in self.knows else 0.0
 
     @property
     def log_scale(self) -> float:

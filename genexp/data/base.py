@@ -125,6 +125,7 @@ class FreshData:
     knows: frozenset[Known] = frozenset()
     device = torch.device("cpu")
     density: Any  # where it knows "density"
+    log_z: float = 0.0  # ln ∫ exp(log_density), where it knows "log_z": of what is normalised 0
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n examples, shape (n, *shape), on `self.device`; `generator` is a generator of that device."""

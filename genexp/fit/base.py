@@ -42,6 +42,11 @@ class Fitter:
     def every(self) -> Every:
         return Every(self.settings.log_every, self.settings.eval_every, self.settings.checkpoint_every)
 
+    @property
+    def keeps_last(self) -> bool:
+        """Whether the last weights are kept, whatever is monitored."""
+        return self.settings.keep == "last"
+
     def begin(self, new: bool) -> None:
         """Before the first step, or before the state of an earlier training is put back: the first look at the data, if `new`."""
         if new:

@@ -116,6 +116,8 @@ def fit(
 
     model.load_state_dict(on_main(lambda: conclude(model, data, folder, seed)))
     model.eval()
+    for remark in model.remarks():
+        folder.say(remark)
     return position
 
 

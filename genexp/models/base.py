@@ -55,6 +55,14 @@ class GenerativeModel(nn.Module):
         """Of a model that is fitted by EM: one step on the whole training set; the terms before it."""
         raise NotImplementedError
 
+    def transition(self, batch: Batch) -> Terms:
+        """Of Markov chains: all of them move once under the batch's log density; the terms afterwards."""
+        raise NotImplementedError
+
+    def remarks(self) -> list[str]:
+        """What a reader has to be told of how the fit went, a line each. Most models have nothing to say."""
+        return []
+
     def validate(self, batch: Batch) -> Terms:
         """The objective in its textbook form on held-out data: what is comparable between settings."""
         return self.loss(batch)

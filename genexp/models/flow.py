@@ -62,6 +62,7 @@ class Flow(GenerativeModel):
             raise UserError("model/base: data beyond a bounded base would have no likelihood", hint="model.normalise=false")
         self.base, self.normalise, self.criterion = base, normalise, objective or Likelihood()
         self.learns = self.criterion.learns
+        self.criterion.prepare(dim)
         self.register_buffer("centre", torch.zeros(dim))
         self.register_buffer("spread", torch.ones(dim))
         self.register_buffer("factor", torch.eye(dim) if normalise == "whiten" else None)
@@ -104,6 +105,9 @@ class Flow(GenerativeModel):
             for bijection in self.bijections:
                 bijection.before_step()  # type: ignore[operator]
         return self.criterion.loss(self, batch)
+
+    def validate(self, batch: Batch) -> Terms:
+        return self.criterion.validate(self, batch)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """ln p(x), shape (n,), in nats."""
