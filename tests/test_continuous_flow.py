@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from genexp.bijections import continuous
-from genexp.bijections.continuous import Ode, continuous
+from genexp.bijections.continuous import STAGES, Ode, continuous
 from genexp.data.base import Batch, DataSpec
 from genexp.nn.divergence import divergence
 from genexp.registry import models
@@ -109,7 +108,7 @@ def test_evaluation_takes_smaller_steps_and_pictures_show_the_way() -> None:
     with torch.no_grad():
         coarse, fine = layer(x)[0], layer.eval()(x)[0]
         stages = ode(steps=8).stages(x)
-        assert len(stages) == continuous.STAGES
+        assert len(stages) == STAGES
         assert torch.allclose(stages[-1], ode(steps=8).inverse(x)[0])
     assert not torch.allclose(coarse, fine, atol=1e-4)
     assert torch.equal(fine, ode(steps=2)(x)[0])

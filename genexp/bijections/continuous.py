@@ -50,7 +50,7 @@ class Ode(Bijection):
     Args:
         dim: number of features.
         field: the velocity. A `DeepField` is differentiated along each dimension, if these are four at most, and else along one
-            direction ε of ±1 at random for each point and way, εᵀ(∂v/∂x)ε: an unbiased estimate. All others know their divergence.
+            direction ε of ±1 at random for each point and way, εᵀ(∂v/∂x)ε: an unbiased estimate. Others know their divergence.
         solver: `rk4` in equal steps, or `dopri5`, which chooses them.
         steps: of rk4, in training.
     """

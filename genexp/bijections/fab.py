@@ -105,7 +105,9 @@ class FAB(FlowObjective):
         found = anneal(flow.sample(size), flow.log_prob, log_density, self.betas, self.step_sizes, self.leaps, ALPHA)
         good = found.log_weight.isfinite() & found.log_q.isfinite()
         if not bool(good.any()):
-            raise UserError("the log density is -inf at every sample of the flow", hint="a wider flow: model.normalise, or a base")
+            raise UserError(
+                "the log density is -inf at every sample of the flow", hint="a wider flow: model.normalise, or a base"
+            )
         count = int(good.sum())
         places = (int(self.counts[1]) + torch.arange(count, device=found.x.device)) % self.capacity
         for kept, new in ((self.x, found.x), (self.log_weight, found.log_weight), (self.log_q, found.log_q)):

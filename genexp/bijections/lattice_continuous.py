@@ -15,10 +15,10 @@ def lattice_continuous(
     dim: int,
     layer: int,
     *,
-    frequencies: Annotated[int, Field(ge=1, le=1024)] = 12,
-    time_width: TimeWidth = 6,
+    frequencies: Annotated[int, Field(ge=1, le=1024)] = 5,
+    time_width: TimeWidth = 3,
     solver: OdeSolver = "rk4",
-    steps: Steps = 6,
+    steps: Steps = 10,
 ) -> Ode:
     """An ODE that is equivariant: shifts, reflections and quarter turns of the lattice, and φ → −φ, may as well come before it as
     after it; so the density that it makes of N(0, I) is as symmetric as the action is. Its divergence has a closed form.

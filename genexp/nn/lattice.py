@@ -22,7 +22,8 @@ class LatticeField(ClosedField):
     w depends on how far apart two sites are, up to reflections and quarter turns; and it is odd in φ. So the flow along v is
     equivariant: symmetries of the lattice and φ → −φ may as well come before it as after it. Every site is seen from every other.
 
-    div v = side² w_0(0, t) + Σ_x Σ_f w_f(0, t) ω_f cos(ω_f φ_x) has a closed form. It begins as v = −φ, which narrows N(0, I) to standard deviations of 1/e.
+    div v = side² w_0(0, t) + Σ_x Σ_f w_f(0, t) ω_f cos(ω_f φ_x) has a closed form. It begins as v = −φ, which narrows N(0, I) to
+    standard deviations of 1/e.
 
     Source: Gerdes et al., Learning Lattice Quantum Field Theories with Equivariant Continuous Flows (2023),
     https://doi.org/10.21468/SciPostPhys.15.6.238

@@ -71,7 +71,9 @@ def check(log_p: Tensor) -> None:
     """UserError where a density is no number, or infinite."""
     bad = int((log_p.isnan() | log_p.isposinf()).sum())
     if bad:
-        raise UserError(f"the log density is NaN or +inf at {bad} of {len(log_p)} points", hint="where the density is 0 it is -inf")
+        raise UserError(
+            f"the log density is NaN or +inf at {bad} of {len(log_p)} points", hint="where the density is 0 it is -inf"
+        )
 
 
 def tuned(step_sizes: Tensor, acceptance: Tensor) -> Tensor:
