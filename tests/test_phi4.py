@@ -110,7 +110,7 @@ def test_the_free_theory_is_the_gaussian_of_its_matrix() -> None:
 def test_what_has_no_integral_is_refused() -> None:
     with pytest.raises(UserError, match="no integral"):
         Phi4(Path(), m2=-1.0, lam=0.0)
-    for name in ("checkerboard", "lattice_continuous"):
+    for name in ("checkerboard_coupling", "lattice_continuous"):
         with pytest.raises(UserError, match="square lattice"):
             bijections.build({"name": name}, 8, 0)
 
@@ -120,7 +120,7 @@ def test_what_has_no_integral_is_refused() -> None:
 
 @pytest.mark.parametrize("dim", [9, 16])
 def test_checkerboards_are_bijections_of_a_lattice(dim: int) -> None:
-    laws.test_the_inverse_undoes_and_both_determinants_are_autograds("checkerboard", dim, 1)
+    laws.test_the_inverse_undoes_and_both_determinants_are_autograds("checkerboard_coupling", dim, 1)
 
 
 def test_the_ode_is_a_bijection_of_a_lattice() -> None:
@@ -148,7 +148,7 @@ def test_the_continuous_flow_is_equivariant(move: Moved) -> None:
 @pytest.mark.parametrize("move", EVEN.values(), ids=EVEN)
 def test_checkerboard_couplings_keep_the_sign_and_shifts_of_an_even_number_of_sites(move: Moved) -> None:
     """What they keep of reflections, the kernels would have to be symmetric for."""
-    model = flow("checkerboard", width=5)
+    model = flow("checkerboard_coupling", width=5)
     z, log_det = model.inverse(fields())
     assert not torch.allclose(z, fields(), atol=1e-2)
     if move is EVEN["half a turn"]:

@@ -61,8 +61,8 @@ def convolution(before: int, after: int, bias: bool = False) -> nn.Conv2d:
     return nn.Conv2d(before, after, 3, padding=1, padding_mode="circular", bias=bias)
 
 
-@bijections.register("checkerboard")
-def checkerboard(
+@bijections.register("checkerboard_coupling")
+def checkerboard_coupling(
     dim: int,
     layer: int,
     *,
@@ -82,7 +82,7 @@ def checkerboard(
     Raises:
         UserError: data that are no square lattice of at least two sites a side.
     """
-    side = side_of(dim, "checkerboard", least=2)
+    side = side_of(dim, "checkerboard_coupling", least=2)
     row = torch.arange(side)
     mask = (row[:, None] + row) % 2 == layer % 2
     return Coupling(

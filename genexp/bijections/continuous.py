@@ -53,12 +53,12 @@ class Ode(Bijection):
             direction ε of ±1 at random for each point and way, εᵀ(∂v/∂x)ε: an unbiased estimate. Others know their divergence.
         solver: `rk4` in equal steps, or `dopri5`, which chooses them.
         steps: of rk4, in training.
+        error: of the way back, or of ln |det|, at the weights that laws try.
     """
 
-    error = 1e-4
-
-    def __init__(self, dim: int, field: ClosedField | DeepField, solver: OdeSolver, steps: int) -> None:
+    def __init__(self, dim: int, field: ClosedField | DeepField, solver: OdeSolver, steps: int, error: float = 1e-4) -> None:
         super().__init__()
+        self.error = error
         self.dim, self.solver, self.steps = dim, solver, steps
         self.exact = not isinstance(field, DeepField) or dim <= EXACT
         self.field = field

@@ -59,7 +59,7 @@ def histories(ways: Mapping[str, np.ndarray], several: Mapping[str, np.ndarray])
 
 @drawn
 def two_point(found: Mapping[str, Measured], truth: np.ndarray | None) -> Figure:
-    """C(t) on a logarithmic axis; below, what the first is off the last, or both off the truth of the free theory, in errors."""
+    """C(t) on a logarithmic axis; below, how far the first is off the last, or both off the free theory, in errors."""
     figure = figure_of(5.6, 5.2)
     top, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (2.4, 1)})
     last = [*found.values()][-1]
