@@ -36,7 +36,7 @@ class Tally:
         accepted: how many of each chain were taken, (chains,).
         transitions, gradients, densities: of each chain; evaluations of ∇ ln p̃, and of ln p̃ alone.
         energy_error: the mean size of what the integrator missed, in nats; NaN where there is none.
-        bad: how many were refused because ln p̃ or its gradient was not finite there, of all chains, the burn-in counted.
+        bad: how many were refused because ln p̃ or its gradient was not finite there, of all chains.
     """
 
     moves: tuple[str, ...]
@@ -177,7 +177,6 @@ class Chains(GenerativeModel):
                 self.kept[draw - 1] = moved.x
         if number == self.burn_in:
             state = self.kernel.settle(state)
-        self.bad += found.bad.sum()
         self.position.copy_(moved.x)
         self._keep_state(state)
         self.taken += 1
@@ -192,6 +191,7 @@ class Chains(GenerativeModel):
         self.acceptance[found.move] += found.acceptance
         self.tried[found.move] += 1
         self.accepted += found.accepted
+        self.bad += found.bad.sum()
         self.spent += torch.tensor([found.gradients, found.densities], device=self.spent.device)
         if found.energy_error is not None:
             finite = torch.isfinite(found.energy_error)
@@ -258,7 +258,7 @@ class Chains(GenerativeModel):
         if self.moved_away:
             found.append(f"{int(self.moved_away)} of {chains} chains could not begin where they should, and began beside others")
         if self.bad:
-            share = int(self.bad) / (int(self.taken) * chains)
+            share = int(self.bad) / (self.tally.transitions * chains)
             found.append(f"{int(self.bad):,} proposals, {share:.2%}, were rejected because the density is not finite there")
         never, draws = int((self.accepted == 0).sum()), self.draws()
         if never and self.tally.transitions:
@@ -269,7 +269,7 @@ class Chains(GenerativeModel):
             each = [r_hat(draw) for draw in draws.flatten(2).unbind(2)]
             worst = max(math.inf if math.isnan(value) else value for value in each)
             if worst > MIXED:
-                found.append(f"the chains have not mixed: r_hat is {worst:.3g}, and should be at most {MIXED}")
+                found.append(f"the chains have not mixed: r_hat is {worst:.4g}, and should be at most {MIXED}")
         return [f"warning: {line}" for line in found]
 
 
