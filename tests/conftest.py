@@ -135,7 +135,7 @@ RUNS = {
         ],
         *["dataset.count=60", "dataset.validation=10", "dataset.test=12"],
     ],
-    "lattice": ["experiment=mnist_lattice", "dataset=glyphs", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],
+    "gtm": ["experiment=mnist_gtm", "dataset=glyphs", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],
 }
 
 

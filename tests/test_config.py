@@ -109,11 +109,14 @@ VAE_MISTAKES = [
     ("model.posterior.blocks=3", "unknown key 'model.posterior.blocks'"),
     ("model.objective.bta=3", "did you mean 'model.objective.beta'"),
     ("model.objective.beta=-1", "model.objective.beta=-1: "),
-    ("model.network.start=linear", "model.network.start=linear: must be one of random, mean"),
+    ("model.network.initialisation=linear", "model.network.initialisation=linear: must be one of random, mean"),
     ("model.iaf_blocks=3", "model.iaf_blocks is model.posterior.blocks (of model/posterior=iaf) now"),
     ("model.importance_samples=5", "model.importance_samples is model.objective.k (of model/objective=iwae) now"),
     ("model.sampling=through_flow", "model.sampling is model/prior=through_flow now"),
-    ("model.start=random", "model.start is model.network.start now"),
+    ("model.network.start=random", "model.network.start is model.network.initialisation now"),
+    ("model=lattice_decoder", "model=lattice_decoder is model=gtm now"),
+    ("experiment=mnist_lattice", "experiment=mnist_lattice is experiment=mnist_gtm now"),
+    ("model.start=random", "model.start is model.network.initialisation now"),
 ]
 
 

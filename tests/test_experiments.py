@@ -22,7 +22,7 @@ from tests.conftest import small_parts
 from tests.subjects import timeless
 
 DRAWN = {  # one experiment of each kind of figures; those of the default one are in `test_the_folder_holds_what_it_should`
-    *("qr_coupling", "double_gaussian", "glyphs_vae", "drawn_fruit_vae_iaf", "fruit_cvae", "mnist_lattice")
+    *("qr_coupling", "double_gaussian", "glyphs_vae", "drawn_fruit_vae_iaf", "fruit_cvae", "mnist_gtm")
 }
 UNTRAINED = {"change_of_variables"}
 PICTURES = {"samples.png", "density.png", "log_density.png", "loss.png", "velocity.png", "flow.gif"}

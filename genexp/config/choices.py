@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from genexp.config.catalogue import COMPONENTS, CONF, GROUPS, options
 from genexp.config.typed import key_of, parse_override
 from genexp.errors import UserError, nearest, unknown
+from genexp.folder.earlier import renamed
 from genexp.folder.records import checked_yaml
 
 ALONE = "alone"  # where a member is composed by itself
@@ -101,6 +102,8 @@ def _check(item: Override, allowed: list[str]) -> None:
     choice = item.value()
     if item.is_delete() or choice is None:
         raise UserError(f"'{item.input_line}': a run needs a value of {group}", hint=f"there are: {', '.join(sorted(allowed))}")
+    if today := renamed(group, str(choice)):
+        raise UserError(f"{group}={choice} is {group}={today} now")
     if str(choice) not in allowed:
         raise unknown(group, str(choice), allowed)
 
