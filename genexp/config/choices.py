@@ -9,7 +9,9 @@ experiment set for the member it had chosen goes with that.
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from hydra import compose as hydra_compose
@@ -146,8 +148,20 @@ def _hydra(config_dirs: Sequence[Path]) -> Iterator[list[str]]:
 
 
 def _compose(overrides: list[str]) -> DictConfig:
+    """What Hydra makes of overrides. Of the files of the package alone it makes the same every time: it is asked once."""
+    if any(text.startswith("hydra.searchpath=") for text in overrides):
+        return _by_hydra(overrides)
+    return deepcopy(_of_package(tuple(overrides)))
+
+
+@lru_cache(maxsize=1024)
+def _of_package(overrides: tuple[str, ...]) -> DictConfig:
+    return _by_hydra(overrides)
+
+
+def _by_hydra(overrides: Sequence[str]) -> DictConfig:
     try:
-        return hydra_compose("config", overrides, return_hydra_config=True)
+        return hydra_compose("config", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as failure:
         said = str(failure).strip().splitlines()[0]
         if found := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", said):
