@@ -54,7 +54,7 @@ class Chains(GenerativeModel):
     """Many Markov chains at once.
 
     They begin at m + s ε with ε ~ N(0, I): m the mean and s the standard deviation of the data (of a target's probes), or where
-    the settings say. Run ends after burn_in + draws·thin transitions, or when the trainer's budget is spent.
+    the settings say. A run ends after burn_in + draws·thin transitions, or when the trainer's budget is spent.
 
     Args:
         kernel: how they move.
@@ -105,7 +105,7 @@ class Chains(GenerativeModel):
         if chains * draws * dim > MOST_KEPT:
             raise UserError(f"{chains} chains of {draws} draws of {dim} numbers are too many to keep", hint="model.thin=10")
         self.shape, self.burn_in, self.thin, self.spread = spec.shape, burn_in, thin, spread
-        self.examples = chains
+        self.examples, self.transitions = chains, burn_in + draws * thin
         self.start = None if start is None else torch.tensor(start).view(spec.shape)
         self.kernel = kernel(spec, context)
         origin, moves = torch.zeros(chains, *spec.shape), len(self.kernel.moves)
@@ -135,7 +135,7 @@ class Chains(GenerativeModel):
     @property
     def complete(self) -> bool:
         """Whether all that is to be kept is."""
-        return int(self.taken) >= self.burn_in + len(self.kept) * self.thin
+        return int(self.taken) >= self.transitions
 
     # --- running ---------------------------------------------------------------------------------------------
 
@@ -263,9 +263,9 @@ class Chains(GenerativeModel):
         never, draws = int((self.accepted == 0).sum()), self.draws()
         if never and self.tally.transitions:
             found.append(f"{never} of {chains} chains never accepted a proposal after the burn-in")
-        if draws.shape[1] < LEAST:
-            found.append(f"{draws.shape[1]} draws of each chain were kept: the budget ended soon after, or in, the burn-in")
-        else:
+        if not self.complete:
+            found.append(f"{draws.shape[1]:,} draws of each chain were kept, not {len(self.kept):,}: the budget was spent before")
+        if draws.shape[1] >= LEAST:
             each = [r_hat(draw) for draw in draws.flatten(2).unbind(2)]
             worst = max(math.inf if math.isnan(value) else value for value in each)
             if worst > MIXED:
