@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from genexp.figures.style import GREY, INK, ORANGE, Window, as_image, classes, drawn, figure_of, panels, square
 
+TAIL = 12  # draws of a film's line
 DEPTH, EVERY = 14.0, 2.0  # nats below the peak down to which contours are drawn, and from one to the next
 
 
@@ -35,7 +36,7 @@ def trails(named: Mapping[str, np.ndarray], log_p: np.ndarray, window: Window) -
 
 
 def trail_frames(named: Mapping[str, np.ndarray], log_p: np.ndarray, window: Window, size: int, frames: int) -> list[Image.Image]:
-    """The same as a film: what each chain has passed through so far, and where it is."""
+    """The same as a film: what each chain has passed through so far as dots, its latest steps as a line, and where it is."""
     background = _background(log_p, window, size)
     font, line = ImageFont.load_default(max(11, size // 28)), max(1, size // 400)
     length = next(iter(named.values())).shape[1]
@@ -47,7 +48,7 @@ def trail_frames(named: Mapping[str, np.ndarray], log_p: np.ndarray, window: Win
             pen = ImageDraw.Draw(panel)
             for way, color in zip(_pixels(ways[:, :shown], window, size), classes(len(ways)), strict=True):
                 points = [tuple(point) for point in way.tolist()]
-                pen.line(points, fill=_light(color), width=line)
+                pen.line(points[-TAIL:], fill=_light(color), width=2 * line)
                 for x, y in points[:-1]:
                     pen.ellipse((x - line, y - line, x + line, y + line), fill=color)
             for way, color in zip(_pixels(ways[:, shown - 1 : shown], window, size), classes(len(ways)), strict=True):

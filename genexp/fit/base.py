@@ -28,6 +28,7 @@ class Fitter:
 
     stream: Stream
     finished: bool = False
+    last_step: int | None = None  # with which it will have finished, where that is known beforehand
     advice: str | None = None  # what to try where a number is no longer finite
 
     def __init__(self, model: GenerativeModel, data: Dataset, settings: TrainerSettings, seed: int) -> None:

@@ -1,7 +1,5 @@
 """`fitter = "chain"`: Markov chains run."""
 
-from typing import Any
-
 from genexp.data.base import Batch, Dataset
 from genexp.fit.base import Fitter, fitters
 from genexp.fit.schedule import Rate
@@ -15,7 +13,7 @@ LOOKED_AT = 8_192  # probes, or examples, by which the first places are as wide 
 
 @fitters.register("chain")
 class Chain(Fitter):
-    """Each step is a transition of all chains, `transition(batch)` of the model; it has finished once the model is `complete`.
+    """Each step is a transition of all chains, `transition(batch)` of the model, of which it makes `transitions`.
 
     Nothing is learnt from examples: a batch brings the log density, and as many rows as there are chains. Where the chains are,
     their step size and what they have passed through are buffers of the model, so that a checkpoint holds all of it; what is
@@ -27,6 +25,7 @@ class Chain(Fitter):
 
     def __init__(self, model: GenerativeModel, data: Dataset, settings: TrainerSettings, seed: int) -> None:
         super().__init__(model, data, settings, seed)
+        self.last_step = self.transitions = model.transitions
         self.stream = Whole(data.examples(model.examples, seed_for(seed, "chains")))
 
     def begin(self, new: bool) -> None:
@@ -34,12 +33,5 @@ class Chain(Fitter):
             self.trained.initialise(self.data.first_look(LOOKED_AT, seed_for(self.seed, "first look")))
 
     def step(self, batch: Batch, rate: Rate, number: int) -> Terms:
-        terms = self.trained.transition(batch)
-        self.finished = bool(self.trained.complete)
-        return terms
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"chain": {"finished": self.finished}}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.finished = state["chain"]["finished"]
+        self.finished = number >= self.transitions
+        return self.trained.transition(batch)

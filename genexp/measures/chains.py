@@ -56,8 +56,9 @@ def acceptance(subject: Subject) -> dict[str, Value] | None:
 
 
 @measure("never_accepted", "share of the chains that accepted no proposal after the burn-in", better="lower", model=CHAINS)
-def never_accepted(subject: Subject) -> Value:
-    return Value(float((subject.model.tally.accepted == 0).double().mean()), floor=0.0)
+def never_accepted(subject: Subject) -> Value | None:
+    tally = subject.model.tally
+    return Value(float((tally.accepted == 0).double().mean()), floor=0.0) if tally.transitions else None
 
 
 @measure(
@@ -168,7 +169,7 @@ def mode_share(subject: Subject) -> dict[str, Value]:
     masses, shares = subject.density.mode_masses, _shares(subject, draws(subject))
     if len(masses) > 8:
         gap = 0.5 * float((shares.mean(0) - masses).abs().sum())
-        return {"total_variation": Value(gap, floor=0.0)}
+        return {"misplaced": Value(gap / float(masses.sum()), floor=0.0)}
     error = shares.std(0) / math.sqrt(len(shares)) if len(shares) > 1 else [None] * len(masses)
     return {
         str(index): Value(float(share), exact=float(mass), error=None if wrong is None else float(wrong))
@@ -217,7 +218,7 @@ def _times(subject: Subject, kept: Tensor, kind: str) -> dict[str, Value]:
     median = reached[(len(reached) - 1) // 2]
     share = sum(time is not None for time in times) / len(times)
     named = f"{kind}/" if kind else ""
-    return {kind: Value(None if math.isinf(median) else int(median)), f"{named}share": Value(share)}
+    return {kind: Value(None if math.isinf(median) else int(median)), f"{named}reached": Value(share)}
 
 
 def _until_all(subject: Subject, chain: Tensor) -> int | None:

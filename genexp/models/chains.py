@@ -36,7 +36,7 @@ class Tally:
         accepted: how many of each chain were taken, (chains,).
         transitions, gradients, densities: of each chain; evaluations of ∇ ln p̃, and of ln p̃ alone.
         energy_error: the mean size of what the integrator missed, in nats; NaN where there is none.
-        bad: how many were refused because ln p̃ or its gradient was not finite there, of all chains, the burn-in counted.
+        bad: how many were refused because ln p̃ or its gradient was not finite there, of all chains.
     """
 
     moves: tuple[str, ...]
@@ -54,7 +54,7 @@ class Chains(GenerativeModel):
     """Many Markov chains at once.
 
     They begin at m + s ε with ε ~ N(0, I): m the mean and s the standard deviation of the data (of a target's probes), or where
-    the settings say. Run ends after burn_in + draws·thin transitions, or when the trainer's budget is spent.
+    the settings say. A run ends after burn_in + draws·thin transitions, or when the trainer's budget is spent.
 
     Args:
         kernel: how they move.
@@ -105,7 +105,7 @@ class Chains(GenerativeModel):
         if chains * draws * dim > MOST_KEPT:
             raise UserError(f"{chains} chains of {draws} draws of {dim} numbers are too many to keep", hint="model.thin=10")
         self.shape, self.burn_in, self.thin, self.spread = spec.shape, burn_in, thin, spread
-        self.examples = chains
+        self.examples, self.transitions = chains, burn_in + draws * thin
         self.start = None if start is None else torch.tensor(start).view(spec.shape)
         self.kernel = kernel(spec, context)
         origin, moves = torch.zeros(chains, *spec.shape), len(self.kernel.moves)
@@ -135,7 +135,7 @@ class Chains(GenerativeModel):
     @property
     def complete(self) -> bool:
         """Whether all that is to be kept is."""
-        return int(self.taken) >= self.burn_in + len(self.kept) * self.thin
+        return int(self.taken) >= self.transitions
 
     # --- running ---------------------------------------------------------------------------------------------
 
@@ -177,7 +177,6 @@ class Chains(GenerativeModel):
                 self.kept[draw - 1] = moved.x
         if number == self.burn_in:
             state = self.kernel.settle(state)
-        self.bad += found.bad.sum()
         self.position.copy_(moved.x)
         self._keep_state(state)
         self.taken += 1
@@ -192,6 +191,7 @@ class Chains(GenerativeModel):
         self.acceptance[found.move] += found.acceptance
         self.tried[found.move] += 1
         self.accepted += found.accepted
+        self.bad += found.bad.sum()
         self.spent += torch.tensor([found.gradients, found.densities], device=self.spent.device)
         if found.energy_error is not None:
             finite = torch.isfinite(found.energy_error)
@@ -258,18 +258,18 @@ class Chains(GenerativeModel):
         if self.moved_away:
             found.append(f"{int(self.moved_away)} of {chains} chains could not begin where they should, and began beside others")
         if self.bad:
-            share = int(self.bad) / (int(self.taken) * chains)
+            share = int(self.bad) / (self.tally.transitions * chains)
             found.append(f"{int(self.bad):,} proposals, {share:.2%}, were rejected because the density is not finite there")
         never, draws = int((self.accepted == 0).sum()), self.draws()
         if never and self.tally.transitions:
             found.append(f"{never} of {chains} chains never accepted a proposal after the burn-in")
-        if draws.shape[1] < LEAST:
-            found.append(f"{draws.shape[1]} draws of each chain were kept: the budget ended soon after, or in, the burn-in")
-        else:
+        if not self.complete:
+            found.append(f"{draws.shape[1]:,} draws of each chain were kept, not {len(self.kept):,}: the budget was spent before")
+        if draws.shape[1] >= LEAST:
             each = [r_hat(draw) for draw in draws.flatten(2).unbind(2)]
             worst = max(math.inf if math.isnan(value) else value for value in each)
             if worst > MIXED:
-                found.append(f"the chains have not mixed: r_hat is {worst:.3g}, and should be at most {MIXED}")
+                found.append(f"the chains have not mixed: r_hat is {worst:.4g}, and should be at most {MIXED}")
         return [f"warning: {line}" for line in found]
 
 

@@ -16,7 +16,9 @@ from genexp.quadrature import midpoints
 from genexp.samplers import diagnostics
 from genexp.subject import Subject, once
 
-SHOWN_CHAINS, SHOWN_DRAWS = 4, 200  # of a trail
+SHOWN_CHAINS = 3
+FILMED = 200  # draws of each
+FEWEST, TIMES = 40, 15  # draws of a trail in the picture: at least so many, and autocorrelation times
 TRACED = 1_000  # draws of a trace
 SIDE = 240  # points a side of the contours
 LAGS = 200
@@ -32,9 +34,9 @@ def kept(subject: Subject) -> dict[str, Tensor]:
     return {"local moves alone": alone(subject).flatten(2).double(), "with proposals of the flow": draws(subject)}
 
 
-def trailed(subject: Subject) -> tuple[dict[str, np.ndarray], np.ndarray, Window]:
+def trailed(subject: Subject, count: int) -> tuple[dict[str, np.ndarray], np.ndarray, Window]:
     """The first draws of a few chains, and ln p over the window that they are drawn in."""
-    ways = {name: each[:SHOWN_CHAINS, :SHOWN_DRAWS].numpy() for name, each in kept(subject).items()}
+    ways = {name: each[:SHOWN_CHAINS, :count].numpy() for name, each in kept(subject).items()}
     window = window_of(subject)
     low, high = map(torch.tensor, window.corners)
     log_p = subject.density.log_prob(midpoints(low, high, SIDE).points).reshape(SIDE, SIDE).numpy()
@@ -43,13 +45,15 @@ def trailed(subject: Subject) -> tuple[dict[str, np.ndarray], np.ndarray, Window
 
 @picture("trails", "Where the chains went, over contours of the target every two nats", lead=5, model={"chains"}, data=PLANE)
 def trails(subject: Subject) -> Figure:
-    return figures.trails(*trailed(subject))
+    """So many draws that they have been everywhere, and can still be followed."""
+    time = diagnostics.autocorrelation_time(draws(subject)[:, :, 0])
+    return figures.trails(*trailed(subject, max(FEWEST, min(FILMED, round(TIMES * time)))))
 
 
 @film("trails", "Where the chains went, over contours of the target every two nats", model={"chains"}, data=PLANE)
 def trails_film(subject: Subject) -> Film:
     settings = subject.settings.figures
-    frames = figures.trail_frames(*trailed(subject), settings.gif_size, settings.gif_frames)
+    frames = figures.trail_frames(*trailed(subject, FILMED), settings.gif_size, settings.gif_frames)
     return Film(frames, min(settings.gif_fps, 12))
 
 

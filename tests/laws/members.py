@@ -35,6 +35,9 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "size": 16,
     "examples": 2000,
     "steps": 16,
+    "chains": 6,
+    "burn_in": 2,
+    "draws": 8,
 }
 LIKE_ANY_OTHER = ("activation", "times", "time_grid")  # choices that no law of a model depends on
 SLOW = ("dopri5",)  # and one that would take half of the time
