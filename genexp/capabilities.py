@@ -28,6 +28,7 @@ Ability = Literal[
     "stages",
     "dequantised",
     "weighted",
+    "both_divergences",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -48,6 +49,7 @@ ABILITIES: dict[Ability, str] = {
     "bits": "stream(seed): numbers of a source of random bits, of which `tested` are put to the tests",
     "dequantised": "log_prob(x): of pictures whose greys, of so many levels, have noise as wide as the step from one to the next",
     "weighted": "log_weight: ln of the weights of its own points, (n,), whose mean estimates the integral of the density",
+    "both_divergences": "forward_kl, reverse_kl: Gaussians of independent coordinates, mean and log_std, each trained by that",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
 }
 
@@ -66,6 +68,7 @@ Known = Literal[
     "box",
     "sampler",
     "modes",
+    "distances",
     "bridge",
     "cells",
     "edges",
@@ -88,6 +91,7 @@ KNOWN: dict[Known, str] = {
     "box": "density: box(), which holds its mass, and quadrature(side, low, high) over it",
     "sampler": "density: sample(n), exact samples, of a target too",
     "modes": "density: mode_masses, of its modes, and mode_shares(x), how many of the points x are in each",
+    "distances": "density: two peaks in each coordinate, at ± distance, and the best Gaussians there",
     "bridge": "bridge: a strip of the plane between the peaks, and density.strip_mass(low, high)",
     "cells": "density: uniform over cells, with the optimal velocity in closed form",
     "edges": "density: with jumps, so that ln p has no gradient to follow",
@@ -107,7 +111,7 @@ def known_of(declared: Set[str]) -> frozenset[str]:
     return frozenset(declared) | follows
 
 
-Learns = Literal["examples", "density"]  # what a loss asks of a batch: x, or log_density
+Learns = Literal["examples", "density", "both"]  # what a loss asks of a batch: x, log_density
 
 
 @dataclass(frozen=True)
