@@ -14,7 +14,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.data.double_well import DoubleWell
 from genexp.data.gmm40 import GMM40
 from genexp.data.many_well import ManyWell
-from genexp.data.two_peaks import TwoPeaks
+from genexp.data.peak_pairs import PeakPairs
 from genexp.measures.targets import Weighted
 from genexp.registry import models
 from tests.test_distributed import metrics
@@ -146,8 +146,8 @@ def test_modes_are_counted() -> None:
 
 @pytest.mark.parametrize("distance", [0.7, 2.0, 4.0])
 def test_the_best_gaussians_on_two_peaks(distance: float) -> None:
-    """Their divergences by scipy's quadrature and minimiser; forward ½ ln(1+m²) − ln 2 and the overlap, reverse ln 2 far apart."""
-    density = TwoPeaks(1, distance)
+    """By scipy's quadrature and minimiser; forward ½ ln(1+m²) − ln 2 and the overlap, reverse ln 2 far apart."""
+    density = PeakPairs(1, distance)
 
     def log_p(x: float) -> float:
         return float(np.logaddexp(-0.5 * (x - distance) ** 2, -0.5 * (x + distance) ** 2)) - 0.5 * math.log(8 * math.pi)

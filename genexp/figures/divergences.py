@@ -10,13 +10,14 @@ from matplotlib.gridspec import GridSpec
 
 from genexp.figures.style import BLUE, GREY, INK, ORANGE, drawn, figure_of
 
+SAME = 1e-4  # nats: two minima that are one
 FORWARD, REVERSE = "forward KL: covers", "reverse KL: chooses"
 
 
 @dataclass(frozen=True)
 class Fits:
-    """At distances m (k,): densities over x (k, n) of the data and of the two Gaussians, and the divergences (k,) that these reach
-    beside the least possible forward one (k,) and the
+    """At distances m (k,): densities over x (k, n) of the data and of the two Gaussians, and the divergences (k,) that these
+    reach beside the least possible forward one (k,) and the
     reverse ones at its two local minima (2, k).
     """
 
@@ -53,13 +54,16 @@ def curves(axes: Axes, fits: Fits, now: int | None = None) -> None:
     axes.axhline(math.log(2), color=ORANGE, lw=1, ls=":", label="ln 2")
     axes.plot(fits.m, fits.best_forward, color=BLUE, lw=1.6)
     axes.plot(fits.m, fits.forward, "o", color=BLUE, ms=4.5, label=FORWARD)
-    axes.plot(fits.m, fits.minima_reverse.T, color=ORANGE, lw=1.2)
+    covering, choosing = fits.minima_reverse
+    apart = np.abs(choosing - covering) > SAME
+    axes.plot(fits.m, covering, color=ORANGE, lw=1.2)
+    axes.plot(fits.m[apart], choosing[apart], color=ORANGE, lw=1.2)
     axes.plot(fits.m, fits.reverse, "o", color=ORANGE, ms=4.5, label=REVERSE)
     if now is not None:
         axes.axvline(fits.m[now], color=GREY, lw=0.8)
     top = 1.25 * max(float(fits.best_forward.max()), math.log(2))
     axes.set(
-        title="lines: minima; dots: trained",
+        title="lines: minima of either divergence; dots: trained",
         xlabel="distance m of the peaks at ±m, standard deviations",
         ylabel="divergence, nats",
         xlim=(0, fits.m[-1] * 1.02),

@@ -26,8 +26,9 @@ LEAST = 0.01  # of a chain's proposals that have to be accepted
 
 @models.register("annealed_importance")
 class AnnealedImportance(GenerativeModel):
-    """x ~ N(0, scale² I), led to p̃ along N^(1−β) p̃^β, β = (j/J)^power, by a transition of Hamiltonian Monte Carlo at each; the weights,
-    of mean ∫ p̃, say how much each point counts, and samples are drawn among the points by them.
+    """x ~ N(0, scale² I), led to p̃ along N^(1−β) p̃^β, β = (j/J)^power, by a transition of Hamiltonian Monte Carlo at each.
+
+    The weights, of mean ∫ p̃, say how much each point counts; samples are drawn among the points by them.
 
     Args:
         points: how many.
@@ -45,7 +46,9 @@ class AnnealedImportance(GenerativeModel):
     learns: Learns = "density"
     x: Tensor
     log_weight: Tensor
+    betas: Tensor
     step_sizes: Tensor
+    accepted: Tensor
 
     def __init__(
         self,
@@ -86,7 +89,9 @@ class AnnealedImportance(GenerativeModel):
         if bool((self.accepted < LEAST).any()):
             worst = int(self.accepted.argmin()) + 1
             share = f"{float(self.accepted.min()):.1%}"
-            raise UserError(f"at temperature {worst} only {share} of the proposals are accepted", hint="a smaller model.step_size")
+            raise UserError(
+                f"at temperature {worst} only {share} of the proposals are accepted", hint="a smaller model.step_size"
+            )
 
     def anneal(self, n: int, log_density: LogDensity) -> Annealed:
         """n points from the Gaussian to the density."""

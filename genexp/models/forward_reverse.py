@@ -1,7 +1,7 @@
 """`model=forward_reverse`: the same Gaussian twice, by the forward and by the reverse Kullback–Leibler divergence.
 
-Source: Minka, Divergence measures and message passing (2005); MacKay, Information Theory, Inference, and Learning Algorithms (2003),
-chapter 33.
+Sources: Minka, Divergence measures and message passing (2005); MacKay, Information Theory, Inference, and Learning Algorithms
+(2003), chapter 33.
 """
 
 import torch

@@ -1,5 +1,7 @@
 """Pictures of one Gaussian on two peaks, by either divergence."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -39,8 +41,8 @@ def fits(subject: Subject) -> Fits:
     end = float(density.distance[-1]) + 3.5
     x = torch.linspace(-end, end, POINTS, dtype=torch.float64)[:, None].expand(-1, density.dim)
 
-    def curve(part: torch.nn.Module) -> Tensor:
-        mean, std = part.mean.double().cpu(), part.log_std.double().cpu().exp()  # type: ignore[operator,union-attr]
+    def curve(part: Any) -> Tensor:
+        mean, std = part.mean.double().cpu(), part.log_std.double().cpu().exp()
         mean = mean.abs() if part is model.reverse_kl else mean
         return torch.distributions.Normal(mean, std).log_prob(x).exp()
 

@@ -1,4 +1,4 @@
-"""`dataset=two_peaks`: coordinates with two peaks each, farther and farther apart."""
+"""`dataset=peak_pairs`: coordinates with two peaks each, farther and farther apart."""
 
 import math
 from functools import cached_property
@@ -17,7 +17,7 @@ NODES = 2_000  # of an integral along one coordinate
 LN_2PI = math.log(2 * math.pi)
 
 
-class TwoPeaks(KnownDensity):
+class PeakPairs(KnownDensity):
     """p(x) = Π_i ½ [N(x_i; −m_i, 1) + N(x_i; m_i, 1)], m_i from 0 to `farthest` in even steps."""
 
     def __init__(self, dim: int, farthest: float) -> None:
@@ -84,7 +84,7 @@ class TwoPeaks(KnownDensity):
         return torch.stack([self.descend(torch.zeros_like(self.distance), 1 + self.distance), self.descend(self.distance, 1.0)])
 
     def descend(self, mean: Tensor, std: Tensor | float) -> Tensor:
-        """The reverse KL at the minimum that is reached from that Gaussian in each coordinate, by BFGS on the quadrature: (dim,)."""
+        """The reverse KL at the minimum that is reached from that Gaussian in each coordinate, by BFGS: (dim,)."""
         with torch.enable_grad():
             mean = mean.clone().requires_grad_()
             log_std = (torch.ones_like(mean.detach()) * std).log().requires_grad_()
@@ -100,8 +100,8 @@ class TwoPeaks(KnownDensity):
         return self.reverse_kl(mean.detach(), log_std.detach().exp())
 
 
-@datasets.register("two_peaks")
-class TwoPeaksData(KnownPoints):
+@datasets.register("peak_pairs")
+class PeakPairsData(KnownPoints):
     """Coordinate i is ½ [N(−m_i, 1) + N(m_i, 1)], with m_i from 0 to `farthest`: all distances between two peaks at once.
 
     Args:
@@ -117,5 +117,5 @@ class TwoPeaksData(KnownPoints):
         dimension: Annotated[int, Field(ge=1, le=1_000)] = 33,
         farthest: Annotated[float, Field(ge=0, le=20)] = 4.0,
     ) -> None:
-        super().__init__(TwoPeaks(dimension, farthest), f"two peaks, at {dimension} distances")
+        super().__init__(PeakPairs(dimension, farthest), f"two peaks, at {dimension} distances")
         self.knows |= {"distances"}
