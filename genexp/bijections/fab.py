@@ -26,10 +26,10 @@ MOST = 10.0  # times: what a point may count for whose density has risen since i
 class FAB(FlowObjective):
     """D_2(target ‖ flow), over points that annealed importance sampling has found and a buffer keeps.
 
-    ∇ D_2 = −E_{x ~ p²/q}[∇ ln q(x)]. Samples of the flow are led from q to p̃²/q, where the flow is poor, and go with their weights
-    into a buffer, the oldest out of it. Each step draws points from there by their weights; of each the weight is then brought to
-    what it is under the flow as it is now: w ← w q_old/q. So no sample is thrown away after one step, and modes that once were
-    found are not forgotten.
+    ∇ D_2 = −E_{x ~ p²/q}[∇ ln q(x)]. Samples of the flow are led from q to p̃²/q, where the flow is poor, and go with their
+    weights into a buffer, the oldest out of it. Each step draws points from there by their weights; of each the weight is then
+    brought to what it is under the flow as it is now, w ← w q_old/q. So no sample is thrown away after one step, and modes that
+    once were found are not forgotten.
 
     The loss is the cross-entropy of p²/q, which has no known least value; the held-out one is D_2 over samples of the flow,
     −ln of the effective sample size, with 0 as the least.
@@ -48,6 +48,7 @@ class FAB(FlowObjective):
 
     kind: Objective = "alpha"
     learns: Learns = "density"
+    betas: Tensor
     x: Tensor
     log_weight: Tensor
     log_q: Tensor
