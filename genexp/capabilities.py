@@ -27,6 +27,7 @@ Ability = Literal[
     "bits",
     "stages",
     "dequantised",
+    "in_turn",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -47,6 +48,7 @@ ABILITIES: dict[Ability, str] = {
     "bits": "stream(seed): numbers of a source of random bits, of which `tested` are put to the tests",
     "dequantised": "log_prob(x): of pictures whose greys, of so many levels, have noise as wide as the step from one to the next",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
+    "in_turn": "in_turn(): the same model, which finds features one after the other where it would find them all at once",
 }
 
 Known = Literal[
@@ -68,6 +70,7 @@ Known = Literal[
     "code",
     "units",
     "levels",
+    "teacher",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -87,6 +90,7 @@ KNOWN: dict[Known, str] = {
     "edges": "density: with jumps, so that ln p has no gradient to follow",
     "code": "payload: what a reader of barcodes should find in the samples",
     "units": "units: the numbers are the user's own, brought to mean 0 and standard deviation 1",
+    "teacher": "teacher: the run whose model is their density",
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
 }
 

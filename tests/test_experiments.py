@@ -39,8 +39,10 @@ def read(run: Path, name: str) -> dict:
 
 
 @pytest.mark.parametrize("experiment", [*entries("experiments")])
-def test_every_experiment_runs_two_steps(genexp, tiny: list[str], tmp_path: Path, experiment: str) -> None:
+def test_every_experiment_runs_two_steps(genexp, tiny: list[str], tmp_path: Path, runs: Path, experiment: str) -> None:
     small = [*tiny, "evaluation.num_samples=40", f"figures.enabled={experiment in DRAWN}", *small_parts(experiment)]
+    if "run" in compose([f"experiment={experiment}"]).settings.dataset:
+        small.append(f"dataset.run={runs / 'gaussian'}")
     code, out, err = genexp("run", f"experiment={experiment}", *small)
     assert code == 0, err
     run = only_run(tmp_path)

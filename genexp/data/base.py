@@ -125,6 +125,7 @@ class FreshData:
     knows: frozenset[Known] = frozenset()
     device = torch.device("cpu")
     density: Any  # where it knows "density"
+    made_of: str | None = None  # the digest of what it is made of beside its own files, where there is such
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n examples, shape (n, *shape), on `self.device`; `generator` is a generator of that device."""
