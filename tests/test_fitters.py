@@ -210,7 +210,7 @@ def test_unlike_covariances_cost_their_divergence_from_the_likeliest_common_one(
 
 
 def test_few_examples_of_many_dimensions() -> None:
-    """By maximum likelihood a mixture is worse than one Gaussian on the digits' held-out part; as it is by default it is better."""
+    """By maximum likelihood a mixture is no better than one Gaussian on the digits' held-out part; by default it is."""
     data = datasets.build({"name": "digits", "flat": True}, Path())
     x, held = data.examples(10_000, 0).x, data.heldout(1_000, 0).x
     nll = {}
@@ -218,7 +218,7 @@ def test_few_examples_of_many_dimensions() -> None:
         torch.manual_seed(0)
         model = GMM(data.spec, restarts=1, **keys)  # type: ignore[arg-type]
         model.initialise(Batch(x))
-        for _ in range(10):
+        for _ in range(6):
             model.em_step(Batch(x))
         nll[label] = -float(model.log_prob(held).mean())
     assert nll["default"] < nll["one"] - 5 < nll["likelihood"] - 10
@@ -239,8 +239,9 @@ def test_a_start_is_chosen_by_what_becomes_of_it() -> None:
             found.append([float(model.em_step(Batch(x))["loss"]) for _ in range(30)][-1])
         return found
 
-    assert max(ends(1)) - min(ends(1)) > 0.1
-    assert max(ends(8)) - min(ends(8)) < 1e-3
+    single, best_of = ends(1), ends(6)
+    assert max(single) - min(single) > 0.1
+    assert max(best_of) - min(best_of) < 1e-3
 
 
 def test_float32_far_from_the_origin(x: Tensor) -> None:
@@ -323,6 +324,23 @@ def test_em_of_factor_analysers_climbs_to_a_stationary_point(x: Tensor, componen
     model.loss(Batch(x[::8].double()))["loss"].backward()
     for name in ("log_weight", "mean", "directions"):  # a variance may lie at the least that is allowed
         assert float(model.get_parameter(name).grad.abs().max()) < 2e-3, name
+
+
+def test_a_background_is_there_for_what_was_never_seen(x: Tensor) -> None:
+    """It keeps its weight and its width, the likelihood still climbs, and a point far off costs no more than what it allows."""
+    settings = {"components": 3, "latent": 1, "ridge": 1e-3}
+    model, losses = analysed(x[::4], 60, background=0.01, **settings)
+    assert min(before - after for before, after in pairwise(losses)) > -1e-6
+    assert len(model.mean) == 4
+    weights = model.gaussians().weights
+    assert float(weights[-1]) == pytest.approx(0.01)
+    assert float(weights.sum()) == pytest.approx(1)
+    z = (x[::4] - model.centre) / model.spread
+    assert torch.allclose((2 * model.log_scale[-1]).exp(), z.square().mean(0).clamp(min=0.01), rtol=1e-4)
+    plain, _ = analysed(x[::4], 60, **settings)
+    far = model.centre + 20 * torch.eye(3)
+    assert bool((model.log_prob(far) > plain.log_prob(far) + 20).all())
+    assert float((plain.log_prob(x) - model.log_prob(x)).mean()) < 0.02  # −ln 0.99, and what the fit gives up
 
 
 def test_factor_analysis_is_that_of_scikit_learn(x: Tensor) -> None:

@@ -63,6 +63,7 @@ class GMM(GenerativeModel):
     objective: Objective = "nll"
     centre: Tensor
     spread: Tensor
+    count: Tensor
 
     def __init__(
         self,
