@@ -31,6 +31,7 @@ Ability = Literal[
     "local_moves",
     "weighted",
     "both_divergences",
+    "in_turn",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -55,6 +56,7 @@ ABILITIES: dict[Ability, str] = {
     "weighted": "log_weight: ln of the weights of its own points, (n,), whose mean estimates the integral of the density",
     "both_divergences": "forward_kl, reverse_kl: Gaussians of independent coordinates, mean and log_std, each trained by that",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
+    "in_turn": "in_turn(): the same model, which finds features one after the other where it would find them all at once",
 }
 
 Known = Literal[
@@ -81,6 +83,7 @@ Known = Literal[
     "units",
     "levels",
     "lattice",
+    "teacher",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -104,6 +107,7 @@ KNOWN: dict[Known, str] = {
     "edges": "density: with jumps, so that ln p has no gradient to follow",
     "code": "payload: what a reader of barcodes should find in the samples",
     "units": "units: the numbers are the user's own, brought to mean 0 and standard deviation 1",
+    "teacher": "teacher: the run whose model is their density",
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
     "lattice": "a point is a field on a periodic square lattice, row by row: side, action(x), force(x), and whether it is free",
 }

@@ -28,7 +28,10 @@ ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_flowmatch_plain", "fruit_vae_iaf"),
     *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar", "mala", "hmc"),
 }
-OF_ANOTHER_RUN = {"flow_mcmc": ("model.kernel.run", "gaussian")}  # the key that names it, and one that will do
+OF_ANOTHER_RUN = {  # the key that names it, and one that will do
+    "flow_mcmc": ("model.kernel.run", "gaussian"),
+    "distilled_iaf": ("dataset.run", "gaussian"),
+}
 UNTRAINED = {"change_of_variables"}
 PICTURES = {"samples.png", "density.png", "log_density.png", "loss.png", "velocity.png", "flow.gif"}
 

@@ -126,6 +126,7 @@ class FreshData:
     device = torch.device("cpu")
     density: Any  # where it knows "density"
     log_z: float = 0.0  # ln ∫ exp(log_density), where it knows "log_z": of what is normalised 0
+    made_of: str | None = None  # the digest of what it is made of beside its own files, where there is such
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n examples, shape (n, *shape), on `self.device`; `generator` is a generator of that device."""

@@ -5,6 +5,7 @@
 Source: Rezende & Mohamed, Variational Inference with Normalizing Flows (2015).
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -71,7 +72,8 @@ class Flow(GenerativeModel):
     @property
     def can(self) -> frozenset[Ability]:
         likelihood: Ability = "exact" if all(bijection.exact for bijection in self.bijections) else "estimate"
-        return frozenset({"sample", "layers", likelihood})
+        turning: set[Ability] = {"in_turn"} if any(bijection.can_turn for bijection in self.bijections) else set()
+        return frozenset({"sample", "layers", likelihood}) | turning
 
     @property
     def objective(self) -> Objective:  # type: ignore[override]
@@ -132,6 +134,13 @@ class Flow(GenerativeModel):
             log_det = log_det + more
         x, more = self.in_units(z)
         return x, log_det + more
+
+    def in_turn(self) -> "Flow":
+        """A copy that finds features one after the other: noise → data of a MAF, data → noise of an IAF."""
+        found = copy.deepcopy(self)
+        for bijection in found.bijections:
+            bijection.solve_in_turn()  # type: ignore[operator]
+        return found
 
     def normalised(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The first step of `transform`: z and its ln |det|."""

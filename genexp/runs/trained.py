@@ -75,7 +75,7 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
 
 
 def context_of(device: torch.device, run: Path | None = None) -> Context:
-    """What a model may ask for; where it belongs to an earlier `run`, the runs must be those that it asked for then."""
+    """What a model or data may ask for; where they belong to an earlier `run`, the runs must be those that it asked for then."""
     known = {} if run is None else read_run(run).get("runs", {})
 
     def open_other(name: str) -> tuple[Trained, dict[str, str]]:
@@ -91,11 +91,14 @@ def context_of(device: torch.device, run: Path | None = None) -> Context:
     return Context(open_other)
 
 
-def build_data(settings: RunSettings, device: torch.device, run: Path | None = None) -> Any:
-    """The data set that `settings` describe; with `run`, files of the user's own only if this run was trained on them."""
+def build_data(settings: RunSettings, device: torch.device, run: Path | None = None, context: Context | None = None) -> Any:
+    """The data set that `settings` describe; with `run`, files of the user's own only if this run was trained on them.
+
+    `context`: what it may ask for; None: as that of a model on the same device.
+    """
     if run is not None:
         check_own_files(settings, run)
-    return datasets.build(settings.dataset, Path(settings.data_dir)).to(device)
+    return datasets.build(settings.dataset, Path(settings.data_dir), context or context_of(device, run)).to(device)
 
 
 def check_own_files(settings: RunSettings, run: Path) -> None:
