@@ -68,6 +68,7 @@ Known = Literal[
     "code",
     "units",
     "levels",
+    "binarised",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -88,6 +89,7 @@ KNOWN: dict[Known, str] = {
     "code": "payload: what a reader of barcodes should find in the samples",
     "units": "units: the numbers are the user's own, brought to mean 0 and standard deviation 1",
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
+    "binarised": "draw: how pictures became zeros and ones, which stands in the names of their likelihoods",
 }
 
 Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "other"]  # what a model's loss is
