@@ -82,6 +82,11 @@ class Likelihood(nn.Module):
         """
         return None
 
+    @property
+    def variance(self) -> Tensor | None:
+        """σ² of all values, where p(x|z) = N(raw, σ²I); None of any other."""
+        return None
+
     def from_mean(self, mean: Tensor) -> Tensor:
         """The decoder output whose mean is `mean`."""
         raise NotImplementedError
@@ -150,6 +155,10 @@ class Gaussian(Likelihood):
         super().__init__(spec)
         self.size = math.prod(spec.shape)
         self.log_sigma = nn.Parameter(torch.tensor(math.log(sigma)), requires_grad=learn_sigma)
+
+    @property
+    def variance(self) -> Tensor:
+        return torch.exp(2 * self.log_sigma)
 
     def mean(self, raw: Tensor) -> Tensor:
         return raw.float()

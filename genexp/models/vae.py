@@ -18,6 +18,7 @@ from genexp.errors import UserError
 from genexp.latent.base import Bound, Given, Latent, Posterior, Prior, TrainingObjective, objectives, posteriors, priors
 from genexp.latent.importance import Importance
 from genexp.latent.likelihoods import Likelihood, likelihoods
+from genexp.latent.linear_gaussian import LinearGaussian
 from genexp.latent.networks import Networks, Sizes, networks
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
@@ -80,6 +81,7 @@ class VAE(GenerativeModel):
             "plane": self.latent == 2,
             "pairs": self.latent == 2 and self.standard_prior and self.likelihood.has_pairs,
             "posterior_flow": self.posterior.has_flow,
+            "linear": self.standard_prior and self.posterior.gaussian and self._is_linear,
             "classes": self.conditional,
         }
         words = (word for word, there in more.items() if there)
@@ -139,6 +141,18 @@ class VAE(GenerativeModel):
         raw = self._raw(drawn.z.flatten(0, 1), None if label is None else label.repeat(k))
         log_likelihood = self.likelihood.log_prob(x, raw.unflatten(0, (k, len(x))))
         return Importance(drawn.z, log_likelihood, self.prior.log_prob(drawn.z, self._given(label)), drawn.log_prob)
+
+    @property
+    def _is_linear(self) -> bool:
+        return self.decoder.affine() is not None and self.likelihood.variance is not None
+
+    @torch.no_grad()
+    def linear(self) -> LinearGaussian:
+        """Of a linear decoder with a Gaussian likelihood: p(x), p(z|x) and the ELBO in closed form, on the CPU."""
+        affine, variance = self.decoder.affine(), self.likelihood.variance
+        assert affine is not None
+        assert variance is not None
+        return LinearGaussian(*(part.detach().double().cpu() for part in (*affine, variance)))
 
     def encode(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """The latent point that stands for each example, (n, latent)."""
