@@ -23,6 +23,7 @@ Ability = Literal[
     "pairs",
     "prior",
     "posterior_flow",
+    "linear",
     "classes",
     "bits",
     "stages",
@@ -48,6 +49,7 @@ ABILITIES: dict[Ability, str] = {
     "pairs": "log_likelihoods(x, z): ln p(x_i|z_j) of all pairs, under the prior N(0, I) of a plane",
     "prior": "sample_latent(n, label=…): latents from a prior of its own",
     "posterior_flow": "posterior.push(z, context): the posterior is noise that went through a flow",
+    "linear": "linear(): W, b and σ² of x = Wz + b + σε, z ~ N(0, I); and q(z|x) is a Gaussian, infer(x) its μ and ln s²",
     "classes": "conditional: sample(n, label) and everything else is given the class",
     "bits": "stream(seed): numbers of a source of random bits, of which `tested` are put to the tests",
     "dequantised": "log_prob(x): of pictures whose greys, of so many levels, have noise as wide as the step from one to the next",
@@ -84,6 +86,7 @@ Known = Literal[
     "levels",
     "lattice",
     "teacher",
+    "binarised",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -110,6 +113,7 @@ KNOWN: dict[Known, str] = {
     "teacher": "teacher: the run whose model is their density",
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
     "lattice": "a point is a field on a periodic square lattice, row by row: side, action(x), force(x), and whether it is free",
+    "binarised": "draw: how pictures became zeros and ones, which stands in the names of their likelihoods",
 }
 
 Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "alpha", "other"]  # what a model's loss is

@@ -10,6 +10,7 @@ from torch import Tensor
 from genexp.errors import UserError
 from genexp.latent.base import Posterior
 from genexp.nn.convolutions import ConvDecoder, ConvEncoder
+from genexp.nn.linear import LinearDecoder, LinearEncoder
 from genexp.nn.mlp import Activation
 from genexp.nn.pairs import Decoder, Encoder
 from genexp.nn.perceptrons import MLPDecoder, MLPEncoder, Widths
@@ -80,6 +81,17 @@ def mlp(
     shape, latent, condition = sizes.shape, sizes.latent, sizes.condition
     decoder = MLPDecoder(shape, latent, decoder_widths, condition, activation, frequencies, frequency_scale)
     return Networks(MLPEncoder(shape, encoder_widths, condition, activation), decoder, initialisation)
+
+
+@networks.register("linear")
+def linear(sizes: Sizes, *, initialisation: Initialisation = "mean") -> Networks:
+    """No hidden layers: with model/likelihood=gaussian the linear VAE, whose optimum is probabilistic PCA.
+
+    Args:
+        initialisation: `random`; or `mean`, decoding the mean example, with narrow posteriors.
+    """
+    decoder = LinearDecoder(sizes.shape, sizes.latent, sizes.condition)
+    return Networks(LinearEncoder(sizes.shape, sizes.condition), decoder, initialisation)
 
 
 @networks.register("conv")

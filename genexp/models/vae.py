@@ -18,6 +18,7 @@ from genexp.errors import UserError
 from genexp.latent.base import Bound, Given, Latent, Posterior, Prior, TrainingObjective, objectives, posteriors, priors
 from genexp.latent.importance import Importance
 from genexp.latent.likelihoods import Likelihood, likelihoods
+from genexp.latent.linear_gaussian import LinearGaussian
 from genexp.latent.networks import Networks, Sizes, networks
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
@@ -80,6 +81,7 @@ class VAE(GenerativeModel):
             "plane": self.latent == 2,
             "pairs": self.latent == 2 and self.standard_prior and self.likelihood.has_pairs,
             "posterior_flow": self.posterior.has_flow,
+            "linear": self.standard_prior and self.posterior.gaussian and self._is_linear,
             "classes": self.conditional,
         }
         words = (word for word, there in more.items() if there)
@@ -140,6 +142,18 @@ class VAE(GenerativeModel):
         log_likelihood = self.likelihood.log_prob(x, raw.unflatten(0, (k, len(x))))
         return Importance(drawn.z, log_likelihood, self.prior.log_prob(drawn.z, self._given(label)), drawn.log_prob)
 
+    @property
+    def _is_linear(self) -> bool:
+        return self.decoder.affine() is not None and self.likelihood.variance is not None
+
+    @torch.no_grad()
+    def linear(self) -> LinearGaussian:
+        """Of a linear decoder with a Gaussian likelihood: p(x), p(z|x) and the ELBO in closed form, on the CPU."""
+        affine, variance = self.decoder.affine(), self.likelihood.variance
+        assert affine is not None
+        assert variance is not None
+        return LinearGaussian(*(part.detach().double().cpu() for part in (*affine, variance)))
+
     def encode(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """The latent point that stands for each example, (n, latent)."""
         return self.posterior.centre(self.infer(x, label))
@@ -158,10 +172,12 @@ class VAE(GenerativeModel):
 
     @torch.no_grad()
     def sample(self, n: int, label: Tensor | None = None) -> Tensor:
-        """Means of p(x|z) for z ~ p(z), (n, *shape); a conditional model takes the classes in turn unless told."""
+        """Means of p(x|z), of zeros and ones x itself, for z ~ p(z), (n, *shape); a conditional model takes the classes in turn
+        unless told.
+        """
         if self.classes and label is None:
             label = torch.arange(n, device=self.trained_steps.device) % self.classes
-        return self.decode(self.sample_latent(n, label), label)
+        return self.likelihood.example(self._raw(self.sample_latent(n, label), label))
 
     @torch.no_grad()
     def sample_latent(self, n: int, label: Tensor | None = None) -> Tensor:

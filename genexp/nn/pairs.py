@@ -24,5 +24,9 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latents z (n, latent) and a condition c (n, condition) → (n, *shape)."""
 
+    def affine(self) -> tuple[Tensor, Tensor] | None:
+        """W (d, latent) and b (d,) of a decoder that is Wz + b without a condition; None of any other."""
+        return None
+
     def initialise(self, x: Tensor, from_mean: Callable[[Tensor], Tensor]) -> None:
         """Begin at the mean of examples x, where that can be; `from_mean` gives the output that has a mean."""
