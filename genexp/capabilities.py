@@ -27,6 +27,9 @@ Ability = Literal[
     "bits",
     "stages",
     "dequantised",
+    "autoregressive",
+    "discrete",
+    "attention",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -46,6 +49,9 @@ ABILITIES: dict[Ability, str] = {
     "classes": "conditional: sample(n, label) and everything else is given the class",
     "bits": "stream(seed): numbers of a source of random bits, of which `tested` are put to the tests",
     "dequantised": "log_prob(x): of pictures whose greys, of so many levels, have noise as wide as the step from one to the next",
+    "autoregressive": "nats(x), complete(x, known), order: ln p(x) is the sum of those of each number, given the ones before it",
+    "discrete": "log_prob(x) is the probability of whole numbers (greys, bits, symbols), and no density",
+    "attention": "attention(x): which places each place looks at, (layers, n, heads, dim, dim)",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
 }
 
@@ -68,6 +74,8 @@ Known = Literal[
     "code",
     "units",
     "levels",
+    "tokens",
+    "text",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -88,6 +96,8 @@ KNOWN: dict[Known, str] = {
     "code": "payload: what a reader of barcodes should find in the samples",
     "units": "units: the numbers are the user's own, brought to mean 0 and standard deviation 1",
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
+    "tokens": "examples are sequences of symbols, (length,)",
+    "text": "they are passages of a text: words(x) gives it back; train_text, test_text: the parts as symbols, in one piece",
 }
 
 Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "other"]  # what a model's loss is
