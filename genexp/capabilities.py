@@ -33,6 +33,9 @@ Ability = Literal[
     "weighted",
     "both_divergences",
     "in_turn",
+    "autoregressive",
+    "discrete",
+    "attention",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -57,6 +60,9 @@ ABILITIES: dict[Ability, str] = {
     "local_moves": "chains that also jump: alone(steps, log_density), the local moves by themselves from the same places",
     "weighted": "log_weight: ln of the weights of its own points, (n,), whose mean estimates the integral of the density",
     "both_divergences": "forward_kl, reverse_kl: Gaussians of independent coordinates, mean and log_std, each trained by that",
+    "autoregressive": "nats(x), complete(x, known), order: ln p(x) is the sum of those of each number, given the ones before it",
+    "discrete": "log_prob(x) is the probability of whole numbers (greys, bits, symbols), and no density",
+    "attention": "attention(x): which places each place looks at, (layers, n, heads, dim, dim)",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
     "in_turn": "in_turn(): the same model, which finds features one after the other where it would find them all at once",
 }
@@ -87,6 +93,8 @@ Known = Literal[
     "lattice",
     "teacher",
     "binarised",
+    "tokens",
+    "text",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -114,6 +122,8 @@ KNOWN: dict[Known, str] = {
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
     "lattice": "a point is a field on a periodic square lattice, row by row: side, action(x), force(x), and whether it is free",
     "binarised": "draw: how pictures became zeros and ones, which stands in the names of their likelihoods",
+    "tokens": "examples are sequences of symbols, (length,)",
+    "text": "they are passages of a text: words(x) gives it back; train_text, test_text: the parts as symbols, in one piece",
 }
 
 Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "alpha", "other"]  # what a model's loss is

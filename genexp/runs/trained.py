@@ -138,10 +138,13 @@ def read_spec(path: Path) -> DataSpec | None:
     try:
         record = read_run(path)["data"]
         shape, classes, kind = record["shape"], record["classes"], record.get("kind")  # older runs did not say the kind
+        levels, alphabet = record.get("levels"), record.get("alphabet", "")
     except (UserError, KeyError, TypeError, AttributeError):
         return None
     right = isinstance(shape, list) and all(type(size) is int and 0 < size < 1 << 16 for size in shape) and 0 < len(shape) < 5
     named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
-    if not (right and named and (kind is None or (isinstance(kind, str) and kind in KINDS))):
+    counted = levels is None or (type(levels) is int and 0 < levels < 1 << 20)
+    told = isinstance(alphabet, str) and len(alphabet) in (0, levels)
+    if not (right and named and counted and told and (kind is None or (isinstance(kind, str) and kind in KINDS))):
         raise UserError(f"{path / 'run.json'}: its record of the data is not one")
-    return DataSpec(tuple(shape), tuple(classes), kind)
+    return DataSpec(tuple(shape), tuple(classes), kind, levels, alphabet)
