@@ -7,7 +7,7 @@ Source: Rezende & Mohamed, Variational Inference with Normalizing Flows (2015).
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -201,6 +201,20 @@ def _cholesky(correlation: Tensor) -> Tensor:
     return identity
 
 
+def repeated(
+    spec: DataSpec,
+    model: str,
+    depth: int,
+    layer: Callable[[int, int], Bijection],
+    normalise: Normalise,
+    base: Part[Base],
+    objective: Part[FlowObjective],
+) -> Flow:
+    """A flow of `depth` bijections of one kind, built by `layer(dim, place)`. UserError, which names `model`, for no points."""
+    dim = spec.points(model)
+    return Flow(dim, [layer(dim, place) for place in range(depth)], base(dim), normalise, objective())
+
+
 @models.register("flow")
 def flow(
     spec: DataSpec,
@@ -220,5 +234,4 @@ def flow(
         base: the noise that samples begin from.
         objective: what it is trained by.
     """
-    dim = spec.points("flow")
-    return Flow(dim, [bijection(dim, layer) for layer in range(depth)], base(dim), normalise, objective())
+    return repeated(spec, "flow", depth, bijection, normalise, base, objective)
