@@ -18,12 +18,13 @@ from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
 from genexp.samplers.diagnostics import LEAST, r_hat
-from genexp.samplers.kernels import Diagnostics, Kernel, State, kernels, usable
+from genexp.samplers.kernels import Diagnostics, Kernel, State, kernels, of_chains, usable
 from genexp.settings import Scale
 
 Number = Annotated[float, Field(ge=-1e6, le=1e6)]
 STATE = "state_"  # before the names of the kernel's state among the buffers
 MIXED = 1.01  # R̂ that is asked for
+LOST = 1_000.0  # nats that an integrator misses of the energy where it diverges, as Stan has it
 MOST_KEPT = 2**30  # numbers: 4 GB
 
 
@@ -35,7 +36,8 @@ class Tally:
         acceptance: the mean probability of each chain's, by the kind of move, (moves, chains); NaN of none.
         accepted: how many of each chain were taken, (chains,).
         transitions, gradients, densities: of each chain; evaluations of ∇ ln p̃, and of ln p̃ alone.
-        energy_error: the mean size of what the integrator missed, in nats; NaN where there is none.
+        energy_error: the mean size of what the integrator missed, in nats, where it was not lost; NaN where there is none.
+        divergent: how often it was lost, missing more than a thousand nats, of all chains.
         bad: how many were refused because ln p̃ or its gradient was not finite there, of all chains.
     """
 
@@ -46,6 +48,7 @@ class Tally:
     gradients: int
     densities: int
     energy_error: float
+    divergent: int
     bad: int
 
 
@@ -118,7 +121,7 @@ class Chains(GenerativeModel):
             "tried": torch.zeros(moves, dtype=torch.long),
             "accepted": torch.zeros(chains, dtype=torch.long),
             "spent": torch.zeros(2, dtype=torch.long),  # gradients and densities
-            "missed": torch.zeros(2, dtype=torch.float64),  # the sum of |energy error|, and of how many
+            "missed": torch.zeros(3, dtype=torch.float64),  # the sum of |energy error|, of how many, how many were lost
             "bad": torch.zeros((), dtype=torch.long),
             "moved_away": torch.zeros((), dtype=torch.long),  # chains that could not begin where they should
         }
@@ -130,6 +133,9 @@ class Chains(GenerativeModel):
 
     @property
     def can(self) -> frozenset[Ability]:
+        """Of too few draws nothing is said but where the chains are."""
+        if self.draws().shape[1] < LEAST:
+            return frozenset({"sample"})
         return frozenset({"sample", "chains"} if self.kernel.alone is None else {"sample", "chains", "local_moves"})
 
     @property
@@ -167,35 +173,47 @@ class Chains(GenerativeModel):
         """One transition of all chains; the mean energy −ln p̃ afterwards, and what became of the proposals."""
         assert batch.log_density is not None
         moved = self.kernel.step(self.position, self._state(), batch.log_density)
-        state, found, number = moved.state, moved.diagnostics, int(self.taken) + 1
+        x, state, found, number = moved.x, moved.state, moved.diagnostics, int(self.taken) + 1
+        self.accepted += found.accepted
         if number <= self.burn_in:
             state = self.kernel.tune(state, found)
         else:
             self._count(found)
             draw, left = divmod(number - self.burn_in, self.thin)
             if left == 0 and draw <= len(self.kept):
-                self.kept[draw - 1] = moved.x
+                self.kept[draw - 1] = x
         if number == self.burn_in:
-            state = self.kernel.settle(state)
-        self.position.copy_(moved.x)
+            index = self._beside_others()
+            x, state = x[index], of_chains(self.kernel.settle(state), index)
+        self.position.copy_(x)
         self._keep_state(state)
         self.taken += 1
         terms = {"loss": self._energy(), "acceptance": found.acceptance.mean(), "bad": found.bad.float().mean()}
         if (size := self.kernel.step_size(state)) is not None:
             terms["step_size"] = size[0]
         if found.energy_error is not None:
-            terms["energy_error"] = _finite(found.energy_error).abs().mean()
+            terms["energy_error"] = found.energy_error.abs().nan_to_num(LOST).clamp(max=LOST).mean()
         return terms
+
+    def _beside_others(self) -> Tensor:
+        """At the end of the burn-in: for each chain its own index or, where it has accepted nothing yet, that of another."""
+        chains, moving = torch.arange(len(self.accepted), device=self.accepted.device), (self.accepted > 0).nonzero()[:, 0]
+        stuck = self.accepted == 0
+        self.accepted.zero_()
+        if not len(moving):
+            return chains
+        self.moved_away += stuck.sum()
+        return torch.where(stuck, moving[chains % len(moving)], chains)
 
     def _count(self, found: Diagnostics) -> None:
         self.acceptance[found.move] += found.acceptance
         self.tried[found.move] += 1
-        self.accepted += found.accepted
         self.bad += found.bad.sum()
         self.spent += torch.tensor([found.gradients, found.densities], device=self.spent.device)
         if found.energy_error is not None:
-            finite = torch.isfinite(found.energy_error)
-            self.missed += torch.stack([_finite(found.energy_error).abs().double().sum(), finite.double().sum()])
+            size = found.energy_error.abs().double()
+            small = size < LOST  # and no NaN
+            self.missed += torch.stack([size[small].sum(), small.double().sum(), (~small).double().sum()])
 
     def _state(self) -> State:
         return {name.removeprefix(STATE): values for name, values in self.named_buffers(recurse=False) if name.startswith(STATE)}
@@ -228,11 +246,21 @@ class Chains(GenerativeModel):
     @property
     def tally(self) -> Tally:
         gradients, densities = self.spent.tolist()
-        total, number = self.missed.tolist()
+        total, number, lost = self.missed.tolist()
         acceptance = self.acceptance / torch.where(self.tried > 0, self.tried.double(), math.nan)[:, None]
         energy_error = total / number if number else math.nan
         transitions = int(self.tried.sum())
-        return Tally(self.kernel.moves, acceptance, self.accepted, transitions, gradients, densities, energy_error, int(self.bad))
+        return Tally(
+            self.kernel.moves,
+            acceptance,
+            self.accepted,
+            transitions,
+            gradients,
+            densities,
+            energy_error,
+            int(lost),
+            int(self.bad),
+        )
 
     def stationary_covariance(self, covariance: Tensor) -> Tensor:
         """What the chains have in the end, where the target is a Gaussian of that covariance, (dim, dim)."""
@@ -256,7 +284,9 @@ class Chains(GenerativeModel):
     def remarks(self) -> list[str]:
         found, chains = [], len(self.position)
         if self.moved_away:
-            found.append(f"{int(self.moved_away)} of {chains} chains could not begin where they should, and began beside others")
+            found.append(
+                f"{int(self.moved_away)} of {chains} chains could not leave, or begin, where they should, and went on from where others were"
+            )
         if self.bad:
             share = int(self.bad) / (self.tally.transitions * chains)
             found.append(f"{int(self.bad):,} proposals, {share:.2%}, were rejected because the density is not finite there")
@@ -271,7 +301,3 @@ class Chains(GenerativeModel):
             if worst > MIXED:
                 found.append(f"the chains have not mixed: r_hat is {worst:.4g}, and should be at most {MIXED}")
         return [f"warning: {line}" for line in found]
-
-
-def _finite(values: Tensor) -> Tensor:
-    return torch.where(torch.isfinite(values), values, 0.0)
