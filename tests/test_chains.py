@@ -305,7 +305,7 @@ def test_where_the_density_is_not_finite_nobody_goes(name: str) -> None:
     assert chains.tally.bad > 0
     told = " ".join(chains.remarks())
     assert "were rejected because the density is not finite there" in told
-    assert "chains could not leave, or begin, where they should" in told
+    assert "chains could not begin, or leave, where they were" in told
     with pytest.raises(UserError, match="finite at none of the 40 places where the chains begin"):
         run(lambda x: x.sum(1) * math.nan, 0)
 
@@ -336,7 +336,7 @@ def test_a_chain_that_is_stuck_in_the_burn_in_goes_on_from_where_others_are() ->
             assert torch.allclose(chains._state()["log_p"], quartic(chains.position))
     assert int(chains.moved_away) == 1
     assert int((chains.accepted == 0).sum()) == 0
-    assert "1 of 40 chains could not leave" in chains.remarks()[0]
+    assert "1 of 40 chains could not begin, or leave" in chains.remarks()[0]
 
 
 def test_ways_on_which_the_energy_is_lost_are_counted_by_themselves() -> None:

@@ -4,7 +4,6 @@ Nothing is learnt: what they pass through after the burn-in are the samples.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -18,38 +17,14 @@ from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
 from genexp.samplers.diagnostics import LEAST, r_hat
-from genexp.samplers.kernels import Diagnostics, Kernel, State, kernels, of_chains, usable
+from genexp.samplers.kernels import Kernel, State, kernels, of_chains, usable
+from genexp.samplers.tally import LOST, Counts, Tally
 from genexp.settings import Scale
 
 Number = Annotated[float, Field(ge=-1e6, le=1e6)]
 STATE = "state_"  # before the names of the kernel's state among the buffers
 MIXED = 1.01  # R̂ that is asked for
-LOST = 1_000.0  # nats that an integrator misses of the energy where it diverges, as Stan has it
 MOST_KEPT = 2**30  # numbers: 4 GB
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What became of the proposals after the burn-in.
-
-    Args:
-        acceptance: the mean probability of each chain's, by the kind of move, (moves, chains); NaN of none.
-        accepted: how many of each chain were taken, (chains,).
-        transitions, gradients, densities: of each chain; evaluations of ∇ ln p̃, and of ln p̃ alone.
-        energy_error: the mean size of what the integrator missed, in nats, where it was not lost; NaN where there is none.
-        divergent: how often it was lost, missing more than a thousand nats, of all chains.
-        bad: how many were refused because ln p̃ or its gradient was not finite there, of all chains.
-    """
-
-    moves: tuple[str, ...]
-    acceptance: Tensor
-    accepted: Tensor
-    transitions: int
-    gradients: int
-    densities: int
-    energy_error: float
-    divergent: int
-    bad: int
 
 
 @models.register("chains")
@@ -79,12 +54,7 @@ class Chains(GenerativeModel):
     first: Tensor
     kept: Tensor
     taken: Tensor
-    acceptance: Tensor
-    tried: Tensor
     accepted: Tensor
-    spent: Tensor
-    missed: Tensor
-    bad: Tensor
     moved_away: Tensor
 
     def __init__(
@@ -111,18 +81,14 @@ class Chains(GenerativeModel):
         self.examples, self.transitions = chains, burn_in + draws * thin
         self.start = None if start is None else torch.tensor(start).view(spec.shape)
         self.kernel = kernel(spec, context)
-        origin, moves = torch.zeros(chains, *spec.shape), len(self.kernel.moves)
+        self.counts = Counts(chains, len(self.kernel.moves))
+        origin = torch.zeros(chains, *spec.shape)
         buffers = {
             "position": origin,
             "first": origin.clone(),
             "kept": torch.zeros(draws, chains, *spec.shape),
             "taken": torch.zeros((), dtype=torch.long),  # transitions, the burn-in counted
-            "acceptance": torch.zeros(moves, chains, dtype=torch.float64),  # sums, of as many as were tried
-            "tried": torch.zeros(moves, dtype=torch.long),
             "accepted": torch.zeros(chains, dtype=torch.long),
-            "spent": torch.zeros(2, dtype=torch.long),  # gradients and densities
-            "missed": torch.zeros(3, dtype=torch.float64),  # the sum of |energy error|, of how many, how many were lost
-            "bad": torch.zeros((), dtype=torch.long),
             "moved_away": torch.zeros((), dtype=torch.long),  # chains that could not begin where they should
         }
         for name, values in buffers.items():
@@ -177,8 +143,10 @@ class Chains(GenerativeModel):
         self.accepted += found.accepted
         if number <= self.burn_in:
             state = self.kernel.tune(state, found)
+            if number == self.burn_in // 2:
+                self.accepted.zero_()
         else:
-            self._count(found)
+            self.counts.add(found)
             draw, left = divmod(number - self.burn_in, self.thin)
             if left == 0 and draw <= len(self.kept):
                 self.kept[draw - 1] = x
@@ -196,7 +164,7 @@ class Chains(GenerativeModel):
         return terms
 
     def _beside_others(self) -> Tensor:
-        """At the end of the burn-in: for each chain its own index or, where it has accepted nothing yet, that of another."""
+        """At the end of the burn-in: for each chain its own index or, where its second half was in vain, that of another."""
         chains, moving = torch.arange(len(self.accepted), device=self.accepted.device), (self.accepted > 0).nonzero()[:, 0]
         stuck = self.accepted == 0
         self.accepted.zero_()
@@ -204,16 +172,6 @@ class Chains(GenerativeModel):
             return chains
         self.moved_away += stuck.sum()
         return torch.where(stuck, moving[chains % len(moving)], chains)
-
-    def _count(self, found: Diagnostics) -> None:
-        self.acceptance[found.move] += found.acceptance
-        self.tried[found.move] += 1
-        self.bad += found.bad.sum()
-        self.spent += torch.tensor([found.gradients, found.densities], device=self.spent.device)
-        if found.energy_error is not None:
-            size = found.energy_error.abs().double()
-            small = size < LOST  # and no NaN
-            self.missed += torch.stack([size[small].sum(), small.double().sum(), (~small).double().sum()])
 
     def _state(self) -> State:
         return {name.removeprefix(STATE): values for name, values in self.named_buffers(recurse=False) if name.startswith(STATE)}
@@ -245,22 +203,7 @@ class Chains(GenerativeModel):
 
     @property
     def tally(self) -> Tally:
-        gradients, densities = self.spent.tolist()
-        total, number, lost = self.missed.tolist()
-        acceptance = self.acceptance / torch.where(self.tried > 0, self.tried.double(), math.nan)[:, None]
-        energy_error = total / number if number else math.nan
-        transitions = int(self.tried.sum())
-        return Tally(
-            self.kernel.moves,
-            acceptance,
-            self.accepted,
-            transitions,
-            gradients,
-            densities,
-            energy_error,
-            int(lost),
-            int(self.bad),
-        )
+        return self.counts.tally(self.kernel.moves, self.accepted)
 
     def stationary_covariance(self, covariance: Tensor) -> Tensor:
         """What the chains have in the end, where the target is a Gaussian of that covariance, (dim, dim)."""
@@ -285,13 +228,14 @@ class Chains(GenerativeModel):
         found, chains = [], len(self.position)
         if self.moved_away:
             found.append(
-                f"{int(self.moved_away)} of {chains} chains could not leave, or begin, where they should, and went on from where others were"
+                f"{int(self.moved_away)} of {chains} chains could not begin, or leave, where they were, and went on from others"
             )
-        if self.bad:
-            share = int(self.bad) / (self.tally.transitions * chains)
-            found.append(f"{int(self.bad):,} proposals, {share:.2%}, were rejected because the density is not finite there")
+        tally = self.tally
+        if tally.bad:
+            share = tally.bad / (tally.transitions * chains)
+            found.append(f"{tally.bad:,} proposals, {share:.2%}, were rejected because the density is not finite there")
         never, draws = int((self.accepted == 0).sum()), self.draws()
-        if never and self.tally.transitions:
+        if never and tally.transitions:
             found.append(f"{never} of {chains} chains never accepted a proposal after the burn-in")
         if not self.complete:
             found.append(f"{draws.shape[1]:,} draws of each chain were kept, not {len(self.kept):,}: the budget was spent before")
