@@ -116,6 +116,8 @@ def small_parts(experiment: str) -> list[str]:
         words += ["evaluation.num_samples=64", "evaluation.batch_size=64"]  # so many are drawn at once
     if settings.model.get("network", {}).get("name") == "principal":
         words += ["model.network.components=12", "model.latent=4"]
+    if "temperatures" in settings.model:
+        words += ["model.points=200", "model.temperatures=8"]
     if "tested" in settings.model:
         words += ["model.tested=2000"]
     return words
