@@ -30,6 +30,7 @@ Ability = Literal[
     "chains",
     "local_moves",
     "weighted",
+    "both_divergences",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -52,6 +53,7 @@ ABILITIES: dict[Ability, str] = {
     "chains": "draws(): what Markov chains passed through, (chains, draws, *shape), and `tally`, what became of their proposals",
     "local_moves": "chains that also jump: alone(steps, log_density), the local moves by themselves from the same places",
     "weighted": "log_weight: ln of the weights of its own points, (n,), whose mean estimates the integral of the density",
+    "both_divergences": "forward_kl, reverse_kl: Gaussians of independent coordinates, mean and log_std, each trained by that",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
 }
 
@@ -71,6 +73,8 @@ Known = Literal[
     "covariance",
     "sampler",
     "modes",
+    "distances",
+    "marginal",
     "bridge",
     "cells",
     "edges",
@@ -94,6 +98,8 @@ KNOWN: dict[Known, str] = {
     "covariance": "density: one Gaussian, of that covariance, (dim, dim)",
     "sampler": "density: sample(n), exact samples, of a target too",
     "modes": "density: mode_masses, of its modes, and mode_shares(x), how many of the points x are in each",
+    "distances": "density: two peaks in each coordinate, at ± distance, and the best Gaussians there",
+    "marginal": "marginal: two of many coordinates that tell most, their own density, and a window of them",
     "bridge": "bridge: a strip of the plane between the peaks, and density.strip_mass(low, high)",
     "cells": "density: uniform over cells, with the optimal velocity in closed form",
     "edges": "density: with jumps, so that ln p has no gradient to follow",
@@ -113,7 +119,7 @@ def known_of(declared: Set[str]) -> frozenset[str]:
     return frozenset(declared) | follows
 
 
-Learns = Literal["examples", "density"]  # what a loss asks of a batch: x, or log_density
+Learns = Literal["examples", "density", "both"]  # what a loss asks of a batch: x, log_density
 
 
 @dataclass(frozen=True)

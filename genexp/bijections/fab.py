@@ -26,10 +26,10 @@ MOST = 10.0  # times: what a point may count for whose density has risen since i
 class FAB(FlowObjective):
     """D_2(target ‖ flow), over points that annealed importance sampling has found and a buffer keeps.
 
-    ∇ D_2 = −E_{x ~ p²/q}[∇ ln q(x)]. Samples of the flow are led from q to p̃²/q, where the flow is poor, and go with their weights
-    into a buffer, the oldest out of it. Each step draws points from there by their weights; of each the weight is then brought to
-    what it is under the flow as it is now: w ← w q_old/q. So no sample is thrown away after one step, and modes that once were
-    found are not forgotten.
+    ∇ D_2 = −E_{x ~ p²/q}[∇ ln q(x)]. Samples of the flow are led from q to p̃²/q, where the flow is poor, and go with their
+    weights into a buffer, the oldest out of it. Each step draws points from there by their weights; of each the weight is then
+    brought to what it is under the flow as it is now, w ← w q_old/q. So no sample is thrown away after one step, and modes that
+    once were found are not forgotten.
 
     The loss is the cross-entropy of p²/q, which has no known least value; the held-out one is D_2 over samples of the flow,
     −ln of the effective sample size, with 0 as the least.
@@ -48,6 +48,7 @@ class FAB(FlowObjective):
 
     kind: Objective = "alpha"
     learns: Learns = "density"
+    betas: Tensor
     x: Tensor
     log_weight: Tensor
     log_q: Tensor
@@ -105,7 +106,9 @@ class FAB(FlowObjective):
         found = anneal(flow.sample(size), flow.log_prob, log_density, self.betas, self.step_sizes, self.leaps, ALPHA)
         good = found.log_weight.isfinite() & found.log_q.isfinite()
         if not bool(good.any()):
-            raise UserError("the log density is -inf at every sample of the flow", hint="a wider flow: model.normalise, or a base")
+            raise UserError(
+                "the log density is -inf at every sample of the flow", hint="a wider flow: model.normalise, or a base"
+            )
         count = int(good.sum())
         places = (int(self.counts[1]) + torch.arange(count, device=found.x.device)) % self.capacity
         for kept, new in ((self.x, found.x), (self.log_weight, found.log_weight), (self.log_q, found.log_q)):

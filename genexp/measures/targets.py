@@ -45,8 +45,8 @@ class Weighted:
 
 @once
 def weighted(subject: Subject) -> Weighted:
-    """The model's own points with their weights: what it has kept, or the run's samples; of a model that was trained by likelihood
-    as many of these as have their likelihood found. LeftOut where the density is no number, or all weights are zero.
+    """The model's own points with their weights: what it has kept, or the run's samples; of a model that was trained by
+    likelihood as many of these as have their likelihood found. LeftOut where the density is no number, or all weights are zero.
     """
     if "weighted" in subject.can:
         return Weighted(subject.model.log_weight.double().cpu())

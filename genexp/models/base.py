@@ -95,10 +95,10 @@ def check_learns(model: GenerativeModel, knows: Set[str]) -> None:
     """UserError where the model has nothing to learn, or the data, of which one `knows` so much, not what it learns from."""
     if model.fitter == "gradient" and not any(weights.requires_grad for weights in model.parameters()):
         raise UserError("the model has no weights, and so there is nothing to train")
-    if model.learns == "examples" and "target" in knows:
+    if model.learns != "density" and "target" in knows:
         raise UserError(
             "the model learns from examples, and these data are a density without any",
             hint="a flow learns a density by model/objective=reverse_kl",
         )
-    if model.learns == "density" and "log_density" not in known_of(knows):
+    if model.learns != "examples" and "log_density" not in known_of(knows):
         raise UserError("the model is trained on a density, and these data have none that is known and smooth")

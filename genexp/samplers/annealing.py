@@ -4,8 +4,8 @@
     x_0 ~ q,   x_j ~ K_j(·|x_j−1) with K_j a Markov chain that leaves f_β_j as it is,
     ln w = Σ_j [ln f_β_j − ln f_β_j−1](x_j−1).
 
-E[w] = ∫ p̃^α q^(1−α), however badly the chains mix, and weighted by w the points are samples of the last density. With J = 1 there is
-no chain: plain importance sampling.
+E[w] = ∫ p̃^α q^(1−α), however badly the chains mix, and weighted by w the points are samples of the last density. With J = 1
+there is no chain: plain importance sampling.
 
 Source: Neal, Annealed Importance Sampling (2001).
 """
@@ -71,11 +71,14 @@ def check(log_p: Tensor) -> None:
     """UserError where a density is no number, or infinite."""
     bad = int((log_p.isnan() | log_p.isposinf()).sum())
     if bad:
-        raise UserError(f"the log density is NaN or +inf at {bad} of {len(log_p)} points", hint="where the density is 0 it is -inf")
+        raise UserError(
+            f"the log density is NaN or +inf at {bad} of {len(log_p)} points", hint="where the density is 0 it is -inf"
+        )
 
 
 def tuned(step_sizes: Tensor, acceptance: Tensor) -> Tensor:
-    """Longer steps where more than WANTED is accepted, shorter ones where less is. Weights stay unbiased where the points by which
-    the steps were tuned are not those that are kept.
+    """Longer steps where more than WANTED is accepted, shorter ones where less is; (J − 1,).
+
+    Weights stay unbiased where the points by which the steps were tuned are not those that are kept.
     """
     return step_sizes * torch.where(acceptance > WANTED, FASTER, 1 / FASTER)
