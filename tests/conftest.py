@@ -123,6 +123,8 @@ def small_parts(experiment: str) -> list[str]:
         words += ["model.burn_in=0", "model.chains=6"]
     if settings.model["name"] == "gtm":
         words += ["model.decoder_widths=[32]", "model.side=8", "model.inference_side=16"]
+    if "temperatures" in settings.model:
+        words += ["model.points=200", "model.temperatures=8"]
     if "tested" in settings.model:
         words += ["model.tested=2000"]
     return words

@@ -278,18 +278,19 @@ def test_the_step_size_is_found_in_the_burn_in_and_stays(kernel: dict, wanted: f
 
 
 def test_every_thinth_state_after_the_burn_in_is_kept() -> None:
-    chains = run(gaussian, 5, burn_in=5, draws=3, thin=2, kernel={"name": "ula"})
+    chains = run(gaussian, 5, burn_in=5, draws=4, thin=2, kernel={"name": "ula"})
     batch, seen = Batch(torch.zeros(1), log_density=gaussian), []
     assert chains.draws().shape == (40, 0, 2)
+    assert chains.can == {"sample"}
     while not chains.complete:
         chains.transition(batch)
         seen.append(chains.position.clone())
-    assert len(seen) == 6
+    assert len(seen) == 8
     assert torch.equal(chains.draws(), torch.stack(seen[1::2], dim=1))
     drawn = chains.sample(30)
     assert all(any(torch.equal(x, kept) for kept in chains.draws().flatten(0, 1)) for x in drawn[:5])
-    assert chains.tally.transitions == 6
-    assert chains.tally.gradients == 6
+    assert chains.tally.transitions == 8
+    assert chains.tally.gradients == 8
 
 
 @pytest.mark.parametrize("name", ["random_walk", "ula", "mala", "hmc"])
@@ -304,7 +305,7 @@ def test_where_the_density_is_not_finite_nobody_goes(name: str) -> None:
     assert chains.tally.bad > 0
     told = " ".join(chains.remarks())
     assert "were rejected because the density is not finite there" in told
-    assert "chains could not begin where they should" in told
+    assert "chains could not begin, or leave, where they were" in told
     with pytest.raises(UserError, match="finite at none of the 40 places where the chains begin"):
         run(lambda x: x.sum(1) * math.nan, 0)
 
@@ -316,6 +317,35 @@ def test_chains_that_never_move_are_named() -> None:
     assert any("have not mixed" in line for line in told)
     assert all(line.startswith("warning: ") for line in told)
     assert not [line for line in run(gaussian, 100, burn_in=50, draws=50).remarks() if "mixed" not in line]
+
+
+def test_a_chain_that_is_stuck_in_the_burn_in_goes_on_from_where_others_are() -> None:
+    """One that begins where the leapfrog diverges; beside others it has their state, and from then on it moves."""
+
+    def quartic(x: Tensor) -> Tensor:
+        return -x.pow(4).sum(1)
+
+    chains = run(quartic, 0, burn_in=20, draws=20, kernel={"name": "hmc", "step_size": 0.3, "adapt": False})
+    chains.position[7] = 50.0
+    chains._keep_state(chains.kernel.begin(chains.position, quartic))
+    batch = Batch(torch.zeros(1), log_density=quartic)
+    while not chains.complete:
+        chains.transition(batch)
+        if int(chains.taken) in (19, 20):
+            assert bool(chains.position[7, 0] == 50) == (int(chains.taken) == 19)
+            assert torch.allclose(chains._state()["log_p"], quartic(chains.position))
+    assert int(chains.moved_away) == 1
+    assert int((chains.accepted == 0).sum()) == 0
+    assert "1 of 40 chains could not begin, or leave" in chains.remarks()[0]
+
+
+def test_ways_on_which_the_energy_is_lost_are_counted_by_themselves() -> None:
+    """With ε = 3 the leapfrog of N(0, I) is unstable."""
+    wild = {"name": "hmc", "steps": 20, "jitter": 0.0, "adapt": False}
+    lost, kept = (run(gaussian, 8, burn_in=0, draws=8, kernel={**wild, "step_size": size}).tally for size in (3.0, 0.1))
+    assert (lost.divergent, kept.divergent) == (8 * 40, 0)
+    assert math.isnan(lost.energy_error)
+    assert 0 < kept.energy_error < 0.01
 
 
 def test_bad_settings_are_refused_in_one_line() -> None:

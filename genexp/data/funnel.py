@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genexp.data.known import Axis, KnownDensity, KnownPoints, pieces
+from genexp.data.known import Axis, KnownDensity, KnownPoints, Marginal, pieces
 from genexp.registry import datasets
 
 _LN_2PI = math.log(2 * math.pi)
@@ -76,3 +76,11 @@ class Funnel(KnownPoints):
         std: Annotated[float, Field(ge=0.01, le=3)] = 1.0,
     ) -> None:
         super().__init__(NealsFunnel(dimension, std), f"a funnel in {dimension} dimensions")
+        self.std = std
+        self.knows |= {"marginal"} if dimension > 2 else set()
+
+    @property
+    def marginal(self) -> Marginal:
+        """The first coordinate and one of the others."""
+        wide = 3 * math.exp(0.6 * self.std)
+        return Marginal(0, 1, NealsFunnel(2, self.std).log_prob, (-3 * self.std, -wide), (2.5 * self.std, wide))

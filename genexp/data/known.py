@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Self
@@ -12,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genexp.capabilities import Known
-from genexp.data.base import DataSpec, FreshData
+from genexp.data.base import DataSpec, FreshData, LogDensity
 from genexp.quadrature import ORDER, Rule
 
 FINE_SIDE = 600  # of the entropy's quadrature
@@ -112,6 +113,19 @@ def panels(edges: list[float], count: int) -> Axis:
 def within(low: float, edges: list[float], high: float) -> list[float]:
     """`low`, those of the sorted `edges` between, and `high`."""
     return [low, *(edge for edge in edges if low < edge < high), high]
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """Coordinates `first` and `second` of points, counted from 0; ln of their own density, (n, 2) → (n,); and the window of them
+    that is worth a picture, from the corner `low` to `high`.
+    """
+
+    first: int
+    second: int
+    log_prob: LogDensity
+    low: tuple[float, float]
+    high: tuple[float, float]
 
 
 class KnownPoints(FreshData):

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
+from torch import Tensor
 
 from genexp.data.base import LogDensity
 from genexp.data.double_well import Coefficient, Tilt, Wells
-from genexp.data.known import KnownPoints
+from genexp.data.known import KnownPoints, Marginal
 from genexp.data.quartic import Quartic
 from genexp.registry import datasets
 
@@ -37,7 +38,18 @@ class ManyWell(KnownPoints):
         tilt: Tilt = 0.5,
     ) -> None:
         super().__init__(Wells(dimension, Quartic(quartic, quadratic, tilt)), f"{dimension // 2} double wells")
-        self.knows |= {"modes"}
+        self.knows |= {"modes"} if dimension == 2 else {"modes", "marginal"}
+
+    @property
+    def marginal(self) -> Marginal:
+        """The wells of the first two pairs: four modes."""
+        factor = self.density.factor
+
+        def log_prob(x: Tensor) -> Tensor:
+            return factor.log_density(x).sum(1) - 2 * factor.log_z
+
+        reach = 0.9 * factor.reach
+        return Marginal(0, 2, log_prob, (-reach, -reach), (reach, reach))
 
     @property
     def log_density(self) -> LogDensity:

@@ -30,8 +30,9 @@ def trails(named: Mapping[str, np.ndarray], log_p: np.ndarray, window: Window) -
         for way, color in zip(ways, classes(len(ways)), strict=True):
             cell.plot(way[:, 0], way[:, 1], color=color, lw=0.6, alpha=0.55)
             cell.plot(way[:, 0], way[:, 1], ".", color=color, ms=3.5, mew=0)
-            cell.plot(*way[0], "o", mfc="white", mec=color, mew=1.6, ms=7)
-        square(cell, f"{name}: {len(ways)} chains, {ways.shape[1]} draws each", window)
+            cell.plot(*way[0], "o", mfc="white", mec=color, mew=1.6, ms=7, zorder=5)
+        many = f"{len(ways)} chains, {ways.shape[1]} draws each"
+        square(cell, f"{name}: {many}" if len(named) > 1 else many, window)
     return figure
 
 
@@ -54,7 +55,9 @@ def trail_frames(named: Mapping[str, np.ndarray], log_p: np.ndarray, window: Win
             for way, color in zip(_pixels(ways[:, shown - 1 : shown], window, size), classes(len(ways)), strict=True):
                 (x, y), reach = way[0].tolist(), max(4, size // 90)
                 pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=color, outline="white", width=line)
-            pen.text((size // 40, size // 60), f"{name}: draw {shown}", fill=INK, font=font)
+            pen.text(
+                (size // 40, size // 60), f"{name}: draw {shown}" if len(named) > 1 else f"draw {shown}", fill=INK, font=font
+            )
             frame.paste(panel, (index * size, 0))
         film.append(frame.quantize(64, dither=Image.Dither.NONE))
     return film
@@ -97,7 +100,12 @@ def mixing(
     for cell, (name, ways) in zip(axes, named.items(), strict=False):
         for way, color in zip(ways, classes(len(ways)), strict=True):
             cell.plot(np.arange(1, len(way) + 1), way, color=color, lw=0.7, alpha=0.8)
-        cell.set(title=f"first coordinate, {name}", xlabel="draw", ylabel="x₁", ylim=(reach[0] - room, reach[1] + room))
+        cell.set(
+            title=f"first coordinate, {name}" if len(named) > 1 else "first coordinate",
+            xlabel="draw",
+            ylabel="x₁",
+            ylim=(reach[0] - room, reach[1] + room),
+        )
     lags, running = axes[-2:]
     for (name, values), color in zip(correlation.items(), (ORANGE, INK), strict=False):
         lags.plot(np.arange(len(values)), values, color=color, label=name)

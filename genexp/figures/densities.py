@@ -52,6 +52,31 @@ def samples_over_contours(samples: np.ndarray, log_p: np.ndarray, window: Window
 
 
 @drawn
+def marginal(true: np.ndarray, samples: np.ndarray, density: np.ndarray, corners: np.ndarray, names: list[str]) -> Figure:
+    """Two coordinates of true samples and of a model's, (n, 2), over contours of their exact ln p, (side, side) with y upwards,
+    every two nats down to 14 below its peak; `corners` (2, 2) are the lower left and the upper right one.
+    """
+    figure, [row] = panels(1, 2, 4.2, 3.9)
+    (left, bottom), (right, top), side = *corners, len(density)
+    across, up = np.linspace(left, right, side), np.linspace(bottom, top, side)
+    for axes, x, title in zip(row, (true, samples), ("true samples", "generated"), strict=True):
+        axes.contour(
+            across,
+            up,
+            density - density.max(),
+            levels=np.arange(-14.0, 0, 2.0),
+            colors=ORANGE,
+            linewidths=0.8,
+            linestyles="solid",
+        )
+        axes.plot(x[:, 0], x[:, 1], ".", ms=1.5, color=BLUE, alpha=0.5)
+        axes.set(
+            title=f"{title}; contours every 2 nats", xlabel=names[0], ylabel=names[1], xlim=(left, right), ylim=(bottom, top)
+        )
+    return figure
+
+
+@drawn
 def log_density(log_p: np.ndarray, truth: float, limit: float = 1.0, depth: float = 8.0) -> Figure:
     """A learnt ln p in nats, (side, side) with y upwards, shown down to `depth` nats below its true value on the support."""
     figure, [[axes]] = panels(1, 1, 5.2, 4.4)

@@ -10,9 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from genexp.measures.record import LeftOut, Value, measure
+from genexp.measures.record import Value, measure
 from genexp.samplers import diagnostics
-from genexp.samplers.diagnostics import LEAST
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -22,11 +21,8 @@ MOST = 64  # chains whose way from mode to mode is followed
 
 @once
 def draws(subject: Subject) -> Tensor:
-    """What was kept, (chains, draws, dim), float64 on the CPU. LeftOut where it is too little."""
-    kept = subject.model.draws().flatten(2).double().cpu()
-    if kept.shape[1] < LEAST:
-        raise LeftOut(f"only {kept.shape[1]} draws of each chain were kept")
-    return kept  # type: ignore[no-any-return]
+    """What was kept, (chains, draws, dim), float64 on the CPU."""
+    return subject.model.draws().flatten(2).double().cpu()  # type: ignore[no-any-return]
 
 
 def of_each(subject: Subject, function: Callable[[Tensor], float]) -> list[float]:
@@ -134,10 +130,28 @@ def ess_per_second(subject: Subject) -> Value | None:
     return Value(found / seconds) if seconds and found is not None else None
 
 
-@measure("energy_error", "mean size of what an integrator misses of the energy, nats", better="lower", model=CHAINS)
+@measure(
+    "energy_error",
+    "mean size of what an integrator misses of the energy, nats, where it does not diverge",
+    better="lower",
+    model=CHAINS,
+)
 def energy_error(subject: Subject) -> Value | None:
     found = subject.model.tally.energy_error
     return None if math.isnan(found) else Value(found)
+
+
+@measure(
+    "divergences",
+    "share of the ways on which an integrator missed more than 1,000 nats of the energy",
+    better="lower",
+    model=CHAINS,
+)
+def divergences(subject: Subject) -> Value | None:
+    tally = subject.model.tally
+    if math.isnan(tally.energy_error) and not tally.divergent:
+        return None
+    return Value(tally.divergent / (tally.transitions * len(tally.accepted)), floor=0.0)
 
 
 # --- what is known of the target -------------------------------------------------------------------------------------

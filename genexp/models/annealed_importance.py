@@ -77,7 +77,7 @@ class AnnealedImportance(GenerativeModel):
     def initialise(self, batch: Batch) -> None:
         assert batch.log_density is not None  # else the pair was refused
         for _ in range(ROUNDS if len(self.step_sizes) else 0):
-            found = self.anneal(PILOTS, batch.log_density)
+            found = self.anneal(min(PILOTS, len(self.x)), batch.log_density)
             self.step_sizes.copy_(tuned(self.step_sizes, found.acceptance))
         sizes = [len(part) for part in self.x.split(TOGETHER)]
         parts = [self.anneal(size, batch.log_density) for size in sizes]

@@ -4,7 +4,6 @@ Nothing is learnt: what they pass through after the burn-in are the samples.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -18,35 +17,14 @@ from genexp.errors import UserError
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
 from genexp.samplers.diagnostics import LEAST, r_hat
-from genexp.samplers.kernels import Diagnostics, Kernel, State, kernels, usable
+from genexp.samplers.kernels import Kernel, State, kernels, of_chains, usable
+from genexp.samplers.tally import LOST, Counts, Tally
 from genexp.settings import Scale
 
 Number = Annotated[float, Field(ge=-1e6, le=1e6)]
 STATE = "state_"  # before the names of the kernel's state among the buffers
 MIXED = 1.01  # R̂ that is asked for
 MOST_KEPT = 2**30  # numbers: 4 GB
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What became of the proposals after the burn-in.
-
-    Args:
-        acceptance: the mean probability of each chain's, by the kind of move, (moves, chains); NaN of none.
-        accepted: how many of each chain were taken, (chains,).
-        transitions, gradients, densities: of each chain; evaluations of ∇ ln p̃, and of ln p̃ alone.
-        energy_error: the mean size of what the integrator missed, in nats; NaN where there is none.
-        bad: how many were refused because ln p̃ or its gradient was not finite there, of all chains.
-    """
-
-    moves: tuple[str, ...]
-    acceptance: Tensor
-    accepted: Tensor
-    transitions: int
-    gradients: int
-    densities: int
-    energy_error: float
-    bad: int
 
 
 @models.register("chains")
@@ -76,12 +54,7 @@ class Chains(GenerativeModel):
     first: Tensor
     kept: Tensor
     taken: Tensor
-    acceptance: Tensor
-    tried: Tensor
     accepted: Tensor
-    spent: Tensor
-    missed: Tensor
-    bad: Tensor
     moved_away: Tensor
 
     def __init__(
@@ -108,18 +81,14 @@ class Chains(GenerativeModel):
         self.examples, self.transitions = chains, burn_in + draws * thin
         self.start = None if start is None else torch.tensor(start).view(spec.shape)
         self.kernel = kernel(spec, context)
-        origin, moves = torch.zeros(chains, *spec.shape), len(self.kernel.moves)
+        self.counts = Counts(chains, len(self.kernel.moves))
+        origin = torch.zeros(chains, *spec.shape)
         buffers = {
             "position": origin,
             "first": origin.clone(),
             "kept": torch.zeros(draws, chains, *spec.shape),
             "taken": torch.zeros((), dtype=torch.long),  # transitions, the burn-in counted
-            "acceptance": torch.zeros(moves, chains, dtype=torch.float64),  # sums, of as many as were tried
-            "tried": torch.zeros(moves, dtype=torch.long),
             "accepted": torch.zeros(chains, dtype=torch.long),
-            "spent": torch.zeros(2, dtype=torch.long),  # gradients and densities
-            "missed": torch.zeros(2, dtype=torch.float64),  # the sum of |energy error|, and of how many
-            "bad": torch.zeros((), dtype=torch.long),
             "moved_away": torch.zeros((), dtype=torch.long),  # chains that could not begin where they should
         }
         for name, values in buffers.items():
@@ -130,6 +99,9 @@ class Chains(GenerativeModel):
 
     @property
     def can(self) -> frozenset[Ability]:
+        """Of too few draws nothing is said but where the chains are."""
+        if self.draws().shape[1] < LEAST:
+            return frozenset({"sample"})
         return frozenset({"sample", "chains"} if self.kernel.alone is None else {"sample", "chains", "local_moves"})
 
     @property
@@ -167,35 +139,39 @@ class Chains(GenerativeModel):
         """One transition of all chains; the mean energy −ln p̃ afterwards, and what became of the proposals."""
         assert batch.log_density is not None
         moved = self.kernel.step(self.position, self._state(), batch.log_density)
-        state, found, number = moved.state, moved.diagnostics, int(self.taken) + 1
+        x, state, found, number = moved.x, moved.state, moved.diagnostics, int(self.taken) + 1
+        self.accepted += found.accepted
         if number <= self.burn_in:
             state = self.kernel.tune(state, found)
+            if number == self.burn_in // 2:
+                self.accepted.zero_()
         else:
-            self._count(found)
+            self.counts.add(found)
             draw, left = divmod(number - self.burn_in, self.thin)
             if left == 0 and draw <= len(self.kept):
-                self.kept[draw - 1] = moved.x
+                self.kept[draw - 1] = x
         if number == self.burn_in:
-            state = self.kernel.settle(state)
-        self.position.copy_(moved.x)
+            index = self._beside_others()
+            x, state = x[index], of_chains(self.kernel.settle(state), index)
+        self.position.copy_(x)
         self._keep_state(state)
         self.taken += 1
         terms = {"loss": self._energy(), "acceptance": found.acceptance.mean(), "bad": found.bad.float().mean()}
         if (size := self.kernel.step_size(state)) is not None:
             terms["step_size"] = size[0]
         if found.energy_error is not None:
-            terms["energy_error"] = _finite(found.energy_error).abs().mean()
+            terms["energy_error"] = found.energy_error.abs().nan_to_num(LOST).clamp(max=LOST).mean()
         return terms
 
-    def _count(self, found: Diagnostics) -> None:
-        self.acceptance[found.move] += found.acceptance
-        self.tried[found.move] += 1
-        self.accepted += found.accepted
-        self.bad += found.bad.sum()
-        self.spent += torch.tensor([found.gradients, found.densities], device=self.spent.device)
-        if found.energy_error is not None:
-            finite = torch.isfinite(found.energy_error)
-            self.missed += torch.stack([_finite(found.energy_error).abs().double().sum(), finite.double().sum()])
+    def _beside_others(self) -> Tensor:
+        """At the end of the burn-in: for each chain its own index or, where its second half was in vain, that of another."""
+        chains, moving = torch.arange(len(self.accepted), device=self.accepted.device), (self.accepted > 0).nonzero()[:, 0]
+        stuck = self.accepted == 0
+        self.accepted.zero_()
+        if not len(moving):
+            return chains
+        self.moved_away += stuck.sum()
+        return torch.where(stuck, moving[chains % len(moving)], chains)
 
     def _state(self) -> State:
         return {name.removeprefix(STATE): values for name, values in self.named_buffers(recurse=False) if name.startswith(STATE)}
@@ -227,12 +203,7 @@ class Chains(GenerativeModel):
 
     @property
     def tally(self) -> Tally:
-        gradients, densities = self.spent.tolist()
-        total, number = self.missed.tolist()
-        acceptance = self.acceptance / torch.where(self.tried > 0, self.tried.double(), math.nan)[:, None]
-        energy_error = total / number if number else math.nan
-        transitions = int(self.tried.sum())
-        return Tally(self.kernel.moves, acceptance, self.accepted, transitions, gradients, densities, energy_error, int(self.bad))
+        return self.counts.tally(self.kernel.moves, self.accepted)
 
     def stationary_covariance(self, covariance: Tensor) -> Tensor:
         """What the chains have in the end, where the target is a Gaussian of that covariance, (dim, dim)."""
@@ -256,12 +227,15 @@ class Chains(GenerativeModel):
     def remarks(self) -> list[str]:
         found, chains = [], len(self.position)
         if self.moved_away:
-            found.append(f"{int(self.moved_away)} of {chains} chains could not begin where they should, and began beside others")
-        if self.bad:
-            share = int(self.bad) / (self.tally.transitions * chains)
-            found.append(f"{int(self.bad):,} proposals, {share:.2%}, were rejected because the density is not finite there")
+            found.append(
+                f"{int(self.moved_away)} of {chains} chains could not begin, or leave, where they were, and went on from others"
+            )
+        tally = self.tally
+        if tally.bad:
+            share = tally.bad / (tally.transitions * chains)
+            found.append(f"{tally.bad:,} proposals, {share:.2%}, were rejected because the density is not finite there")
         never, draws = int((self.accepted == 0).sum()), self.draws()
-        if never and self.tally.transitions:
+        if never and tally.transitions:
             found.append(f"{never} of {chains} chains never accepted a proposal after the burn-in")
         if not self.complete:
             found.append(f"{draws.shape[1]:,} draws of each chain were kept, not {len(self.kept):,}: the budget was spent before")
@@ -271,7 +245,3 @@ class Chains(GenerativeModel):
             if worst > MIXED:
                 found.append(f"the chains have not mixed: r_hat is {worst:.4g}, and should be at most {MIXED}")
         return [f"warning: {line}" for line in found]
-
-
-def _finite(values: Tensor) -> Tensor:
-    return torch.where(torch.isfinite(values), values, 0.0)

@@ -61,6 +61,22 @@ def samples_of_target(subject: Subject) -> Figure:
     return densities.samples_over_contours(cloud(subject.samples)[:SHOWN_OVER_CONTOURS], log_p, window)
 
 
+@picture(
+    "marginal",
+    "Two of the coordinates, true samples and the model's, over contours of their exact density",
+    lead=1,
+    data={"points", "drawn", "marginal"},
+)
+def marginal(subject: Subject) -> Figure:
+    found = subject.data.marginal
+    corners = torch.tensor([found.low, found.high], dtype=torch.float64)
+    grid = midpoints(corners[0], corners[1], CONTOUR_SIDE)
+    log_p = found.log_prob(grid.points).reshape(CONTOUR_SIDE, CONTOUR_SIDE).cpu().numpy()
+    pair = [found.first, found.second]
+    true, samples = (cloud(x[:SHOWN_OVER_CONTOURS, pair]) for x in (subject.target, subject.samples))
+    return densities.marginal(true, samples, log_p, corners.numpy(), [f"x{index + 1}" for index in pair])
+
+
 @film("flow", "Points flowing from noise into data", model={"velocity"}, data={"points", "drawn"})
 def flow(subject: Subject) -> Film:
     """As far as the data reach."""

@@ -18,6 +18,7 @@ from genexp.registry import Registry
 
 LogDensity = Callable[[Tensor], Tensor]  # (n, *shape) → (n,), in nats, up to a constant
 State = dict[str, Tensor]
+TUNING = "tuning"  # how the name ends of what is of all chains together; all else of a state has a row for each
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,11 @@ def per_chain(values: Tensor, x: Tensor) -> Tensor:
 def total(values: Tensor) -> Tensor:
     """The sum over everything but the chains: (n, *shape) → (n,)."""
     return values.flatten(1).sum(1)
+
+
+def of_chains(state: State, index: Tensor) -> State:
+    """The state of chains that go on from where those of the `index` are, (n,)."""
+    return {name: values if name.endswith(TUNING) else values[index] for name, values in state.items()}
 
 
 @dataclass(frozen=True)

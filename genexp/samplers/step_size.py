@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genexp.samplers.kernels import Diagnostics, LocalKernel, LogDensity, State
+from genexp.samplers.kernels import TUNING, Diagnostics, LocalKernel, LogDensity, State
 
 StepSize = Annotated[float, Field(gt=0, le=1e3)]
 Acceptance = Annotated[float, Field(gt=0, lt=1)]
@@ -29,10 +29,10 @@ class Adapted(LocalKernel):
         self.first, self.adapt, self.target_acceptance = step_size, adapt, target_acceptance
 
     def begin(self, x: Tensor, log_density: LogDensity) -> State:
-        return self.at(x, log_density) | {"tuning": x.new_tensor([math.log(self.first), 0.0, 0.0, 0.0])}
+        return self.at(x, log_density) | {TUNING: x.new_tensor([math.log(self.first), 0.0, 0.0, 0.0])}
 
     def step_size(self, state: State) -> Tensor:
-        return state["tuning"][:1].exp()
+        return state[TUNING][:1].exp()
 
     def tune(self, state: State, diagnostics: Diagnostics) -> State:
         return tuned(state, diagnostics, self.first, self.target_acceptance) if self.adapt else state
@@ -46,17 +46,17 @@ def tuned(state: State, diagnostics: Diagnostics, first: float, target: float) -
 
     e ← (1 − 1/(t + t₀)) e + (δ − ᾱ)/(t + t₀),  ln ε = ln 10 ε₀ − √t/γ e,  and ln ε̄ is the average of ln ε with weights t^−κ.
     """
-    _, average, error, count = state["tuning"].tolist()
+    _, average, error, count = state[TUNING].tolist()
     count += 1
     share = 1 / (count + OFFSET)
     error = (1 - share) * error + share * (target - float(diagnostics.acceptance.mean()))
     log_step = math.log(LARGER * first) - math.sqrt(count) / GAMMA * error
     weight = count**-DECAY
     average = weight * log_step + (1 - weight) * average
-    return state | {"tuning": state["tuning"].new_tensor([log_step, average, error, count])}
+    return state | {TUNING: state[TUNING].new_tensor([log_step, average, error, count])}
 
 
 def settled(state: State) -> State:
     """From now on with the average ε̄."""
-    log_step, average, error, count = state["tuning"].unbind()
-    return state | {"tuning": torch.stack([torch.where(count > 0, average, log_step), average, error, count])}
+    log_step, average, error, count = state[TUNING].unbind()
+    return state | {TUNING: torch.stack([torch.where(count > 0, average, log_step), average, error, count])}
