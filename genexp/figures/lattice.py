@@ -40,7 +40,7 @@ def sheets(fields: Mapping[str, np.ndarray], rows: int, columns: int) -> Figure:
 
 @drawn
 def histories(ways: Mapping[str, np.ndarray], several: Mapping[str, np.ndarray]) -> Figure:
-    """The magnetisation along one chain of HMC and one of the model, (draws,), and on the right its distribution over all of them."""
+    """The magnetisation along one chain of HMC and one of the model, (draws,); on the right its distribution over all chains."""
     figure = figure_of(9.0, 2.3 * len(ways) + 0.4)
     grid = figure.subplots(len(ways), 2, sharex="col", sharey=True, squeeze=False, gridspec_kw={"width_ratios": (5, 1)})
     reach = 1.05 * max(float(np.abs(each).max()) for each in several.values())
