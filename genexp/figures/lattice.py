@@ -80,6 +80,9 @@ def two_point(found: Mapping[str, Measured], truth: np.ndarray | None) -> Figure
     top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     top.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     top.yaxis.set_minor_formatter("")
+    positive = np.concatenate([each.mean[each.mean > 0] for each in found.values()])
+    if len(positive):  # an error bar that reaches 0 is not to choose the axis
+        top.set_ylim(bottom=0.4 * float(positive.min()))
     top.legend()
     below.set(xlabel="distance t, sites", ylabel="off, errors" if truth is not None else "off HMC, errors")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
