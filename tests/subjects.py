@@ -32,5 +32,5 @@ def record(name: str) -> Measure:
 
 def timeless(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
     """Of a metrics.json what the same run gives again, bit for bit: all but what was read off a clock."""
-    timed = {each.name for each in measures.all() if each.wall_clock}
-    return {name: value for name, value in metrics.items() if name not in timed}
+    timed = tuple(f"{each.name}/" for each in measures.all() if each.wall_clock)
+    return {name: value for name, value in metrics.items() if not f"{name}/".startswith(timed)}

@@ -139,11 +139,14 @@ def test_what_is_read_off_a_clock_is_declared_and_nothing_else_is() -> None:
     timed = {each.name for each in measures.all() if each.wall_clock}
     assert timed == {
         *("seconds_density", "seconds_sample", "seconds_train", "samples_per_second"),
-        "bits_per_second",
+        *("bits_per_second", "ess_per_second"),
         "nanoseconds",
     }
     words = {each.name: each.words() for each in (record("seconds_sample"), record("nll"))}
-    assert Taken({"seconds_sample": 1.0, "nll": 2.0, "floor/nll": 1.5}, words).timeless() == {"nll": 2.0, "floor/nll": 1.5}
+    assert Taken({"seconds_sample": 1.0, "seconds_sample/part": 3.0, "nll": 2.0, "floor/nll": 1.5}, words).timeless() == {
+        "nll": 2.0,
+        "floor/nll": 1.5,
+    }
 
 
 def test_a_value_is_written_with_all_that_is_known_of_it() -> None:

@@ -40,7 +40,7 @@ def sheets(fields: Mapping[str, np.ndarray], rows: int, columns: int) -> Figure:
 
 @drawn
 def histories(ways: Mapping[str, np.ndarray], several: Mapping[str, np.ndarray]) -> Figure:
-    """The magnetisation along one chain of HMC and one of the model, (draws,), and on the right its distribution over all of them."""
+    """The magnetisation along one chain of HMC and one of the model, (draws,); on the right its distribution over all chains."""
     figure = figure_of(9.0, 2.3 * len(ways) + 0.4)
     grid = figure.subplots(len(ways), 2, sharex="col", sharey=True, squeeze=False, gridspec_kw={"width_ratios": (5, 1)})
     reach = 1.05 * max(float(np.abs(each).max()) for each in several.values())
@@ -80,6 +80,9 @@ def two_point(found: Mapping[str, Measured], truth: np.ndarray | None) -> Figure
     top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     top.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     top.yaxis.set_minor_formatter("")
+    positive = np.concatenate([each.mean[each.mean > 0] for each in found.values()])
+    if len(positive):  # an error bar that reaches 0 is not to choose the axis
+        top.set_ylim(bottom=0.4 * float(positive.min()))
     top.legend()
     below.set(xlabel="distance t, sites", ylabel="off, errors" if truth is not None else "off HMC, errors")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -26,7 +26,8 @@ class Taken:
 
     def timeless(self) -> dict[str, Metric]:
         """Those that the same weights give again: all but what was read off a clock."""
-        return {name: value for name, value in self.metrics.items() if not self.words.get(name, {}).get("wall_clock")}
+        timed = tuple(f"{name}/" for name, words in self.words.items() if words.get("wall_clock"))
+        return {name: value for name, value in self.metrics.items() if not f"{name}/".startswith(timed)}
 
 
 @torch.no_grad()

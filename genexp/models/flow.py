@@ -98,9 +98,13 @@ class Flow(GenerativeModel):
             reach = (batch.x - self.centre).abs().quantile(_TAIL_SHARE, dim=0)
             self.spread.copy_(_nonzero(reach) / (math.sqrt(2) * torch.erfinv(torch.tensor(_TAIL_SHARE))))
         x, _ = self.normalised(batch.x)
-        for bijection in self.bijections:
-            bijection.initialise(x)  # type: ignore[operator]
-            x, _ = bijection(x)
+        layers: list[Bijection] = [*self.bijections]  # type: ignore[list-item]
+        looking = [type(layer).initialise is not Bijection.initialise for layer in layers]
+        for number, layer in enumerate(layers):
+            if not any(looking[number:]):  # nobody further on wants to see the data
+                break
+            layer.initialise(x)
+            x, _ = layer(x)
 
     def loss(self, batch: Batch) -> Terms:
         if self.training:
