@@ -141,6 +141,7 @@ def test_what_is_read_off_a_clock_is_declared_and_nothing_else_is() -> None:
         *("seconds_density", "seconds_sample", "seconds_train", "samples_per_second"),
         *("bits_per_second", "ess_per_second"),
         "nanoseconds",
+        "teacher_seconds",
     }
     words = {each.name: each.words() for each in (record("seconds_sample"), record("nll"))}
     assert Taken({"seconds_sample": 1.0, "seconds_sample/part": 3.0, "nll": 2.0, "floor/nll": 1.5}, words).timeless() == {

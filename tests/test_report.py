@@ -14,7 +14,7 @@ from PIL import Image
 from genexp.config.composition import compose
 from genexp.data.base import DataSpec
 from genexp.models import flow_matching
-from genexp.report import explorer, flow, render
+from genexp.report import cube, explorer, flow, render
 from genexp.report.charts import Floor
 from genexp.report.folder import Folder
 from genexp.report.gather import Run, gather
@@ -38,12 +38,13 @@ KINDS = {
     "other": ["trainer.max_steps=20", *SMALL, "model.field.width=16", "seed=1", "figures.enabled=false"],
     "glyphs": ["experiment=glyphs_vae", *small_parts("glyphs_vae"), "trainer.max_steps=20", "trainer.eval_every=5"],
     "layers": ["experiment=double_gaussian", "model.conditioner.width=8", "figures.enabled=false"],
+    "cube": ["experiment=randu", *small_parts("randu"), "figures.enabled=false"],
 }
 
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A run of each kind that the page brings to life: a flow of points, layers of points, a latent plane."""
+    """A run of each kind that the page brings to life: a flow of points, layers of points, a latent plane, a cube."""
 
     def train(root: Path) -> None:
         patch.setattr(flow_matching, "LIKELIHOOD_STEPS", 8)
@@ -71,7 +72,7 @@ def pages(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> di
 # --- opened ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["qr", "glyphs", "layers", "both"])
+@pytest.mark.parametrize("name", ["qr", "glyphs", "layers", "cube", "both"])
 def test_the_page_is_whole(chromium: browser.Browser, pages: dict[str, Path], runs: dict[str, Path], name: str) -> None:
     """No broken picture, no error, nothing asked for outside, every number and figure of the run there."""
     with chromium.open(pages[name]) as page:
@@ -163,6 +164,45 @@ def test_the_flow_has_a_slider_through_time(chromium: browser.Browser, pages: di
         page.until(f"{state}.playing && {state}.position > 0 && {state}.position < {last}")
         page.page.click(".flow .play")
         assert not page(f"{state}.playing")
+        assert page.errors == []
+
+
+def test_the_cube_turns_under_the_pointer_until_its_planes_appear(
+    chromium: browser.Browser, pages: dict[str, Path], runs: dict[str, Path]
+) -> None:
+    """Rows of the view stay at right angles; near points follow the pointer; along the planes the points are at whole numbers."""
+    live = bring_to_life(gather(runs["cube"])).cube
+    assert live is not None
+    points = unpacked(live.data["points"], "u2").reshape(-1, 3) / live.data["side"]
+    assert len(points) == cube.POINTS
+    assert live.planes == 15
+    with chromium.open(pages["cube"]) as page:
+        picture = "document.querySelector('.turns').toDataURL()"
+        seen, before = page(picture), np.array(page("genexp.cubes['cube-0'].state()"))
+        page.page.locator(".turns").scroll_into_view_if_needed()
+        box = page.page.locator(".turns").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.page.mouse.move(x, y)
+        page.page.mouse.down()
+        page.page.mouse.move(x + 40, y + 20, steps=4)
+        page.page.mouse.up()
+        page.page.mouse.move(x - 100, y)
+        after = np.array(page("genexp.cubes['cube-0'].state()"))
+        assert np.allclose(after @ after.T, np.eye(3), atol=1e-6)
+        assert np.linalg.det(after) == pytest.approx(1)
+        moved = after @ before[2]  # where what was nearest to the eye is now
+        assert moved[0] > 0
+        assert moved[1] < 0
+        assert page(picture) != seen
+        page.page.click(".along")
+        view = np.array(page("genexp.cubes['cube-0'].state()"))
+        place = points @ view[0] * np.sqrt(9**2 + 6**2 + 1**2)  # x₃ = 6 x₂ − 9 x₁ but for a whole number
+        assert np.abs(place - place.round()).max() < 0.01
+        assert len(np.unique(place.round())) == 15
+        page.page.keyboard.press("Tab")
+        page.page.locator(".turns").focus()
+        page.page.keyboard.press("ArrowLeft")
+        assert not np.allclose(view, page("genexp.cubes['cube-0'].state()"))
         assert page.errors == []
 
 

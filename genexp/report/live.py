@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from genexp.errors import UserError
-from genexp.report import explorer, flow
+from genexp.report import cube, explorer, flow
+from genexp.report.cube import Cube
 from genexp.report.explorer import Explorer
 from genexp.report.flow import Flow
 from genexp.report.folder import Unreadable
@@ -14,10 +15,11 @@ NEEDED = ("run.json", "config.yaml", "checkpoints/best.pt")
 
 @dataclass(frozen=True)
 class Live:
-    """The decoder of a latent plane, or moving points, of one run; or `missing`: why there is neither, where there could be."""
+    """The decoder of a latent plane, moving points, or a cube of one run; or `missing`: why there is none, where one could be."""
 
     explorer: Explorer | None = None
     flow: Flow | None = None
+    cube: Cube | None = None
     missing: str | None = None
 
 
@@ -38,6 +40,8 @@ def bring_to_life(run: Run) -> Live:
             return Live(explorer=explorer.pack(trained.model, trained.spec.classes, run.folder))
         if flow.has_flow(trained.model, trained.spec):
             return Live(flow=flow.pack(trained.model, run.folder, trained.settings.seed, trained.units))
+        if cube.has_cube(trained.model, trained.spec):
+            return Live(cube=cube.pack(trained.model, trained.settings.seed))
     except UserError as mistake:
         return Live(missing=mistake.message)
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, MemoryError, OSError) as failure:

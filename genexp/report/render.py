@@ -22,7 +22,7 @@ from genexp.report.pictures import Film, Still, films, stills
 from genexp.summary import BESIDE, number_text
 
 PAGE = Path(__file__).parent / "page"
-SCRIPTS = ("page.js", "charts.js", "player.js", "film.js", "explorer.js", "flow.js")
+SCRIPTS = ("page.js", "charts.js", "player.js", "film.js", "explorer.js", "flow.js", "cube.js")
 MARKER = '<meta name="generator" content="genexp report">'
 MOST_LIVE, MOST_PICTURED = 4, 12  # runs whose models and films, and whose figures travel with the page
 
@@ -67,6 +67,7 @@ def report(paths: Sequence[Path], title: str | None = None) -> str:
         shelves=side_by_side.shelves([each.stills for each in exhibits], words),
         films=side_by_side.shelves([each.films for each in exhibits], words),
         explorers=[(index, each.live.explorer) for index, each in enumerate(exhibits) if each.live.explorer],
+        cubes=[(index, each.live.cube) for index, each in enumerate(exhibits) if each.live.cube],
         flows=[(index, each.live.flow) for index, each in enumerate(exhibits) if each.live.flow],
     )  # fmt: skip
 

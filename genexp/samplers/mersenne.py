@@ -15,7 +15,11 @@ UPPER, LOWER, TWIST = np.uint32(0x80000000), np.uint32(0x7FFFFFFF), np.uint32(0x
 
 @sources.register("mt19937")
 class MersenneTwister(Source):
-    """MT19937, of period 2¹⁹⁹³⁷ − 1. A state is its 624 words and how many of them are used up."""
+    """MT19937, of period 2¹⁹⁹³⁷ − 1. A state is its 624 words and how many of them are used up.
+
+    It jumps by drawing: the short way is to divide polynomials of degree 19,937 over two elements (Haramoto et al., Efficient
+    jump ahead for F₂-linear random number generators, 2008), and is longer than all the rest of this.
+    """
 
     width = 32
     log2_period = 19_937.0

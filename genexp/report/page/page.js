@@ -4,6 +4,7 @@ const genexp = {
   explorers: {},
   flows: {},
   films: {},
+  cubes: {},
   stillness: matchMedia("(prefers-reduced-motion: reduce)").matches,
   data: (id) => JSON.parse(document.getElementById(id).textContent),
 
