@@ -15,7 +15,7 @@ setup: $(STAMP)  ## make the environment in .venv, versions pinned by constraint
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,opencv]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev,opencv]'
 	@touch $@
 
 browser:         ## Chromium, in which the tests open the report's page: Debian's, where this may install it

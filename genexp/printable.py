@@ -1,4 +1,4 @@
-"""Text that is safe to give to a terminal: names come from files, and files from strangers."""
+"""Text that is safe to give to a terminal: names come from files that are not trusted."""
 
 import os
 import sys

@@ -118,6 +118,8 @@ def small_parts(experiment: str) -> list[str]:
         words += ["model.network.components=12", "model.latent=4"]
     if "temperatures" in settings.model:
         words += ["model.points=200", "model.temperatures=8"]
+    if settings.model["name"] == "gtm":
+        words += ["model.decoder_widths=[32]", "model.side=8", "model.inference_side=16"]
     if "tested" in settings.model:
         words += ["model.tested=2000"]
     return words
@@ -137,7 +139,7 @@ RUNS = {
         ],
         *["dataset.count=60", "dataset.validation=10", "dataset.test=12"],
     ],
-    "lattice": ["experiment=mnist_lattice", "dataset=glyphs", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],
+    "gtm": ["experiment=mnist_gtm", "dataset=glyphs", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],
 }
 
 

@@ -109,11 +109,14 @@ VAE_MISTAKES = [
     ("model.posterior.blocks=3", "unknown key 'model.posterior.blocks'"),
     ("model.objective.bta=3", "did you mean 'model.objective.beta'"),
     ("model.objective.beta=-1", "model.objective.beta=-1: "),
-    ("model.network.start=linear", "model.network.start=linear: must be one of random, mean"),
+    ("model.network.initialisation=linear", "model.network.initialisation=linear: must be one of random, mean"),
     ("model.iaf_blocks=3", "model.iaf_blocks is model.posterior.blocks (of model/posterior=iaf) now"),
     ("model.importance_samples=5", "model.importance_samples is model.objective.k (of model/objective=iwae) now"),
     ("model.sampling=through_flow", "model.sampling is model/prior=through_flow now"),
-    ("model.start=random", "model.start is model.network.start now"),
+    ("model.network.start=random", "model.network.start is model.network.initialisation now"),
+    ("model=lattice_decoder", "model=lattice_decoder is model=gtm now"),
+    ("experiment=mnist_lattice", "experiment=mnist_lattice is experiment=mnist_gtm now"),
+    ("model.start=random", "model.start is model.network.initialisation now"),
 ]
 
 
@@ -236,3 +239,9 @@ def test_what_an_experiment_sets_for_its_own_member_goes_with_that() -> None:
     )
     assert "components" not in compose(["experiment=gmm", "model=maf"]).settings.model
     assert compose(["experiment=box_muller", "dataset=normal"]).settings.dataset["correlation"] == 0.0
+
+
+def test_what_is_no_experiment_is_filed_under_its_model_and_data() -> None:
+    assert compose(["dataset.text=mine"]).settings.experiment == "qr_flowmatch"
+    assert compose(["model=nice", "dataset=rings"]).settings.experiment == "nice_rings"
+    assert compose(["model=nice", "dataset=rings", "experiment=double_gaussian"]).settings.experiment == "double_gaussian"

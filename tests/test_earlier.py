@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genexp.data.base import DataSpec
-from genexp.folder.earlier import FIXED, MOVED, moved, translated, weights
+from genexp.folder.earlier import FIXED, MOVED, moved, renamed, translated, weights
 from genexp.folder.records import flat
 from genexp.registry import models
 
@@ -84,7 +84,7 @@ VELOCITY: dict[str, Any] = {
     "grid_range": [1e-2, 4.0],
 }
 CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    (VAE, {"objective.beta": 0.5, "objective.kl_warmup": 4, "network.frequencies": 3, "network.start": "random"}),
+    (VAE, {"objective.beta": 0.5, "objective.kl_warmup": 4, "network.frequencies": 3, "network.initialisation": "random"}),
     (VAE | {"posterior": "iaf"}, {"posterior.name": "iaf", "posterior.blocks": 5, "posterior.context": 7}),
     (VAE | {"posterior": "iaf", "iaf_library": "nflows"}, {"posterior.name": "nflows_iaf", "posterior.width": 6}),
     (VAE | {"posterior": "iaf", "sampling": "through_flow"}, {"prior.name": "through_flow"}),
@@ -108,7 +108,12 @@ CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (VELOCITY | {"features": "random"}, {"field.layer_norm": True, "field.time_width": 5, "field.frequency_spread": "normal"}),
     (VELOCITY | {"features": "feature_grid"}, {"field.levels": 2, "field.side": 9, "field.channels": 3, "field.damping": 0.7}),
     (VELOCITY | {"parametrisation": "velocity", "time_sampling": "uniform"}, {"parametrisation.name": "velocity"}),
-    ({"name": "lattice_decoder", "side": 5, "likelihood": "gaussian", "sigma": 0.2}, {"likelihood.sigma": 0.2, "side": 5}),
+    (
+        {"name": "lattice_decoder", "side": 5, "likelihood": "gaussian", "sigma": 0.2},
+        {"name": "gtm", "likelihood.sigma": 0.2, "side": 5},
+    ),
+    ({"name": "lattice_decoder", "likelihood": {"name": "gaussian", "sigma": 0.3}}, {"name": "gtm", "likelihood.sigma": 0.3}),
+    ({"name": "vae", "network": {"name": "mlp", "start": "random"}}, {"network.initialisation": "random"}),
 ]
 
 
@@ -143,7 +148,7 @@ def test_every_earlier_key_is_answered_with_one_of_today() -> None:
                     chosen: dict[str, Any] = {"name": member} if member else {}
                     for part in reversed(place.place.split(".") if member else []):
                         chosen = {part: {"name": FIXED[0], **chosen} if part == "solver" and part != place.place else chosen}
-                    values = flat(models.validate({"name": name, **chosen}))
+                    values = flat(models.validate({"name": renamed("model", name) or name, **chosen}))
                     assert place.key in values, (key, last)
     assert moved("vae", "latent", "3") is None
 

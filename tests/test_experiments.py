@@ -22,7 +22,11 @@ from tests.conftest import small_parts
 from tests.subjects import timeless
 
 DRAWN = {  # one experiment of each kind of figures; those of the default one are in `test_the_folder_holds_what_it_should`
-    *("qr_coupling", "double_gaussian", "glyphs_vae", "drawn_fruit_vae_iaf", "fruit_cvae", "mnist_lattice")
+    *("qr_coupling", "double_gaussian", "glyphs_vae", "drawn_fruit_vae_iaf", "fruit_cvae", "mnist_gtm")
+}
+ALIKE = {  # what they are made of is trained, measured and drawn by others too
+    *("seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_flowmatch_plain", "fruit_vae_iaf"),
+    *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar"),
 }
 UNTRAINED = {"change_of_variables"}
 PICTURES = {"samples.png", "density.png", "log_density.png", "loss.png", "velocity.png", "flow.gif"}
@@ -38,7 +42,9 @@ def read(run: Path, name: str) -> dict:
     return json.loads((run / name).read_text())
 
 
-@pytest.mark.parametrize("experiment", [*entries("experiments")])
+@pytest.mark.parametrize(
+    "experiment", [pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ()) for name in entries("experiments")]
+)
 def test_every_experiment_runs_two_steps(genexp, tiny: list[str], tmp_path: Path, experiment: str) -> None:
     small = [*tiny, "evaluation.num_samples=40", f"figures.enabled={experiment in DRAWN}", *small_parts(experiment)]
     code, out, err = genexp("run", f"experiment={experiment}", *small)

@@ -414,7 +414,7 @@ def test_a_model_without_steps_runs_is_resumed_sampled_and_measured(genexp, tiny
     assert genexp("sample", "run", "--out", "more.npz")[0] == 0
 
 
-@pytest.mark.parametrize("experiment", ["double_gaussian", "double_well", "glyphs_vae", "qr_flowmatch", "mnist_lattice"])
+@pytest.mark.parametrize("experiment", ["double_gaussian", "double_well", "glyphs_vae", "qr_flowmatch", "mnist_gtm"])
 def test_no_steps_at_all(genexp, tiny: list[str], tmp_path: Path, experiment: str) -> None:
     """trainer.max_steps=0: the model as it was before its first step is measured and drawn."""
     code, _, err = genexp(

@@ -31,8 +31,7 @@ FAMILIES = {
     "vae_iaf_mixture": f"experiment=drawn_fruit_vae_iaf {PICTURES} "
     "model.network.encoder_widths=[16] model.network.decoder_widths=[16] "
     "model.network.components=8 model.latent=3 model.posterior.width=8 model.posterior.context=8 model.prior.components=2",
-    "lattice_decoder": f"experiment=mnist_lattice dataset=glyphs {PICTURES} model.decoder_widths=[16] model.side=4 "
-    "model.inference_side=6",
+    "gtm": f"experiment=mnist_gtm dataset=glyphs {PICTURES} model.decoder_widths=[16] model.side=4 model.inference_side=6",
 }
 TIMES = ("seconds", "samples_per_second")  # of a line of the history
 KILLS = 200  # of each family

@@ -22,7 +22,7 @@ ACCEPTED = {"bernoulli": {"unit", "bits"}, "gaussian": {"real", "unit", "bits"},
 def test_a_likelihood_takes_the_kinds_that_it_is_one_of(likelihood: str, kind: str) -> None:
     builders: list[Any] = [lambda spec: vae(spec, likelihood=likelihood)]
     if likelihood != "logistic":
-        builders.append(lambda spec: make("lattice_decoder", spec, likelihood=likelihood, decoder_widths=(4,)))
+        builders.append(lambda spec: make("gtm", spec, likelihood=likelihood, decoder_widths=(4,)))
     for build in builders:
         build(DataSpec((3,)))  # a data set that does not say: its first examples tell
         if kind in ACCEPTED[likelihood]:
@@ -46,7 +46,7 @@ def test_the_first_examples_of_data_of_an_unsaid_kind_are_looked_at() -> None:
     spec = DataSpec((3,))
     bernoulli, logistic = vae(spec), vae(spec, likelihood="logistic")
     gaussian = vae(spec, likelihood="gaussian")
-    lattice = make("lattice_decoder", spec, decoder_widths=(4,))
+    lattice = make("gtm", spec, decoder_widths=(4,))
     inside, beyond, holed = torch.rand(50, 3), torch.rand(50, 3) * 1.1, torch.rand(50, 3)
     beyond[7, 1], holed[7, 1] = 1.01, torch.nan
     for model in (bernoulli, logistic, gaussian, lattice):
@@ -61,7 +61,7 @@ def test_the_first_examples_of_data_of_an_unsaid_kind_are_looked_at() -> None:
 
 
 def test_real_numbers_are_refused_before_there_is_a_folder(genexp, tmp_path: Path) -> None:
-    for words in (["model=vae", "dataset=qr"], ["model=lattice_decoder", "dataset=double_gaussian"]):
+    for words in (["model=vae", "dataset=qr"], ["model=gtm", "dataset=double_gaussian"]):
         code, _, err = genexp("run", *words, "run_dir=here")
         assert code == 2
         assert err.startswith("error: model/likelihood=bernoulli needs numbers in [0, 1]; these data are real numbers\n")

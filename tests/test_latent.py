@@ -26,7 +26,7 @@ from genexp.measures.bounds import bounds
 from genexp.measures.classes import confusion_counts, knn_classes, linear_classes
 from genexp.measures.latent_quadrature import integrated_nll, lattice
 from genexp.measures.latents import count_active
-from genexp.models.lattice_decoder import LatticeDecoder
+from genexp.models.gtm import GTM
 from genexp.models.vae import VAE
 from tests.parts import latent as latent_space
 from tests.parts import make, mlp
@@ -237,7 +237,7 @@ def test_decoding_begins_at_the_mean_of_the_data() -> None:
     model.initialise(Batch(x))
     z = torch.randn(300, 2) * 0.1
     assert torch.allclose(model.decode(z).mean(0), x.mean(0), atol=0.1)
-    unmoved = small_vae(DataSpec((1, 6, 6)), network=mlp(16, start="random"))
+    unmoved = small_vae(DataSpec((1, 6, 6)), network=mlp(16, initialisation="random"))
     unmoved.initialise(Batch(x))
     assert not torch.allclose(unmoved.decode(z).mean(0), x.mean(0), atol=0.1)
 
@@ -286,41 +286,41 @@ def test_what_is_looked_at_in_training_changes_nothing(tmp_path: Path) -> None:
     assert model.training
 
 
-# --- the lattice decoder -------------------------------------------------------------------------------------
+# --- the generative topographic mapping -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def linear_lattice() -> LatticeDecoder:
-    model = make("lattice_decoder", SPEC, likelihood=GAUSSIAN, side=24, inference_side=80, decoder_widths=(8,))
+def linear_gtm() -> GTM:
+    model = make("gtm", SPEC, likelihood=GAUSSIAN, side=24, inference_side=80, decoder_widths=(8,))
     model._raw = lambda z: Linear()(z, z)  # type: ignore[method-assign]
     return model
 
 
 @torch.no_grad()
-def test_the_lattice_loss_is_the_evidence(linear_lattice: LatticeDecoder, linear_vae: VAE, batch: Batch) -> None:
+def test_the_gtm_loss_is_the_evidence(linear_gtm: GTM, linear_vae: VAE, batch: Batch) -> None:
     true = float(truth(linear_vae, batch.x).mean())
-    assert float(linear_lattice.validate(batch)["loss"]) == pytest.approx(true, abs=0.05)
+    assert float(linear_gtm.validate(batch)["loss"]) == pytest.approx(true, abs=0.05)
     torch.manual_seed(0)
-    trained = np.mean([float(linear_lattice.loss(batch)["loss"]) for _ in range(50)])
+    trained = np.mean([float(linear_gtm.loss(batch)["loss"]) for _ in range(50)])
     assert trained == pytest.approx(true, abs=0.1)
-    assert float(linear_lattice.loss(batch)["loss"]) != float(linear_lattice.loss(batch)["loss"])  # the lattice moves
-    assert torch.allclose(integrated_nll(linear_lattice, batch.x, 100), truth(linear_vae, batch.x), atol=0.02)
+    assert float(linear_gtm.loss(batch)["loss"]) != float(linear_gtm.loss(batch)["loss"])  # the lattice moves
+    assert torch.allclose(integrated_nll(linear_gtm, batch.x, 100), truth(linear_vae, batch.x), atol=0.02)
 
 
 @torch.no_grad()
-def test_the_lattice_posterior_is_the_true_one(linear_lattice: LatticeDecoder, linear_vae: VAE, batch: Batch) -> None:
+def test_the_gtm_posterior_is_the_true_one(linear_gtm: GTM, linear_vae: VAE, batch: Batch) -> None:
     torch.manual_seed(0)
     mean, variance = linear_vae.decoder.posterior(batch.x)  # type: ignore[operator]
-    draws = torch.stack([linear_lattice.draw_posterior(batch.x) for _ in range(400)])
+    draws = torch.stack([linear_gtm.draw_posterior(batch.x) for _ in range(400)])
     usual = mean.abs().amax(1) < 1.5
     assert torch.allclose(draws.mean(0)[usual], mean[usual], atol=0.1)
     assert torch.allclose(draws.var(0).mean(0), variance, rtol=0.15)
-    assert float((linear_lattice.encode(batch.x) - mean).norm(dim=1).median()) < 0.1
+    assert float((linear_gtm.encode(batch.x) - mean).norm(dim=1).median()) < 0.1
 
 
 @torch.no_grad()
-def test_of_two_modes_the_lattice_takes_one_and_not_what_lies_between() -> None:
-    model = make("lattice_decoder", DataSpec((1, 1, 1)), likelihood="gaussian", inference_side=60, decoder_widths=(8,))
+def test_of_two_modes_the_gtm_takes_one_and_not_what_lies_between() -> None:
+    model = make("gtm", DataSpec((1, 1, 1)), likelihood="gaussian", inference_side=60, decoder_widths=(8,))
     model._raw = lambda z: (z[:, :1].abs() + 0.01 * z[:, :1] + 0.3 * z[:, 1:].square())[:, None, None]  # type: ignore[method-assign]
     found = model.encode(torch.ones(1, 1, 1, 1))
     assert 0.7 < abs(float(found[0, 0])) < 1.2

@@ -246,7 +246,7 @@ def test_a_linear_start_is_probabilistic_pca() -> None:
     x = pictures(200)
     keys = {"latent": 12, "likelihood": {"name": "gaussian", "sigma": 0.03}}
     network = {"name": "principal", "components": 12}
-    model = vae(DataSpec((3, 8, 8)), network={**network, "start": "linear"}, **keys)
+    model = vae(DataSpec((3, 8, 8)), network={**network, "initialisation": "linear"}, **keys)
     model.initialise(Batch(x))
     model.eval()
     decoded = model.decode(model.encode(x))
@@ -290,7 +290,7 @@ def test_what_cannot_be_is_refused() -> None:
         (DataSpec((2,)), {"network": "conv"}, "halve a picture of 2 "),
         (DataSpec((3, 8, 8)), {"network": {"name": "principal", "components": 4}}, "decodes values, not logits"),
         (DataSpec((3, 8, 8)), {"prior": "mixture", "latent": 1000}, "at most 512"),
-        (DataSpec((3, 8, 8)), {"network": mlp(8, start="linear")}, r"model\.network\.start=linear"),
+        (DataSpec((3, 8, 8)), {"network": mlp(8, initialisation="linear")}, r"model\.network\.initialisation=linear"),
         (DataSpec((3, 8, 8)), {"objective": {"name": "iwae", "beta": 0.5}}, r"unknown key 'model\.objective\.beta'"),
         (DataSpec((3, 8, 8)), {"prior": "through_flow"}, "needs a posterior with a flow"),
     ):

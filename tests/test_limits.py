@@ -28,7 +28,7 @@ FIELD = ["experiment=qr_flowmatch", "model.field.width=8", "model.field.depth=1"
 FLOW = [*FIELD, "model.field.num_frequencies=8"]
 VAE = ["experiment=glyphs_vae", "dataset.size=8", *DRAWN, *NETS]
 LATTICE = [
-    "experiment=mnist_lattice",
+    "experiment=mnist_gtm",
     "dataset=glyphs",
     "dataset.size=8",
     *DRAWN,
@@ -63,7 +63,7 @@ SECTIONS = {
     "model=coupling_flow": GAUSSIAN,
     "model=continuous_flow": ["experiment=double_gaussian", "model=continuous_flow", "model.width=8"],
     "model=flow_matching": FLOW,
-    "model=lattice_decoder": LATTICE,
+    "model=gtm": LATTICE,
     "model=vae": VAE,
     "model=flow": ["experiment=double_gaussian", "model=flow"],
     "model/network=mlp": VAE,

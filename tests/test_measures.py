@@ -183,7 +183,7 @@ class Some(FreshData):
 
 SMALL = {
     "vae": {"network": {"name": "mlp", "encoder_widths": (4,), "decoder_widths": (4,)}},
-    "lattice_decoder": {"decoder_widths": (4,), "side": 4, "inference_side": 4},
+    "gtm": {"decoder_widths": (4,), "side": 4, "inference_side": 4},
     "residual_flow": {"depth": 2, "width": 4},
     "continuous_flow": {"width": 4, "steps": 2},
     "gmm": {"components": 2, "examples": 64, "restarts": 1},
@@ -234,7 +234,7 @@ def test_what_can_be_trained_on_what_is_known_beforehand(name: str, tmp_path: Pa
     found = suitable(name)
     assert set(found) == {*entries("models")}
     points = name in ("qr", "double_gaussian")
-    pictures, line = ("vae", "lattice_decoder"), "change_of_variables"
+    pictures, line = ("vae", "gtm"), "change_of_variables"
     takes = {
         **dict.fromkeys(pictures, (False, True)),
         "normal": (True, "fruit" not in name),

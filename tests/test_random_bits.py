@@ -156,12 +156,12 @@ def test_the_shortest_vector_is_the_shortest_of_all(multiplier: int, modulus: in
 
 def test_randu_lies_on_fifteen_planes() -> None:
     source = LinearCongruential(preset="randu")
-    wave = source.wave(3)
+    dual = source.dual_vector(3)
     u = Stream(source, 1).uniform(30_000).reshape(-1, 3)
-    along = u @ torch.tensor(wave, dtype=torch.float64)
-    assert wave == (9, -6, 1)
+    along = u @ torch.tensor(dual, dtype=torch.float64)
+    assert dual == (9, -6, 1)
     assert torch.equal(along, along.round())
-    assert len(along.unique()) == lattice.planes(wave) == 15
+    assert len(along.unique()) == lattice.planes(dual) == 15
     assert source.most_planes(3) == pytest.approx(2344, abs=1)
 
 

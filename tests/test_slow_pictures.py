@@ -40,7 +40,7 @@ def test_ours_is_better_than_the_articles_in_all_its_numbers(tmp_path: Path, see
 
 @mnist
 def test_the_lattice_has_the_best_likelihood(tmp_path: Path) -> None:
-    found = metrics(tmp_path, "experiment=mnist_lattice")
+    found = metrics(tmp_path, "experiment=mnist_gtm")
     assert found["quadrature_nll"] < 117
     assert found["quadrature_error"] < 1
 

@@ -161,7 +161,7 @@ def test_going_on_with_compiled_steps_equals_never_having_stopped(
         "experiment=glyphs_vae model/prior=vamp",
         "experiment=glyphs_vae model/prior=mixture model.prior.components=4",
         "experiment=drawn_fruit_vae_iaf model.network.components=150",
-        "experiment=mnist_lattice dataset=glyphs",
+        "experiment=mnist_gtm dataset=glyphs",
     ],
 )
 def test_every_family_compiles(words: str) -> None:

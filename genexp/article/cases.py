@@ -69,7 +69,7 @@ AS_FRUIT_VAE = (
     "model.likelihood.sigma=0.70710678",
     "model.likelihood.learn_sigma=false",
     "model.objective.beta=0.5",
-    "model.network.start=mean",
+    "model.network.initialisation=mean",
     "trainer.lr=3e-3",
     "trainer.clip_norm=500",
 )
@@ -77,7 +77,7 @@ AS_CONV = (
     "model/network=conv",
     "model.network.encoder_widths=[32,64,128,256,512]",
     "model.network.decoder_widths=[512,256,128,64,32]",
-    "model.network.start=random",
+    "model.network.initialisation=random",
     "model/likelihood=gaussian",
     "model.likelihood.sigma=0.70710678",
     "model.likelihood.learn_sigma=false",
@@ -136,8 +136,8 @@ CASES = (
         needs="mnist", stand_in=Way("seminar/mnist_vae", ("dataset=glyphs",)),
     ),
     Case(
-        "mnist_lattice", "mnist", "ours", Way("mnist_lattice"),
-        seconds=300, quick=None, needs="mnist", stand_in=Way("mnist_lattice", ("dataset=glyphs",)),
+        "mnist_gtm", "mnist", "ours", Way("mnist_gtm"),
+        seconds=300, quick=None, needs="mnist", stand_in=Way("mnist_gtm", ("dataset=glyphs",)),
         remark="a decoder by maximum likelihood, without an encoder",
     ),
     Case(

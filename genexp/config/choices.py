@@ -9,7 +9,9 @@ experiment set for the member it had chosen goes with that.
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from hydra import compose as hydra_compose
@@ -23,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from genexp.config.catalogue import COMPONENTS, CONF, GROUPS, options
 from genexp.config.typed import key_of, parse_override
 from genexp.errors import UserError, nearest, unknown
+from genexp.folder.earlier import renamed
 from genexp.folder.records import checked_yaml
 
 ALONE = "alone"  # where a member is composed by itself
@@ -101,6 +104,8 @@ def _check(item: Override, allowed: list[str]) -> None:
     choice = item.value()
     if item.is_delete() or choice is None:
         raise UserError(f"'{item.input_line}': a run needs a value of {group}", hint=f"there are: {', '.join(sorted(allowed))}")
+    if today := renamed(group, str(choice)):
+        raise UserError(f"{group}={choice} is {group}={today} now")
     if str(choice) not in allowed:
         raise unknown(group, str(choice), allowed)
 
@@ -143,8 +148,20 @@ def _hydra(config_dirs: Sequence[Path]) -> Iterator[list[str]]:
 
 
 def _compose(overrides: list[str]) -> DictConfig:
+    """What Hydra makes of overrides. Of the files of the package alone it makes the same every time: it is asked once."""
+    if any(text.startswith("hydra.searchpath=") for text in overrides):
+        return _by_hydra(overrides)
+    return deepcopy(_of_package(tuple(overrides)))
+
+
+@lru_cache(maxsize=1024)
+def _of_package(overrides: tuple[str, ...]) -> DictConfig:
+    return _by_hydra(overrides)
+
+
+def _by_hydra(overrides: Sequence[str]) -> DictConfig:
     try:
-        return hydra_compose("config", overrides, return_hydra_config=True)
+        return hydra_compose("config", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as failure:
         said = str(failure).strip().splitlines()[0]
         if found := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", said):

@@ -49,8 +49,15 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Compo
     known = OmegaConf.to_container(config, resolve=False)
     read = [_read(text, known) for text in overrides if not is_choice(text)]
     values = _plain(config, [text for text in read if not text.startswith(("hydra.", "hydra/"))])
-    experiment = config.hydra.runtime.choices.get("experiment")
-    return Composed(check({**values, "experiment": experiment}), tuple(overrides), tuple(config_dirs))
+    return Composed(check({**values, "experiment": _experiment(config, overrides)}), tuple(overrides), tuple(config_dirs))
+
+
+def _experiment(config: DictConfig, overrides: Sequence[str]) -> str | None:
+    """What a run is filed under: its experiment; of another model or data set, typed without one, these two."""
+    typed = {key_of(text) for text in overrides}
+    if "experiment" in typed or not typed & set(COMPONENTS):
+        return config.hydra.runtime.choices.get("experiment")  # type: ignore[no-any-return]
+    return f"{config.model.name}_{config.dataset.name}"
 
 
 def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
@@ -140,10 +147,10 @@ def _plain(config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
 def _check_key(text: str, known: Any) -> None:
     """The key of an override as typed must exist, with or without `+`; keys cannot be deleted."""
     path: list[str] = []
-    keys = key_of(text).split(".")
+    keys, model = key_of(text).split("."), str(known["model"].get("name"))
     for part in keys:
         if not isinstance(known, dict) or part not in known:
-            raise _unknown_key(text, path, known)
+            raise _unknown_key(text, path, known, model)
         path.append(part)
         known = known[part]
     place = keys[:-1] if keys[-1] == "name" else keys
@@ -154,12 +161,12 @@ def _check_key(text: str, known: Any) -> None:
         raise UserError(f"'{text}': a key cannot be deleted", hint=f"set it instead: {key_of(text)}=…")
 
 
-def _unknown_key(text: str, path: list[str], known: Any) -> UserError:
+def _unknown_key(text: str, path: list[str], known: Any, model: str) -> UserError:
     """The error for a key that is not there: `known` is what is at `path`, the part of it that is."""
     keys = key_of(text).split(".")
     part, own = keys[len(path)], [key for key in known if key != "hydra"] if isinstance(known, dict) else []
-    if path == ["model"] and (today := moved(str(known.get("name")), part, shown(text.partition("=")[2]))):
-        return UserError(f"model.{part} is {today} now")
+    if path[:1] == ["model"] and (today := moved(model, ".".join([*path[1:], part]), shown(text.partition("=")[2]))):
+        return UserError(f"{'.'.join([*path, part])} is {today} now")
     near = nearest(part, own)
     near = ".".join([*path, near]) if near else _anywhere(part)
     message = f"unknown key '{'.'.join(keys)}'" + (f"; did you mean '{near}'?" if near else "")

@@ -1,4 +1,4 @@
-"""The user's own files that a data set is read from: a stranger's configuration may name any, and their content tells."""
+"""The user's own files that a data set is read from: an untrusted configuration may name any, and their content tells."""
 
 import hashlib
 from collections.abc import Sequence

@@ -17,7 +17,7 @@ def profiling(folder: RunFolder, wanted: bool) -> Iterator[Callable[[], None]]:
     """Inside, what is yielded is to be called after every training step; where `wanted`, some steps are profiled, of one process.
 
     Of these the folder gets a trace, profile/trace.json (chrome://tracing and ui.perfetto.dev show it), and the terminal the
-    ten dearest operations.
+    ten most expensive operations.
     """
     if not wanted or folder.silent:
         yield lambda: None
@@ -35,7 +35,7 @@ def _report(folder: RunFolder, profiler: profile) -> None:
     operations = sorted(profiler.key_averages(), key=_own_time, reverse=True)
     operations = [one for one in operations if not one.key.startswith("ProfilerStep")]
     total = sum(map(_own_time, operations)) or 1.0
-    folder.say(f"the dearest operations of {STEPS} steps, {total / STEPS / 1000:,.2f} ms each   → {path}")
+    folder.say(f"the most expensive operations of {STEPS} steps, {total / STEPS / 1000:,.2f} ms each   → {path}")
     for one in operations[:SHOWN]:
         own = _own_time(one)
         folder.say(f"  {own / total:6.1%}  {own / STEPS / 1000:8.3f} ms a step  {one.count // STEPS:5} calls  {one.key}")

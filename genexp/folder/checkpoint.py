@@ -42,7 +42,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         ) from None
     except OSError as failure:
         raise UserError(f"{path} cannot be read: {failure.strerror or failure}") from None
-    except Exception as failure:  # of the many that a file from a stranger can bring about
+    except Exception as failure:  # of the many that an untrusted file can bring about
         if circumstance(failure):
             raise
         raise UserError(f"{path} is damaged or not a genexp checkpoint") from None

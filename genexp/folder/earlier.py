@@ -44,7 +44,8 @@ MOVED: dict[str, dict[str, tuple[Moved, ...]]] = {
     "vae": {
         **SIGMA,
         "network": (Moved("network.name"),),
-        **_same("network", "encoder_widths", "decoder_widths", "start"),
+        **_same("network", "encoder_widths", "decoder_widths"),
+        "start": (Moved("network.initialisation"),),
         **_same("network", "activation", of=("mlp", "principal")),
         **_same("network", "components", of=("principal",)),
         **_same("network", "frequencies", "frequency_scale", of=("mlp",)),
@@ -90,8 +91,20 @@ MOVED: dict[str, dict[str, tuple[Moved, ...]]] = {
 }
 
 
+MEMBERS = {"model": {"lattice_decoder": "gtm"}, "experiment": {"mnist_lattice": "mnist_gtm"}}
+KEYS = {"vae": {"network": {"start": "initialisation"}}}  # of a model's parts, that kept their place
+
+
+def renamed(group: str, name: str) -> str | None:
+    """What an earlier version's member of a group is called today."""
+    return MEMBERS.get(group, {}).get(name)
+
+
 def moved(model: str, key: str, value: str) -> str | None:
-    """How `model.key=value` of an earlier version is typed today; None where there was no such key."""
+    """How `model.key=value` of an earlier version is typed today; None where there was no such key. `key` may be a part's."""
+    part, _, inner = key.partition(".")
+    if today := KEYS.get(model, {}).get(part, {}).get(inner):
+        return f"model.{part}.{today}"
     found = MOVED.get(model, {}).get(key)
     return " and ".join(item.typed(value) for item in found) if found else None
 
@@ -100,12 +113,20 @@ def translated(config: dict[str, Any]) -> dict[str, Any]:
     """The values of a config.yaml, an earlier version's as today's would be."""
     model = config.get("model")
     name = model.get("name") if isinstance(model, dict) else None
-    if not isinstance(model, dict) or not isinstance(name, str) or not _is_earlier(name, model):
+    if not isinstance(model, dict) or not isinstance(name, str):
         return config
     try:
-        return {**config, "model": _model(name, dict(model))}
+        model = _model(name, dict(model)) if _is_earlier(name, model) else model
     except (AttributeError, KeyError, TypeError):  # no version's: the schema will say what is wrong
         return config
+    parts = {key: _keys(name, key, value) for key, value in model.items()}
+    return {**config, "model": {**parts, "name": renamed("model", name) or model["name"]}}
+
+
+def _keys(model: str, part: str, values: Any) -> Any:
+    """The keys of a part of the model by their names of today."""
+    table = KEYS.get(model, {}).get(part)
+    return {table.get(key, key): value for key, value in values.items()} if table and isinstance(values, dict) else values
 
 
 def _is_earlier(name: str, model: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""A run folder read into a record, whoever wrote it: while its run is still writing, after a crash, from a stranger."""
+"""A run folder read into a record, whoever wrote it: while its run is still writing, after a crash, from someone else."""
 
 import json
 import os
@@ -179,7 +179,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
     """The lines of history.jsonl, each {"step": …, name: number}; a torn line is left out.
 
     Of a file of more than 64 MiB (some 400,000 lines) only the last 64 are read, and that is said: in memory they are ten
-    times as large, and a stranger's file may be of any size.
+    times as large, and an untrusted file may be of any size.
     """
     lines: list[dict[str, float]] = []
     with suppress(OSError):

@@ -34,28 +34,28 @@ class Sizes:
 class Networks:
     """Encoder and decoder.
 
-    Told when built: `Sizes`. `start` is what training begins from: `random` weights; `mean`, decoding the mean example, with
-    narrow posteriors; `linear`, what `encoder.linear()` says of the posterior beside.
+    Told when built: `Sizes`. `initialisation` of the weights: `random`; `mean`: decoding the mean example, with
+    narrow posteriors; `linear`: what `encoder.linear()` says of the posterior, too.
     """
 
     encoder: Encoder
     decoder: Decoder
-    start: Literal["random", "mean", "linear"] = "mean"
+    initialisation: Literal["random", "mean", "linear"] = "mean"
 
     def initialise(self, x: Tensor, from_mean: Callable[[Tensor], Tensor], posterior: Posterior) -> None:
         """Look once at examples x; `from_mean` gives the decoder output that has a mean."""
         self.encoder.measure(x)
-        if self.start != "random":
+        if self.initialisation != "random":
             self.encoder.initialise(x)
             self.decoder.initialise(x, from_mean)
             posterior.start_narrow()
-        if self.start == "linear":
+        if self.initialisation == "linear":
             posterior.start_linear(*self.encoder.linear())
 
 
 networks = Registry("network", "genexp.latent", Networks)
 
-Start = Literal["random", "mean"]
+Initialisation = Literal["random", "mean"]
 
 
 @networks.register("mlp")
@@ -67,19 +67,19 @@ def mlp(
     activation: Activation = "silu",
     frequencies: Annotated[int, Field(ge=0, le=65_536)] = 0,
     frequency_scale: Scale = 1.0,
-    start: Start = "mean",
+    initialisation: Initialisation = "mean",
 ) -> Networks:
     """Fully connected networks.
 
     Args:
         encoder_widths, decoder_widths, activation: of the hidden layers.
-        frequencies, frequency_scale: of the waves of z that the decoder also sees, in cycles per unit: number, and standard
-            deviation; 0 is none.
-        start: `random`; or `mean`, decoding the mean example, with narrow posteriors.
+        frequencies, frequency_scale: of the Fourier features of z that the decoder also sees: their number, 0 is none;
+            and the standard deviation of their frequencies in cycles per unit.
+        initialisation: `random`; or `mean`, decoding the mean example, with narrow posteriors.
     """
     shape, latent, condition = sizes.shape, sizes.latent, sizes.condition
     decoder = MLPDecoder(shape, latent, decoder_widths, condition, activation, frequencies, frequency_scale)
-    return Networks(MLPEncoder(shape, encoder_widths, condition, activation), decoder, start)
+    return Networks(MLPEncoder(shape, encoder_widths, condition, activation), decoder, initialisation)
 
 
 @networks.register("conv")
@@ -88,17 +88,17 @@ def conv(
     *,
     encoder_widths: Widths = (32, 64, 128, 256, 512),
     decoder_widths: Widths = (512, 256, 128, 64, 32),
-    start: Start = "mean",
+    initialisation: Initialisation = "mean",
 ) -> Networks:
     """Convolutions, for square pictures: every layer halves the side, or doubles it.
 
     Args:
         encoder_widths, decoder_widths: channels.
-        start: `random`; or `mean`, decoding the mean colour, with narrow posteriors.
+        initialisation: `random`; or `mean`, decoding the mean colour, with narrow posteriors.
     """
     encoder = ConvEncoder(sizes.shape, encoder_widths, sizes.condition)
     decoder = ConvDecoder(sizes.shape, sizes.latent, decoder_widths, sizes.condition, bounded=not sizes.logits)
-    return Networks(encoder, decoder, start)
+    return Networks(encoder, decoder, initialisation)
 
 
 @networks.register("principal")
@@ -109,22 +109,22 @@ def principal(
     encoder_widths: Widths = (512, 512),
     decoder_widths: Widths = (512, 512),
     activation: Activation = "silu",
-    start: Literal["random", "mean", "linear"] = "mean",
+    initialisation: Literal["random", "mean", "linear"] = "mean",
 ) -> Networks:
     """Fully connected networks among the principal components of the pictures, which are measured before training.
 
     Args:
         components: how many.
         encoder_widths, decoder_widths, activation: of the hidden layers.
-        start: `random`; `mean`, with narrow posteriors; or `linear`: probabilistic PCA.
+        initialisation: `random`; `mean`, with narrow posteriors; or `linear`: probabilistic PCA.
 
     Raises:
         UserError: a likelihood that wants logits; more components than values; `linear` with fewer components than latents.
     """
     if sizes.logits:
         raise UserError("model/network=principal decodes values, not logits", hint="model/likelihood=gaussian")
-    if start == "linear" and sizes.latent > components:
-        raise UserError(f"model.network.start=linear: fewer components than latents ({sizes.latent})")
+    if initialisation == "linear" and sizes.latent > components:
+        raise UserError(f"model.network.initialisation=linear: fewer components than latents ({sizes.latent})")
     found = PrincipalComponents(sizes.shape, components)
     encoder = PrincipalEncoder(found, encoder_widths, sizes.condition, activation)
-    return Networks(encoder, PrincipalDecoder(found, sizes.latent, decoder_widths, sizes.condition, activation), start)
+    return Networks(encoder, PrincipalDecoder(found, sizes.latent, decoder_widths, sizes.condition, activation), initialisation)

@@ -81,20 +81,24 @@ def lowest_bits(subject: Subject) -> Values:
 def planes(subject: Subject) -> Values:
     """Of a linear congruential generator, beside the most that there can be."""
     source = subject.model.source
-    found = {f"{dims}d": Value(lattice.planes(each), floor=source.most_planes(dims)) for dims, each in waves(subject).items()}
+    found = {
+        f"{dims}d": Value(lattice.planes(each), floor=source.most_planes(dims)) for dims, each in dual_vectors(subject).items()
+    }
     return found or None
 
 
 @measure("spectral", "the spectral test: nearness of the planes, as a share of the best possible", better="higher", model=MODEL)
 def spectral(subject: Subject) -> Values:
-    return {f"{dims}d": Value(lattice.merit(each, subject.model.source.modulus)) for dims, each in waves(subject).items()} or None
+    return {
+        f"{dims}d": Value(lattice.merit(each, subject.model.source.modulus)) for dims, each in dual_vectors(subject).items()
+    } or None
 
 
 @once
-def waves(subject: Subject) -> dict[int, lattice.Vector]:
+def dual_vectors(subject: Subject) -> dict[int, lattice.Vector]:
     """For each dimension the shortest vector of the source's dual lattice; none where it has no lattice."""
     source = subject.model.source
-    return {dims: source.wave(dims) for dims in DIMENSIONS} if source.modulus else {}
+    return {dims: source.dual_vector(dims) for dims in DIMENSIONS} if source.modulus else {}
 
 
 @measure("log2_period", "log₂ of the numbers that come before they begin again", better="higher", model=MODEL)

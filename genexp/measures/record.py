@@ -71,7 +71,7 @@ class Measure:
         meaning: in one line, with its unit.
         better: whether less of it is better, or more, or a given value; None where none is.
         headline: the less, the sooner it is shown; None: among the rest. What has the least, a run is judged by.
-        asked: of a dear one, whether the settings of the evaluation ask for it; None: it is always taken.
+        asked: of an expensive one, whether the settings of the evaluation ask for it; None: it is always taken.
         wall_clock: it is read off a clock, and the same run does not give the same number again.
         function: subject → its Value; a mapping of endings, '' among them, to Values; None where it does not apply after all.
     """

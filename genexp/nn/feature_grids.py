@@ -16,8 +16,8 @@ class NoiseAwareFeatureGrids(nn.Module):
         erf(h / (√8 · damping · τ))
 
     so that cells much smaller than the noise, whose values would average out, are silent. The gradient of a point reaches
-    only the four nodes of each grid around it: detail is learnt where it is, not as a sum of waves that all of the plane
-    shares.
+    only the four nodes of each grid around it: detail is learnt where it is, not as a sum of features that all of
+    the plane shares.
 
     Args:
         levels: how many grids, their cells a side growing geometrically from 4 to `side` (one level: `side` alone).

@@ -1,4 +1,4 @@
-"""Fourier features: a network of low-dimensional coordinates sees fine detail only through waves.
+"""Fourier features: a network of low-dimensional coordinates sees fine detail only through them.
 
 Source: Tancik et al., Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains (2020).
 """
@@ -45,8 +45,8 @@ class NoiseAwareFourierFeatures(FourierFeatures):
 
         √2 cos(2πBm) · exp(−½ (damping·τ)² |2πB|²)
 
-    With damping = 1 this is √2 E[cos(2πB(m + τε))], ε ~ N(0, I): a wave much shorter than the noise vanishes, and the
-    network meets at every noise level just the detail that is there to be seen. Less damping keeps waves a little longer.
+    With damping = 1 this is √2 E[cos(2πB(m + τε))], ε ~ N(0, I): a wavelength much shorter than the noise vanishes, and the
+    network meets at every noise level just the detail that is there to be seen. Less damping keeps them a little longer.
 
     Shapes: (n, dim), (n,) → (n, 2·num).
     """

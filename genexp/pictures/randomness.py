@@ -5,7 +5,7 @@ import torch
 from matplotlib.figure import Figure
 
 from genexp.figures import randomness
-from genexp.measures.randomness import sequence, waves
+from genexp.measures.randomness import dual_vectors, sequence
 from genexp.measures.record import Film, film, picture
 from genexp.samplers.lattice import planes
 from genexp.subject import Subject
@@ -20,9 +20,9 @@ def cube(subject: Subject) -> tuple[np.ndarray, np.ndarray, str] | None:
     """Triples (n, 3), the direction in which their planes are widest apart, and how many these are; None of other dimensions."""
     if subject.data.spec.shape != (3,) or "stages" in subject.can:
         return None
-    wave = waves(subject).get(3)
-    said = "no planes" if wave is None else f"{planes(wave):,} planes"
-    normal = np.array([1.0, 0, 0]) if wave is None else np.array(wave, dtype=float)
+    dual = dual_vectors(subject).get(3)
+    said = "no planes" if dual is None else f"{planes(dual):,} planes"
+    normal = np.array([1.0, 0, 0]) if dual is None else np.array(dual, dtype=float)
     return subject.samples[:SHOWN].numpy(), randomness.edge_on(normal), said
 
 

@@ -1,4 +1,4 @@
-"""Run folders → one self-contained HTML page. What a folder says is a stranger's: it is bounded, verified and escaped.
+"""Run folders → one self-contained HTML page. What a folder says is not trusted: it is bounded, verified and escaped.
 
 folder      reading a run folder without following a link out of it
 gather      a run folder's text: configuration, numbers, curves

@@ -119,7 +119,7 @@ def read_arrays(folder: Folder, names: Sequence[str]) -> dict[str, np.ndarray]:
             return {name: np.asarray(file[name]) for name in names if name in file.files}
     except Unreadable:
         return {}
-    except Exception as failure:  # a stranger's file can be wrong in any way
+    except Exception as failure:  # an untrusted file can be wrong in any way
         folder.leave_out("samples/samples.npz", type(failure).__name__)
         return {}
 

@@ -1,4 +1,4 @@
-"""Reading a run folder that may be a stranger's: nothing is followed out of it, nothing is read without bound."""
+"""Reading a run folder that is not trusted: nothing is followed out of it, nothing is read without bound."""
 
 import os
 from pathlib import Path

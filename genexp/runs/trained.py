@@ -101,7 +101,7 @@ def build_data(settings: RunSettings, device: torch.device, run: Path | None = N
 def check_own_files(settings: RunSettings, run: Path) -> None:
     """UserError unless the user's own files that `settings` name have the digest in run.json; before any is opened as a picture.
 
-    A stranger's config.yaml may name any picture of yours. Who has neither the picture nor a run of yours that was trained on
+    Another's config.yaml may name any picture of yours. Who has neither the picture nor a run of yours that was trained on
     it cannot know its digest.
     """
     files = own_files(settings)

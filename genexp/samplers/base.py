@@ -59,7 +59,7 @@ class Source(nn.Module):
         """log₂ of the period from that state; None where it cannot be found."""
         return self.log2_period
 
-    def wave(self, dims: int) -> tuple[int, ...]:
+    def dual_vector(self, dims: int) -> tuple[int, ...]:
         """Of one with a modulus: whole numbers s, so that all points x of `dims` successive numbers lie on planes s·x = integer
         (but for a shift), and no others are further apart.
         """

@@ -143,7 +143,7 @@ class LinearCongruential(Source):
         m = self.map.m
         return m // 4 if self.map.c == 0 and m & (m - 1) == 0 and m >= 8 else m
 
-    def wave(self, dims: int) -> Vector:
+    def dual_vector(self, dims: int) -> Vector:
         return shortest(self.map.a, self.modulus, dims)
 
     def most_planes(self, dims: int) -> float:

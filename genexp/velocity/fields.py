@@ -45,8 +45,8 @@ class RandomFourierField(FieldNetwork):
     """Fourier features of x beside an embedding of t by a small network of its own, through one trunk.
 
     Args:
-        num_frequencies, frequency_scale, frequency_spread: how many random waves; and their frequencies in cycles per unit
-            length: `normal` with that standard deviation, or `even` from 0 to there.
+        num_frequencies, frequency_scale, frequency_spread: number of random Fourier features; and their frequencies in cycles per
+            unit length: `normal` with that standard deviation, or `even` from 0 to there.
         width, depth, activation, layer_norm: of the hidden layers.
         time_width: of the network that embeds time.
     """
@@ -70,7 +70,7 @@ class RandomFourierField(FieldNetwork):
         self.trunk = mlp([2 * num_frequencies + time_width, *[width] * depth, dim], activation, layer_norm)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        """The first layer is applied to waves and time apart: of the waves, four in five of its inputs, no gradient is wanted."""
+        """The first layer is applied to features and time apart: of features, four in five inputs, no gradient is wanted."""
         first, *rest = self.trunk
         assert isinstance(first, nn.Linear)
         waves = self.features(x)

@@ -1,4 +1,4 @@
-"""`model=lattice_decoder`: a decoder of a latent plane, trained by maximum likelihood itself, without an encoder.
+"""`model=gtm`: the generative topographic mapping, a decoder of a latent plane trained by maximum likelihood itself.
 
     p(x) = ∫ p(x|z) N(z; 0, I) dz ≈ 1/K Σ_k p(x|z_k),   z_k = Φ⁻¹(u_k),   u_k a lattice in the unit square, K points.
 
@@ -29,16 +29,16 @@ from genexp.settings import Scale
 _NEIGHBOURHOOD = 2  # lattice spacings about the mode
 
 
-@models.register("lattice_decoder")
-class LatticeDecoder(GenerativeModel):
+@models.register("gtm")
+class GTM(GenerativeModel):
     """A latent plane with the prior N(0, I), and its decoder.
 
     Args:
         side: lattice points a side in training, K = side².
         inference_side: the same where posteriors are wanted.
         decoder_widths, activation: hidden layers of the decoder.
-        frequencies, frequency_scale: of the waves of z that the decoder also sees, in cycles per unit: number, and standard
-            deviation; 0 is none.
+        frequencies, frequency_scale: of the Fourier features of z that the decoder also sees: their number, 0 is none;
+            and the standard deviation of their frequencies in cycles per unit.
         likelihood: p(x|z).
 
     Raises:
