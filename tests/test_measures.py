@@ -225,7 +225,9 @@ def test_any_model_learns_any_data_or_refuses_them_in_one_line(model: str) -> No
                     assert torch.isfinite(fitter.step(fitter.stream.next(), Rate(1.0), number)["loss"])
             assert {"sample"} <= built.can
             assert built.sample(3).shape == (3, *shape)
-    assert accepted
+    assert (
+        accepted or models.build(keys, DataSpec((2,), kind="real")).learns != "examples"
+    )  # which no data here have a density for
 
 
 @pytest.mark.parametrize("name", ["glyphs", "qr", "double_gaussian", "drawn_fruit", "mnist", "fruit"])
