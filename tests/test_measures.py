@@ -229,7 +229,9 @@ def test_any_model_learns_any_data_or_refuses_them_in_one_line(model: str) -> No
                     assert torch.isfinite(fitter.step(fitter.stream.next(), Rate(1.0), number)["loss"])
             assert {"sample"} <= built.can
             assert built.sample(3).shape == (3, *shape)
-    assert accepted
+    assert (
+        accepted or models.build(keys, DataSpec((2,), kind="real")).learns != "examples"
+    )  # which no data here have a density for
 
 
 BEFOREHAND = {  # of data whose files are not there: some that can be trained on them, and some that cannot
