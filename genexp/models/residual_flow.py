@@ -19,7 +19,7 @@ from genexp.settings import Width
 def residual_flow(
     spec: DataSpec,
     *,
-    depth: Depth = 16,
+    depth: Depth = 8,
     width: Width = 64,
     hidden_layers: Layers = 2,
     lipschitz: Lipschitz = 0.97,
