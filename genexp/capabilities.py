@@ -76,6 +76,7 @@ Known = Literal[
     "levels",
     "tokens",
     "text",
+    "binarised",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -97,7 +98,8 @@ KNOWN: dict[Known, str] = {
     "units": "units: the numbers are the user's own, brought to mean 0 and standard deviation 1",
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
     "tokens": "examples are sequences of symbols, (length,)",
-    "text": "they are passages of a text: words(x) gives it back; train_text, test_text: the parts as symbols, in one piece",
+    "text": "they are passages of a text, whose characters spec.alphabet has; train_text, test_text: the parts as symbols, in one piece",
+    "binarised": "draw: how pictures became zeros and ones, which stands in the names of their likelihoods",
 }
 
 Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "other"]  # what a model's loss is

@@ -60,6 +60,11 @@ class Subject:
         return float(self.data.units.log_scale) if "units" in self.knows else 0.0
 
     @property
+    def draw(self) -> str:
+        """How the pictures became zeros and ones, where they did: another draw, other likelihoods."""
+        return str(self.data.draw) if "binarised" in self.knows else ""
+
+    @property
     def objective(self) -> str:
         return self.model.objective
 

@@ -67,7 +67,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def draw_data(root: Path) -> None:
-    """MNIST, Fashion-MNIST, fruit and a table, all drawn."""
+    """MNIST, its zeros and ones, Fashion-MNIST, fruit and a table, all drawn."""
     rows = np.random.default_rng(0).normal([1.0, -200.0, 3e4], [0.01, 30.0, 500.0], (300, 3))
     np.savetxt(root / "table.csv", rows, delimiter=",", header="a,b,c", comments="")
     for name, seed in (("MNIST", 0), ("FashionMNIST", 1)):
@@ -75,6 +75,9 @@ def draw_data(root: Path) -> None:
         for part, repeats in (("train", 18), ("t10k", 1)):
             write_idx(root / name / "raw" / f"{part}-images-idx3-ubyte", glyphs.x[:, 0].repeat(repeats, 1, 1).numpy())
             write_idx(root / name / "raw" / f"{part}-labels-idx1-ubyte", glyphs.label.repeat(repeats).numpy().astype(np.uint8))
+    (root / "binary_mnist").mkdir()
+    for part in ("train", "valid", "test"):
+        np.savetxt(root / "binary_mnist" / f"binarized_mnist_{part}.amat", glyphs.x.flatten(1)[:40] > 127, fmt="%d")
     for part, count in (("train", 60), ("test", 6)):
         fruit = draw_fruit(count, 100, (count,))
         for index, (x, label) in enumerate(zip(fruit.x, fruit.label.tolist(), strict=True)):

@@ -6,8 +6,10 @@ from pathlib import Path
 import torch
 
 from genexp.capabilities import Known
+from genexp.data.binarise import Binarise
 from genexp.data.images import ImageData, ImageSet
 from genexp.data.points import Dequantised, PointData, PointSet, split
+from genexp.errors import UserError
 from genexp.registry import datasets
 from genexp.settings import Seed
 
@@ -19,10 +21,11 @@ DIGITS = tuple("0123456789")
 class DigitPictures(ImageData):
     """Pictures (1, 8, 8) of the parts: grey 0 … 16 as bytes 0 … 255."""
 
-    def __init__(self, *parts: PointSet) -> None:
+    def __init__(self, *parts: PointSet, binarise: Binarise) -> None:
         train, validation, test = (ImageSet((part.x * 255 / 16).round().byte().view(-1, 1, 8, 8), part.label) for part in parts)
-        self.parts(train, validation, test, DIGITS)
-        self.spec = replace(self.spec, levels=LEVELS)
+        self.parts(train, validation, test, DIGITS, binarise)
+        if binarise == "none":
+            self.spec = replace(self.spec, levels=LEVELS)
 
 
 class DigitPoints(PointData):
@@ -37,7 +40,7 @@ class DigitPoints(PointData):
 
 
 @datasets.register("digits")
-def digits(data_dir: Path, *, flat: bool = False, seed: Seed = 0) -> DigitPictures | DigitPoints:
+def digits(data_dir: Path, *, flat: bool = False, binarise: Binarise = "none", seed: Seed = 0) -> DigitPictures | DigitPoints:
     """1,258 digits to learn from, 180 for validation, 359 to test.
 
     As pictures their grey k = 0 … 16 is k/16, as of any other pictures. As points, x = (k + u)/17 with u ~ U[0, 1), drawn anew
@@ -47,11 +50,17 @@ def digits(data_dir: Path, *, flat: bool = False, seed: Seed = 0) -> DigitPictur
     Args:
         data_dir: not used.
         flat: whether they are points of 64 numbers, for flows, in place of pictures.
+        binarise: zeros and ones in place of greys, drawn by these (see `genexp.data.binarise`).
         seed: of the split.
+
+    Raises:
+        UserError: `binarise` of points.
     """
     from sklearn.datasets import load_digits  # it takes a second
 
+    if flat and binarise != "none":
+        raise UserError(f"dataset.binarise={binarise} makes zeros and ones of pictures", hint="dataset.flat=false")
     found = load_digits()
     points = PointSet(torch.from_numpy(found.data).float(), torch.from_numpy(found.target).long())
     parts = split(points, VALIDATION, TEST, seed)
-    return DigitPoints(*parts) if flat else DigitPictures(*parts)
+    return DigitPoints(*parts) if flat else DigitPictures(*parts, binarise=binarise)

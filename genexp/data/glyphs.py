@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pydantic import Field
 
 from genexp.data.base import DataSpec
+from genexp.data.binarise import Binarise, kind_of
 from genexp.data.images import ImageData, ImageSet, check_drawable
 from genexp.registry import datasets
 from genexp.settings import Seed
@@ -31,6 +32,7 @@ class Glyphs(ImageData):
         validation, test: pictures for validation, and to test.
         size: pixels a side.
         variation: how much they vary; 0 draws every digit the same, 1 about as much as handwriting.
+        binarise: zeros and ones in place of greys, drawn by these (see `genexp.data.binarise`).
         seed: other glyphs, alike.
     """
 
@@ -43,15 +45,16 @@ class Glyphs(ImageData):
         test: Count = 2_000,
         size: Annotated[int, Field(ge=8, le=128)] = 28,
         variation: Annotated[float, Field(ge=0, le=2)] = 1.0,
+        binarise: Binarise = "none",
         seed: Seed = 0,
     ) -> None:
         check_drawable((count, validation, test), size, _NANOSECONDS)
         draw = [draw_glyphs(n, size, variation, (seed, part)) for part, n in enumerate((count, validation, test))]
-        self.parts(draw[0], draw[1], draw[2], tuple(_DIGITS))
+        self.parts(draw[0], draw[1], draw[2], tuple(_DIGITS), binarise)
 
     @classmethod
     def known_spec(cls, settings: Mapping[str, Any]) -> DataSpec:
-        return DataSpec((1, settings["size"], settings["size"]), tuple(_DIGITS), "unit")
+        return DataSpec((1, settings["size"], settings["size"]), tuple(_DIGITS), kind_of(settings["binarise"]))
 
 
 def draw_glyphs(n: int, size: int, variation: float, seed: tuple[int, ...]) -> ImageSet:

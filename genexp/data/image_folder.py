@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field
 
+from genexp.data.binarise import Binarise
 from genexp.data.images import ImageData, ImageSet, hold_out, shuffled
 from genexp.data.layout import Part, find_layout
 from genexp.data.own_files import OwnFiles
@@ -30,6 +31,7 @@ class ImageFolder(ImageData):
         path: of the folder.
         size: pixels a side.
         channels: 1 for grey, 3 for colour.
+        binarise: zeros and ones in place of greys, drawn by these (see `genexp.data.binarise`).
         validation_share, test_share: shares held out for validation and to test.
 
     Raises:
@@ -44,6 +46,7 @@ class ImageFolder(ImageData):
         path: str | None = None,
         size: Annotated[int, Field(ge=8, le=512)] = 32,
         channels: Literal[1, 3] = 3,
+        binarise: Binarise = "none",
         validation_share: Share = 0.1,
         test_share: Share = 0.1,
     ) -> None:
@@ -61,7 +64,7 @@ class ImageFolder(ImageData):
             test, train = hold_out(train, test_share, seed=0)
         if validation is None:
             validation, train = hold_out(train, validation_share, seed=1)
-        self.parts(train, validation, test, layout.train.classes)
+        self.parts(train, validation, test, layout.train.classes, binarise)
 
     @classmethod
     def own_files(cls, settings: Mapping[str, Any], data_dir: Path) -> OwnFiles:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from genexp.data.base import DataSpec
+from genexp.data.binarise import Binarise, kind_of
 from genexp.data.idx import read_pair
 from genexp.data.images import ImageData
 from genexp.errors import UserError
@@ -31,17 +32,18 @@ class MNIST(ImageData):
     Args:
         data_dir: where the data sets of the user lie.
         validation: pictures held out of training.
+        binarise: zeros and ones in place of greys, drawn by these (see `genexp.data.binarise`).
 
     Raises:
         UserError: files neither there nor to be downloaded; a truncated file, or one that is something else.
     """
 
-    def __init__(self, data_dir: Path, *, validation: Validation = 5000) -> None:
-        load(self, data_dir, find_set("mnist"), DIGITS, validation)
+    def __init__(self, data_dir: Path, *, validation: Validation = 5000, binarise: Binarise = "none") -> None:
+        load(self, data_dir, find_set("mnist"), DIGITS, validation, binarise)
 
     @classmethod
     def known_spec(cls, settings: Mapping[str, Any]) -> DataSpec:
-        return DataSpec(SHAPE, DIGITS, "unit")
+        return DataSpec(SHAPE, DIGITS, kind_of(settings["binarise"]))
 
 
 @datasets.register("fashion_mnist")
@@ -53,20 +55,23 @@ class FashionMNIST(ImageData):
     Args:
         data_dir: where the data sets of the user lie.
         validation: pictures held out of training.
+        binarise: zeros and ones in place of greys, drawn by these (see `genexp.data.binarise`).
 
     Raises:
         UserError: as for `mnist`.
     """
 
-    def __init__(self, data_dir: Path, *, validation: Validation = 5000) -> None:
-        load(self, data_dir, find_set("fashion_mnist"), CLOTHES, validation)
+    def __init__(self, data_dir: Path, *, validation: Validation = 5000, binarise: Binarise = "none") -> None:
+        load(self, data_dir, find_set("fashion_mnist"), CLOTHES, validation, binarise)
 
     @classmethod
     def known_spec(cls, settings: Mapping[str, Any]) -> DataSpec:
-        return DataSpec(SHAPE, CLOTHES, "unit")
+        return DataSpec(SHAPE, CLOTHES, kind_of(settings["binarise"]))
 
 
-def load(data: ImageData, data_dir: Path, files: FetchableSet, classes: tuple[str, ...], validation: int) -> None:
+def load(
+    data: ImageData, data_dir: Path, files: FetchableSet, classes: tuple[str, ...], validation: int, binarise: Binarise
+) -> None:
     """Read the four files of a set, after fetching those that are missing."""
     if not all(item.lying(data_dir) for item in files.items):
         download(files, data_dir)
@@ -79,7 +84,7 @@ def load(data: ImageData, data_dir: Path, files: FetchableSet, classes: tuple[st
         )
     if validation >= len(train):
         raise UserError(f"dataset.validation={validation}: there are only {len(train):,} training pictures")
-    data.parts(train[:-validation], train[-validation:], test, classes)
+    data.parts(train[:-validation], train[-validation:], test, classes, binarise)
 
 
 def download(files: FetchableSet, data_dir: Path) -> None:

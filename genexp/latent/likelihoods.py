@@ -38,6 +38,7 @@ class Likelihood(nn.Module):
     def __init__(self, spec: DataSpec) -> None:
         super().__init__()
         spec.check_kind(self.kinds, f"model/likelihood={likelihoods.name_of(self)}", self._hint())
+        self.binary = spec.kind == "bits"
 
     def check(self, x: Tensor) -> None:
         """UserError unless all values of x are finite numbers that this is a likelihood of."""
@@ -61,6 +62,14 @@ class Likelihood(nn.Module):
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
         """ln p(x|z), (…, n)."""
         raise NotImplementedError
+
+    def sample(self, raw: Tensor) -> Tensor:
+        """x ~ p(x|z), of the shape of `raw`."""
+        raise NotImplementedError
+
+    def example(self, raw: Tensor) -> Tensor:
+        """What is shown and compared as an example: x ~ p(x|z) of zeros and ones, else E[x|z], without the pixels' noise."""
+        return self.sample(raw) if self.binary else self.mean(raw)
 
     def pairs(self, x: Tensor, raw: Tensor) -> Tensor:
         """ln p(x_i|z_j) of every example with every decoder output: x (n, *shape), raw (m, *shape) → (n, m). One product."""
@@ -102,6 +111,9 @@ class Bernoulli(Likelihood):
     def mean(self, raw: Tensor) -> Tensor:
         return torch.sigmoid(raw.float())
 
+    def sample(self, raw: Tensor) -> Tensor:
+        return torch.bernoulli(self.mean(raw))
+
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
         raw = raw.float()
         losses = F.binary_cross_entropy_with_logits(raw, x.expand_as(raw), reduction="none")
@@ -141,6 +153,9 @@ class Gaussian(Likelihood):
 
     def mean(self, raw: Tensor) -> Tensor:
         return raw.float()
+
+    def sample(self, raw: Tensor) -> Tensor:
+        return raw.float() + self.log_sigma.exp() * torch.randn_like(raw.float())
 
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
         return self._from_squares((x - raw.float()).square().flatten(raw.dim() - x.dim() + 1).sum(-1))
@@ -183,6 +198,11 @@ class DiscretisedLogistic(Likelihood):
 
     def mean(self, raw: Tensor) -> Tensor:
         return raw.float().clamp(0, 1)
+
+    def sample(self, raw: Tensor) -> Tensor:
+        noise = torch.logit(torch.rand_like(raw.float()).clamp(1e-6, 1 - 1e-6))
+        x = raw.float() + self.log_scale.clamp(min=math.log(1e-4)).exp() * noise
+        return (255 * x).round().clamp(0, 255) / 255
 
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
         log_scale = self.log_scale.clamp(min=math.log(1e-4))

@@ -7,8 +7,10 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from genexp.data.base import unit_interval
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -33,14 +35,34 @@ def known(subject: Subject) -> Known:
     pixels = likelihood.floor(batch.x)
     if pixels is None:
         return Known()
-    with seeded(seed_for(subject.settings.seed, "floor"), subject.device):
-        information = picture_information(batch.x, batch.label if "classes" in subject.can else None)
+    floor = floor_of_bits(subject) if subject.data.spec.kind == "bits" else pixels + _information(subject, batch.x)
     if not {"examples", "pictures"} <= subject.knows:
-        return Known(pixels, pixels + information)
+        return Known(pixels, floor)
     train = subject.data.train
     mean = sum(part.float().sum(0) for part in train.x.split(4096)) / len(train) / 255
     raw = likelihood.from_mean(mean).expand_as(batch.x)
-    return Known(pixels, pixels + information, -float(likelihood.log_prob(batch.x, raw).mean()))
+    return Known(pixels, floor, -float(likelihood.log_prob(batch.x, raw).mean()))
+
+
+@once
+def floor_of_bits(subject: Subject) -> float:
+    """What −mean ln p of test examples that are zeros and ones, b_i, cannot be expected to fall below; nats an example.
+
+    Where they were drawn by greys x_i, the best that can be known beforehand is that one of these pictures will come:
+    p(b) = 1/n Σ_j p(b|j), and −mean ln p(b_i) = −mean ln p(b_i|i) + I, the first of which is found on the very same bits.
+    Where greys are not known, the first is 0, and ln n the second: Σ_b p(b) ≤ 1.
+    """
+    greys = subject.test_part.greys if {"examples", "pictures"} <= subject.knows else None
+    if greys is None:
+        return _information(subject, subject.test.x)
+    x, bits = unit_interval(greys), subject.test.x
+    surprise = F.binary_cross_entropy(x, bits, reduction="none").flatten(1).sum(1)
+    return float(surprise.double().mean()) + _information(subject, x)
+
+
+def _information(subject: Subject, x: Tensor) -> float:
+    with seeded(seed_for(subject.settings.seed, "floor"), subject.device):
+        return picture_information(x, subject.test.label if "classes" in subject.can else None)
 
 
 @torch.no_grad()

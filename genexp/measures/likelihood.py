@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genexp.machine.distributed import sharded
 from genexp.measures.excess import surprisal
+from genexp.measures.floors import floor_of_bits
 from genexp.measures.gaussian import best_gaussian
 from genexp.measures.record import Value, measure
 from genexp.seeds import seed_for, seeded
@@ -97,6 +98,8 @@ def nll_discretisation(subject: Subject) -> Value | None:
 
 
 def _floor(subject: Subject) -> float | None:
+    if subject.data.spec.kind == "bits" and "pictures" in subject.knows:
+        return floor_of_bits(subject)
     if "density" not in subject.knows:
         return None
     return float(surprisal(subject, subject.test.x.cpu().double()))

@@ -1,5 +1,6 @@
 """What a measure, a picture and a watched term are; and where all of them are found. Nothing here needs torch."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -68,7 +69,8 @@ class Measure:
     """One number, or several of one meaning: `coverage`, `coverage/classifier`.
 
     Args:
-        meaning: in one line, with its unit.
+        meaning: in one line, with its unit; what is in nats is a likelihood, and of pictures that were made into zeros and ones
+            it has their draw in its name: `iwae_nll/dynamic`.
         better: whether less of it is better, or more, or a given value; None where none is.
         headline: the less, the sooner it is shown; None: among the rest. What has the least, a run is judged by.
         asked: of an expensive one, whether the settings of the evaluation ask for it; None: it is always taken.
@@ -84,6 +86,10 @@ class Measure:
     needs: Needs = NOTHING
     asked: Callable[[Any], bool] | None = None
     wall_clock: bool = False
+
+    def called(self, draw: str) -> str:
+        """Its name in metrics.json, of data that became zeros and ones by this `draw`, if they did."""
+        return f"{self.name}/{draw}" if draw and re.search(r"\bnats\b", self.meaning) else self.name
 
     def words(self) -> dict[str, Any]:
         """For run.json: what a reader is told of it."""

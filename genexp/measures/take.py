@@ -39,9 +39,10 @@ def take(subject: Subject, say: Say) -> Taken:
             found = attempt(each.name, partial(each.function, subject), say, Value(None))
         if found is None:  # it does not apply
             continue
-        taken.words[each.name] = each.words()
+        name = each.called(subject.draw)
+        taken.words[name] = each.words()
         for ending, value in {"": found}.items() if isinstance(found, Value) else found.items():
-            taken.metrics.update(value.metrics(f"{each.name}/{ending}" if ending else each.name))
+            taken.metrics.update(value.metrics(f"{name}/{ending}" if ending else name))
     return taken
 
 

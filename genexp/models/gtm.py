@@ -119,8 +119,8 @@ class GTM(GenerativeModel):
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
-        """Means of p(x|z) for z ~ N(0, I), (n, *shape)."""
-        return self.decode(torch.randn(n, 2, device=self._device))
+        """Means of p(x|z), of zeros and ones x itself, for z ~ N(0, I), (n, *shape)."""
+        return self.likelihood.example(self._raw(torch.randn(n, 2, device=self._device)))
 
     def _raw(self, z: Tensor) -> Tensor:
         return self.decoder(z, z.new_empty(len(z), 0))

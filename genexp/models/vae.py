@@ -158,10 +158,12 @@ class VAE(GenerativeModel):
 
     @torch.no_grad()
     def sample(self, n: int, label: Tensor | None = None) -> Tensor:
-        """Means of p(x|z) for z ~ p(z), (n, *shape); a conditional model takes the classes in turn unless told."""
+        """Means of p(x|z), of zeros and ones x itself, for z ~ p(z), (n, *shape); a conditional model takes the classes in turn
+        unless told.
+        """
         if self.classes and label is None:
             label = torch.arange(n, device=self.trained_steps.device) % self.classes
-        return self.decode(self.sample_latent(n, label), label)
+        return self.likelihood.example(self._raw(self.sample_latent(n, label), label))
 
     @torch.no_grad()
     def sample_latent(self, n: int, label: Tensor | None = None) -> Tensor:

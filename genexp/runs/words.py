@@ -34,8 +34,10 @@ class Words:
         for known in (metric, name):
             if known in self.measures:
                 return _text(self.measures[known].get("meaning"))
-        of = name.removesuffix("_error")
-        return f"the standard error of {of}" if of != name and of in self.measures else ""
+        for of in (metric.removesuffix("_error"), name.removesuffix("_error")):
+            if of not in (metric, name) and of in self.measures:
+                return f"the standard error of {of}"
+        return ""
 
     def headline(self, metric: str) -> float:
         """The less, the sooner it is shown; infinite where it is none."""
