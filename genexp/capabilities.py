@@ -98,7 +98,7 @@ KNOWN: dict[Known, str] = {
     "units": "units: the numbers are the user's own, brought to mean 0 and standard deviation 1",
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
     "tokens": "examples are sequences of symbols, (length,)",
-    "text": "they are passages of a text, whose characters spec.alphabet has; train_text, test_text: the parts as symbols, in one piece",
+    "text": "passages of a text, whose characters spec.alphabet has; train_text, test_text: the parts in one piece",
     "binarised": "draw: how pictures became zeros and ones, which stands in the names of their likelihoods",
 }
 

@@ -85,5 +85,3 @@ heuristics: Registry[Heuristic] = Registry("heuristic", "genexp.autoregressive",
 def single(raw: Tensor) -> Tensor:
     """At least float32, which a likelihood needs."""
     return raw.float() if raw.dtype.itemsize < torch.float32.itemsize else raw
-
-

@@ -1,26 +1,28 @@
 """Pictures of autoregressive models: what each number costs, what it sees, and how an example comes about."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from genexp.figures.images import to_bytes
 from genexp.figures.style import DENSITY, INK, ORANGE, as_image, drawn, figure_of, panels
 
 COLUMNS = 88  # characters of a line
+SIZE, ADVANCE = 10, 0.602  # points, and the width of a character of DejaVu Sans Mono in these
 SEEN = "magma"
-BARE = {"xticks": [], "yticks": []}
+BARE: dict[str, Any] = {"xticks": [], "yticks": []}
 
 
 @drawn
 def pixel_costs(pictures: np.ndarray, nats: np.ndarray, mean: np.ndarray) -> Figure:
-    """Pictures (n, channels, height, width) over what each pixel costs, (n, height, width), and beside them the mean (height, width)."""
+    """Pictures (n, channels, height, width) over what each pixel costs, (n, height, width); beside them the mean."""
     count = len(pictures)
     figure = figure_of(1.25 * count + 4.4, 3.3)
-    left, right = figure.subfigures(1, 2, width_ratios=[1.25 * count, 4.4])
+    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[1.25 * count, 4.4]))
     top = float(np.quantile(nats, 0.995))
     axes = left.subplots(2, count, squeeze=False)
     for index in range(count):
@@ -53,25 +55,24 @@ def influences(maps: Mapping[str, np.ndarray], place: tuple[int, int]) -> Figure
     return figure
 
 
-def _square(place: tuple[int, int]) -> object:
-    from matplotlib.patches import Rectangle
-
+def _square(place: tuple[int, int]) -> Rectangle:
     return Rectangle((place[1] - 0.5, place[0] - 0.5), 1, 1, fill=False, edgecolor=ORANGE, linewidth=2.5)
 
 
 @drawn
 def attention_maps(maps: np.ndarray, names: Sequence[str]) -> Figure:
-    """Attention (layers, heads, length, length): who looks (down) at whom (to the right); `names` are the places, if any."""
+    """Attention (layers, heads, length, length): who looks (down) at whom (to the right); `names` are the places."""
     layers, heads = maps.shape[:2]
-    figure, grid = panels(layers, heads, 2.3, 2.4)
+    figure, grid = panels(layers, heads, 3.0, 3.1)
     for layer, row in enumerate(grid):
         for head, axes in enumerate(row):
             axes.imshow(np.sqrt(maps[layer, head]), cmap=SEEN, vmin=0, vmax=1, interpolation="nearest")
             axes.set(title=f"layer {layer + 1}, head {head + 1}", **BARE)
-            if names:
-                axes.set_xticks(range(len(names)), names, fontsize=4)
-                axes.set_yticks(range(len(names)), names, fontsize=4)
-                axes.tick_params(length=0, pad=1)
+            axes.tick_params(length=0, pad=1)
+            if layer == layers - 1:
+                axes.set_xticks(range(len(names)), names, fontsize=6)
+            if head == 0:
+                axes.set_yticks(range(len(names)), names, fontsize=6)
     figure.supxlabel("is looked at")
     figure.supylabel("looks (what is drawn next)")
     return figure
@@ -79,7 +80,7 @@ def attention_maps(maps: np.ndarray, names: Sequence[str]) -> Figure:
 
 @drawn
 def attention_over_picture(picture: np.ndarray, seen: np.ndarray, places: Sequence[tuple[int, int]]) -> Figure:
-    """A picture (channels, height, width), and for each place what it looks at, (places, layers, height, width), its heads' mean."""
+    """A picture (channels, height, width), and what each place looks at, (places, layers, height, width)."""
     layers = seen.shape[1]
     figure, grid = panels(len(places), layers + 1, 1.9, 1.9)
     for row, place, maps in zip(grid, places, seen, strict=True):
@@ -99,19 +100,21 @@ def attention_over_picture(picture: np.ndarray, seen: np.ndarray, places: Sequen
 def coloured_text(text: str, nats: np.ndarray, title: str) -> Figure:
     """A text whose characters are coloured by what each costs, (characters,), in lines of 88."""
     lines = _lines(text, nats)
-    figure = figure_of(11.0, 0.22 * len(lines) + 0.9)
-    axes = figure.subplots()
-    _blank(axes, len(lines))
-    top = 6.0
-    colours = np.zeros((len(lines), COLUMNS))
+    wide, high = COLUMNS * ADVANCE * SIZE / 72, 0.2 * len(lines)
+    figure = figure_of(wide + 1.3, high + 0.6)
+    figure.set_layout_engine("none")  # each character on its cell
+    axes = figure.add_axes((0.15 / (wide + 1.3), 0.15 / (high + 0.6), wide / (wide + 1.3), high / (high + 0.6)))
+    axes.set(xlim=(-0.5, COLUMNS - 0.5), ylim=(len(lines) - 0.5, -0.5), **BARE)
+    axes.spines[:].set_visible(False)
+    colours = np.full((len(lines), COLUMNS), np.nan)
     for row, line in enumerate(lines):
-        for column, (character, cost) in enumerate(line):
-            colours[row, column] = min(cost, top)
-            dark = cost < 0.55 * top
-            axes.text(column, row, character, ha="center", va="center", family="monospace", fontsize=8.5, color=INK if dark else "w")
-    shown = axes.imshow(colours, cmap="OrRd", vmin=0, vmax=top, aspect="auto", interpolation="nearest", alpha=0.9)
+        colours[row, : len(line)] = [cost for _, cost in line]
+        shown = "".join(character for character, _ in line)
+        axes.text(-0.5, row, shown, ha="left", va="center", family="DejaVu Sans Mono", fontsize=SIZE, color=INK, parse_math=False)
+    cells = axes.imshow(colours, cmap="OrRd", vmin=0, vmax=8, aspect="auto", interpolation="nearest")
     axes.set_title(title)
-    figure.colorbar(shown, ax=axes, label="−ln p of a character, nats", shrink=0.8, pad=0.01, extend="max")
+    beside = figure.add_axes(((wide + 0.35) / (wide + 1.3), 0.15 / (high + 0.6), 0.15 / (wide + 1.3), high / (high + 0.6)))
+    figure.colorbar(cells, cax=beside, label="−ln p of a character, nats", extend="max")
     return figure
 
 
@@ -120,21 +123,15 @@ def _lines(text: str, nats: np.ndarray) -> list[list[tuple[str, float]]]:
     for character, cost in zip(text, nats.tolist(), strict=True):
         if len(lines[-1]) == COLUMNS:
             lines.append([])
-        shown = "↵" if character == "\n" else "·" if character == " " and cost > 2 else character
-        lines[-1].append((shown.replace("$", r"\$"), cost))
+        lines[-1].append(("↵" if character == "\n" else character if character.isprintable() else "?", cost))
         if character == "\n":
             lines.append([])
     return [line for line in lines if line]
 
 
-def _blank(axes: Axes, rows: int) -> None:
-    axes.set(xlim=(-0.5, COLUMNS - 0.5), ylim=(rows - 0.5, -0.5), **BARE)
-    axes.spines[:].set_visible(False)
-
-
 @drawn
 def written(picture: np.ndarray, done: np.ndarray, p: np.ndarray, place: tuple[int, int], wide: float = 6.4) -> Image.Image:
-    """A picture (channels, height, width) of which pixels are `done`, (height, width), the next one, and p of its values, (levels,)."""
+    """A picture (channels, height, width) of which some pixels are `done`, the next one, and p of its values, (levels,)."""
     figure, [[left, right]] = panels(1, 2, wide / 2, wide / 2)
     shown = to_bytes(picture).astype(float)
     shown[~done] = (226, 230, 238)

@@ -125,7 +125,7 @@ def whole_numbers(spec: DataSpec, model: str) -> int:
     """How many values the data have; UserError where they are real numbers, which the model cannot learn."""
     levels = levels_of(spec)
     if levels is None:
-        raise UserError(f"{model} learns bits, greys and symbols; these data are real numbers", hint="genexp list models --data NAME")
+        raise UserError(
+            f"{model} learns bits, greys and symbols; these data are real numbers", hint="genexp list models --data NAME"
+        )
     return levels
-
-

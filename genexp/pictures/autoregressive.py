@@ -13,11 +13,13 @@ from genexp.subject import Subject
 
 SHOWN, ROWS, DRAWN = 6, 5, 10  # test pictures with their costs; completed ones; completions of each
 PASSAGE = 1_200  # characters of the coloured text
-LOOKED = 40  # characters of the attention picture
+LOOKED = 32  # characters of the attention picture
 OWN = {"autoregressive", "discrete"}
 
 
-@picture("pixel_nats", "What each pixel costs, given those before it", lead=3, model={"autoregressive"}, data={"pictures", "examples"})
+@picture(
+    "pixel_nats", "What each pixel costs, given those before it", lead=3, model={"autoregressive"}, data={"pictures", "examples"}
+)
 def pixel_nats(subject: Subject) -> Figure:
     test = subject.test_part
     cost = _places(subject, torch.cat([subject.model.nats(part) for part in test[:2048].batch().x.split(256)]))
@@ -69,7 +71,9 @@ def writing(subject: Subject) -> Film:
     return Film([*frames, whole.quantize(128)], 8)
 
 
-@picture("receptive_field", "What the pixel in the middle depends on", lead=5, model={"autoregressive"}, data={"pictures", "examples"})
+@picture(
+    "receptive_field", "What the pixel in the middle depends on", lead=5, model={"autoregressive"}, data={"pictures", "examples"}
+)
 def receptive_field(subject: Subject) -> Figure:
     """By gradients, averaged over test pictures; of a pixel in the lower half, so that there is room above it."""
     height, width = subject.model.shape[-2:]
@@ -83,7 +87,7 @@ def receptive_field(subject: Subject) -> Figure:
 def attention_to_text(subject: Subject) -> Figure:
     x = subject.test.x[:1]
     maps = subject.model.attention(x)[:, 0, :, :LOOKED, :LOOKED]
-    names = ["start", *words(subject.data.spec, x)[0].replace("\n", "↵").replace("$", r"\$")][:LOOKED]
+    names = ["○", *words(subject.data.spec, x)[0].replace("\n", "↵").replace("$", r"\$")][:LOOKED]
     return autoregressive.attention_maps(array(maps), names)
 
 
