@@ -22,11 +22,20 @@ from tests.conftest import small_parts
 from tests.subjects import timeless
 
 DRAWN = {  # one experiment of each kind of figures; those of the default one are in `test_the_folder_holds_what_it_should`
-    *("qr_coupling", "double_gaussian", "glyphs_vae", "drawn_fruit_vae_iaf", "fruit_cvae", "mnist_gtm")
+    *(
+        "qr_coupling",
+        "double_gaussian",
+        "glyphs_vae",
+        "drawn_fruit_vae_iaf",
+        "fruit_cvae",
+        "mnist_gtm",
+        "digits_pixelcnn",
+        "text_transformer",
+    )
 }
 ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_flowmatch_plain", "fruit_vae_iaf"),
-    *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar"),
+    *("digits_transformer", "mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar"),
 }
 UNTRAINED = {"change_of_variables"}
 PICTURES = {"samples.png", "density.png", "log_density.png", "loss.png", "velocity.png", "flow.gif"}

@@ -14,6 +14,7 @@ from genexp.figures.style import DENSITY, INK, ORANGE, as_image, drawn, figure_o
 COLUMNS = 88  # characters of a line
 SIZE, ADVANCE = 10, 0.602  # points, and the width of a character of DejaVu Sans Mono in these
 SEEN = "magma"
+LETTER: dict[str, Any] = {"ha": "center", "va": "center", "family": "DejaVu Sans Mono", "fontsize": SIZE, "parse_math": False}
 BARE: dict[str, Any] = {"xticks": [], "yticks": []}
 
 
@@ -109,8 +110,8 @@ def coloured_text(text: str, nats: np.ndarray, title: str) -> Figure:
     colours = np.full((len(lines), COLUMNS), np.nan)
     for row, line in enumerate(lines):
         colours[row, : len(line)] = [cost for _, cost in line]
-        shown = "".join(character for character, _ in line)
-        axes.text(-0.5, row, shown, ha="left", va="center", family="DejaVu Sans Mono", fontsize=SIZE, color=INK, parse_math=False)
+        for column, (character, _) in enumerate(line):
+            axes.text(column, row, character, color=INK, **LETTER)
     cells = axes.imshow(colours, cmap="OrRd", vmin=0, vmax=8, aspect="auto", interpolation="nearest")
     axes.set_title(title)
     beside = figure.add_axes(((wide + 0.35) / (wide + 1.3), 0.15 / (high + 0.6), 0.15 / (wide + 1.3), high / (high + 0.6)))

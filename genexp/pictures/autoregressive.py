@@ -60,7 +60,7 @@ def writing(subject: Subject) -> Film:
     p = model.head.log_table(model.parameters_of(model.features(flat)))[0].softmax(-1)
     height, width = model.shape[-2:]
     frames = []
-    shown = np.unique(np.linspace(0, model.dim - 1, min(model.dim, max(figures.gif_frames, 64))).round().astype(int))
+    shown = np.unique(np.linspace(0, model.dim - 1, min(model.dim, figures.gif_frames)).round().astype(int))
     for i in shown.tolist():
         done = torch.zeros(model.dim, dtype=torch.bool)
         done[model.order[:i].cpu()] = True
