@@ -125,7 +125,7 @@ KNOWN: dict[Known, str] = {
     "lattice": "a point is a field on a periodic square lattice, row by row: side, action(x), force(x), and whether it is free",
     "binarised": "draw: how pictures became zeros and ones, which stands in the names of their likelihoods",
     "tokens": "examples are sequences of symbols, (length,)",
-    "text": "they are passages of a text: words(x) gives it back; train_text, test_text: the parts as symbols, in one piece",
+    "text": "passages of a text, whose characters spec.alphabet has; train_text, test_text: the parts in one piece",
 }
 
 Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "alpha", "other"]  # what a model's loss is

@@ -20,6 +20,7 @@ from genexp.registry import datasets
 EMBEDDED = Path(__file__).with_name("opticks.txt.xz")
 LARGEST = 100_000_000  # bytes of a file
 MOST_CHARACTERS = 4_096  # different ones
+BETWEEN = f"\n{60 * '-'}\n"
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -70,7 +71,7 @@ class TextData:
             )
         self.name = "Opticks" if path is None else Path(path).name
         self.spec = DataSpec((length,), kind="tokens", levels=len(alphabet), alphabet=alphabet)
-        self.train_text, self.validation_text, self.test_text = symbols.split([trained, validated, tested])
+        self._parts(*symbols.split([trained, validated, tested]))
 
     @classmethod
     def own_files(cls, settings: Mapping[str, Any], data_dir: Path) -> OwnFiles | None:
@@ -81,23 +82,13 @@ class TextData:
     def length(self) -> int:
         return self.spec.shape[0]
 
-    @property
-    def train(self) -> PointSet:
-        return PointSet(passages(self.train_text, self.length))
-
-    @property
-    def validation(self) -> PointSet:
-        return PointSet(passages(self.validation_text, self.length))
-
-    @property
-    def test(self) -> PointSet:
-        return PointSet(passages(self.test_text, self.length))
-
     def to(self, device: torch.device) -> Self:
-        self.train_text, self.validation_text, self.test_text = (
-            part.to(device) for part in (self.train_text, self.validation_text, self.test_text)
-        )
+        self._parts(*(part.to(device) for part in (self.train_text, self.validation_text, self.test_text)))
         return self
+
+    def _parts(self, train: Tensor, validation: Tensor, test: Tensor) -> None:
+        self.train_text, self.validation_text, self.test_text = train, validation, test
+        self.train, self.validation, self.test = (PointSet(passages(part, self.length)) for part in (train, validation, test))
 
     def train_stream(self, batch_size: int, seed: int) -> "PassageStream":
         return PassageStream(self.train_text, self.length, batch_size, seed)
@@ -187,6 +178,11 @@ def find_text(path: str, data_dir: Path) -> Path:
     if file is None:
         raise UserError(f"dataset.path={path}: no such file", hint="dataset=text dataset.path=my.txt")
     return file
+
+
+def joined(spec: DataSpec, x: Tensor) -> str:
+    """Symbols (n, length) as text, a line of dashes between two passages."""
+    return BETWEEN.join(words(spec, x)) + "\n"
 
 
 def words(spec: DataSpec, x: Tensor) -> list[str]:

@@ -221,6 +221,12 @@ class RunFolder:
             self._save_picture(Path("samples") / "samples.png", picture)
         return final
 
+    def save_text(self, text: str) -> Path:
+        """samples/samples.txt."""
+        with self._temporary(Path("samples") / "samples.txt") as (temporary, final):
+            temporary.write_text(text, encoding="utf-8")
+        return final
+
     def save_trace(self, write: Callable[[Path], None]) -> Path:
         """profile/trace.json, by a function that writes a file of a given name."""
         with self._temporary(Path("profile") / "trace.json") as (temporary, final):

@@ -1,5 +1,6 @@
 """`model=pixelcnn`: gated convolutions over pictures, each pixel from those above it and to its left."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -17,8 +18,8 @@ from genexp.registry import Part, models
 class PixelCNN(Autoregressive):
     """p(x) = Π_i p(x_i | x_<i) of the pixels of a picture with one channel, row by row, all parameters by convolutions.
 
-    One stack of masked convolutions never sees a wedge of the rows above, to the right of each pixel, however deep it is. Two stacks,
-    one of rows above and one of the pixel's own row, see all.
+    One stack of masked convolutions never sees a wedge of the rows above, to the right of each pixel, however deep it is. Two
+    stacks, one of rows above and one of the pixel's own row, see all.
     Source: van den Oord et al., Pixel Recurrent Neural Networks and Conditional Image Generation with PixelCNN Decoders (2016).
 
     Args:
@@ -69,11 +70,10 @@ class PixelCNN(Autoregressive):
     def influence(self, x: Tensor, place: int) -> dict[str, Tensor]:
         """That of the network itself, and of an untrained one of each kind of stacks."""
         found = {"this model": self._influence(self.parameters_of, x, place)}
-        kinds = {"one stack, untrained: a blind spot": OneStack, "two stacks, untrained: none": TwoStacks}
-        for name, kind in kinds.items():
+        for name, kind in (("one stack, untrained: a blind spot", OneStack), ("two stacks, untrained: none", TwoStacks)):
             fresh = kind(*self.settings).to(self.colours.weight)
             nn.init.normal_(fresh.last[-1].weight)  # type: ignore[arg-type]
-            found[name] = self._influence(lambda features, fresh=fresh: self._through(fresh, features), x, place)
+            found[name] = self._influence(partial(self._through, fresh), x, place)
         return found
 
     def _through(self, network: nn.Module, features: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ Source: Vaswani et al., Attention Is All You Need (2017); the normalisation befo
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 class CausalAttention(nn.Module):
     """h (n, length, width) → the same shape, softmax(Q Kᵀ/√d + mask) V of each head, where place i sees places ≤ i."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.inputs = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
 
@@ -30,8 +30,7 @@ class CausalAttention(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         q, k, v = self.split(h)
-        dropout = self.dropout if self.training else 0.0
-        return self.join(F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True))
+        return self.join(F.scaled_dot_product_attention(q, k, v, is_causal=True))
 
     def weights(self, h: Tensor) -> Tensor:
         """How much each place looks at each, (n, heads, length, length); rows sum to one."""
@@ -47,7 +46,7 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = CausalAttention(width, heads, dropout)
+        self.attention = CausalAttention(width, heads)
         self.perceptron = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.drop = nn.Dropout(dropout)
 
@@ -80,7 +79,7 @@ class CausalTransformer(nn.Module):
         super().__init__()
         self.start = nn.Parameter(0.02 * torch.randn(width))
         self.places = nn.Parameter(0.02 * torch.randn(length, width))
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
+        self.blocks: Iterable[Block] = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))  # type: ignore[assignment]
         self.norm, self.last, self.drop = nn.LayerNorm(width), nn.Linear(width, outputs), nn.Dropout(dropout)
         for name, weights in self.named_parameters():
             if name.endswith(("inputs.weight", "perceptron.0.weight")):

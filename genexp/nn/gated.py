@@ -3,7 +3,7 @@
 Source: van den Oord et al., Conditional Image Generation with PixelCNN Decoders (2016).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -38,8 +38,8 @@ class MaskedConv(nn.Conv2d):
 class OneStack(nn.Module):
     """features (n, channels, height, width) → (n, outputs, height, width): each layer one masked convolution.
 
-    The mask of each layer leaves out what is to the right in the pixel's own row, and with it, over all layers, a wedge of the rows
-    above: the blind spot.
+    The mask of each layer leaves out what is to the right in the pixel's own row, and with it, over all layers, a wedge of the
+    rows above: the blind spot.
     """
 
     def __init__(self, channels: int, depth: int, size: int, outputs: int) -> None:
@@ -56,7 +56,7 @@ class OneStack(nn.Module):
 
 
 class TwoLayer(nn.Module):
-    """One layer of both stacks. The vertical one sees rows above, all columns; the horizontal one its own row, and the vertical."""
+    """One layer of both stacks. The vertical one sees the rows above, the horizontal one its own row and the vertical one."""
 
     def __init__(self, channels: int, size: int) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class TwoStacks(nn.Module):
     def __init__(self, channels: int, depth: int, size: int, outputs: int) -> None:
         super().__init__()
         self.channels, self.reach = channels, size // 2
-        self.layers = nn.ModuleList(TwoLayer(channels, size) for _ in range(depth))
+        self.layers: Sequence[TwoLayer] = nn.ModuleList(TwoLayer(channels, size) for _ in range(depth))  # type: ignore[assignment]
         self.last = head(channels, outputs)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from genexp.data.text import joined
 from genexp.folder.run_folder import RunFolder
 from genexp.measures.classes import confusion
 from genexp.measures.latents import test_latents
@@ -40,6 +41,8 @@ def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> Non
     """Write it all into `folder`, with its pictures where these are wanted."""
     picture = attempt("the picture of the samples", partial(samples_picture, subject), say)
     folder.save_samples(results.arrays, picture)
+    if "text" in subject.knows:
+        folder.save_text(joined(subject.data.spec, subject.samples))
     folder.write_metrics(results.taken.metrics)
     words = {"measures": results.taken.words, "pictures": {}}
     if subject.settings.figures.enabled:

@@ -7,17 +7,21 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
+from genexp.data.text import joined
 from genexp.errors import UserError
 from genexp.figures import coordinates, images, points
 from genexp.files import Replacing, write_gif
 from genexp.paths import check_new
+from genexp.runs.given import going_on_from
 from genexp.runs.sampling import NpzWriter, class_index, log_likelihood, moving, sampler_of
 from genexp.runs.trained import Trained, Which, open_run
 from genexp.sampling import Drawn
 
 SHEET = 100  # pictures in a picture of pictures
+PASSAGES = 10  # in a text
 LARGEST_PICTURE = 10_000  # pictures, or millions of points, that one picture is made of
 
 
@@ -30,13 +34,14 @@ class Request:
     out: Path
     label: str | None = None
     log_prob: bool = False
+    given: str | None = None
 
 
 def write(path: Path, request: Request, which: Which, device: str | None) -> str:
     """Draw what is asked for from the run in `path`; returns what to say of it."""
     write_file = WRITERS.get(request.out.suffix.lower())
     if write_file is None:
-        raise UserError(f"--out {request.out}: a file of which kind?", hint="it ends in .npz, .png or .gif")
+        raise UserError(f"--out {request.out}: a file of which kind?", hint="it ends in .npz, .png, .gif or .txt")
     if request.num is not None and request.num < 1:
         raise UserError(f"--num {request.num}: at least 1")
     if not 0 <= request.seed < 2**32:
@@ -46,6 +51,10 @@ def write(path: Path, request: Request, which: Which, device: str | None) -> str
         raise UserError("--log-prob goes into an .npz file", hint=f"--out {request.out.with_suffix('.npz')}")
     trained = open_run(path, which, device)
     label = None if request.label is None else class_index(trained, request.label)
+    if request.given is not None:
+        if write_file is write_gif_file:
+            raise UserError("--given has no film", hint="--out samples.png, .npz or .txt")
+        trained = going_on_from(trained, request.given)
     what = write_file(trained, request, label)
     name = f"{trained.settings.experiment}, {which} checkpoint of step {trained.step}"
     return f"{what} from {path} ({name}), seed {request.seed} → {request.out}"
@@ -110,7 +119,18 @@ def write_gif_file(trained: Trained, request: Request, label: int | None) -> str
     return f"a film of {len(frames)} frames" + ("" if pictures else f" and {num:,} points")
 
 
-WRITERS = {".npz": write_npz, ".png": write_png, ".gif": write_gif_file}
+def write_text(trained: Trained, request: Request, label: int | None) -> str:
+    """Passages of a text, a line of dashes between two."""
+    if not trained.spec.alphabet:
+        raise UserError("these samples are no text", hint="--out samples.npz")
+    num = request.num or min(PASSAGES, trained.settings.evaluation.num_samples)
+    x = torch.cat([part.x for part in sampler_of(trained, label).stream(num, request.seed)])
+    with Replacing(request.out) as (temporary, _):
+        temporary.write_text(joined(trained.spec, x), encoding="utf-8")
+    return f"{num:,} passages"
+
+
+WRITERS = {".npz": write_npz, ".png": write_png, ".gif": write_gif_file, ".txt": write_text}
 
 
 def check_plane(trained: Trained) -> None:
