@@ -11,7 +11,8 @@ from genexp.errors import UserError, unknown
 from genexp.figures import images, latent
 from genexp.latent.paths import four_corners, linear, spherical
 from genexp.measures.anomalies import scores, scores_of_others
-from genexp.measures.latents import test_latents
+from genexp.measures.collapse import COLLAPSED, unit_kl
+from genexp.measures.latents import drawn_latents, test_latents
 from genexp.measures.record import Film, film, picture
 from genexp.subject import Subject
 
@@ -54,12 +55,17 @@ def tsne(z: np.ndarray, seed: int = 0) -> np.ndarray:
 
 @picture("aggregate", "The aggregate posterior beside the prior", model={"latents", "plane"}, data=DATA)
 def aggregate(subject: Subject, many: int = 400_000) -> Figure:
-    test, model = subject.test_part, subject.model
-    parts = [test[start : start + 2048].batch() for start in range(0, len(test), 2048)]
+    model = subject.model
     own = "prior" in subject.can and "classes" not in subject.can
     prior = model.sample_latent(many).cpu() if own else torch.randn(many, 2)
-    drawn = torch.cat([model.draw_posterior(part.x, part.label).float().cpu() for part in parts])
-    return latent.aggregate(drawn.numpy(), prior.numpy())
+    return latent.aggregate(drawn_latents(subject).numpy(), prior.numpy())
+
+
+@picture("units", "What each latent dimension says of an example, and which have collapsed", model={"unit_kl"})
+def units(subject: Subject) -> Figure | None:
+    """Of more than two dimensions."""
+    kl = unit_kl(subject).numpy()
+    return latent.units(kl, COLLAPSED) if len(kl) > 2 else None
 
 
 @picture("anomalies", "How surprising other data are", model=MODEL, data=DATA)
