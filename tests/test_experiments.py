@@ -26,7 +26,7 @@ DRAWN = {  # one experiment of each kind of figures; those of the default one ar
 }
 ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_flowmatch_plain", "fruit_vae_iaf"),
-    *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar"),
+    *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar", "binary_mnist_vae", "vae_terms", "posterior_collapse"),
 }
 UNTRAINED = {"change_of_variables"}
 PICTURES = {"samples.png", "density.png", "log_density.png", "loss.png", "velocity.png", "flow.gif"}

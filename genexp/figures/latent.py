@@ -74,7 +74,7 @@ def manifold(images: np.ndarray, quantiles: np.ndarray) -> Figure:
 
 
 @drawn
-def aggregate(z: np.ndarray, prior: np.ndarray, reach: float = 3.5) -> Figure:
+def aggregate(z: np.ndarray, prior: np.ndarray, reach: float) -> Figure:
     """The aggregate posterior, samples (n, 2), beside samples of the prior (n, 2), and the marginals of both.
 
     The cells are as many as the samples of the posterior can fill: 90 × 90 of ten thousand, 17 × 17 of four hundred.
