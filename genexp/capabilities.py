@@ -30,6 +30,14 @@ Ability = Literal[
     "bits",
     "stages",
     "dequantised",
+    "chains",
+    "local_moves",
+    "weighted",
+    "both_divergences",
+    "in_turn",
+    "autoregressive",
+    "discrete",
+    "attention",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -47,12 +55,20 @@ ABILITIES: dict[Ability, str] = {
     "prior": "sample_latent(n, label=…): latents from a prior of its own",
     "posterior_flow": "posterior.push(z, context): the posterior is noise that went through a flow",
     "unit_kl": "unit_kl(x, label): KL(q(z|x) ‖ p(z)) of each latent dimension in closed form, (n, latent)",
-    "codes": "codes(x): symbols k (n, …); decode_codes(k), log_likelihood(x, k), log_prior(k): a picture as symbols",
+    "codes": "codes(x): symbols k (n, *grid) of `symbols` kinds; decode_codes(k), log_likelihood(x, k), log_prior(k)",
     "linear": "linear(): W, b and σ² of x = Wz + b + σε, z ~ N(0, I); and q(z|x) is a Gaussian, infer(x) its μ and ln s²",
     "classes": "conditional: sample(n, label) and everything else is given the class",
     "bits": "stream(seed): numbers of a source of random bits, of which `tested` are put to the tests",
     "dequantised": "log_prob(x): of pictures whose greys, of so many levels, have noise as wide as the step from one to the next",
+    "chains": "draws(): what Markov chains passed through, (chains, draws, *shape), and `tally`, what became of their proposals",
+    "local_moves": "chains that also jump: alone(steps, log_density), the local moves by themselves from the same places",
+    "weighted": "log_weight: ln of the weights of its own points, (n,), whose mean estimates the integral of the density",
+    "both_divergences": "forward_kl, reverse_kl: Gaussians of independent coordinates, mean and log_std, each trained by that",
+    "autoregressive": "nats(x), complete(x, known), order: ln p(x) is the sum of those of each number, given the ones before it",
+    "discrete": "log_prob(x) is the probability of whole numbers (greys, bits, symbols), and no density",
+    "attention": "attention(x): which places each place looks at, (layers, n, heads, dim, dim)",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
+    "in_turn": "in_turn(): the same model, which finds features one after the other where it would find them all at once",
 }
 
 Known = Literal[
@@ -68,13 +84,22 @@ Known = Literal[
     "log_z",
     "density",
     "box",
+    "covariance",
+    "sampler",
+    "modes",
+    "distances",
     "bridge",
     "cells",
     "edges",
     "code",
     "units",
     "levels",
+    "lattice",
+    "teacher",
     "binarised",
+    "tokens",
+    "decoder",
+    "text",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -89,27 +114,36 @@ KNOWN: dict[Known, str] = {
     "log_z": "log_z: that constant",
     "density": "density: log_prob(x), entropy",
     "box": "density: box(), which holds its mass, and quadrature(side, low, high) over it",
+    "covariance": "density: one Gaussian, of that covariance, (dim, dim)",
+    "sampler": "density: sample(n), exact samples, of a target too",
+    "modes": "density: mode_masses, of its modes, and mode_shares(x), how many of the points x are in each",
+    "distances": "density: two peaks in each coordinate, at ± distance, and the best Gaussians there",
     "bridge": "bridge: a strip of the plane between the peaks, and density.strip_mass(low, high)",
     "cells": "density: uniform over cells, with the optimal velocity in closed form",
     "edges": "density: with jumps, so that ln p has no gradient to follow",
     "code": "payload: what a reader of barcodes should find in the samples",
     "units": "units: the numbers are the user's own, brought to mean 0 and standard deviation 1",
+    "teacher": "teacher: the run whose model is their density",
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
+    "lattice": "a point is a field on a periodic square lattice, row by row: side, action(x), force(x), and whether it is free",
     "binarised": "draw: how pictures became zeros and ones, which stands in the names of their likelihoods",
+    "decoder": "symbols that stand for pictures: decode(k), reconstruction(n): −ln p(x|k) of the first n test pictures",
+    "tokens": "examples are sequences of symbols, (length,)",
+    "text": "they are passages of a text: words(x) gives it back; train_text, test_text: the parts as symbols, in one piece",
 }
 
-Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "other"]  # what a model's loss is
+Objective = Literal["nll", "bound", "flow_matching", "reverse_kl", "alpha", "other"]  # what a model's loss is
 
 
 def known_of(declared: Set[str]) -> frozenset[str]:
     """What is known of data that declare so much: what follows from the words is added to them."""
     follows = set() if "target" in declared else {"drawn"}
     if "density" in declared and not {"cells", "edges"} & declared:  # it is smooth, and normalised
-        follows |= {"log_density", "log_z"}
+        follows |= {"log_density", "log_z", "sampler"}
     return frozenset(declared) | follows
 
 
-Learns = Literal["examples", "density"]  # what a loss asks of a batch: x, or log_density
+Learns = Literal["examples", "density", "both"]  # what a loss asks of a batch: x, log_density
 
 
 @dataclass(frozen=True)

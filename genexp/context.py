@@ -1,4 +1,4 @@
-"""What a model may ask for when it is built, beside the spec of its data: another run, that was finished before."""
+"""What a model or a data set may ask for when it is built: another run, that was finished before."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from genexp.errors import UserError
 
 @dataclass
 class Context:
-    """Second positional argument of a model's constructor, where it has one.
+    """Second positional argument of a model's constructor, or of a data set's, where it has one.
 
     `asked`: for run.json, the runs that were opened: what the user called each, its folder and the digest of its weights.
     """

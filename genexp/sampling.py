@@ -64,7 +64,8 @@ class Sampler:
         with seeded(seed_for(seed, f"samples/{part.index}"), self.device), autocast(self.device, precision):
             label = self.labels(part.size)
             x = self.model.sample(part.size) if label is None else self.model.sample(part.size, label)
-        return Drawn(x[: part.kept].float().cpu(), None if label is None else label[: part.kept].cpu())
+        x = x[: part.kept].float() if x.is_floating_point() else x[: part.kept]  # symbols stay whole
+        return Drawn(x.cpu(), None if label is None else label[: part.kept].cpu())
 
     def labels(self, n: int) -> Tensor | None:
         """The classes of n samples; None where the model knows none."""

@@ -36,7 +36,7 @@ class Subject:
     snapshots: list[Snapshot] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
     training: dict[str, float] = field(default_factory=dict)
-    runs: dict[str, dict[str, str]] = field(default_factory=dict)  # others that the model was built from
+    runs: dict[str, dict[str, str]] = field(default_factory=dict)  # others that the model or the data were built from
     found: dict[Any, Any] = field(default_factory=dict, repr=False)  # what `once` remembers
 
     # --- what is declared ------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ class Subject:
     @property
     def log_z(self) -> float:
         """ln of the integral of the data's log_density, where that is known."""
-        return float(self.data.log_z) if "target" in self.knows else 0.0
+        return float(self.data.log_z) if "log_z" in self.knows else 0.0
 
     @property
     def log_scale(self) -> float:

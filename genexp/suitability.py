@@ -35,7 +35,7 @@ def spec_of(settings: RunSettings) -> tuple[DataSpec, frozenset[str]]:
     spec = known(datasets.validate(settings.dataset)) if known else None
     if spec is not None:
         return spec, frozenset()
-    data = datasets.build(settings.dataset, Path(settings.data_dir))
+    data = datasets.build(settings.dataset, Path(settings.data_dir), Context())
     return data.spec, data.knows
 
 

@@ -239,3 +239,9 @@ def test_what_an_experiment_sets_for_its_own_member_goes_with_that() -> None:
     )
     assert "components" not in compose(["experiment=gmm", "model=maf"]).settings.model
     assert compose(["experiment=box_muller", "dataset=normal"]).settings.dataset["correlation"] == 0.0
+
+
+def test_what_is_no_experiment_is_filed_under_its_model_and_data() -> None:
+    assert compose(["dataset.text=mine"]).settings.experiment == "qr_flowmatch"
+    assert compose(["model=nice", "dataset=rings"]).settings.experiment == "nice_rings"
+    assert compose(["model=nice", "dataset=rings", "experiment=double_gaussian"]).settings.experiment == "double_gaussian"

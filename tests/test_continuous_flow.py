@@ -3,17 +3,16 @@
 import pytest
 import torch
 
-from genexp.bijections import continuous
-from genexp.bijections.continuous import Continuous
+from genexp.bijections.continuous import STAGES, Ode, continuous
 from genexp.data.base import Batch, DataSpec
 from genexp.nn.divergence import divergence
 from genexp.registry import models
 from tests.laws.members import shaken
 
 
-def ode(dim: int = 2, **keys: object) -> Continuous:
+def ode(dim: int = 2, **keys: object) -> Ode:
     torch.manual_seed(0)
-    return shaken(Continuous(dim, 0, width=10, time_width=3, **keys), 0.3)  # type: ignore[arg-type,return-value]
+    return shaken(continuous(dim, 0, width=10, time_width=3, **keys), 0.3)  # type: ignore[arg-type,return-value]
 
 
 @pytest.mark.parametrize("hidden_layers", [1, 2, 3])
@@ -109,7 +108,7 @@ def test_evaluation_takes_smaller_steps_and_pictures_show_the_way() -> None:
     with torch.no_grad():
         coarse, fine = layer(x)[0], layer.eval()(x)[0]
         stages = ode(steps=8).stages(x)
-        assert len(stages) == continuous.STAGES
+        assert len(stages) == STAGES
         assert torch.allclose(stages[-1], ode(steps=8).inverse(x)[0])
     assert not torch.allclose(coarse, fine, atol=1e-4)
     assert torch.equal(fine, ode(steps=2)(x)[0])

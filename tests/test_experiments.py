@@ -26,7 +26,12 @@ DRAWN = {  # one experiment of each kind of figures; those of the default one ar
 }
 ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_flowmatch_plain", "fruit_vae_iaf"),
-    *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar", "binary_mnist_vae", "vae_terms", "posterior_collapse"),
+    *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar", "mala", "hmc"),
+    *("binary_mnist_vae", "vae_terms", "posterior_collapse"),
+}
+OF_ANOTHER_RUN = {  # the key that names it, and one that will do
+    "flow_mcmc": ("model.kernel.run", "gaussian"),
+    "distilled_iaf": ("dataset.run", "gaussian"),
 }
 UNTRAINED = {"change_of_variables"}
 PICTURES = {"samples.png", "density.png", "log_density.png", "loss.png", "velocity.png", "flow.gif"}
@@ -45,8 +50,11 @@ def read(run: Path, name: str) -> dict:
 @pytest.mark.parametrize(
     "experiment", [pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ()) for name in entries("experiments")]
 )
-def test_every_experiment_runs_two_steps(genexp, tiny: list[str], tmp_path: Path, experiment: str) -> None:
+def test_every_experiment_runs_two_steps(genexp, tiny: list[str], tmp_path: Path, experiment: str, request) -> None:
     small = [*tiny, "evaluation.num_samples=40", f"figures.enabled={experiment in DRAWN}", *small_parts(experiment)]
+    if experiment in OF_ANOTHER_RUN:
+        key, other = OF_ANOTHER_RUN[experiment]
+        small.append(f"{key}={request.getfixturevalue('runs') / other}")
     code, out, err = genexp("run", f"experiment={experiment}", *small)
     assert code == 0, err
     run = only_run(tmp_path)

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
+from scipy.optimize import minimize
 
 from genexp.bijections.objectives import ReverseKL
 from genexp.data.base import Batch, DataSpec
 from genexp.data.double_well import DoubleWell
+from genexp.data.gmm40 import GMM40
+from genexp.data.many_well import ManyWell
+from genexp.data.peak_pairs import PeakPairs
 from genexp.measures.targets import Weighted
 from genexp.registry import models
 from tests.test_distributed import metrics
@@ -81,11 +85,12 @@ def test_a_target_is_learnt_measured_and_drawn(genexp, tiny: list[str], tmp_path
     assert code == 0, err
     found = metrics(tmp_path / "run")
     assert {"kl", "reverse_kl", "log_z", "ess", "exact/log_z", "floor/heldout_loss"} <= {*found}
+    assert {"ess_forward", "log_z_bias", "modes_found"} <= {*found}
     assert not {"nll", "sliced_wasserstein"} & {*found}
     assert found["exact/log_z"] == pytest.approx(10.2935, abs=1e-3)
     assert found["floor/heldout_loss"] == -found["exact/log_z"]
     assert found["reverse_kl"] > found["floor/reverse_kl"] == 0  # by quadrature, where the samples' own would scatter
-    assert {"density.png", "samples.png"} <= {path.name for path in (tmp_path / "run" / "figures").iterdir()}
+    assert {"density.png", "samples.png", "modes.png"} <= {path.name for path in (tmp_path / "run" / "figures").iterdir()}
     assert np.load(tmp_path / "run" / "samples" / "samples.npz").files == ["samples"]
     code, out, err = genexp("evaluate", "run")
     assert code == 0, err
@@ -102,3 +107,92 @@ def test_what_learns_from_examples_is_refused_a_target_and_the_other_way_round(g
         assert code == 2
         assert said in err.splitlines()[0]
         assert not (tmp_path / "run").exists()
+
+
+# --- exact numbers of targets ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dimension", [2, 6, 32])
+def test_many_wells_are_as_many_double_wells(dimension: int) -> None:
+    """ln Z, entropy and masses by scipy's quadrature of one factor; samples have them."""
+    data, pairs = ManyWell(Path(), dimension=dimension), dimension // 2
+
+    def p(x: float) -> float:
+        return math.exp(-(x**4) + 6 * x**2 + 0.5 * x - 9)
+
+    z, right = quad(p, -6, 6, limit=200)[0], quad(p, data.density.factor.barrier, 6)[0]
+    surprise = -quad(lambda x: p(x) / z * math.log(max(p(x) / z, 1e-300)), -6, 6, limit=200)[0]
+    assert data.log_z == pytest.approx(pairs * (math.log(z) + 9 + 0.5 * math.log(2 * math.pi)), abs=1e-7)
+    assert data.density.entropy == pytest.approx(pairs * (surprise + 0.5 * math.log(2 * math.pi * math.e)), abs=1e-6)
+    assert data.density.mode_masses.tolist() == pytest.approx([1 - right / z, right / z] * pairs, abs=1e-4)
+    x = data.sample(20_000, torch.Generator().manual_seed(0))
+    assert torch.allclose(data.log_density(x) - data.log_z, data.density.log_prob(x), atol=1e-3)
+    error = (right / z * (1 - right / z) / len(x)) ** 0.5
+    assert float((data.density.mode_shares(x) - data.density.mode_masses).abs().max()) < 5 * error
+    cdf = [quad(p, -6, edge)[0] / z for edge in (-1.8, -1.5, 1.6, 2.0)]
+    found = [float((x[:, 0::2] < edge).double().mean()) for edge in (-1.8, -1.5, 1.6, 2.0)]
+    assert found == pytest.approx(cdf, abs=4 * 0.5 / (len(x) * pairs) ** 0.5)
+
+
+def test_modes_are_counted() -> None:
+    density = GMM40(Path()).density
+    assert density.means[0].tolist() == pytest.approx([-0.2995, 21.4577], abs=1e-3)  # as in the literature
+    assert density.std == pytest.approx(1.3133, abs=1e-4)
+    x = density.sample(20_000, torch.Generator().manual_seed(0))
+    assert float((density.mode_shares(x) - density.mode_masses).abs().max()) < 0.01
+    half = density.mode_shares(x[x[:, 0] < 0])
+    assert int((half == 0).sum()) >= 15
+
+
+@pytest.mark.parametrize("distance", [0.7, 2.0, 4.0])
+def test_the_best_gaussians_on_two_peaks(distance: float) -> None:
+    """By scipy's quadrature and minimiser; forward ½ ln(1+m²) − ln 2 and the overlap, reverse ln 2 far apart."""
+    density = PeakPairs(1, distance)
+
+    def log_p(x: float) -> float:
+        return float(np.logaddexp(-0.5 * (x - distance) ** 2, -0.5 * (x + distance) ** 2)) - 0.5 * math.log(8 * math.pi)
+
+    def forward(v: np.ndarray) -> float:
+        own = lambda x: -0.5 * ((x - v[0]) / v[1]) ** 2 - math.log(v[1]) - 0.5 * math.log(2 * math.pi)  # noqa: E731
+        return quad(lambda x: math.exp(log_p(x)) * (log_p(x) - own(x)), -14, 14, points=[-distance, distance])[0]
+
+    def reverse(v: np.ndarray) -> float:
+        own = lambda z: -0.5 * z**2 - math.log(v[1]) - 0.5 * math.log(2 * math.pi)  # noqa: E731
+        share = lambda z: math.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)  # noqa: E731
+        return quad(lambda z: share(z) * (own(z) - log_p(v[0] + v[1] * z)), -8, 8)[0]
+
+    best = minimize(forward, [0.1, 1.0], method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-9, "maxiter": 60}).fun
+    assert float(density.best_forward[0]) == pytest.approx(best, abs=1e-5)
+    assert float(density.best_forward[0]) >= 0.5 * math.log(1 + distance**2) - math.log(2) - 1e-9
+    chosen = minimize(reverse, [distance, 1.0], method="Nelder-Mead", options={"maxiter": 50}).fun
+    assert float(density.minima_reverse[1, 0]) == pytest.approx(chosen, abs=1e-4)
+    if distance == 4:
+        assert chosen == pytest.approx(math.log(2), abs=1e-2)
+    assert density.minima_reverse[0, 0] >= density.best_forward[0] - 0.05 or distance < 4
+
+
+def test_a_lost_well_is_seen_by_true_samples_alone(genexp, tiny: list[str], tmp_path: Path) -> None:
+    """A flow in one well: ess near one, ess_forward near zero, ln Z too low by ln of the mass that it has."""
+    words = [word for word in tiny if not word.startswith(("trainer.", "figures"))]
+    words += ["trainer.max_steps=250", "trainer.batch_size=128", "figures.enabled=false", "evaluation.num_samples=4000"]
+    code, _, err = genexp("run", "run_dir=run", "experiment=double_well", "model.depth=2", *words)
+    assert code == 0, err
+    found = metrics(tmp_path / "run")
+    assert found["modes_found"] == 1
+    assert found["ess"] > 0.8
+    assert found["ess_forward"] < 0.01
+    assert min(abs(found["log_z_bias"] - math.log(mass)) for mass in (0.8443, 0.1557)) < 0.05  # which well, is chance
+
+
+def test_forward_and_reverse_reach_their_minima(genexp, tiny: list[str], tmp_path: Path) -> None:
+    words = [word for word in tiny if not word.startswith(("trainer.", "figures"))]
+    words += ["trainer.max_steps=600", "trainer.batch_size=256", "dataset.dimension=5", "dataset.farthest=4", "figures.gif=false"]
+    code, _, err = genexp("run", "run_dir=run", "experiment=forward_reverse_kl", *words)
+    assert code == 0, err
+    found = metrics(tmp_path / "run")
+    assert 0 <= found["excess_forward_kl"] < 0.02
+    assert abs(found["excess_reverse_kl"]) < 0.02
+    assert (tmp_path / "run" / "figures" / "forward_reverse_kl.png").exists()
+    code, _, err = genexp("run", "run_dir=no", "model=forward_reverse", "dataset=double_well", *words[:4])
+    assert code == 2
+    assert "learns from examples" in err

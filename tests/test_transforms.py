@@ -209,3 +209,46 @@ def test_one_gaussian_a_time_of_every_method_is_as_good_in_any_dimension() -> No
 def test_mistakes_are_one_line(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         transforms.build(settings, 2)
+
+
+class Worst:
+    """Every number of so few bits, and the least one wherever it is asked whether to keep something."""
+
+    def __init__(self, bits: int, *given: torch.Tensor) -> None:
+        self.bits, self.given = bits, [*given]
+
+    def positive(self, n: int) -> torch.Tensor:
+        return self.given.pop(0)[:n] if self.given else torch.full((n,), 2.0**-self.bits, dtype=torch.float64)
+
+    def inside(self, n: int) -> torch.Tensor:
+        k = torch.arange(n, dtype=torch.float64) % 2**self.bits
+        return (k + 0.5) * 2.0**-self.bits
+
+
+@pytest.mark.parametrize("bits", [6, 10, 13])
+def test_the_largest_that_there_can_be_is_what_all_numbers_of_few_bits_give(bits: int) -> None:
+    every = (torch.arange(2**bits, dtype=torch.float64) + 1) * 2.0**-bits
+    least = torch.full_like(every, 2.0**-bits)
+    kept = Worst(bits, every, least, torch.ones_like(every), 0.5 * torch.ones_like(every))
+    tail = tail_beyond(kept, len(every), BASE)  # type: ignore[arg-type]
+    assert float(tail.max()) == pytest.approx(transforms.build({"name": "ziggurat"}, 1).largest(bits), rel=1e-12)
+    for rate in (0.6, 1.0, 1.7):
+        transform = transforms.build({"name": "rejection", "rate": rate}, 1)
+        found = transform.draw(Worst(bits), 3 * 2**bits)  # type: ignore[arg-type]
+        assert float(found.x.abs().max()) == pytest.approx(transform.largest(bits), rel=1e-12)
+
+
+@EACH
+def test_no_sample_is_larger_than_the_largest(label: str) -> None:
+    transform = made(label)
+    for bits in (24, 32):
+        found = transform.draw(stream(5, bits), N).x.abs().max()
+        assert float(found) <= transform.largest(bits) * (1 + 1e-6)  # type: ignore[operator]
+
+
+def test_the_largest_of_a_correlated_gaussian_is_at_a_corner() -> None:
+    transform = made("ill-conditioned")
+    corner = 6.0 * torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+    transform.gaussian.largest = lambda bits: 6.0  # type: ignore[method-assign, assignment]
+    reached = max(float(transform.moved(sign * corner).abs().max()) for sign in (1, -1))
+    assert transform.largest(32) == pytest.approx(reached)

@@ -1,5 +1,6 @@
 """The codebook, and the VQ-VAE's bound in nats."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -107,3 +108,23 @@ def test_other_shapes_are_refused() -> None:
     for shape in ((2,), (1, 10, 8)):
         with pytest.raises(UserError, match="multiples of 4"):
             models.build({"name": "vq_vae"}, DataSpec(shape, (), "unit"), Context())
+
+
+def test_codes_are_a_data_set_and_a_prior_of_them_bounds_the_pictures(genexp, tiny: list[str], tmp_path) -> None:
+    """What the prior's run prints is its own nll and the decoder's error of the same pictures."""
+    small = ["figures.enabled=false", *tiny]
+    glyphs = ["dataset=glyphs", "dataset.binarise=dynamic", "dataset.count=80", "dataset.validation=30", "dataset.test=30"]
+    code, _, err = genexp("run", "experiment=mnist_vq", *glyphs, "model.codes=12", "model.width=8", "run_dir=a", *small)
+    assert code == 0, err
+    prior = ["dataset=codes", "dataset.run=a", "model=causal_transformer", "model.width=8", "model.depth=1"]
+    code, _, err = genexp("run", *prior, "run_dir=b", *small)
+    assert code == 0, err
+    first, second = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in "ab")
+    assert second["code_bound/dynamic"] == pytest.approx(second["nll/dynamic"] + first["code_reconstruction/dynamic"], rel=1e-5)
+    assert second["floor/code_bound/dynamic"] == pytest.approx(first["floor/code_bound/dynamic"], rel=1e-4)
+    record = json.loads((tmp_path / "b" / "run.json").read_text())
+    assert record["data"]["kind"] == "tokens"
+    assert [*record["runs"]] == ["a"]
+    code, _, err = genexp("run", "dataset=codes", "dataset.run=b", "model=causal_transformer", *small)
+    assert code == 2
+    assert "makes no symbols" in err

@@ -50,7 +50,7 @@ class Autoregressive(Bijection):
         transformer: Part[Transformer] = transformers.part("affine"),
     ) -> None:
         super().__init__()
-        self.dim, self.solve = dim, SOLVERS[solver]
+        self.dim, self.solve, self.can_turn = dim, SOLVERS[solver], True
         self.turned = layer % 2 == 1
         self.transformer = transformer()
         self.network = MaskedMLP(dim, self.transformer.per_feature, width, hidden_layers, activation)
@@ -62,6 +62,9 @@ class Autoregressive(Bijection):
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         x = self.solve(self, self.turn(z))
         return self.turn(x), -self.transform(x)[1].sum(1)
+
+    def solve_in_turn(self) -> None:
+        self.solve = sequential
 
     def turn(self, x: Tensor) -> Tensor:
         """From the data's order to this layer's, and back."""

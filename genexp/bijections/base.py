@@ -9,11 +9,13 @@ class Bijection(nn.Module):
     """z = f(x) with f⁻¹: one layer of a flow, from data to noise.
 
     Told when built: `dim`, the number of features, and `layer`, its place in the flow, from 0 at the data. `exact`: whether
-    ln |det| is, or an unbiased estimate. `error`: how far the inverse, or ln |det|, may be off in float64.
+    ln |det| is, or an unbiased estimate. `error`: how far the inverse, or ln |det|, may be off in float64. `can_turn`: whether
+    `solve_in_turn` changes anything.
     """
 
     exact = True
     error = 1e-8
+    can_turn = False
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Data → noise: z, (n, dim), and ln |det ∂z/∂x|, (n,)."""
@@ -29,6 +31,9 @@ class Bijection(nn.Module):
 
     def initialise(self, x: Tensor) -> None:
         """Look once at data as they arrive here, (n, dim), before the first step. Most bijections need not."""
+
+    def solve_in_turn(self) -> None:
+        """From now on find features one after the other, where they would be found all at once, with the same result."""
 
     def before_step(self) -> None:
         """Follow the weights as the last step of training left them. Most bijections need not."""

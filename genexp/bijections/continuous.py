@@ -15,7 +15,7 @@ from torch import Tensor
 from torchdiffeq import odeint
 
 from genexp.bijections.base import Bijection, bijections
-from genexp.nn.motion import DeepField, Motion, SmoothActivation, WideField
+from genexp.nn.motion import ClosedField, DeepField, Motion, SmoothActivation, WideField
 from genexp.settings import Width
 
 EXACT = 4  # dimensions up to which a deep field is differentiated along every one of them
@@ -41,45 +41,27 @@ class Path:
     jacobian: Tensor
 
 
-@bijections.register("continuous")
-class Continuous(Bijection):
+class Ode(Bijection):
     """x(1) → z = x(0), where dx/dt = v(x, t):  ln |det ∂z/∂x| = −∫₀¹ div v(x(t), t) dt.
-
-    With one hidden layer the divergence has a closed form. A deeper field is differentiated along each dimension, if these are
-    four at most, and else along one direction ε of ±1 at random for each point and way, εᵀ(∂v/∂x)ε: an unbiased estimate.
 
     Training goes backwards through the steps of the solver. Outside of training there are twice as many, so that nothing is
     gained by what a coarse solver gets wrong.
 
     Args:
-        width, hidden_layers, activation: of the velocity's network.
-        time_width: number of cosines of time by which its units are changed.
+        dim: number of features.
+        field: the velocity. A `DeepField` is differentiated along each dimension, if these are four at most, and else along one
+            direction ε of ±1 at random for each point and way, εᵀ(∂v/∂x)ε: an unbiased estimate. Others know their divergence.
         solver: `rk4` in equal steps, or `dopri5`, which chooses them.
         steps: of rk4, in training.
+        error: of the way back, or of ln |det|, at the weights that laws try.
     """
 
-    error = 1e-4
-
-    def __init__(
-        self,
-        dim: int,
-        layer: int,
-        *,
-        width: Width = 256,
-        hidden_layers: Layers = 1,
-        activation: SmoothActivation = "tanh",
-        time_width: TimeWidth = 4,
-        solver: OdeSolver = "rk4",
-        steps: Steps = 8,
-    ) -> None:
+    def __init__(self, dim: int, field: ClosedField | DeepField, solver: OdeSolver, steps: int, error: float = 1e-4) -> None:
         super().__init__()
+        self.error = error
         self.dim, self.solver, self.steps = dim, solver, steps
-        self.exact = hidden_layers == 1 or dim <= EXACT
-        self.field: WideField | DeepField = (
-            WideField(dim, width, time_width, activation)
-            if hidden_layers == 1
-            else DeepField([dim, *[width] * hidden_layers, dim], time_width, activation)
-        )
+        self.exact = not isinstance(field, DeepField) or dim <= EXACT
+        self.field = field
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         path = self.follow(x, 1.0, 0.0)
@@ -98,7 +80,7 @@ class Continuous(Bijection):
     def follow(self, x: Tensor, start: float, stop: float, squares: bool = False) -> Path:
         """Points x (n, dim) from one time to another; `squares`: with the integral of ‖∂v/∂x‖²."""
         with torch.autocast(x.device.type, enabled=False):
-            directions = None if isinstance(self.field, WideField) else self.directions(x)
+            directions = self.directions(x) if isinstance(self.field, DeepField) else None
             zero = torch.zeros_like(x[:, 0])
 
             def change(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -120,10 +102,11 @@ class Continuous(Bijection):
             return Path(end, log_det, kinetic.abs(), jacobian.abs())
 
     def motion(self, x: Tensor, t: Tensor, directions: Tensor | None, squares: bool) -> Motion:
-        if isinstance(self.field, WideField):
-            return self.field(x, t, squares)
-        assert directions is not None
-        return self.field(x, t, directions)
+        if isinstance(self.field, DeepField):
+            assert directions is not None
+            return self.field(x, t, directions)
+        found: Motion = self.field(x, t, squares)
+        return found
 
     def directions(self, x: Tensor) -> Tensor:
         """Every unit vector, (dim, 1, dim), or one vector of ±1 for each point, (1, n, dim)."""
@@ -146,3 +129,29 @@ def rk4(change: Change, t: Tensor, h: Tensor, state: tuple[Tensor, ...]) -> tupl
         value + h / 6 * (one + 2 * (two + three) + four)
         for value, one, two, three, four in zip(state, k_1, k_2, k_3, k_4, strict=True)
     )
+
+
+@bijections.register("continuous")
+def continuous(
+    dim: int,
+    layer: int,
+    *,
+    width: Width = 256,
+    hidden_layers: Layers = 1,
+    activation: SmoothActivation = "tanh",
+    time_width: TimeWidth = 4,
+    solver: OdeSolver = "rk4",
+    steps: Steps = 8,
+) -> Ode:
+    """An ODE whose velocity is a network. With one hidden layer its divergence has a closed form.
+
+    Args:
+        width, hidden_layers, activation: of the velocity's network.
+        time_width: number of cosines of time by which its units are changed.
+        solver: `rk4` in equal steps, or `dopri5`, which chooses them.
+        steps: of rk4, in training.
+    """
+    sizes = [dim, *[width] * hidden_layers, dim]
+    wide = hidden_layers == 1
+    field = WideField(dim, width, time_width, activation) if wide else DeepField(sizes, time_width, activation)
+    return Ode(dim, field, solver, steps)

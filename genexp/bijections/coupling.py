@@ -4,7 +4,7 @@ The Jacobian is triangular, so the determinant is the product of the elementwise
 Source: Dinh et al., Density Estimation Using Real NVP (2017).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -21,7 +21,9 @@ class Coupling(Bijection):
     moved: Tensor
     order: Tensor
 
-    def __init__(self, mask: Sequence[bool], transformer: Part[Transformer], conditioner: Part[Conditioner]) -> None:
+    def __init__(
+        self, mask: Sequence[bool], transformer: Callable[[], Transformer], conditioner: Callable[[int, int], Conditioner]
+    ) -> None:
         super().__init__()
         moved = [index for index, moves in enumerate(mask) if moves]
         kept = [index for index, moves in enumerate(mask) if not moves]

@@ -19,7 +19,10 @@ class Inverse(Bijection):
 
     def __init__(self, bijection: Bijection) -> None:
         super().__init__()
-        self.bijection = bijection
+        self.bijection, self.can_turn = bijection, bijection.can_turn
+
+    def solve_in_turn(self) -> None:
+        self.bijection.solve_in_turn()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.bijection.inverse(x)

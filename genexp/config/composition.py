@@ -49,8 +49,15 @@ def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Compo
     known = OmegaConf.to_container(config, resolve=False)
     read = [_read(text, known) for text in overrides if not is_choice(text)]
     values = _plain(config, [text for text in read if not text.startswith(("hydra.", "hydra/"))])
-    experiment = config.hydra.runtime.choices.get("experiment")
-    return Composed(check({**values, "experiment": experiment}), tuple(overrides), tuple(config_dirs))
+    return Composed(check({**values, "experiment": _experiment(config, overrides)}), tuple(overrides), tuple(config_dirs))
+
+
+def _experiment(config: DictConfig, overrides: Sequence[str]) -> str | None:
+    """What a run is filed under: its experiment; of another model or data set, typed without one, these two."""
+    typed = {key_of(text) for text in overrides}
+    if "experiment" in typed or not typed & set(COMPONENTS):
+        return config.hydra.runtime.choices.get("experiment")  # type: ignore[no-any-return]
+    return f"{config.model.name}_{config.dataset.name}"
 
 
 def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:

@@ -26,21 +26,28 @@ KINDS: dict[Kind, str] = {
 class DataSpec:
     """What a model may know about the data before it sees any: the shape of one example, the class names, and the `kind` of
     its values as a batch has them; None where the data set does not say.
+
+    `levels`: how many different values each number has; of greys None stands for 256. `alphabet`: of a text, its characters, in
+    the order of their numbers.
     """
 
     shape: tuple[int, ...]
     classes: tuple[str, ...] = ()
     kind: Kind | None = None
+    levels: int | None = None
+    alphabet: str = ""
 
     @property
     def knows(self) -> frozenset[Known]:
         """What the shape and the classes tell, in the words of `genexp.capabilities`."""
         told: dict[Known, bool] = {
-            "points": len(self.shape) == 1,
+            "points": len(self.shape) == 1 and self.kind != "tokens",
             "pictures": len(self.shape) == 3,
-            "line": self.shape == (1,),
-            "plane": self.shape == (2,),
+            "line": self.shape == (1,) and self.kind != "tokens",
+            "plane": self.shape == (2,) and self.kind != "tokens",
             "classes": bool(self.classes),
+            "tokens": self.kind == "tokens",
+            "text": bool(self.alphabet),
         }
         return frozenset(word for word, true in told.items() if true)
 
@@ -125,6 +132,8 @@ class FreshData:
     knows: frozenset[Known] = frozenset()
     device = torch.device("cpu")
     density: Any  # where it knows "density"
+    log_z: float = 0.0  # ln ∫ exp(log_density), where it knows "log_z": of what is normalised 0
+    made_of: str | None = None  # the digest of what it is made of beside its own files, where there is such
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n examples, shape (n, *shape), on `self.device`; `generator` is a generator of that device."""

@@ -30,7 +30,8 @@ def digests(data: Any, settings: RunSettings) -> DataDigests:
     examples = examples_digest(data)
     if not is_ours(settings):
         return DataDigests(_joined([source_digest(settings), examples or density_digest(data)]), examples)
-    return DataDigests(origin_digest(settings), examples)
+    origin, made_of = origin_digest(settings), getattr(data, "made_of", None)
+    return DataDigests(origin if made_of is None else _joined([origin, made_of]), examples)
 
 
 def origin_digest(settings: RunSettings) -> str | None:

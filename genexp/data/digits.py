@@ -1,5 +1,6 @@
 """`dataset=digits`: scikit-learn's 1,797 handwritten digits of 8×8 pixels, in the package, as pictures or as points."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,6 +24,8 @@ class DigitPictures(ImageData):
     def __init__(self, *parts: PointSet, binarise: Binarise) -> None:
         train, validation, test = (ImageSet((part.x * 255 / 16).round().byte().view(-1, 1, 8, 8), part.label) for part in parts)
         self.parts(train, validation, test, DIGITS, binarise)
+        if binarise == "none":
+            self.spec = replace(self.spec, levels=LEVELS)
 
 
 class DigitPoints(PointData):

@@ -12,12 +12,55 @@ from torch import Tensor
 from genexp.capabilities import Known
 from genexp.data.base import DataSpec
 from genexp.data.known import KnownDensity
+from genexp.data.quartic import Quartic
 from genexp.data.target import Target
 from genexp.registry import datasets
 
 Coefficient = Annotated[float, Field(gt=0, le=100)]
-FINE = 20_001  # points of the one-dimensional integrals
-DEPTH = 40.0  # nats below its peak, beyond which the density counts for nothing
+Tilt = Annotated[float, Field(ge=-100, le=100)]
+
+
+class Wells(KnownDensity):
+    """p(x) = Π_i q(x_2i) N(x_2i+1; 0, 1) of points in an even dimension, with q ∝ exp of a polynomial of degree four."""
+
+    def __init__(self, dim: int, factor: Quartic) -> None:
+        self.dim, self.factor = dim, factor
+
+    def log_density(self, x: Tensor) -> Tensor:
+        """ln p(x) + ln Z: Σ_i (−quartic x_2i⁴ + quadratic x_2i² + tilt x_2i − x_2i+1²/2)."""
+        return self.factor.log_density(x[:, 0::2]).sum(1) - 0.5 * x[:, 1::2].square().sum(1)
+
+    @cached_property
+    def log_z(self) -> float:
+        """ln ∫ exp(log_density): a quadrature for each x_2i, √(2π) for each x_2i+1."""
+        return self.dim / 2 * (self.factor.log_z + 0.5 * math.log(2 * math.pi))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self.log_density(x) - self.log_z
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Exact: each x_2i by the inverse of its distribution function."""
+        along = self.factor.sample((n, self.dim // 2), generator, self.device)
+        return torch.stack([along, torch.randn(along.shape, generator=generator, device=self.device)], dim=2).flatten(1)
+
+    def box(self, sigmas: float = 9.0) -> tuple[Tensor, Tensor]:
+        """Corners of a box: all of the wells, and `sigmas` standard deviations across them."""
+        corner = torch.tensor([self.factor.reach, sigmas], dtype=torch.float64, device=self.device).repeat(self.dim // 2)
+        return -corner, corner
+
+    @cached_property
+    def entropy(self) -> float:
+        return self.dim / 2 * (self.factor.entropy + 0.5 * math.log(2 * math.pi * math.e))
+
+    @property
+    def mode_masses(self) -> Tensor:
+        """The left and the right well of each pair of coordinates, (dim,)."""
+        return torch.tensor(self.factor.masses, dtype=torch.float64).repeat(self.dim // 2)
+
+    def mode_shares(self, x: Tensor) -> Tensor:
+        """Of points (n, dim), the share in each of these, (dim,)."""
+        right = (x[:, 0::2] > self.factor.barrier).double().mean(0)
+        return torch.stack([1 - right, right], dim=1).flatten().cpu()
 
 
 @datasets.register("double_well")
@@ -32,55 +75,19 @@ class DoubleWell(Target):
         quartic, quadratic, tilt: the coefficients.
     """
 
-    knows: frozenset[Known] = frozenset({"target", "log_density", "log_z", "box"})
+    knows: frozenset[Known] = frozenset({"target", "log_density", "log_z", "box", "sampler", "modes"})
     scale = 2.0
 
-    def __init__(
-        self,
-        data_dir: Path,
-        *,
-        quartic: Coefficient = 1.0,
-        quadratic: Coefficient = 6.0,
-        tilt: Annotated[float, Field(ge=-100, le=100)] = 0.5,
-    ) -> None:
-        self.quartic, self.quadratic, self.tilt = quartic, quadratic, tilt
+    def __init__(self, data_dir: Path, *, quartic: Coefficient = 1.0, quadratic: Coefficient = 6.0, tilt: Tilt = 0.5) -> None:
         self.spec = DataSpec(shape=(2,), kind="real")
-        self.density = Normalised(self)
+        self.density = Wells(2, Quartic(quartic, quadratic, tilt))
 
     def log_density(self, x: Tensor) -> Tensor:
-        return self.along(x[:, 0]) - 0.5 * x[:, 1].square()
+        return self.density.log_density(x)
 
-    def along(self, x: Tensor) -> Tensor:
-        """The part that depends on the first coordinate."""
-        return (self.quadratic - self.quartic * x.square()) * x.square() + self.tilt * x
-
-    @cached_property
-    def reach(self) -> float:
-        """|x| beyond which the density has fallen by DEPTH nats."""
-        x = torch.linspace(-100, 100, 200_001, dtype=torch.float64)
-        values = self.along(x)
-        return float(x[values > values.max() - DEPTH].abs().max()) + 0.01
-
-    @cached_property
+    @property
     def log_z(self) -> float:  # type: ignore[override]
-        """ln ∫ exp(log_density): a quadrature in x, √(2π) in y."""
-        x = torch.linspace(-self.reach, self.reach, FINE, dtype=torch.float64)
-        return float(torch.logsumexp(self.along(x), 0)) + math.log(2 * self.reach / (FINE - 1)) + 0.5 * math.log(2 * math.pi)
+        return self.density.log_z
 
     def describe(self) -> str:
         return f"double well, a density without examples; ln Z {self.log_z:.4f}"
-
-
-class Normalised(KnownDensity):
-    """p(x) = exp(log_density(x)) / Z."""
-
-    def __init__(self, well: DoubleWell) -> None:
-        self.well = well
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        return self.well.log_density(x) - self.well.log_z
-
-    def box(self, sigmas: float = 9.0) -> tuple[Tensor, Tensor]:
-        """Corners of a rectangle: all of the wells, and `sigmas` standard deviations across them."""
-        corner = torch.tensor([self.well.reach, sigmas], dtype=torch.float64)
-        return -corner, corner

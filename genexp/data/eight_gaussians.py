@@ -38,3 +38,4 @@ class EightGaussians(KnownPoints):
         angle = 2 * math.pi * torch.arange(components, dtype=torch.float64) / components
         density = RoundGaussians(radius * torch.stack([angle.cos(), angle.sin()], dim=1), std)
         super().__init__(density, f"{components} Gaussians on a circle")
+        self.knows |= {"modes"}

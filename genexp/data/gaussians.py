@@ -50,6 +50,11 @@ class Gaussians(KnownDensity):
         return (self.means - sigmas * self.stds).amin(0), (self.means + sigmas * self.stds).amax(0)
 
     @property
+    def covariance(self) -> Tensor:
+        """Σ of the first component, (dim, dim), float64."""
+        return self.factors[0].double() @ self.factors[0].double().mT
+
+    @property
     def stds(self) -> Tensor:
         """Of each coordinate, (components, dim)."""
         return self.factors.square().sum(2).sqrt()
@@ -96,6 +101,16 @@ class RoundGaussians(KnownDensity):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         component = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         return self.means[component] + self.std * torch.randn(n, 2, generator=generator, device=self.device)
+
+    @property
+    def mode_masses(self) -> Tensor:
+        """The weights, (components,): the modes' masses as far as no two components overlap."""
+        return self.weights.double().cpu()
+
+    def mode_shares(self, x: Tensor) -> Tensor:
+        """Of points (n, 2), the share whose nearest mean is that of each component, (components,)."""
+        nearest = torch.cdist(x.to(self.means), self.means).argmin(1)
+        return torch.bincount(nearest, minlength=len(self.means)).double().cpu() / max(len(x), 1)
 
     def box(self, sigmas: float = 9.0) -> tuple[Tensor, Tensor]:
         return self.means.amin(0) - sigmas * self.std, self.means.amax(0) + sigmas * self.std

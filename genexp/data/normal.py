@@ -56,3 +56,4 @@ class Normal(KnownPoints):
             key = "correlation" if covariance is None else "covariance"
             raise UserError(f"dataset.{key}={correlation if covariance is None else covariance}: {failure}") from None
         super().__init__(density, f"a Gaussian in {dim} dimension{'s' * (dim > 1)}")
+        self.knows |= {"covariance"}

@@ -16,7 +16,6 @@ class Target(FreshData):
 
     knows: frozenset[Known] = frozenset({"target", "log_density"})
     scale = 1.0  # about how far the mass lies from the origin
-    log_z: float  # ln ∫ exp(log_density), where it knows "log_z"
 
     def log_density(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """ln p(x) up to a constant, in nats: (n, *shape) → (n,), differentiable."""

@@ -118,6 +118,6 @@ def warping_frames(grids: np.ndarray, dots: np.ndarray, window: Window, size: in
             pen.line([tuple(point) for point in line.tolist()], fill=color)
         cloud = pixels((1 - share) * dots[layer] + share * dots[layer + 1])
         pen.point([tuple(point) for point in cloud.tolist()], fill=INK)
-        pen.text((size // 40, size // 60), f"layer {position:.1f}", fill=INK, font=font)
+        pen.text((size // 40, size // 60), f"layer {int(position)}", fill=INK, font=font)
         film.append(frame.quantize(32, dither=Image.Dither.NONE))
     return film

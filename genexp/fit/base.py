@@ -28,6 +28,7 @@ class Fitter:
 
     stream: Stream
     finished: bool = False
+    last_step: int | None = None  # with which it will have finished, where that is known beforehand
     advice: str | None = None  # what to try where a number is no longer finite
 
     def __init__(self, model: GenerativeModel, data: Dataset, settings: TrainerSettings, seed: int) -> None:
@@ -41,6 +42,11 @@ class Fitter:
     @property
     def every(self) -> Every:
         return Every(self.settings.log_every, self.settings.eval_every, self.settings.checkpoint_every)
+
+    @property
+    def keeps_last(self) -> bool:
+        """Whether the last weights are kept, whatever is monitored."""
+        return self.settings.keep == "last"
 
     def begin(self, new: bool) -> None:
         """Before the first step, or before the state of an earlier training is put back: the first look at the data, if `new`."""

@@ -16,8 +16,9 @@ class Budget:
     seconds: float | None
 
     @classmethod
-    def of(cls, settings: TrainerSettings, stream: Stream) -> "Budget":
-        limits = [] if settings.max_steps is None else [settings.max_steps]
+    def of(cls, settings: TrainerSettings, stream: Stream, last_step: int | None = None) -> "Budget":
+        """Of the settings, and the step with which a fitter will have finished, where that is known."""
+        limits = [limit for limit in (settings.max_steps, last_step) if limit is not None]
         if settings.max_epochs is not None:
             if stream.steps_per_epoch is None:
                 raise UserError("trainer.max_epochs: this data set draws fresh samples, without epochs", hint="set max_steps")

@@ -51,7 +51,7 @@ def fit(
     fitter = fitters.build({"name": model.fitter}, model, data, settings, seed)
     stream, every = fitter.stream, fitter.every
     heldout = heldout_batch(data, settings.eval_size, seed)
-    budget = Budget.of(settings, stream)
+    budget = Budget.of(settings, stream, fitter.last_step)
     first_look = Stopwatch()
     fitter.begin(new=state is None)
     training = Training(fitter, settings, folder, watch or Watch())
@@ -116,6 +116,8 @@ def fit(
 
     model.load_state_dict(on_main(lambda: conclude(model, data, folder, seed)))
     model.eval()
+    for remark in model.remarks():
+        folder.say(remark)
     return position
 
 

@@ -145,7 +145,7 @@ class Training:
             raise self._diverged(position.step, f"the held-out {monitor} is {value},")
         named = {f"heldout/{name}": value for name, value in terms.items()}
         self.folder.log_history({"step": position.step, "seconds": seconds, **named})
-        if value < position.best or self.settings.keep == "last":
+        if value < position.best or self.fitter.keeps_last:
             position.best, position.best_step, position.best_loss = value, position.step, terms["loss"]
             weights = self.fitter.model.state_dict()
             self.folder.save_checkpoint("best", {"step": position.step, "model": weights, **named})

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genexp.measures.floors import known
-from genexp.measures.likelihood import standard_error
+from genexp.measures.floors import floor_of_pictures, known
+from genexp.measures.likelihood import of_test, standard_error
 from genexp.measures.record import Value, measure
 from genexp.subject import Subject, once
 
@@ -33,7 +33,7 @@ def coded(subject: Subject) -> Coded:
         index = model.codes(few.x)
         parts.append((index.cpu(), -model.log_likelihood(few.x, index).double().cpu(), -model.log_prior(index).double().cpu()))
     index, reconstruction, cost = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Coded(index, reconstruction, cost, model.log_p.shape[-1])
+    return Coded(index, reconstruction, cost, model.symbols)
 
 
 @measure("code_bound", "−ln p(x|k) − ln P(k), a bound of −ln p(x), nats an example", better="lower", headline=25, model=MODEL)
@@ -69,3 +69,18 @@ def _shares(subject: Subject) -> Tensor:
     """Of each symbol among all codes of the test examples, (K,)."""
     counts = torch.bincount(coded(subject).index.flatten(), minlength=coded(subject).size).double()
     return counts / counts.sum()
+
+
+@measure(
+    "code_bound",
+    "−ln p(x|k) − ln P(k) with this model as P, a bound of −ln p(x) of the pictures, nats an example",
+    better="lower",
+    headline=25,
+    model={"exact"},
+    data={"decoder"},
+)
+def code_bound_of_prior(subject: Subject) -> Value:
+    log_p = of_test(subject).log_prob
+    nats = subject.data.reconstruction(len(log_p)) - log_p
+    floor = floor_of_pictures(subject.data.pictures[: len(log_p)], subject) if subject.data.pictures.greys is not None else None
+    return Value(float(nats.mean()), floor=floor, error=standard_error(nats))

@@ -12,7 +12,7 @@ import torch
 
 from genexp.measures.record import Value, measure
 from genexp.sampling import Part
-from genexp.subject import Subject
+from genexp.subject import Subject, once
 
 THOUSAND = 1_000
 SIZES = (8, 32, 125, 500, THOUSAND)  # of the calls, each of which takes about four times as long as the one before at most
@@ -28,6 +28,7 @@ TOO_LONG = 0.15  # seconds of a call, after which none is made of more examples
     model={"exact|estimate|posterior"},
     wall_clock=True,
 )
+@once
 def seconds_density(subject: Subject) -> Value:
     """Of the test examples, in turn again where they are few."""
     few = subject.test[:THOUSAND]
@@ -45,6 +46,7 @@ def seconds_density(subject: Subject) -> Value:
 
 
 @measure("seconds_sample", "to draw a thousand samples, seconds", better="lower", model={"sample"}, wall_clock=True)
+@once
 def seconds_sample(subject: Subject) -> Value:
     return Value(seconds_per_thousand(subject, lambda size: subject.sampler.draw(Part(0, size, size), subject.settings.seed)))
 

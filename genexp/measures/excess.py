@@ -63,6 +63,8 @@ def heldout_floor(subject: Subject) -> float | None:
             return float(flow_matching_loss(subject.density.optimal_velocity, batch.x))
     if subject.objective == "reverse_kl" and "log_z" in subject.knows:
         return 0.0 - subject.log_z
+    if subject.objective == "alpha":
+        return 0.0
     return None
 
 

@@ -1,4 +1,8 @@
-"""How well samples with known weights stand for a density that is known up to its integral."""
+"""How well samples with known weights stand for a density, and a density for its true samples.
+
+Weights w = p̃(x)/q(x) over the model's own samples x ~ q see only what the model has found. Over true samples they see what it has
+lost: `ess_forward`, where there are any.
+"""
 
 import math
 from dataclasses import dataclass
@@ -7,11 +11,13 @@ import torch
 from torch import Tensor
 
 from genexp.machine.distributed import sharded
-from genexp.measures.likelihood import standard_error
-from genexp.measures.record import Value, measure
+from genexp.measures.likelihood import likelihood, of_test, standard_error
+from genexp.measures.record import LeftOut, Value, measure
+from genexp.seeds import seed_for
 from genexp.subject import Subject, once
 
-MODEL, DATA = {"sample", "exact"}, {"log_density"}
+MODEL, DATA = {"sample", "exact|weighted"}, {"log_density"}
+FOUND = 0.1  # a mode is found by samples of which it has at least so much of its share
 
 
 @dataclass(frozen=True)
@@ -39,16 +45,28 @@ class Weighted:
 
 @once
 def weighted(subject: Subject) -> Weighted:
-    """The run's own samples with their weights."""
-    log_density = subject.data.heldout(1, 0).log_density
-    parts = [(index, part) for index, part in enumerate(subject.samples.split(subject.settings.evaluation.batch_size))]
+    """The model's own points with their weights: what it has kept, or the run's samples; of a model that was trained by
+    likelihood as many of these as have their likelihood found. LeftOut where the density is no number, or all weights are zero.
+    """
+    if "weighted" in subject.can:
+        return Weighted(subject.model.log_weight.double().cpu())
+    log_density, settings = subject.data.heldout(1, 0).log_density, subject.settings.evaluation
+    most = settings.ode_points if "refined" in subject.can else settings.num_points
+    samples = subject.samples[:most] if subject.objective == "nll" or "refined" in subject.can else subject.samples
+    parts = [(index, part) for index, part in enumerate(samples.split(settings.batch_size))]
 
     def weigh(numbered: tuple[int, Tensor]) -> Tensor:
         x = numbered[1].to(subject.device)
         return (log_density(x).double() - subject.model.log_prob(x).double()).cpu()
 
     with torch.autocast(subject.device.type, enabled=False):
-        return Weighted(torch.cat(sharded(parts, weigh)))
+        found = Weighted(torch.cat(sharded(parts, weigh)))
+    bad = int((found.log_weight.isnan() | found.log_weight.isposinf()).sum())
+    if bad:
+        raise LeftOut(f"the log density less that of the model is NaN or +inf at {bad} of {len(samples)} samples")
+    if bool(found.log_weight.isneginf().all()):
+        raise LeftOut("the density is zero at every sample")
+    return found
 
 
 @measure(
@@ -56,7 +74,7 @@ def weighted(subject: Subject) -> Weighted:
     "KL(model ‖ data) over samples, nats",
     better="lower",
     headline=31,
-    model=MODEL,
+    model={"sample", "exact"},
     data=DATA | {"log_z"},
     objective="reverse_kl",
 )
@@ -69,10 +87,9 @@ def reverse_kl(subject: Subject) -> Value:
     "log_z",
     "ln of the density's integral by importance sampling, nats",
     better="exact",
-    headline=32,
+    headline=42,
     model=MODEL,
     data=DATA,
-    objective="reverse_kl",
 )
 def log_z(subject: Subject) -> Value:
     found = weighted(subject)
@@ -80,13 +97,62 @@ def log_z(subject: Subject) -> Value:
 
 
 @measure(
+    "log_z_bias",
+    "log_z less the exact one, beside the standard error that log_z has by its own weights, nats",
+    better="exact",
+    model=MODEL,
+    data=DATA | {"log_z"},
+)
+def log_z_bias(subject: Subject) -> Value:
+    """Many times its standard error where the samples have lost a part of the density."""
+    found = weighted(subject)
+    return Value(found.log_z - subject.log_z, exact=0.0, error=found.log_z_error)
+
+
+@measure(
     "ess",
     "effective sample size, a share of the samples",
     better="higher",
-    headline=33,
+    headline=43,
     model=MODEL,
     data=DATA,
-    objective="reverse_kl",
 )
 def ess(subject: Subject) -> Value:
     return Value(weighted(subject).ess, exact=1.0)
+
+
+@measure(
+    "ess_forward",
+    "effective sample size by true samples, which sees lost modes",
+    better="higher",
+    headline=44,
+    model={"exact"},
+    data={"log_density", "log_z", "sampler"},
+)
+def ess_forward(subject: Subject) -> Value:
+    """(E_q w)² / E_q w² = 1 / E_p[p/q], over x ~ p; 0 where the model has no density at one of them."""
+    if "drawn" in subject.knows:
+        x, log_q = subject.test.x, of_test(subject).log_prob
+    else:
+        x = true_samples(subject)
+        log_q = likelihood(subject, x).log_prob
+    log_p = subject.density.log_prob(x.cpu().double())
+    log_ratio = log_p - log_q
+    mean = float(log_ratio.logsumexp(0)) - math.log(len(x))
+    relative = standard_error((log_ratio - mean).exp()) if math.isfinite(mean) else 0.0
+    return Value(math.exp(-mean), exact=1.0, error=math.exp(-mean) * relative)
+
+
+@once
+def true_samples(subject: Subject) -> Tensor:
+    """Of a target: as many as have their likelihood found of other data."""
+    settings = subject.settings.evaluation
+    count = settings.ode_points if "refined" in subject.can else settings.num_points
+    generator = torch.Generator().manual_seed(seed_for(subject.settings.seed, "true samples"))
+    return subject.density.sample(count, generator)  # type: ignore[no-any-return]
+
+
+@measure("modes_found", "modes with a tenth of their share of the samples at least", better="exact", headline=45, data={"modes"})
+def modes_found(subject: Subject) -> Value:
+    masses, shares = subject.density.mode_masses, subject.density.mode_shares(subject.samples)
+    return Value(int((shares >= FOUND * masses).sum()), exact=len(masses))

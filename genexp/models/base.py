@@ -23,6 +23,7 @@ class GenerativeModel(nn.Module):
     fitter = "gradient"  # which comes to its weights: a name of `genexp.fit`
     learns: Learns = "examples"
     examples = 65_536  # so many are drawn, once, by a fitter that needs the same ones in each step, where a set has no end
+    transitions = 0  # of Markov chains, all in all
     tolerance = 1e-6  # nats per example: a step of EM that gains less is the last
 
     @property
@@ -55,6 +56,14 @@ class GenerativeModel(nn.Module):
         """Of a model that is fitted by EM: one step on the whole training set; the terms before it."""
         raise NotImplementedError
 
+    def transition(self, batch: Batch) -> Terms:
+        """Of Markov chains: all of them move once under the batch's log density; the terms afterwards."""
+        raise NotImplementedError
+
+    def remarks(self) -> list[str]:
+        """What a reader has to be told of how the fit went, a line each. Most models have nothing to say."""
+        return []
+
     def validate(self, batch: Batch) -> Terms:
         """The objective in its textbook form on held-out data: what is comparable between settings."""
         return self.loss(batch)
@@ -86,10 +95,10 @@ def check_learns(model: GenerativeModel, knows: Set[str]) -> None:
     """UserError where the model has nothing to learn, or the data, of which one `knows` so much, not what it learns from."""
     if model.fitter == "gradient" and not any(weights.requires_grad for weights in model.parameters()):
         raise UserError("the model has no weights, and so there is nothing to train")
-    if model.learns == "examples" and "target" in knows:
+    if model.learns != "density" and "target" in knows:
         raise UserError(
             "the model learns from examples, and these data are a density without any",
             hint="a flow learns a density by model/objective=reverse_kl",
         )
-    if model.learns == "density" and "log_density" not in known_of(knows):
+    if model.learns != "examples" and "log_density" not in known_of(knows):
         raise UserError("the model is trained on a density, and these data have none that is known and smooth")

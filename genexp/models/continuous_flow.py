@@ -4,7 +4,7 @@ Sources: Grathwohl et al., FFJORD (2019); Finlay et al., How to Train Your Neura
 """
 
 from genexp.bijections.base import Base, bases
-from genexp.bijections.continuous import Continuous, Layers, OdeSolver, Steps, TimeWidth
+from genexp.bijections.continuous import Layers, OdeSolver, Steps, TimeWidth, continuous
 from genexp.data.base import Batch, DataSpec, Terms
 from genexp.models.flow import Flow
 from genexp.nn.motion import SmoothActivation
@@ -46,7 +46,7 @@ class ContinuousFlow(Flow):
         base: Part[Base] = bases.part("normal"),
     ) -> None:
         dim = spec.points("continuous_flow")
-        ode = Continuous(
+        ode = continuous(
             dim,
             0,
             width=width,

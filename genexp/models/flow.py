@@ -5,8 +5,9 @@
 Source: Rezende & Mohamed, Variational Inference with Normalizing Flows (2015).
 """
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -62,6 +63,7 @@ class Flow(GenerativeModel):
             raise UserError("model/base: data beyond a bounded base would have no likelihood", hint="model.normalise=false")
         self.base, self.normalise, self.criterion = base, normalise, objective or Likelihood()
         self.learns = self.criterion.learns
+        self.criterion.prepare(dim)
         self.register_buffer("centre", torch.zeros(dim))
         self.register_buffer("spread", torch.ones(dim))
         self.register_buffer("factor", torch.eye(dim) if normalise == "whiten" else None)
@@ -70,7 +72,8 @@ class Flow(GenerativeModel):
     @property
     def can(self) -> frozenset[Ability]:
         likelihood: Ability = "exact" if all(bijection.exact for bijection in self.bijections) else "estimate"
-        return frozenset({"sample", "layers", likelihood})
+        turning: set[Ability] = {"in_turn"} if any(bijection.can_turn for bijection in self.bijections) else set()
+        return frozenset({"sample", "layers", likelihood}) | turning
 
     @property
     def objective(self) -> Objective:  # type: ignore[override]
@@ -105,6 +108,9 @@ class Flow(GenerativeModel):
                 bijection.before_step()  # type: ignore[operator]
         return self.criterion.loss(self, batch)
 
+    def validate(self, batch: Batch) -> Terms:
+        return self.criterion.validate(self, batch)
+
     def log_prob(self, x: Tensor) -> Tensor:
         """ln p(x), shape (n,), in nats."""
         z, log_det = self.transform(x)
@@ -128,6 +134,13 @@ class Flow(GenerativeModel):
             log_det = log_det + more
         x, more = self.in_units(z)
         return x, log_det + more
+
+    def in_turn(self) -> "Flow":
+        """A copy that finds features one after the other: noise → data of a MAF, data → noise of an IAF."""
+        found = copy.deepcopy(self)
+        for bijection in found.bijections:
+            bijection.solve_in_turn()  # type: ignore[operator]
+        return found
 
     def normalised(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The first step of `transform`: z and its ln |det|."""
@@ -188,6 +201,20 @@ def _cholesky(correlation: Tensor) -> Tensor:
     return identity
 
 
+def repeated(
+    spec: DataSpec,
+    model: str,
+    depth: int,
+    layer: Callable[[int, int], Bijection],
+    normalise: Normalise,
+    base: Part[Base],
+    objective: Part[FlowObjective],
+) -> Flow:
+    """A flow of `depth` bijections of one kind, built by `layer(dim, place)`. UserError, which names `model`, for no points."""
+    dim = spec.points(model)
+    return Flow(dim, [layer(dim, place) for place in range(depth)], base(dim), normalise, objective())
+
+
 @models.register("flow")
 def flow(
     spec: DataSpec,
@@ -207,5 +234,4 @@ def flow(
         base: the noise that samples begin from.
         objective: what it is trained by.
     """
-    dim = spec.points("flow")
-    return Flow(dim, [bijection(dim, layer) for layer in range(depth)], base(dim), normalise, objective())
+    return repeated(spec, "flow", depth, bijection, normalise, base, objective)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
+from genexp.models import shrinkage
 from genexp.models.base import Gaussians, GenerativeModel, Terms
 from genexp.models.clusters import clusters
 from genexp.models.normal import Ridge, below, triangle
@@ -31,6 +32,9 @@ class GMM(GenerativeModel):
     A step of EM: r_nk = w_k N(x_n; μ_k, Σ_k) / p(x_n), and then, with N_k = Σ_n r_nk,
     w_k = N_k / N, μ_k = Σ_n r_nk x_n / N_k, Σ_k = Σ_n r_nk (x_n − μ_k)(x_n − μ_k)ᵀ / N_k.
 
+    With `shrinkage`, what EM and the gradient climb is the likelihood less the price of components that are unlike each other
+    (`genexp.models.shrinkage`).
+
     The numbers are those of data brought to mean 0 and standard deviation 1. The set is read in parts, and of each only
     N_k, Σ_n r_nk y_nk and Σ_n r_nk y_nk y_nkᵀ are kept, where y_nk = L_k⁻¹ (x_n − μ_k): of size one, wherever the data lie.
 
@@ -40,8 +44,12 @@ class GMM(GenerativeModel):
         components: how many Gaussians.
         covariance: each Σ_k in full, the same one for all (`tied`), its diagonal alone, or one variance for all coordinates.
         fitter: `em`, or `gradient` as the trainer's settings say.
-        restarts: so many starts are made, each tried for a few steps of EM; it begins where the likeliest began.
+        restarts: so many starts are made, each tried for a few steps of EM, the better half of them for a few more, and so on;
+            it begins where the last one began.
         ridge: no variance is below this share of the data's, so that no component collapses onto one example.
+        shrinkage: so many examples of a common covariance are added to those of each component. null: as many as it takes to
+            know a covariance at all, one for each dimension, or 1 where there are only variances; 0: none, which is maximum
+            likelihood, and overfits where a component has not many times more examples than that.
         tolerance: nats per example; a step of EM that gains less is the last.
         examples: so many are drawn of a data set without end.
 
@@ -55,6 +63,7 @@ class GMM(GenerativeModel):
     objective: Objective = "nll"
     centre: Tensor
     spread: Tensor
+    count: Tensor
 
     def __init__(
         self,
@@ -63,8 +72,9 @@ class GMM(GenerativeModel):
         components: Annotated[int, Field(ge=1, le=10_000)] = 8,
         covariance: Literal["full", "tied", "diagonal", "spherical"] = "full",
         fitter: Literal["em", "gradient"] = "em",
-        restarts: Annotated[int, Field(ge=1, le=1000)] = 4,
+        restarts: Annotated[int, Field(ge=1, le=1000)] = 8,
         ridge: Ridge = 1e-6,
+        shrinkage: Weight | None = None,
         tolerance: Weight = 1e-6,
         examples: Drawn = 65_536,
     ) -> None:
@@ -73,6 +83,8 @@ class GMM(GenerativeModel):
         self.covariance, self.ridge, self.tolerance, self.examples = covariance, ridge, tolerance, examples
         self.fitter, self.restarts, self.full = fitter, restarts, covariance in ("full", "tied")
         factors = 1 if covariance == "tied" else components
+        least = dim if self.full else 1
+        self.shrinkage = 0.0 if factors == 1 else float(least) if shrinkage is None else shrinkage
         by_gradient = fitter == "gradient"
         self.log_weight = nn.Parameter(torch.zeros(components), by_gradient)
         self.mean = nn.Parameter(torch.zeros(components, dim), by_gradient)
@@ -80,6 +92,7 @@ class GMM(GenerativeModel):
         self.log_scale = nn.Parameter(torch.zeros(factors, 1 if covariance == "spherical" else dim), by_gradient)
         self.register_buffer("centre", torch.zeros(dim))
         self.register_buffer("spread", torch.ones(dim))
+        self.register_buffer("count", torch.ones((), dtype=torch.float64))  # of the examples, beside which that price is paid
         self.register_load_state_dict_pre_hook(_in_units_of_the_data)
 
     # --- fitting ---------------------------------------------------------------------------------------------
@@ -90,15 +103,23 @@ class GMM(GenerativeModel):
         if len(x) < len(self.mean):
             raise UserError(f"model.components={len(self.mean)}: there are only {len(x)} examples")
         self._normalise(x)
+        self.count.fill_(len(x))
         some = x[torch.randperm(len(x))[:LOOKED_AT].to(x.device)]
-        likeliest, chosen = math.inf, self.state_dict()
-        for number in range(self.restarts):
+        tried = []  # starts, and what has become of each
+        for _ in range(self.restarts):
             self._begin(self._normalised(some.double()))
-            start = {name: weights.clone() for name, weights in self.state_dict().items()}
-            loss = float([self._update(some) for _ in range(SHORT)][-1]) if self.restarts > 1 else 0.0
-            if number == 0 or loss < likeliest:
-                likeliest, chosen = loss, start
-        self.load_state_dict(chosen)
+            tried.append((self._kept(), self._kept()))
+        while len(tried) > 1:
+            found = []
+            for start, state in tried:
+                self.load_state_dict(state)
+                loss = float([self._update(some) for _ in range(SHORT)][-1])
+                found.append((loss, start, self._kept()))
+            tried = [each[1:] for each in sorted(found, key=lambda each: each[0])[: len(tried) // 2]]
+        self.load_state_dict(tried[0][0])
+
+    def _kept(self) -> dict[str, Tensor]:
+        return {name: weights.clone() for name, weights in self.state_dict().items()}
 
     def _normalise(self, x: Tensor) -> None:
         """From now on the numbers are those of x (n, dim) with mean 0 and standard deviation 1: one for all coordinates where
@@ -122,7 +143,7 @@ class GMM(GenerativeModel):
 
     @torch.no_grad()
     def em_step(self, batch: Batch) -> Terms:
-        """One step on the whole training set; −mean ln p(x) before it."""
+        """One step on the whole training set; before it −mean ln p(x), and the price on top."""
         return {"loss": self._update(batch.x)}
 
     def _update(self, x: Tensor) -> Tensor:
@@ -144,7 +165,7 @@ class GMM(GenerativeModel):
             first += weighted.sum(2)
             second += weighted @ y.mT if self.full else weighted.mul_(y).sum(2)
         self._maximise(counts, first, second, whitening.factor)
-        return self.spread.double().log().sum() - total / len(x)
+        return self.spread.double().log().sum() - total / len(x) + self._unlike(whitening.factor) / len(x)
 
     def _maximise(self, counts: Tensor, first: Tensor, second: Tensor, factor: Tensor) -> None:
         """The weights, means and covariances that fit best, from N_k, Σ_n r_nk y_nk and Σ_n r_nk y_nk y_nkᵀ (its diagonal)."""
@@ -161,7 +182,13 @@ class GMM(GenerativeModel):
             within = factor.square() * (torch.where(alive[:, None], second / size, 1.0) - moved.square())
         if self.covariance == "tied":
             within = (share[:, None, None] * within).sum(0, keepdim=True)
+        elif self.shrinkage:
+            within = shrinkage.shrunk(within, counts, shrinkage.common(factor), self.shrinkage)
         self._factorise(within)
+
+    def _unlike(self, factor: Tensor) -> Tensor:
+        """The price of unlike covariances, in nats for the whole set."""
+        return shrinkage.loss(factor, self.shrinkage) if self.shrinkage else factor.new_zeros(())
 
     def _factorise(self, covariance: Tensor) -> None:
         """Take on covariances (k, dim, dim), or variances (k, dim), none of them below the least."""
@@ -202,7 +229,12 @@ class GMM(GenerativeModel):
         return Whitening(factor.to(dtype), self.mean.to(dtype), log_weight[:, None])
 
     def loss(self, batch: Batch) -> Terms:
-        """−E[ln p(x)], in nats per example."""
+        """−E[ln p(x)], and the price on top, in nats per example."""
+        factor = self._factors() if self.full else self._scale()
+        return {"loss": -self.log_prob(batch.x).mean() + self._unlike(factor) / self.count.to(batch.x.dtype)}
+
+    def validate(self, batch: Batch) -> Terms:
+        """−E[ln p(x)] alone."""
         return {"loss": -self.log_prob(batch.x).mean()}
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -267,6 +299,7 @@ def factor_of(covariance: Tensor, least: float) -> Tensor:
 
 
 def _in_units_of_the_data(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Weights of earlier versions were in the data's own units."""
+    """Weights of earlier versions were in the data's own units, and knew no count."""
+    state.setdefault(f"{prefix}count", torch.ones_like(module.count))  # type: ignore[arg-type]
     state.setdefault(f"{prefix}centre", torch.zeros_like(module.centre))  # type: ignore[arg-type]
     state.setdefault(f"{prefix}spread", torch.ones_like(module.spread))  # type: ignore[arg-type]

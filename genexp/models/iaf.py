@@ -3,14 +3,14 @@
 Source: Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow (2016).
 """
 
-from typing import Any
+from functools import partial
 
 from genexp.bijections.autoregressive import Layers, Solver
 from genexp.bijections.base import Base, Transformer, bases, transformers
 from genexp.bijections.inverse_autoregressive import inverse_autoregressive
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow, Normalise
+from genexp.models.flow import Depth, Flow, Normalise, repeated
 from genexp.nn.mlp import Activation
 from genexp.registry import Part, models
 from genexp.settings import Width
@@ -44,7 +44,6 @@ def iaf(
     Raises:
         UserError: data that are no points.
     """
-    dim = spec.points("iaf")
-    keys: dict[str, Any] = {"width": width, "hidden_layers": hidden_layers, "activation": activation, "solver": solver}
-    layers = [inverse_autoregressive(dim, layer, transformer=transformer, **keys) for layer in range(depth)]
-    return Flow(dim, layers, base(dim), normalise, objective())
+    network = partial(inverse_autoregressive, width=width, hidden_layers=hidden_layers, activation=activation)
+    layer = partial(network, solver=solver, transformer=transformer)
+    return repeated(spec, "iaf", depth, layer, normalise, base, objective)

@@ -3,13 +3,13 @@
 Source: Papamakarios et al., Masked Autoregressive Flow (2017).
 """
 
-from typing import Any
+from functools import partial
 
 from genexp.bijections.autoregressive import Autoregressive, Layers, Solver
 from genexp.bijections.base import Base, Transformer, bases, transformers
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow, Normalise
+from genexp.models.flow import Depth, Flow, Normalise, repeated
 from genexp.nn.mlp import Activation
 from genexp.registry import Part, models
 from genexp.settings import Width
@@ -43,7 +43,6 @@ def maf(
     Raises:
         UserError: data that are no points.
     """
-    dim = spec.points("maf")
-    keys: dict[str, Any] = {"width": width, "hidden_layers": hidden_layers, "activation": activation, "solver": solver}
-    layers = [Autoregressive(dim, layer, transformer=transformer, **keys) for layer in range(depth)]
-    return Flow(dim, layers, base(dim), normalise, objective())
+    network = partial(Autoregressive, width=width, hidden_layers=hidden_layers, activation=activation)
+    layer = partial(network, solver=solver, transformer=transformer)
+    return repeated(spec, "maf", depth, layer, normalise, base, objective)

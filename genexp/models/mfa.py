@@ -23,6 +23,7 @@ LEAST = 1e-12  # variance, where no ridge keeps it up
 DEAD = 1e-8  # share of what a component would have if all were equal
 FAINTEST = -80.0  # ln of a weight
 GREYS = 256
+WIDE = 0.01  # the least variance of the background's noise, a share of the data's mean variance
 
 
 @models.register("mfa")
@@ -39,6 +40,8 @@ class MFA(GenerativeModel):
         latent: the dimension of z.
         smoothing: so many examples, with the variances that the whole set has, are added to those that the noise of a component
             is estimated from: what was never seen in one is then not impossible. 0 is maximum likelihood.
+        background: the weight, which is not fitted, of one more component, for what no other has seen the like of: its noise is
+            as wide as the whole set, and nowhere narrower than WIDE. 0: none.
         ridge: no variance of the noise is below this share of the data's mean variance.
         tolerance: nats per example; a step that gains less is the last.
         examples: so many are drawn of a data set without end.
@@ -63,6 +66,7 @@ class MFA(GenerativeModel):
         components: Annotated[int, Field(ge=1, le=10_000)] = 20,
         latent: Annotated[int, Field(ge=1, le=1000)] = 6,
         smoothing: Weight = 0.0,
+        background: Annotated[float, Field(ge=0, le=0.5)] = 0.0,
         ridge: Ridge = 1e-6,
         tolerance: Weight = 1e-3,
         examples: Drawn = 65_536,
@@ -77,6 +81,8 @@ class MFA(GenerativeModel):
             raise UserError(
                 f"{components} times {latent} directions of {dim:,} numbers would be too large", hint="model.latent=2"
             )
+        self.background = background
+        components += background > 0
         self.log_weight = nn.Parameter(torch.zeros(components), False)
         self.mean = nn.Parameter(torch.zeros(components, dim), False)
         self.directions = nn.Parameter(torch.zeros(components, dim, latent), False)
@@ -102,7 +108,8 @@ class MFA(GenerativeModel):
         variance = (x - self.centre).square().mean()
         self.spread.copy_(variance.sqrt() if bool(variance > 0) else variance + 1)
         z = self._normalised(x)
-        means, index = clusters(z.to(self.digits), len(self.mean))
+        count = len(self.mean) - (self.background > 0)
+        means, index = clusters(z.to(self.digits), count)
         away = z - means.double()[index]
         latent = self.directions.shape[2]
         for k in range(len(means)):
@@ -111,9 +118,21 @@ class MFA(GenerativeModel):
                 chosen = own[torch.randint(len(own), (latent,), device=own.device)]
                 self.directions[k] = (away[chosen] / math.sqrt(2 * latent)).mT
         sizes = torch.bincount(index, minlength=len(means)).double() + 1
-        self.log_weight.copy_((sizes / sizes.sum()).log())
-        self.mean.copy_(means)
-        self.log_scale.copy_(0.5 * (0.5 * away.square().mean(0)).clamp(min=max(self.ridge, LEAST)).log().expand_as(means))
+        self._weigh(sizes)
+        self.mean[:count] = means.to(self.mean)
+        self.log_scale.copy_(0.5 * (0.5 * away.square().mean(0)).clamp(min=max(self.ridge, LEAST)).log())
+        if self.background:
+            chosen = torch.randint(len(z), (latent,), device=z.device)
+            self.directions[-1] = (z[chosen] / math.sqrt(2 * latent)).mT
+            self.log_scale[-1] = 0.5 * z.square().mean(0).clamp(min=WIDE).log()
+
+    def _weigh(self, counts: Tensor) -> None:
+        """Weights in proportion to N_k, (components,) or one more; that of the background stays as it is."""
+        own = counts[:-1] if self.background and len(counts) == len(self.mean) else counts
+        share = (1 - self.background) * own / own.sum()
+        if self.background:
+            share = torch.cat([share, share.new_full((1,), self.background)])
+        self.log_weight.copy_(share.log().clamp(min=FAINTEST))
 
     @torch.no_grad()
     def em_step(self, batch: Batch) -> Terms:
@@ -145,11 +164,13 @@ class MFA(GenerativeModel):
         """From N_k, Σ r x E[z̃]ᵀ (k, dim, latent + 1), Σ r x² (k, dim) and Σ r E[z̃ z̃ᵀ]."""
         share = counts / counts.sum()
         everywhere = squares.sum(0) / counts.sum()  # the variance of each coordinate of the data
-        self.log_weight.copy_(share.log().clamp(min=FAINTEST))
+        self._weigh(counts)
         for k in torch.nonzero(share > DEAD / len(counts)).flatten().tolist():  # one that has died stays where it was
             fitted = torch.linalg.solve(gram[k], crossed[k].mT).mT
             left = squares[k] - (fitted * crossed[k]).sum(1)
             left = (left + self.smoothing * everywhere) / (counts[k] + self.smoothing)
+            if self.background and k == len(counts) - 1:
+                left = everywhere.clamp(min=WIDE)
             self.directions[k], self.mean[k] = fitted[:, :-1], fitted[:, -1]
             self.log_scale[k] = 0.5 * left.clamp(min=max(self.ridge, LEAST)).log()
 

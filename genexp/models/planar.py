@@ -7,7 +7,7 @@ from genexp.bijections.base import Base, bases
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.planar import Planar
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow, Normalise
+from genexp.models.flow import Depth, Flow, Normalise, repeated
 from genexp.registry import Part, models
 
 
@@ -31,6 +31,4 @@ def planar(
     Raises:
         UserError: data that are no points.
     """
-    dim = spec.points("planar")
-    layers = [Planar(dim, layer) for layer in range(depth)]
-    return Flow(dim, layers, base(dim), normalise, objective())
+    return repeated(spec, "planar", depth, Planar, normalise, base, objective)

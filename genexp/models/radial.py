@@ -7,7 +7,7 @@ from genexp.bijections.base import Base, bases
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.radial import Radial
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow, Normalise
+from genexp.models.flow import Depth, Flow, Normalise, repeated
 from genexp.registry import Part, models
 
 
@@ -31,6 +31,4 @@ def radial(
     Raises:
         UserError: data that are no points.
     """
-    dim = spec.points("radial")
-    layers = [Radial(dim, layer) for layer in range(depth)]
-    return Flow(dim, layers, base(dim), normalise, objective())
+    return repeated(spec, "radial", depth, Radial, normalise, base, objective)

@@ -4,11 +4,13 @@ Sources: Behrmann et al., Invertible Residual Networks (2019); Chen et al., Resi
 (2019).
 """
 
+from functools import partial
+
 from genexp.bijections.base import Base, bases
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.residual import Layers, Lipschitz, Residual, Roulette
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow
+from genexp.models.flow import Depth, Flow, repeated
 from genexp.registry import Part, models
 from genexp.settings import Width
 
@@ -38,9 +40,5 @@ def residual_flow(
     Raises:
         UserError: data that are no points.
     """
-    dim = spec.points("residual_flow")
-    layers = [
-        Residual(dim, layer, width=width, hidden_layers=hidden_layers, lipschitz=lipschitz, roulette=roulette)
-        for layer in range(depth)
-    ]
-    return Flow(dim, layers, base(dim), normalise, objective())
+    layer = partial(Residual, width=width, hidden_layers=hidden_layers, lipschitz=lipschitz, roulette=roulette)
+    return repeated(spec, "residual_flow", depth, layer, normalise, base, objective)

@@ -3,13 +3,13 @@
 Source: Durkan et al., Neural Spline Flows (2019).
 """
 
-from typing import Any
+from functools import partial
 
 from genexp.bijections.autoregressive import Autoregressive, Layers, Solver
 from genexp.bijections.base import Base, Transformer, bases, transformers
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow, Normalise
+from genexp.models.flow import Depth, Flow, Normalise, repeated
 from genexp.nn.mlp import Activation
 from genexp.registry import Part, models
 from genexp.settings import Width
@@ -43,7 +43,6 @@ def spline_autoregressive(
     Raises:
         UserError: data that are no points.
     """
-    dim = spec.points("spline_autoregressive")
-    keys: dict[str, Any] = {"width": width, "hidden_layers": hidden_layers, "activation": activation, "solver": solver}
-    layers = [Autoregressive(dim, layer, transformer=transformer, **keys) for layer in range(depth)]
-    return Flow(dim, layers, base(dim), normalise, objective())
+    network = partial(Autoregressive, width=width, hidden_layers=hidden_layers, activation=activation)
+    layer = partial(network, solver=solver, transformer=transformer)
+    return repeated(spec, "spline_autoregressive", depth, layer, normalise, base, objective)

@@ -3,11 +3,13 @@
 Source: van den Berg et al., Sylvester Normalizing Flows for Variational Inference (2018).
 """
 
+from functools import partial
+
 from genexp.bijections.base import Base, bases
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.sylvester import Rank, Sylvester
 from genexp.data.base import DataSpec
-from genexp.models.flow import Depth, Flow, Normalise
+from genexp.models.flow import Depth, Flow, Normalise, repeated
 from genexp.registry import Part, models
 
 
@@ -33,6 +35,4 @@ def sylvester(
     Raises:
         UserError: data that are no points.
     """
-    dim = spec.points("sylvester")
-    layers = [Sylvester(dim, layer, rank=rank) for layer in range(depth)]
-    return Flow(dim, layers, base(dim), normalise, objective())
+    return repeated(spec, "sylvester", depth, partial(Sylvester, rank=rank), normalise, base, objective)

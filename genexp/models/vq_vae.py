@@ -73,7 +73,7 @@ class VQVAE(GenerativeModel):
         if len(spec.shape) != 3 or spec.shape[1] % 4 or spec.shape[2] % 4:
             what = "×".join(map(str, spec.shape))
             raise UserError(f"model=vq_vae needs pictures whose sides are multiples of 4, and not data of shape {what}")
-        self.commitment, self.dim = commitment, dim
+        self.commitment, self.dim, self.symbols = commitment, dim, codes
         self.grid = (spec.shape[1] // 4, spec.shape[2] // 4)
         if self.grid[0] * self.grid[1] * codes > LARGEST:
             raise UserError(f"model.codes={codes}: too many for {self.grid[0]}×{self.grid[1]} places", hint="model.codes=128")

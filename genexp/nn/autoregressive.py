@@ -3,6 +3,7 @@
 Source: Germain et al., MADE: Masked Autoencoder for Distribution Estimation (2015).
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -86,7 +87,27 @@ class MaskedMLP(nn.Module):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.net = nn.Sequential(*layers, last)
-        self.dim = dim
+        self.dim, self.outputs = dim, outputs
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x).unflatten(1, (self.dim, -1))
+
+    def in_order(self, n: int) -> Callable[[Tensor, int], Tensor]:
+        """The same for one i after another, from 0 on: x (n, dim), of which i numbers are known, → (n, outputs).
+
+        Each hidden unit is computed once, when the last input that it sees becomes known.
+        """
+        *hidden, last = [layer for layer in self.net if isinstance(layer, MaskedLinear)]
+        weights = [layer.weight * layer.mask for layer in (*hidden, last)]
+        values = [weights[0].new_zeros(n, layer.out_features) for layer in hidden]
+        activation, period = self.net[1], max(1, self.dim - 1)
+
+        def step(x: Tensor, i: int) -> Tensor:
+            if i > 0:  # units of degree i, as `MaskedMLP` has numbered them
+                units = slice(i - 1, None, period)
+                for layer, weight, before, after in zip(hidden, weights, [x, *values], values, strict=False):
+                    after[:, units] = activation(F.linear(before, weight[units], layer.bias[units]))
+            rows = slice(i * self.outputs, (i + 1) * self.outputs)
+            return F.linear(values[-1], weights[-1][rows], last.bias[rows])
+
+        return step

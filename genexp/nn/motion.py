@@ -53,7 +53,15 @@ class TimeWaves(nn.Module):
         return torch.cos(self.frequencies * t)
 
 
-class WideField(nn.Module):
+class ClosedField(nn.Module):
+    """A field whose divergence has a closed form: `field(x, t, squares=False)` is a `Motion`."""
+
+    def forward(self, x: Tensor, t: Tensor, squares: bool = False) -> Motion:
+        """At points x (n, dim) and one time t; `squares`: with ‖∂v/∂x‖²."""
+        raise NotImplementedError
+
+
+class WideField(ClosedField):
     """v(x, t) = Σ_j o_j(t) h(w_j(t)·x + b_j(t)) + c: one hidden layer, whose units change with time.
 
     The Jacobian is Σ_j h′_j o_j w_jᵀ, so that its trace, the divergence, is exact in any number of dimensions and costs one

@@ -32,3 +32,8 @@ def codes(subject: Subject) -> Figure:
     enlarged = F.interpolate(shown, tuple(batch.x.shape[2:]))[:, :1].expand_as(batch.x)
     named = {"original": batch.x, "codes, by number": enlarged, "reconstruction": decoded}
     return rows({name: x.cpu().numpy() for name, x in named.items()})
+
+
+@picture("decoded", "Samples of the codes, decoded by the run that they are of", lead=0, model={"sample"}, data={"decoder"})
+def decoded(subject: Subject) -> Image.Image:
+    return sheet(subject.data.decode(subject.samples[:72].long()).numpy(), 12, pixels=1100)

@@ -44,6 +44,8 @@ def data_record(subject: Subject) -> dict[str, Any]:
     """What a model was told of its data, which data they were, and which files of the user's own."""
     spec, files = subject.data.spec, own_files(subject.settings)
     record: dict[str, Any] = {"shape": list(spec.shape), "classes": list(spec.classes), "kind": spec.kind}
+    if spec.levels is not None:
+        record |= {"levels": spec.levels, "alphabet": spec.alphabet}
     record |= {"description": subject.data.describe(), "digest": digests(subject.data, subject.settings).record()}
     if "units" in subject.knows:
         record["units"] = subject.data.units.record()

@@ -91,10 +91,10 @@ def build(settings: RunSettings, path: Path | None = None) -> Subject:
     device = choose_device(settings.device)
     prepare_cpu()
     torch.manual_seed(seed_for(settings.seed, "model"))
-    data = build_data(settings, device, path)
+    context = context_of(device, path)
+    data = build_data(settings, device, path, context)
     check_samples_fit(settings.evaluation.num_samples, data.spec.shape)
     with weights_fit():
-        context = context_of(device, path)
         model = models.build(settings.model, data.spec, context).to(device)
     check_learns(model, data.knows)
     return Subject(model, data, settings, device, runs=context.asked)

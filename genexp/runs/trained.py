@@ -75,7 +75,7 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
 
 
 def context_of(device: torch.device, run: Path | None = None) -> Context:
-    """What a model may ask for; where it belongs to an earlier `run`, the runs must be those that it asked for then."""
+    """What a model or data may ask for; where they belong to an earlier `run`, the runs must be those that it asked for then."""
     known = {} if run is None else read_run(run).get("runs", {})
 
     def open_other(name: str) -> tuple[Trained, dict[str, str]]:
@@ -91,11 +91,14 @@ def context_of(device: torch.device, run: Path | None = None) -> Context:
     return Context(open_other)
 
 
-def build_data(settings: RunSettings, device: torch.device, run: Path | None = None) -> Any:
-    """The data set that `settings` describe; with `run`, files of the user's own only if this run was trained on them."""
+def build_data(settings: RunSettings, device: torch.device, run: Path | None = None, context: Context | None = None) -> Any:
+    """The data set that `settings` describe; with `run`, files of the user's own only if this run was trained on them.
+
+    `context`: what it may ask for; None: as that of a model on the same device.
+    """
     if run is not None:
         check_own_files(settings, run)
-    return datasets.build(settings.dataset, Path(settings.data_dir)).to(device)
+    return datasets.build(settings.dataset, Path(settings.data_dir), context or context_of(device, run)).to(device)
 
 
 def check_own_files(settings: RunSettings, run: Path) -> None:
@@ -135,10 +138,13 @@ def read_spec(path: Path) -> DataSpec | None:
     try:
         record = read_run(path)["data"]
         shape, classes, kind = record["shape"], record["classes"], record.get("kind")  # older runs did not say the kind
+        levels, alphabet = record.get("levels"), record.get("alphabet", "")
     except (UserError, KeyError, TypeError, AttributeError):
         return None
     right = isinstance(shape, list) and all(type(size) is int and 0 < size < 1 << 16 for size in shape) and 0 < len(shape) < 5
     named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
-    if not (right and named and (kind is None or (isinstance(kind, str) and kind in KINDS))):
+    counted = levels is None or (type(levels) is int and 0 < levels < 1 << 20)
+    told = isinstance(alphabet, str) and len(alphabet) in (0, levels)
+    if not (right and named and counted and told and (kind is None or (isinstance(kind, str) and kind in KINDS))):
         raise UserError(f"{path / 'run.json'}: its record of the data is not one")
-    return DataSpec(tuple(shape), tuple(classes), kind)
+    return DataSpec(tuple(shape), tuple(classes), kind, levels, alphabet)

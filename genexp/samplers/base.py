@@ -159,7 +159,7 @@ class Transform(nn.Module):
         return [Stage("samples", x, self.uniformised(x))]
 
     def largest(self, bits: int) -> float | None:
-        """The largest |x| that numbers of so many bits can give; None where that is not known."""
+        """No coordinate's |x| is above this, whatever numbers of so many bits there are; None where that is not known."""
         return None
 
 

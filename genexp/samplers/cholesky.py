@@ -86,10 +86,21 @@ class Cholesky(Transform):
     def uniformised(self, x: Tensor) -> Tensor:
         return standard_cdf(whitened(x, self.mean.cpu().double(), self.lower.cpu().double()))
 
+    def largest(self, bits: int) -> float | None:
+        """max_i |μ_i| + Σ_j |L_ij| times the largest |z|."""
+        return reach(self.mean, self.lower, self.gaussian.largest(bits))
+
     def stages(self, stream: Stream, n: int) -> list[Stage]:
         before = gaussian_stages(self.gaussian, stream, n)
         x = self.moved(before[-1].x)
         return [*before, Stage("correlated", x, self.uniformised(x), before[-1].colour)]
+
+
+def reach(mean: Tensor, lower: Tensor, largest: float | None) -> float | None:
+    """The largest |x| of x = μ + L z with no |z| above `largest`: μ (…, dim), L (…, dim, dim)."""
+    if largest is None:
+        return None
+    return float((mean.cpu().double().abs() + largest * lower.cpu().double().abs().sum(-1)).max())
 
 
 class AliasTable:
@@ -167,6 +178,10 @@ class AliasMixture(Transform):
         component = self.table(stream.uniform(n))
         found = self.gaussian.draw(stream, n)
         return Drawn(self.means.cpu()[component] + self.stretched(found.x, component), found.proposed, found.kept)
+
+    def largest(self, bits: int) -> float | None:
+        """That of the component that reaches farthest."""
+        return reach(self.means, self.lower, self.gaussian.largest(bits))
 
     def stretched(self, z: Tensor, component: Tensor) -> Tensor:
         """L_k z of each row."""

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genexp.samplers.base import Drawn, Stream, transforms
-from genexp.samplers.gaussians import PART, Gaussian
+from genexp.samplers.gaussians import PART, Gaussian, largest_kept
 
 Rate = Annotated[float, Field(ge=0.1, le=3)]
 
@@ -51,6 +51,11 @@ class Rejection(Gaussian):
     def numbers(self, stream: Stream, n: int) -> Drawn:
         assert self.acceptance is not None
         return rejection(stream, n, self.propose, lambda x: -0.5 * (x.abs() - self.rate).square(), self.acceptance)
+
+    def largest(self, bits: int) -> float:
+        """Of the proposals −ln(k 2^−bits)/λ, k odd, the largest that the least number keeps, x ≤ λ + √(2 bits ln 2)."""
+        limit = self.rate + math.sqrt(2 * bits * math.log(2))
+        return largest_kept(bits, lambda u: -math.log(u) / self.rate, limit, first=1, step=2)
 
     def propose(self, stream: Stream, n: int) -> Tensor:
         """n numbers of the Laplace density, by the inverse of its distribution."""

@@ -24,6 +24,7 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "decoder_widths": (12,),
     "channels": 2,
     "components": 3,
+    "attention_heads": 2,
     "restarts": 1,
     "pseudo_inputs": 5,
     "frequencies": 2,
@@ -35,8 +36,11 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "size": 16,
     "examples": 2000,
     "steps": 16,
+    "chains": 6,
+    "burn_in": 2,
+    "draws": 8,
 }
-LIKE_ANY_OTHER = ("activation", "times", "time_grid")  # choices that no law of a model depends on
+LIKE_ANY_OTHER = ("activation", "times", "time_grid", "heuristic")  # choices that no law of a model depends on
 SLOW = ("dopri5",)  # and one that would take half of the time
 
 
@@ -80,7 +84,8 @@ def varied(registry: Registry[Any], name: str) -> Iterator[tuple[str, dict[str, 
 MODELS = variants(models)
 PICTURES = DataSpec((1, 8, 8), ("a", "b"), "unit")
 FLAT = {f"{size} numbers, {kind}": DataSpec((size,), kind=kind) for size, kind in ((1, "real"), (2, "real"), (3, "unit"))}
-SPECS = {**FLAT, "pictures": PICTURES}
+BITS, SYMBOLS = DataSpec((1, 3, 3), kind="bits"), DataSpec((5,), kind="tokens", levels=4, alphabet="abcd")
+SPECS = {**FLAT, "pictures": PICTURES, "bits": BITS, "symbols": SYMBOLS}
 
 
 def shaken(part: nn.Module, by: float = 0.15) -> nn.Module:
@@ -96,6 +101,10 @@ def some(spec: DataSpec, n: int, dtype: torch.dtype = torch.float32) -> Batch:
     """n made-up examples that look like it."""
     noise = torch.randn(n, *spec.shape, dtype=dtype)
     x = 0.8 * noise + 0.3 if spec.kind == "real" else torch.sigmoid(noise)
+    if spec.kind == "bits":
+        x = x.round()
+    if spec.kind == "tokens":
+        x = torch.randint(spec.levels or 2, (n, *spec.shape))
     return Batch(x, torch.arange(n) % len(spec.classes) if spec.classes else None)
 
 

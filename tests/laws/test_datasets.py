@@ -29,7 +29,7 @@ def opened(name: str, folder: Path, copy: int = 0, **keys: Any) -> Any:
 @cache
 def built(name: str, folder: Path, copy: int, **keys: Any) -> Any:
     """The data set, or why there is none."""
-    if "path" in datasets.schema(name).model_fields:
+    if {"path", "channels"} <= {*datasets.schema(name).model_fields}:  # a folder of pictures
         keys["path"] = str(folder / "fruit" / "train")
     if "file" in datasets.schema(name).model_fields:
         keys["file"] = "table.csv"

@@ -1,0 +1,79 @@
+"""`model=causal_transformer`: next-token prediction by a decoder with causal attention, for symbols, bits and greys."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genexp.autoregressive.base import Head, Heuristic, heads, heuristics
+from genexp.capabilities import Ability
+from genexp.data.base import DataSpec
+from genexp.errors import UserError
+from genexp.models.autoregressive import Autoregressive, Step, whole_numbers
+from genexp.nn.causal import CausalTransformer
+from genexp.registry import Part, models
+from genexp.settings import Fraction
+
+LONGEST = 4_096
+
+
+@models.register("causal_transformer")
+class TransformerModel(Autoregressive):
+    """p(x) = Π_i p(x_i | x_<i) of a sequence of whole numbers: the characters of a passage, the pixels of a picture row by row.
+
+    Sampling keeps the keys and values of what is drawn already, so that each place is computed once.
+    Source: Vaswani et al., Attention Is All You Need (2017); Chen et al., Generative Pretraining from Pixels (2020).
+
+    Args:
+        width, depth: of the blocks, and how many.
+        attention_heads: of each block, by which the width is divided.
+        dropout: in training.
+        head: p of one number given its parameters.
+        heuristic: how samples are drawn.
+
+    Raises:
+        UserError: real numbers; sequences of more than 4,096; a width that the heads do not divide.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        width: Annotated[int, Field(ge=1, le=8192)] = 128,
+        depth: Annotated[int, Field(ge=1, le=64)] = 4,
+        attention_heads: Annotated[int, Field(ge=1, le=64)] = 4,
+        dropout: Fraction = 0.0,
+        head: Part[Head] = heads.part("categorical"),
+        heuristic: Part[Heuristic] = heuristics.part("none"),
+    ) -> None:
+        levels = whole_numbers(spec, "model=causal_transformer")
+        super().__init__(spec, head, heuristic)
+        if self.dim > LONGEST:
+            raise UserError(f"model=causal_transformer takes {LONGEST:,} numbers at most, and an example has {self.dim:,}")
+        if width % attention_heads:
+            raise UserError(f"model.width={width} cannot be divided among model.attention_heads={attention_heads}")
+        self.symbols = nn.Embedding(levels, width)
+        nn.init.normal_(self.symbols.weight, std=0.02)
+        self.network = CausalTransformer(self.dim, self.head.outputs, width, depth, attention_heads, dropout)
+
+    @property
+    def can(self) -> frozenset[Ability]:
+        return super().can | {"attention"}
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.symbols(self.head.number(x))
+
+    def parameters_of(self, features: Tensor) -> Tensor:
+        return self.network(features)
+
+    def step(self, n: int) -> Step:
+        one = self.network.one_by_one(n)
+        return lambda x, i: one(self.features(x[:, i - 1]) if i else None, i)
+
+    @torch.no_grad()
+    def attention(self, x: Tensor) -> Tensor:
+        """How much each place, in order, looks at each input before it, (layers, n, heads, dim, dim): input 0 is the start, and
+        input j the number at place j − 1.
+        """
+        return self.network.attention(self.features(x.flatten(1)[:, self.order]))

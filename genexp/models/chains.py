@@ -1,0 +1,277 @@
+"""`model=chains`: Markov chains whose target is the density of the data.
+
+Nothing is learnt: what they pass through after the burn-in are the samples.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genexp.capabilities import Ability, Learns
+from genexp.context import Context
+from genexp.data.base import Batch, DataSpec, LogDensity
+from genexp.errors import UserError
+from genexp.models.base import GenerativeModel, Terms
+from genexp.registry import Part, models
+from genexp.samplers.diagnostics import LEAST, r_hat
+from genexp.samplers.kernels import Diagnostics, Kernel, State, kernels, usable
+from genexp.settings import Scale
+
+Number = Annotated[float, Field(ge=-1e6, le=1e6)]
+STATE = "state_"  # before the names of the kernel's state among the buffers
+MIXED = 1.01  # R̂ that is asked for
+MOST_KEPT = 2**30  # numbers: 4 GB
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of the proposals after the burn-in.
+
+    Args:
+        acceptance: the mean probability of each chain's, by the kind of move, (moves, chains); NaN of none.
+        accepted: how many of each chain were taken, (chains,).
+        transitions, gradients, densities: of each chain; evaluations of ∇ ln p̃, and of ln p̃ alone.
+        energy_error: the mean size of what the integrator missed, in nats; NaN where there is none.
+        bad: how many were refused because ln p̃ or its gradient was not finite there, of all chains.
+    """
+
+    moves: tuple[str, ...]
+    acceptance: Tensor
+    accepted: Tensor
+    transitions: int
+    gradients: int
+    densities: int
+    energy_error: float
+    bad: int
+
+
+@models.register("chains")
+class Chains(GenerativeModel):
+    """Many Markov chains at once.
+
+    They begin at m + s ε with ε ~ N(0, I): m the mean and s the standard deviation of the data (of a target's probes), or where
+    the settings say. A run ends after burn_in + draws·thin transitions, or when the trainer's budget is spent.
+
+    Args:
+        kernel: how they move.
+        chains: how many.
+        burn_in: transitions that are forgotten, in which the step size is found.
+        draws: states of each chain that are kept.
+        thin: transitions from one of them to the next.
+        start: the place around which all chains begin; null: as the data lie.
+        spread: their first standard deviation: in the units of x around `start`, else in that of the data.
+
+    Raises:
+        UserError: `start` is of another dimension than the data; too much would be kept; the density is finite at none of the
+            first places.
+    """
+
+    fitter = "chain"
+    learns: Learns = "density"
+    position: Tensor
+    first: Tensor
+    kept: Tensor
+    taken: Tensor
+    acceptance: Tensor
+    tried: Tensor
+    accepted: Tensor
+    spent: Tensor
+    missed: Tensor
+    bad: Tensor
+    moved_away: Tensor
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        context: Context,
+        *,
+        chains: Annotated[int, Field(ge=1, le=65_536)] = 64,
+        burn_in: Annotated[int, Field(ge=0, le=10**7)] = 1_000,
+        draws: Annotated[int, Field(ge=1, le=10**7)] = 2_000,
+        thin: Annotated[int, Field(ge=1, le=10**6)] = 1,
+        start: list[Number] | None = None,
+        spread: Scale = 1.0,
+        kernel: Part[Kernel] = kernels.part("hmc"),
+    ) -> None:
+        super().__init__()
+        spec.check_kind(("real", "unit"), "model=chains")
+        dim = math.prod(spec.shape)
+        if start is not None and len(start) != dim:
+            raise UserError(f"model.start: {len(start)} numbers, and the data are of {dim} dimensions")
+        if chains * draws * dim > MOST_KEPT:
+            raise UserError(f"{chains} chains of {draws} draws of {dim} numbers are too many to keep", hint="model.thin=10")
+        self.shape, self.burn_in, self.thin, self.spread = spec.shape, burn_in, thin, spread
+        self.examples, self.transitions = chains, burn_in + draws * thin
+        self.start = None if start is None else torch.tensor(start).view(spec.shape)
+        self.kernel = kernel(spec, context)
+        origin, moves = torch.zeros(chains, *spec.shape), len(self.kernel.moves)
+        buffers = {
+            "position": origin,
+            "first": origin.clone(),
+            "kept": torch.zeros(draws, chains, *spec.shape),
+            "taken": torch.zeros((), dtype=torch.long),  # transitions, the burn-in counted
+            "acceptance": torch.zeros(moves, chains, dtype=torch.float64),  # sums, of as many as were tried
+            "tried": torch.zeros(moves, dtype=torch.long),
+            "accepted": torch.zeros(chains, dtype=torch.long),
+            "spent": torch.zeros(2, dtype=torch.long),  # gradients and densities
+            "missed": torch.zeros(2, dtype=torch.float64),  # the sum of |energy error|, and of how many
+            "bad": torch.zeros((), dtype=torch.long),
+            "moved_away": torch.zeros((), dtype=torch.long),  # chains that could not begin where they should
+        }
+        for name, values in buffers.items():
+            self.register_buffer(name, values)
+        with torch.no_grad():  # the kernel's state, of the right shapes
+            for name, values in self.kernel.begin(origin, lambda x: -0.5 * x.flatten(1).square().sum(1)).items():
+                self.register_buffer(STATE + name, values.clone())
+
+    @property
+    def can(self) -> frozenset[Ability]:
+        return frozenset({"sample", "chains"} if self.kernel.alone is None else {"sample", "chains", "local_moves"})
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that is to be kept is."""
+        return int(self.taken) >= self.transitions
+
+    # --- running ---------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def initialise(self, batch: Batch) -> None:
+        x = batch.x
+        middle, width = (x.mean(0), x.std(0, correction=0)) if self.start is None else (self.start.to(x), torch.ones_like(x[0]))
+        place = middle + self.spread * width * torch.randn_like(self.position)
+        if batch.log_density is not None:
+            place = self._where_it_is_finite(place, batch.log_density)
+            self._keep_state(self.kernel.begin(place, batch.log_density))
+        self.position.copy_(place)
+        self.first.copy_(place)
+
+    def _where_it_is_finite(self, x: Tensor, log_density: LogDensity) -> Tensor:
+        """Places of which those where no chain can begin are taken from others."""
+        good = usable(self.kernel.begin(x, log_density))
+        if not bool(good.any()):
+            raise UserError(
+                f"the density, or its gradient, is finite at none of the {len(x)} places where the chains begin",
+                hint="model.start=[…] and model.spread say where that is",
+            )
+        self.moved_away.fill_(int((~good).sum()))
+        others = good.nonzero()[:, 0]
+        return torch.where(good.view(-1, *[1] * len(self.shape)), x, x[others[torch.arange(len(x)) % len(others)]])
+
+    @torch.no_grad()
+    def transition(self, batch: Batch) -> Terms:
+        """One transition of all chains; the mean energy −ln p̃ afterwards, and what became of the proposals."""
+        assert batch.log_density is not None
+        moved = self.kernel.step(self.position, self._state(), batch.log_density)
+        state, found, number = moved.state, moved.diagnostics, int(self.taken) + 1
+        if number <= self.burn_in:
+            state = self.kernel.tune(state, found)
+        else:
+            self._count(found)
+            draw, left = divmod(number - self.burn_in, self.thin)
+            if left == 0 and draw <= len(self.kept):
+                self.kept[draw - 1] = moved.x
+        if number == self.burn_in:
+            state = self.kernel.settle(state)
+        self.position.copy_(moved.x)
+        self._keep_state(state)
+        self.taken += 1
+        terms = {"loss": self._energy(), "acceptance": found.acceptance.mean(), "bad": found.bad.float().mean()}
+        if (size := self.kernel.step_size(state)) is not None:
+            terms["step_size"] = size[0]
+        if found.energy_error is not None:
+            terms["energy_error"] = _finite(found.energy_error).abs().mean()
+        return terms
+
+    def _count(self, found: Diagnostics) -> None:
+        self.acceptance[found.move] += found.acceptance
+        self.tried[found.move] += 1
+        self.accepted += found.accepted
+        self.bad += found.bad.sum()
+        self.spent += torch.tensor([found.gradients, found.densities], device=self.spent.device)
+        if found.energy_error is not None:
+            finite = torch.isfinite(found.energy_error)
+            self.missed += torch.stack([_finite(found.energy_error).abs().double().sum(), finite.double().sum()])
+
+    def _state(self) -> State:
+        return {name.removeprefix(STATE): values for name, values in self.named_buffers(recurse=False) if name.startswith(STATE)}
+
+    def _keep_state(self, state: State) -> None:
+        for name, values in state.items():
+            getattr(self, STATE + name).copy_(values)
+
+    def _energy(self) -> Tensor:
+        return -getattr(self, STATE + "log_p").mean()
+
+    def loss(self, batch: Batch) -> Terms:
+        """The mean energy −ln p̃ of where the chains are, in nats."""
+        return {"loss": self._energy()}
+
+    # --- what comes out --------------------------------------------------------------------------------------
+
+    def draws(self) -> Tensor:
+        """What was kept so far, (chains, draws, *shape)."""
+        count = max(0, min(len(self.kept), (int(self.taken) - self.burn_in) // self.thin))
+        return self.kept[:count].transpose(0, 1)
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Tensor:
+        """n of the states that were kept, (n, *shape), each as likely as any other; before the first, where the chains are."""
+        kept = self.draws().flatten(0, 1)
+        kept = kept if len(kept) else self.position
+        return kept[torch.randint(len(kept), (n,), device=kept.device)]
+
+    @property
+    def tally(self) -> Tally:
+        gradients, densities = self.spent.tolist()
+        total, number = self.missed.tolist()
+        acceptance = self.acceptance / torch.where(self.tried > 0, self.tried.double(), math.nan)[:, None]
+        energy_error = total / number if number else math.nan
+        transitions = int(self.tried.sum())
+        return Tally(self.kernel.moves, acceptance, self.accepted, transitions, gradients, densities, energy_error, int(self.bad))
+
+    def stationary_covariance(self, covariance: Tensor) -> Tensor:
+        """What the chains have in the end, where the target is a Gaussian of that covariance, (dim, dim)."""
+        return self.kernel.covariance(self._state(), covariance)
+
+    @torch.no_grad()
+    def alone(self, steps: int, log_density: LogDensity) -> Tensor:
+        """So many transitions of the local moves by themselves, of the same step size and from where these chains began, as often
+        as a draw was kept: (chains, steps, *shape).
+        """
+        local = self.kernel.alone
+        assert local is not None
+        x, path = self.first, []
+        state = self._state() | local.at(x, log_density)
+        for _ in range(self.burn_in + steps * self.thin):
+            moved = local.step(x, state, log_density)
+            x, state = moved.x, moved.state
+            path.append(x)
+        return torch.stack(path[self.burn_in :][self.thin - 1 :: self.thin], dim=1)
+
+    def remarks(self) -> list[str]:
+        found, chains = [], len(self.position)
+        if self.moved_away:
+            found.append(f"{int(self.moved_away)} of {chains} chains could not begin where they should, and began beside others")
+        if self.bad:
+            share = int(self.bad) / (self.tally.transitions * chains)
+            found.append(f"{int(self.bad):,} proposals, {share:.2%}, were rejected because the density is not finite there")
+        never, draws = int((self.accepted == 0).sum()), self.draws()
+        if never and self.tally.transitions:
+            found.append(f"{never} of {chains} chains never accepted a proposal after the burn-in")
+        if not self.complete:
+            found.append(f"{draws.shape[1]:,} draws of each chain were kept, not {len(self.kept):,}: the budget was spent before")
+        if draws.shape[1] >= LEAST:
+            each = [r_hat(draw) for draw in draws.flatten(2).unbind(2)]
+            worst = max(math.inf if math.isnan(value) else value for value in each)
+            if worst > MIXED:
+                found.append(f"the chains have not mixed: r_hat is {worst:.4g}, and should be at most {MIXED}")
+        return [f"warning: {line}" for line in found]
+
+
+def _finite(values: Tensor) -> Tensor:
+    return torch.where(torch.isfinite(values), values, 0.0)
