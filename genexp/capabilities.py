@@ -24,6 +24,8 @@ Ability = Literal[
     "prior",
     "posterior_flow",
     "linear",
+    "codes",
+    "unit_kl",
     "classes",
     "bits",
     "stages",
@@ -52,6 +54,8 @@ ABILITIES: dict[Ability, str] = {
     "pairs": "log_likelihoods(x, z): ln p(x_i|z_j) of all pairs, under the prior N(0, I) of a plane",
     "prior": "sample_latent(n, label=…): latents from a prior of its own",
     "posterior_flow": "posterior.push(z, context): the posterior is noise that went through a flow",
+    "unit_kl": "unit_kl(x, label): KL(q(z|x) ‖ p(z)) of each latent dimension in closed form, (n, latent)",
+    "codes": "codes(x): symbols k (n, *grid) of `symbols` kinds; decode_codes(k), log_likelihood(x, k), log_prior(k)",
     "linear": "linear(): W, b and σ² of x = Wz + b + σε, z ~ N(0, I); and q(z|x) is a Gaussian, infer(x) its μ and ln s²",
     "classes": "conditional: sample(n, label) and everything else is given the class",
     "bits": "stream(seed): numbers of a source of random bits, of which `tested` are put to the tests",
@@ -95,6 +99,7 @@ Known = Literal[
     "teacher",
     "binarised",
     "tokens",
+    "decoder",
     "text",
 ]
 KNOWN: dict[Known, str] = {
@@ -124,6 +129,7 @@ KNOWN: dict[Known, str] = {
     "levels": "levels: so many whole numbers, made continuous in [0, 1] by uniform noise",
     "lattice": "a point is a field on a periodic square lattice, row by row: side, action(x), force(x), and whether it is free",
     "binarised": "draw: how pictures became zeros and ones, which stands in the names of their likelihoods",
+    "decoder": "symbols that stand for pictures: decode(k), reconstruction(n): −ln p(x|k) of the first n test pictures",
     "tokens": "examples are sequences of symbols, (length,)",
     "text": "passages of a text, whose characters spec.alphabet has; train_text, test_text: the parts in one piece",
 }

@@ -10,7 +10,7 @@ from torch.distributions import LowRankMultivariateNormal, MultivariateNormal, N
 from genexp.context import Context
 from genexp.data.base import Batch, DataSpec
 from genexp.latent.linear_gaussian import LinearGaussian
-from genexp.measures import linear
+from genexp.measures import collapse, linear
 from genexp.measures.probabilistic_pca import fit_ppca
 from genexp.models.vae import VAE
 from genexp.registry import models
@@ -77,13 +77,13 @@ def test_probabilistic_pca_is_where_nothing_is_left_to_gain() -> None:
 
     def subject() -> SimpleNamespace:
         return SimpleNamespace(
-            model=model, data=data, settings=settings, device=torch.device("cpu"), found={}, test=Batch(x[:500])
+            model=model, can=model.can, data=data, settings=settings, device=torch.device("cpu"), found={}, test=Batch(x[:500])
         )
 
     assert float(linear.pca_gap(subject()).value) == pytest.approx(0, abs=1e-5)
     assert float(linear.pca_angle(subject()).value) == pytest.approx(0, abs=0.1)
     assert float(linear.posterior_gap(subject()).value) == pytest.approx(0, abs=1e-5)
-    collapsed = linear.collapsed_units(subject())
+    collapsed = collapse.collapsed_units(subject())
     assert (collapsed.value, collapsed.exact) == (1, 1)
     found = linear.trained(subject())
     assert torch.allclose(found.kl[:3], 0.5 * (found.eigenvalues[:3] / 0.36).log(), atol=1e-3)

@@ -1,16 +1,20 @@
 """Pictures of latent spaces."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from genexp.figures.images import mosaic
-from genexp.figures.style import DENSITY, INK, ORANGE, classes, drawn, panels
+from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, classes, drawn, panels
 
+HOLDS_95 = 2.448  # radius: √(−2 ln 0.05)
 _TINY = 1e-6  # the least width of an axis: all points may be one
 
 
@@ -70,7 +74,7 @@ def manifold(images: np.ndarray, quantiles: np.ndarray) -> Figure:
 
 
 @drawn
-def aggregate(z: np.ndarray, prior: np.ndarray, reach: float = 3.5) -> Figure:
+def aggregate(z: np.ndarray, prior: np.ndarray, reach: float) -> Figure:
     """The aggregate posterior, samples (n, 2), beside samples of the prior (n, 2), and the marginals of both.
 
     The cells are as many as the samples of the posterior can fill: 90 × 90 of ten thousand, 17 × 17 of four hundred.
@@ -103,4 +107,45 @@ def histogram(scores: Mapping[str, np.ndarray], title: str, xlabel: str) -> Figu
         axes.hist(np.clip(values, None, edges[-1]), bins=edges.tolist(), density=True, alpha=0.6, color=color, label=name)
     axes.set(title=title, xlabel=xlabel, ylabel="density")
     axes.legend(loc="upper right")
+    return figure
+
+
+@drawn
+def units(kl: np.ndarray, least: float) -> Figure:
+    """KL of each latent dimension (latent,) in nats, largest first; those below `least` have collapsed."""
+    figure, [[axes]] = panels(1, 1, 6.0, 3.6)
+    kl = np.sort(kl)[::-1]
+    number = np.arange(1, len(kl) + 1)
+    alive = kl >= least
+    floor = 0.1 * min(least, max(float(kl.min()), 1e-6))
+    for chosen, color, name in ((alive, BLUE, "active"), (~alive, ORANGE, "collapsed: q(z|x) is the prior")):
+        axes.bar(number[chosen], np.maximum(kl[chosen], floor), color=color, label=f"{name} ({chosen.sum()})")
+    axes.axhline(least, color=INK, lw=1, ls="--")
+    axes.set(title=f"what each latent dimension says of x: {kl.sum():.1f} nats in all", yscale="log", ylim=(floor, None))
+    axes.set(xlabel="latent dimension, largest first", ylabel="KL(q ‖ p), nats")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    return figure
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Latents z (n, 2) and their classes by number (n,), which have names."""
+
+    z: np.ndarray
+    label: np.ndarray
+    names: Sequence[str]
+
+
+@drawn
+def side_by_side(runs: Mapping[str, Plane]) -> Figure:
+    """The latents of several runs by class, each on axes of its own; the circle holds 95 % of N(0, I)."""
+    figure, [line] = panels(1, len(runs), 3.4, 3.7)
+    for axes, (name, plane) in zip(line, runs.items(), strict=True):
+        _dots(axes, plane.z, plane.label, plane.names)
+        reach = max(1.05 * float(np.quantile(np.abs(plane.z), 0.999)), 3.0)
+        axes.add_patch(Circle((0, 0), HOLDS_95, fill=False, color=INK, lw=1.2, ls="--"))
+        axes.set(title=name, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="z₁")
+    line[0].set_ylabel("z₂")
+    line[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=3)
     return figure

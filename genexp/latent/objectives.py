@@ -1,6 +1,6 @@
 """What is minimised in the training of a latent-variable model with an approximate posterior."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -12,7 +12,7 @@ from genexp.settings import MOST_STEPS, Weight
 
 @objectives.register("elbo")
 class ELBO(TrainingObjective):
-    """−E_q[ln p(x|z)] + β KL(q(z|x) ‖ p(z)).
+    """−E_q[ln p(x|z)] + β KL(q(z|x) ‖ p(z)). Of the two terms either can be left out, to see what the other does.
 
     Sources: Kingma & Welling, Auto-Encoding Variational Bayes (2014); Higgins et al., β-VAE (2017); Kingma et al., Improved
     Variational Inference with Inverse Autoregressive Flow (2016), for the free bits.
@@ -21,21 +21,29 @@ class ELBO(TrainingObjective):
         beta: weight of the KL term; 1 is the ELBO.
         kl_warmup: steps over which that weight rises from 0.
         free_bits: nats of KL in each latent dimension that cost nothing in training.
+        terms: `both`; `reconstruction` alone, after which latents lie anywhere; or `kl` alone, after which they say nothing.
     """
 
     def __init__(
-        self, *, beta: Weight = 1.0, kl_warmup: Annotated[int, Field(ge=0, le=MOST_STEPS)] = 0, free_bits: Weight = 0.0
+        self,
+        *,
+        beta: Weight = 1.0,
+        kl_warmup: Annotated[int, Field(ge=0, le=MOST_STEPS)] = 0,
+        free_bits: Weight = 0.0,
+        terms: Literal["both", "reconstruction", "kl"] = "both",
     ) -> None:
-        self.beta, self.kl_warmup, self.free_bits = beta, kl_warmup, free_bits
+        self.kl_warmup, self.free_bits = kl_warmup, free_bits
+        self.beta = 0.0 if terms == "reconstruction" else beta
+        self.share = 0.0 if terms == "kl" else 1.0  # of the reconstruction
 
     def loss(self, bound: Bound, step: Tensor) -> Tensor:
         weight = self.beta * (torch.clamp(step / self.kl_warmup, max=1) if self.kl_warmup else 1)
         free = self.free_bits * bound.latent / len(bound.kl)
-        return bound.reconstruction + weight * bound.kl.clamp(min=free).sum()
+        return self.share * bound.reconstruction + weight * bound.kl.clamp(min=free).sum()
 
     def validate(self, bound: Bound) -> Tensor:
         """Without warm-up and free bits."""
-        return bound.reconstruction + self.beta * bound.kl.clamp(min=0.0).sum()
+        return self.share * bound.reconstruction + self.beta * bound.kl.clamp(min=0.0).sum()
 
 
 @objectives.register("iwae")

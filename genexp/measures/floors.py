@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genexp.data.base import unit_interval
+from genexp.data.images import ImageSet
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -53,9 +54,13 @@ def floor_of_bits(subject: Subject) -> float:
     Where greys are not known, the first is 0, and ln n the second: Σ_b p(b) ≤ 1.
     """
     greys = subject.test_part.greys if {"examples", "pictures"} <= subject.knows else None
-    if greys is None:
-        return _information(subject, subject.test.x)
-    x, bits = unit_interval(greys), subject.test.x
+    return _information(subject, subject.test.x) if greys is None else floor_of_pictures(subject.test_part, subject)
+
+
+def floor_of_pictures(test: ImageSet, subject: Subject) -> float:
+    """The same of zeros and ones whose greys are known."""
+    assert test.greys is not None
+    x, bits = unit_interval(test.greys), unit_interval(test.x)
     surprise = F.binary_cross_entropy(x, bits, reduction="none").flatten(1).sum(1)
     return float(surprise.double().mean()) + _information(subject, x)
 

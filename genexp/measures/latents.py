@@ -6,6 +6,7 @@ from torch import Tensor
 from genexp.data.images import ImageSet
 from genexp.machine.distributed import sharded
 from genexp.measures.record import Value, measure
+from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
 
@@ -23,6 +24,16 @@ def latent_points(subject: Subject, pictures: ImageSet) -> Tensor:
 def test_latents(subject: Subject) -> Tensor:
     """Of the test pictures."""
     return latent_points(subject, subject.test_part)
+
+
+@once
+@torch.no_grad()
+def drawn_latents(subject: Subject) -> Tensor:
+    """One draw from the posterior of each test picture, (n, latent), on the CPU."""
+    test = subject.test_part
+    parts = [test[start : start + 2048].batch() for start in range(0, len(test), 2048)]
+    with seeded(seed_for(subject.settings.seed, "latents"), subject.device):
+        return torch.cat([subject.model.draw_posterior(part.x, part.label).float().cpu() for part in parts])
 
 
 @measure("active_units", "latent dimensions that the encoder uses", model={"latents"}, data={"examples", "pictures"})

@@ -19,7 +19,6 @@ from genexp.seeds import seed_for
 from genexp.subject import Subject, once
 
 MOST = 8_192  # training examples that closed forms are found of
-COLLAPSED = 0.01  # nats of KL that a latent dimension carries at most when its posterior is the prior
 MODEL = {"linear"}
 
 
@@ -119,14 +118,3 @@ def pca_angle(subject: Subject) -> Value | None:
     kept = found.best.directions[:, :count].double()
     away = kept - learnt @ (learnt.T @ kept)  # the sines of the angles are its singular values
     return Value(float(torch.rad2deg(torch.asin(torch.linalg.matrix_norm(away, 2).clamp(max=1)))), floor=0.0)
-
-
-@measure(
-    "collapsed_units",
-    f"latent dimensions whose posterior is the prior: a KL below {COLLAPSED}; exact: so many as theory says",
-    better="exact",
-    model=MODEL,
-)
-def collapsed_units(subject: Subject) -> Value:
-    found = trained(subject)
-    return Value(int((found.kl < COLLAPSED).sum()), exact=int((found.kl_in_theory < COLLAPSED).sum()))

@@ -81,6 +81,7 @@ class VAE(GenerativeModel):
             "plane": self.latent == 2,
             "pairs": self.latent == 2 and self.standard_prior and self.likelihood.has_pairs,
             "posterior_flow": self.posterior.has_flow,
+            "unit_kl": self.prior.standard and self.posterior.gaussian,
             "linear": self.standard_prior and self.posterior.gaussian and self._is_linear,
             "classes": self.conditional,
         }
@@ -141,6 +142,10 @@ class VAE(GenerativeModel):
         raw = self._raw(drawn.z.flatten(0, 1), None if label is None else label.repeat(k))
         log_likelihood = self.likelihood.log_prob(x, raw.unflatten(0, (k, len(x))))
         return Importance(drawn.z, log_likelihood, self.prior.log_prob(drawn.z, self._given(label)), drawn.log_prob)
+
+    def unit_kl(self, x: Tensor, label: Tensor | None = None) -> Tensor | None:
+        """KL(q(z|x) ‖ N(0, I)) of each latent dimension in nats, (n, latent), where it has a closed form."""
+        return self.posterior.kl_to_standard(self.infer(x, label))
 
     @property
     def _is_linear(self) -> bool:

@@ -11,10 +11,12 @@ from genexp.errors import UserError, unknown
 from genexp.figures import images, latent
 from genexp.latent.paths import four_corners, linear, spherical
 from genexp.measures.anomalies import scores, scores_of_others
-from genexp.measures.latents import test_latents
+from genexp.measures.collapse import COLLAPSED, unit_kl
+from genexp.measures.latents import drawn_latents, test_latents
 from genexp.measures.record import Film, film, picture
 from genexp.subject import Subject
 
+REACH = 3.5  # of a latent plane that is N(0, I)
 STRIP, CORNERS, RECONSTRUCTED = 10, 9, 12  # pictures in a strip, a side of the four-corner square, test pictures
 MODEL, DATA = {"latents"}, {"examples", "pictures"}
 
@@ -54,12 +56,19 @@ def tsne(z: np.ndarray, seed: int = 0) -> np.ndarray:
 
 @picture("aggregate", "The aggregate posterior beside the prior", model={"latents", "plane"}, data=DATA)
 def aggregate(subject: Subject, many: int = 400_000) -> Figure:
-    test, model = subject.test_part, subject.model
-    parts = [test[start : start + 2048].batch() for start in range(0, len(test), 2048)]
+    model = subject.model
     own = "prior" in subject.can and "classes" not in subject.can
     prior = model.sample_latent(many).cpu() if own else torch.randn(many, 2)
-    drawn = torch.cat([model.draw_posterior(part.x, part.label).float().cpu() for part in parts])
-    return latent.aggregate(drawn.numpy(), prior.numpy())
+    drawn = drawn_latents(subject).numpy()
+    reach = max(REACH, float(np.quantile(np.abs(drawn), 0.99)))  # of an autoencoder they lie anywhere
+    return latent.aggregate(drawn, prior.numpy(), reach)
+
+
+@picture("units", "What each latent dimension says of an example, and which have collapsed", model={"unit_kl"})
+def units(subject: Subject) -> Figure | None:
+    """Of more than two dimensions."""
+    kl = unit_kl(subject).numpy()
+    return latent.units(kl, COLLAPSED) if len(kl) > 2 else None
 
 
 @picture("anomalies", "How surprising other data are", model=MODEL, data=DATA)
@@ -79,6 +88,22 @@ def reconstructions(subject: Subject) -> Figure:
     batch = subject.test_part[spread(subject.test_part, RECONSTRUCTED)].batch()
     decoded = subject.model.decode(subject.model.encode(batch.x, batch.label), batch.label)
     return images.rows({name: array(x) for name, x in (("original", batch.x), ("reconstruction", decoded))})
+
+
+@picture(
+    "sampling",
+    "What is decoded: codes of test pictures, latents of the prior, and of N(0, I)",
+    model=MODEL | {"prior"},
+    data=DATA,
+)
+def sampling(subject: Subject) -> Figure | None:
+    """Of a VAE all three are to look alike; of an autoencoder, whose codes lie anywhere, the last is not."""
+    if "classes" in subject.can:
+        return None
+    model, x = subject.model, subject.test_part[spread(subject.test_part, RECONSTRUCTED)].batch().x
+    normal = torch.randn(len(x), model.latent, device=subject.device)
+    latents = {"of test pictures": model.encode(x), "z of the model's prior": model.sample_latent(len(x)), "z ~ N(0, I)": normal}
+    return images.rows({name: array(model.decode(z)) for name, z in latents.items()}, "what is decoded from where")
 
 
 @picture("interpolation", "From one test picture to another", lead=4, model=MODEL, data=DATA)

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from genexp.data.base import Batch
 from genexp.figures import images, linear
-from genexp.measures.linear import COLLAPSED, found_on, trained
+from genexp.measures.collapse import COLLAPSED
+from genexp.measures.linear import found_on, trained
 from genexp.measures.record import picture
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once

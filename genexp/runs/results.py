@@ -12,7 +12,7 @@ from torch import Tensor
 from genexp.data.text import joined
 from genexp.folder.run_folder import RunFolder
 from genexp.measures.classes import confusion
-from genexp.measures.latents import test_latents
+from genexp.measures.latents import drawn_latents, test_latents
 from genexp.measures.take import Say, Taken, attempt, take
 from genexp.pictures.densities import kept_density
 from genexp.pictures.draw import draw
@@ -63,6 +63,8 @@ def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
         wanted["target"] = lambda: own(subject.target)
     if "latents" in subject.can and {"pictures", "examples"} <= subject.knows:
         wanted |= {"latent": lambda: test_latents(subject), "latent_label": lambda: subject.test_part.label}
+        if "plane" in subject.can:
+            wanted["latent_drawn"] = lambda: drawn_latents(subject)
         if "classes" in subject.knows:
             wanted["confusion"] = lambda: confusion(subject)
     found = {name: attempt(name, make, say) for name, make in wanted.items()}

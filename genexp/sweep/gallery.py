@@ -1,4 +1,4 @@
-"""Pictures over the models and data sets of a sweep: gallery.png, costs.png, histories.png, drawn when it has come to its end."""
+"""Pictures over the models and data sets of a sweep, drawn when it has come to its end: gallery.png and its companions."""
 
 import json
 import math
@@ -11,6 +11,7 @@ import numpy as np
 from genexp.compare.selection import as_text
 from genexp.errors import UserError
 from genexp.figures.gallery import Cell, Column, costs, gallery
+from genexp.figures.latent import Plane, side_by_side
 from genexp.figures.sweep import Line, loss_against_seconds
 from genexp.files import Replacing
 from genexp.folder.records import Record, check_links
@@ -18,19 +19,22 @@ from genexp.folder.run_folder import RunFolder
 from genexp.sweep.plan import Plan
 from genexp.sweep.table import chosen_metric, records, short
 
-GALLERY, COSTS, HISTORIES = "gallery.png", "costs.png", "histories.png"
+GALLERY, COSTS, HISTORIES, LATENTS = "gallery.png", "costs.png", "histories.png", "latents.png"
 JUDGED_BY = "kl"
 MOST = 32  # rows, and columns
+PLANES = 8  # beside one another
+LATENT = ("latent_drawn", "latent_label")
 ARRAYS = ("density", "density_true", "density_ends")  # as `genexp.runs.results` keeps them
 
 
 def write_gallery(plan: Plan) -> None:
-    """What there is to see of the jobs as they are now; nothing where no job has a density, what it costs, or a history."""
+    """What there is to see of the jobs as they are now; nothing where no job has what they show."""
     found, swept = records(plan), plan.swept
     pictures = {
         GALLERY: draw_gallery(found, swept, plan.settings.metric),
         COSTS: draw_costs(found, swept),
         HISTORIES: draw_histories(found, swept),
+        LATENTS: draw_latents(found, swept),
     }
     for name, picture in pictures.items():
         if picture is not None:
@@ -128,6 +132,16 @@ def numbers_of(runs: Sequence[Record], metric: str) -> list[float]:
     return [float(value) for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
 
 
+def draw_latents(found: Sequence[Record | None], swept: Mapping[str, Sequence[Any]]) -> Any:
+    """Draws from the posteriors of test pictures in a latent plane, by class: of the first run of each setting."""
+    planes: dict[str, Plane] = {}
+    for number, record in enumerate(found):
+        name = row_of(number, swept)
+        if record and name not in planes and len(planes) < PLANES and (plane := _plane(record)) is not None:
+            planes[name] = plane
+    return side_by_side(planes) if len(planes) > 1 else None
+
+
 def row_of(number: int, swept: Mapping[str, Sequence[Any]]) -> str:
     """The name of a job's model: all that was swept but the data and the seed."""
     keys = [key for key in swept if key != "seed" and key.partition("/")[0].partition(".")[0] != "dataset"]
@@ -147,12 +161,20 @@ def column_of(number: int, record: Record | None, swept: Mapping[str, Sequence[A
     return str(data.get("name")) if isinstance(data, dict) else "data"
 
 
-def _arrays(record: Record) -> tuple[np.ndarray, ...] | None:
-    """The density that a run learnt, the true one and the ends of the axes; None where it has kept none."""
+def _plane(record: Record) -> Plane | None:
+    arrays, data = _arrays(record, LATENT), record.run.get("data")
+    if arrays is None or arrays[0].ndim != 2 or arrays[0].shape[1] != 2 or arrays[1].shape != arrays[0].shape[:1]:
+        return None
+    classes = data.get("classes") if isinstance(data, dict) else None
+    return Plane(arrays[0], arrays[1], [str(name) for name in classes]) if isinstance(classes, list) else None
+
+
+def _arrays(record: Record, names: tuple[str, ...] = ARRAYS) -> tuple[np.ndarray, ...] | None:
+    """The density that a run learnt, the true one and the ends of the axes, or other arrays; None where it has kept none."""
     path = record.path / "samples" / "samples.npz"
     try:
         check_links(record.path)
         with np.load(path, allow_pickle=False) as kept:
-            return tuple(kept[name] for name in ARRAYS) if record.status == "finished" and set(ARRAYS) <= set(kept) else None
+            return tuple(kept[name] for name in names) if record.status == "finished" and set(names) <= set(kept) else None
     except (OSError, ValueError, KeyError, EOFError, UserError):
         return None

@@ -20,7 +20,7 @@ from genexp.folder.records import Record, read_record, read_run
 from genexp.folder.run_folder import Busy, RunFolder
 from genexp.summary import BESIDE, number_text
 from genexp.sweep.data import put_others_aside
-from genexp.sweep.gallery import COSTS, GALLERY, HISTORIES, write_gallery
+from genexp.sweep.gallery import COSTS, GALLERY, HISTORIES, LATENTS, write_gallery
 from genexp.sweep.job import STOP, Task
 from genexp.sweep.launchers import Launch, hydra_path
 from genexp.sweep.plan import Plan, changed, make_folder, make_plan
@@ -192,7 +192,7 @@ def _summary(plan: Plan, signum: int | None) -> int:
     if wanted and finished and wanted not in metrics:
         near = nearest(wanted, metrics)
         print(f"warning: no metric '{wanted}'" + (f"; did you mean '{near}'?" if near else ""), file=sys.stderr)
-    files = ", ".join(name for name in (CSV, PNG, GALLERY, COSTS, HISTORIES) if (plan.root / name).exists())
+    files = ", ".join(name for name in (CSV, PNG, GALLERY, COSTS, HISTORIES, LATENTS) if (plan.root / name).exists())
     print(f"\n{len(finished)} of {len(plan.jobs)} jobs finished; they are in {plan.root} ({files})")
     failures = {number: record for number, record in enumerate(records(plan)) if record and record.status == "failed"}
     for number, record in failures.items():

@@ -1,0 +1,84 @@
+"""The autoencoder, the terms of the ELBO one by one, and which latent dimensions have collapsed."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from genexp.context import Context
+from genexp.data.base import Batch, DataSpec
+from genexp.measures.collapse import collapsed_units
+from genexp.registry import models
+
+SPEC = DataSpec((6,), (), "unit")
+SMALL = {"name": "mlp", "encoder_widths": [16], "decoder_widths": [16]}
+
+
+def built(name: str, **keys):
+    torch.manual_seed(0)
+    model = models.build({"name": name, "latent": 3, "network": SMALL, **keys}, SPEC, Context())
+    model.initialise(Batch(torch.rand(50, 6)))
+    return model
+
+
+def test_its_loss_is_minus_the_likelihood_at_the_code_and_without_chance() -> None:
+    model, x = built("autoencoder").eval(), torch.rand(9, 6)
+    with torch.no_grad():
+        log_p = (x * model.decode(model.encode(x)).log() + (1 - x) * (1 - model.decode(model.encode(x))).log()).sum(1)
+        assert float(model.loss(Batch(x))["loss"]) == pytest.approx(-float(log_p.mean()), abs=1e-5)
+        assert torch.equal(model.draw_posterior(x), model.encode(x))
+
+
+@pytest.mark.parametrize("keys", [{"noise": 0.5}, {"input_dropout": 0.5}])
+def test_a_denoising_one_is_told_a_spoilt_example_and_asked_for_the_whole(keys: dict) -> None:
+    model, x = built("autoencoder", **keys), torch.rand(9, 6)
+    seen: list[torch.Tensor] = []
+    model.encoder.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    model.loss(Batch(x))
+    assert not torch.equal(seen[0], x)
+    model.eval()
+    model.loss(Batch(x))
+    assert torch.equal(seen[1], x)
+
+
+def test_new_codes_are_drawn_as_the_training_codes_lie() -> None:
+    model, x = built("autoencoder").eval(), torch.rand(3_000, 6)
+    with torch.no_grad():
+        model.code.head.weight.mul_(30)
+        model.code.head.bias.add_(5)
+        model.conclude(Batch(x))
+        z, drawn = model.encode(x), model.sample_latent(40_000)
+    assert torch.allclose(drawn.mean(0), z.mean(0), atol=0.1)
+    assert torch.allclose(torch.cov(drawn.T), torch.cov(z.T), atol=0.06 * float(torch.cov(z.T).diagonal().max()))
+    standard = built("autoencoder", codes="standard").eval()
+    standard.conclude(Batch(x))
+    assert torch.equal(standard.code_factor, torch.eye(3))
+
+
+def test_each_term_alone_is_its_own_loss() -> None:
+    x = torch.rand(20, 6)
+    losses = {}
+    for terms in ("both", "reconstruction", "kl"):
+        model = built("vae", objective={"name": "elbo", "terms": terms})
+        torch.manual_seed(1)
+        found = model.loss(Batch(x))
+        found["loss"].backward()
+        found = {name: float(value.detach()) for name, value in found.items()}
+        losses[terms] = found["loss"]
+        assert found["loss"] == pytest.approx(found[{"both": "neg_elbo"}.get(terms, terms)], rel=1e-5)
+        moved = float(model.decoder.net[-1].weight.grad.abs().sum())
+        assert (moved > 0) == (terms != "kl")  # nothing asks the decoder for anything
+    assert losses["kl"] + losses["reconstruction"] == pytest.approx(losses["both"], rel=1e-5)
+
+
+def test_a_dimension_whose_posterior_is_the_prior_has_collapsed() -> None:
+    model = built("vae").eval()
+    with torch.no_grad():
+        head = model.posterior.head
+        head.weight.zero_()
+        head.bias.zero_()
+        head.weight[0] = 5.0  # one dimension's mean follows x, the second has another variance than the prior, the third nothing
+        head.bias[4] = -1.0
+    subject = SimpleNamespace(model=model, can=model.can, found={}, device=torch.device("cpu"), test=Batch(torch.rand(100, 6)))
+    assert collapsed_units(subject).value == 1
+    assert "unit_kl" not in built("vae", posterior={"name": "iaf"}).can

@@ -1,0 +1,130 @@
+"""The codebook, and the VQ-VAE's bound in nats."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from genexp.context import Context
+from genexp.data.base import Batch, DataSpec
+from genexp.errors import UserError
+from genexp.latent.codebook import Codebook
+from genexp.measures.codes import perplexity, used_codes
+from genexp.registry import models
+
+SPEC = DataSpec((1, 8, 8), (), "bits")
+
+
+def clouds(n: int = 300) -> torch.Tensor:
+    """Points about four corners."""
+    corners = torch.tensor([[4.0, 4], [4, -4], [-4, 4], [-4, -4]])
+    return corners[torch.arange(n) % 4] + 0.1 * torch.randn(n, 2)
+
+
+def test_it_begins_as_k_means_with_the_counts_of_that() -> None:
+    torch.manual_seed(0)
+    book, x = Codebook(4, 2, 0.9), clouds()
+    book.begin(x)
+    index = book.nearest(x)
+    for k in range(4):
+        assert torch.allclose(book.vectors[k], x[index == k].mean(0), atol=1e-5)
+        assert float(book.counts[k]) == int((index == k).sum())
+    before = book.vectors.clone()
+    book.learn(clouds(40), book.nearest(clouds(40)))  # a tenth of the weight: with counts of one, a new batch would be all of it
+    book.learn(x, book.nearest(x))
+    assert float((book.vectors - before).abs().max()) < 0.05
+
+
+def test_a_step_is_a_running_mean() -> None:
+    torch.manual_seed(1)
+    book, x = Codebook(4, 2, 0.9), clouds()
+    book.begin(x)
+    counts, sums, new = book.counts.clone(), book.sums.clone(), clouds() + 1
+    index = book.nearest(new)
+    book.learn(new, index)
+    for k in range(4):
+        mine = new[index == k]
+        expected = (0.9 * sums[k] + 0.1 * mine.sum(0)) / (0.9 * counts[k] + 0.1 * len(mine))
+        assert torch.allclose(book.vectors[k], expected, atol=1e-5)
+
+
+def test_a_code_that_nothing_is_near_to_is_put_where_something_is() -> None:
+    torch.manual_seed(2)
+    book, x = Codebook(4, 2, 0.5), clouds()
+    book.begin(x)
+    book.vectors[0] = book.sums[0] = 1e3
+    book.counts[0] = 1.0
+    for _ in range(40):
+        book.learn(x, book.nearest(x))
+    assert float(book.vectors.abs().max()) < 6
+    assert len(book.nearest(x).unique()) == 4
+
+
+def built(**keys):
+    torch.manual_seed(0)
+    model = models.build({"name": "vq_vae", "codes": 3, "dim": 2, "width": 8, **keys}, SPEC, Context())
+    model.initialise(Batch(torch.bernoulli(torch.full((64, 1, 8, 8), 0.4))))
+    return model
+
+
+def test_the_bound_is_one_as_all_pictures_of_all_codes_make_a_distribution() -> None:
+    """Σ_k P(k) = 1 over the grid, so that P(k) p(x|k) is a joint probability, and −ln of it bounds −ln p(x)."""
+    model = built().eval()
+    x = torch.bernoulli(torch.full((200, 1, 8, 8), 0.4))
+    model.conclude(Batch(x))
+    every = torch.cartesian_prod(*[torch.arange(3)] * 4).view(-1, 2, 2)
+    assert float(model.log_prior(every).double().exp().sum()) == pytest.approx(1, abs=1e-5)
+    index = model.codes(x)
+    joint = torch.stack([model.log_prior(k[None]) + model.log_likelihood(x, k.expand(200, 2, 2)) for k in every])
+    own = model.log_prior(index) + model.log_likelihood(x, index)
+    assert bool((own <= joint.logsumexp(0) + 1e-4).all())
+    counts = torch.stack([(index[:, 0, 1] == k).sum() for k in range(3)])
+    assert torch.allclose(model.log_p[0, 1].exp(), (counts + 1) / 203)
+
+
+def test_the_gradient_passes_the_code_as_if_it_were_the_encoders() -> None:
+    model = built(commitment=0.0).eval()
+    batch = Batch(torch.bernoulli(torch.full((16, 1, 8, 8), 0.4)))
+    model.loss(batch)["loss"].backward()
+    assert float(model.encoder[0].weight.grad.abs().sum()) > 0
+    vectors = model.codebook.vectors.clone()
+    model.train()
+    model.loss(batch)
+    assert not torch.equal(vectors, model.codebook.vectors)
+
+
+def test_perplexity_counts_codes_by_how_often_they_are_used() -> None:
+    found = SimpleNamespace(index=torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]]), size=5)
+    subject = SimpleNamespace(found={})
+    from genexp.measures.codes import coded
+
+    subject.found[coded.__wrapped__] = found
+    assert perplexity(subject).value == pytest.approx(2)
+    assert used_codes(subject).value == pytest.approx(0.4)
+
+
+def test_other_shapes_are_refused() -> None:
+    for shape in ((2,), (1, 10, 8)):
+        with pytest.raises(UserError, match="multiples of 4"):
+            models.build({"name": "vq_vae"}, DataSpec(shape, (), "unit"), Context())
+
+
+def test_codes_are_a_data_set_and_a_prior_of_them_bounds_the_pictures(genexp, tiny: list[str], tmp_path) -> None:
+    """What the prior's run prints is its own nll and the decoder's error of the same pictures."""
+    small = ["figures.enabled=false", *tiny]
+    glyphs = ["dataset=glyphs", "dataset.binarise=dynamic", "dataset.count=80", "dataset.validation=30", "dataset.test=30"]
+    code, _, err = genexp("run", "experiment=mnist_vq", *glyphs, "model.codes=12", "model.width=8", "run_dir=a", *small)
+    assert code == 0, err
+    prior = ["dataset=codes", "dataset.run=a", "model=causal_transformer", "model.width=8", "model.depth=1"]
+    code, _, err = genexp("run", *prior, "run_dir=b", *small)
+    assert code == 0, err
+    first, second = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in "ab")
+    assert second["code_bound/dynamic"] == pytest.approx(second["nll/dynamic"] + first["code_reconstruction/dynamic"], rel=1e-5)
+    assert second["floor/code_bound/dynamic"] == pytest.approx(first["floor/code_bound/dynamic"], rel=1e-4)
+    record = json.loads((tmp_path / "b" / "run.json").read_text())
+    assert record["data"]["kind"] == "tokens"
+    assert [*record["runs"]] == ["a"]
+    code, _, err = genexp("run", "dataset=codes", "dataset.run=b", "model=causal_transformer", *small)
+    assert code == 2
+    assert "makes no symbols" in err
