@@ -14,6 +14,7 @@ from genexp.models import shrinkage
 from genexp.models.base import Gaussians, GenerativeModel, Terms
 from genexp.models.clusters import clusters
 from genexp.models.normal import Ridge, below, triangle
+from genexp.models.whitening import Whitening, factor_of
 from genexp.registry import models
 from genexp.settings import Drawn, Weight
 
@@ -222,7 +223,7 @@ class GMM(GenerativeModel):
         """L (components, dim, dim), in normalised units."""
         return triangle(self._scale().log(), self.below, self.mean.shape[1]).expand(len(self.mean), -1, -1)
 
-    def _whitening(self, dtype: torch.dtype) -> "Whitening":
+    def _whitening(self, dtype: torch.dtype) -> Whitening:
         log_weight = self.log_weight.to(dtype).log_softmax(0) - self._scale().to(dtype).log().sum(1)
         log_weight = log_weight - 0.5 * self.mean.shape[1] * math.log(2 * math.pi)
         factor = self._factors() if self.full else self._scale().expand(len(self.mean), -1)
@@ -258,44 +259,6 @@ class GMM(GenerativeModel):
         noise = torch.randn(n, self.mean.shape[1], device=self.mean.device, dtype=self.mean.dtype)
         noise = (self._factors()[k] @ noise[:, :, None]).squeeze(2) if self.full else noise * self._scale()[k]
         return (self.mean[k] + noise) * self.spread + self.centre
-
-
-class Whitening:
-    """z (n, dim) → y_nk = L_k⁻¹ (z_n − μ_k), (components, dim, n).
-
-    Args:
-        factor: L (components, dim, dim), or its diagonal (components, dim) where there is nothing else.
-        mean: μ (components, dim).
-        log_weight: ln w_k − ln det L_k − ½ dim ln 2π, (components, 1).
-    """
-
-    def __init__(self, factor: Tensor, mean: Tensor, log_weight: Tensor) -> None:
-        self.factor, self.mean, self.log_weight = factor, mean, log_weight
-        if factor.dim() == 3:
-            identity = torch.eye(factor.shape[1], dtype=factor.dtype, device=factor.device).expand_as(factor)
-            inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
-            self.inverse = inverse.flatten(0, 1)
-            self.shift = -(inverse @ mean[:, :, None]).flatten(0, 1)
-
-    def __call__(self, z: Tensor) -> Tensor:
-        if self.factor.dim() == 3:
-            return torch.addmm(self.shift, self.inverse, z.mT).view(*self.mean.shape, len(z))
-        return (z.mT - self.mean[:, :, None]) / self.factor[:, :, None]
-
-
-def factor_of(covariance: Tensor, least: float) -> Tensor:
-    """L of the covariances (k, dim, dim), after their eigenvalues below `least` were raised to it: where the likelihood is
-    highest among covariances that are nowhere narrower.
-    """
-    identity = torch.eye(covariance.shape[1], dtype=covariance.dtype, device=covariance.device)
-    factor, failed = torch.linalg.cholesky_ex(covariance)
-    narrow = (failed > 0) | (torch.linalg.cholesky_ex(covariance - least * identity).info > 0)
-    if bool(narrow.any()):
-        values, vectors = torch.linalg.eigh(covariance[narrow])
-        raised = vectors * values.clamp(min=least).sqrt()[:, None]
-        upper = torch.linalg.qr(raised.mT).R  # raised raisedᵀ = RᵀR
-        factor[narrow] = (upper * upper.diagonal(dim1=1, dim2=2).sign()[:, :, None]).mT
-    return factor
 
 
 def _in_units_of_the_data(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
