@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHAPTERS = (ROOT / "conf" / "experiment" / "README.md").read_text(encoding="utf-8")
 
 
 def block(name: str) -> str:
@@ -99,7 +101,7 @@ def test_every_command_in_the_readme_is_a_valid_one() -> None:
     from genexp.config.composition import compose
     from genexp.sweep.plan import jobs
 
-    joined = README.replace("\\\n", " ")
+    joined = f"{README}\n{CHAPTERS}".replace("\\\n", " ")
     lines = [line for line in joined.splitlines() if line.startswith("genexp run")]
     assert len(lines) > 20
     composed: list[list[str]] = []
