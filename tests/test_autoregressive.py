@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from genexp.autoregressive.base import heads, heuristics
-from genexp.data.base import DataSpec
+from genexp.data.base import Batch, DataSpec
 from genexp.data.text import TextData, joined, words
 from genexp.errors import UserError
 from genexp.measures.counts import Seen, best_table, log_probs, of_pictures, of_text
+from genexp.models.made import MADE
 from genexp.nn.gated import OneStack, TwoStacks
 
 
@@ -23,6 +24,18 @@ def test_an_interval_of_a_logistic_has_its_mass() -> None:
     edge = [1 / (1 + math.exp(-(k + 0.5 - mean) / scale)) for k in range(4)]
     expected = np.diff([0.0, *edge, 1.0])
     assert torch.allclose(head.log_table(raw).exp(), torch.tensor(expected), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["bernoulli", "categorical"])
+def test_a_masked_autoencoder_begins_with_the_frequencies_of_each_number(name: str) -> None:
+    torch.manual_seed(0)
+    spec = DataSpec((1, 2, 3), kind="bits")
+    x = torch.bernoulli(torch.linspace(0.1, 0.9, 6).view(spec.shape).expand(5000, *spec.shape))
+    model = MADE(spec, width=8, order="random", head=heads.part(name))
+    model.initialise(Batch(x))
+    p = x.mean(0).double()
+    entropy = float(-(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).sum())
+    assert model.loss(Batch(x))["loss"].item() == pytest.approx(entropy, abs=1e-3)
 
 
 def test_heuristics_keep_what_they_say() -> None:

@@ -86,7 +86,7 @@ def test_a_run_is_sampled_without_its_data(genexp, runs: Path, tmp_path: Path) -
     ("run", "words", "error"),
     [
         ("qr", ["--out", "here.npz"], "exists already"),
-        ("qr", ["--out", "a.txt"], "a file of which kind?"),
+        ("qr", ["--out", "a.pdf"], "a file of which kind?"),
         ("qr", ["--out", "no/such/folder/a.npz"], "there is no folder"),
         ("qr", ["--num", "0"], "at least 1"),
         ("qr", ["--num", "many"], "invalid int value"),

@@ -53,6 +53,10 @@ class Head(nn.Module):
     def initialise(self, x: Tensor) -> None:
         """Look once at training data, (n, dim). Most heads need not."""
 
+    def marginals(self, x: Tensor) -> Tensor | None:
+        """Parameters (dim, outputs) by which each number has its frequencies in x (n, dim), nearly; None: none are known."""
+        return None
+
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
         """ln p(x | raw) in nats, (…)."""
         raise NotImplementedError

@@ -24,6 +24,9 @@ class Bernoulli(Head):
     kinds = ("bits",)
     outputs = 1
 
+    def marginals(self, x: Tensor) -> Tensor:
+        return torch.logit((x.sum(0) + 0.5) / (len(x) + 1))[:, None]
+
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
         raw = single(raw[..., 0])
         return -F.binary_cross_entropy_with_logits(raw, x.to(raw), reduction="none")
@@ -52,6 +55,11 @@ class Categorical(Head):
         if self.levels > MOST:
             raise UserError(f"model/head=categorical takes {MOST:,} values at most, and these data have {self.levels:,}")
         self.outputs = self.levels
+
+    def marginals(self, x: Tensor) -> Tensor:
+        k = torch.arange(self.outputs, device=x.device)
+        counts = torch.stack([(self.number(x) == each).sum(0) for each in k], dim=1)
+        return ((counts + 0.5) / (len(x) + 0.5 * self.outputs)).log()
 
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
         return self.log_table(raw).gather(-1, self.number(x)[..., None])[..., 0]

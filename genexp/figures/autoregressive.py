@@ -1,7 +1,7 @@
 """Pictures of autoregressive models: what each number costs, what it sees, and how an example comes about."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ def pixel_costs(pictures: np.ndarray, nats: np.ndarray, mean: np.ndarray) -> Fig
     """Pictures (n, channels, height, width) over what each pixel costs, (n, height, width); beside them the mean."""
     count = len(pictures)
     figure = figure_of(1.25 * count + 4.4, 3.3)
-    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[1.25 * count, 4.4]))
+    left, right = cast(np.ndarray, figure.subfigures(1, 2, width_ratios=[1.25 * count, 4.4]))
     top = float(np.quantile(nats, 0.995))
     axes = left.subplots(2, count, squeeze=False)
     for index in range(count):

@@ -7,10 +7,10 @@ from pydantic import Field
 from torch import Tensor
 
 from genexp.autoregressive.base import Head, Heuristic, heads, heuristics
-from genexp.data.base import DataSpec
+from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.autoregressive import Autoregressive, Step
-from genexp.nn.autoregressive import MaskedMLP
+from genexp.nn.autoregressive import MaskedLinear, MaskedMLP
 from genexp.nn.mlp import Activation
 from genexp.registry import Part, models
 from genexp.settings import Seed, Width
@@ -53,6 +53,14 @@ class MADE(Autoregressive):
         if order == "random":
             self.order.copy_(torch.randperm(self.dim, generator=torch.Generator().manual_seed(order_seed)))
         self.network = MaskedMLP(self.dim, self.head.outputs, width, hidden_layers, activation)
+
+    @torch.no_grad()
+    def initialise(self, batch: Batch) -> None:
+        """Every number begins with its own frequencies, as if it were independent of the others."""
+        super().initialise(batch)
+        last, start = self.network.net[-1], self.head.marginals(batch.x.flatten(1)[:, self.order])
+        if start is not None and isinstance(last, MaskedLinear):
+            last.bias.copy_(start.flatten())
 
     def features(self, x: Tensor) -> Tensor:
         return x[..., None].to(self.network.net[-1].weight.dtype)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from genexp.errors import UserError
 from genexp.models.autoregressive import Autoregressive, Step, whole_numbers
 from genexp.nn.gated import OneStack, TwoStacks
 from genexp.registry import Part, models
+from genexp.settings import Fraction
 
 
 @models.register("pixelcnn")
@@ -27,6 +28,7 @@ class PixelCNN(Autoregressive):
         depth: how many of them.
         size: pixels a side of a convolution.
         stacks: `two`, or `one` with its blind spot.
+        dropout: in training.
         head: p of one pixel given its parameters.
         heuristic: how samples are drawn.
 
@@ -42,6 +44,7 @@ class PixelCNN(Autoregressive):
         depth: Annotated[int, Field(ge=1, le=64)] = 5,
         size: Literal[3, 5, 7] = 3,
         stacks: Literal["two", "one"] = "two",
+        dropout: Fraction = 0.0,
         head: Part[Head] = heads.part("categorical"),
         heuristic: Part[Heuristic] = heuristics.part("none"),
     ) -> None:
@@ -51,7 +54,7 @@ class PixelCNN(Autoregressive):
             what = "×".join(map(str, spec.shape))
             raise UserError(f"model=pixelcnn learns pictures of one channel, and not data of shape {what}")
         self.colours = nn.Embedding(levels, channels)
-        self.settings = (channels, depth, size, self.head.outputs)
+        self.settings = (channels, depth, size, self.head.outputs, dropout)
         self.network = TwoStacks(*self.settings) if stacks == "two" else OneStack(*self.settings)
         self.cached = stacks == "two"
 

@@ -42,25 +42,25 @@ class OneStack(nn.Module):
     rows above: the blind spot.
     """
 
-    def __init__(self, channels: int, depth: int, size: int, outputs: int) -> None:
+    def __init__(self, channels: int, depth: int, size: int, outputs: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.first = MaskedConv(channels, channels, size, own=False)
+        self.first, self.drop = MaskedConv(channels, channels, size, own=False), nn.Dropout(dropout)
         self.layers = nn.ModuleList(MaskedConv(channels, 2 * channels, size, own=True) for _ in range(depth))
         self.last = head(channels, outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         h = self.first(features)
         for layer in self.layers:
-            h = h + gate(layer(h))
+            h = h + self.drop(gate(layer(h)))
         return self.last(h)
 
 
 class TwoLayer(nn.Module):
     """One layer of both stacks. The vertical one sees the rows above, the horizontal one its own row and the vertical one."""
 
-    def __init__(self, channels: int, size: int) -> None:
+    def __init__(self, channels: int, size: int, dropout: float) -> None:
         super().__init__()
-        self.reach = size // 2
+        self.reach, self.drop = size // 2, nn.Dropout(dropout)
         self.vertical = nn.Conv2d(channels, 2 * channels, (self.reach + 1, size))
         self.across = nn.Conv2d(2 * channels, 2 * channels, 1)
         self.horizontal = nn.Conv2d(channels, 2 * channels, (1, self.reach + 1))
@@ -72,20 +72,20 @@ class TwoLayer(nn.Module):
 
     def along(self, h: Tensor, across: Tensor) -> Tensor:
         """h with `reach` columns to its left → the horizontal stack after this layer, but for what is added to."""
-        return self.out(gate(self.horizontal(h) + across))
+        return self.out(self.drop(gate(self.horizontal(h) + across)))
 
     def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         moved = self.down(F.pad(v, (0, 0, self.reach, 0)))
-        return v + gate(moved), h + self.along(F.pad(h, (self.reach, 0)), self.across(moved))
+        return v + self.drop(gate(moved)), h + self.along(F.pad(h, (self.reach, 0)), self.across(moved))
 
 
 class TwoStacks(nn.Module):
     """The same without a blind spot: the inputs of the two stacks are moved down by a row, and to the right by a column."""
 
-    def __init__(self, channels: int, depth: int, size: int, outputs: int) -> None:
+    def __init__(self, channels: int, depth: int, size: int, outputs: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.channels, self.reach = channels, size // 2
-        self.layers: Sequence[TwoLayer] = nn.ModuleList(TwoLayer(channels, size) for _ in range(depth))  # type: ignore[assignment]
+        self.layers: Sequence[TwoLayer] = nn.ModuleList(TwoLayer(channels, size, dropout) for _ in range(depth))  # type: ignore[assignment]
         self.last = head(channels, outputs)
 
     def forward(self, features: Tensor) -> Tensor:
