@@ -13,8 +13,9 @@ class Codebook(nn.Module):
         n_k ← γ n_k + (1 − γ) |{h near e_k}|,   s_k ← γ s_k + (1 − γ) Σ {h near e_k},
 
     which is k-means with a memory of 1/(1 − γ) batches. It begins as the k-means of the first examples, with the counts that
-    belong to these vectors: with others the first batches would undo it. A code that hardly anything is near to takes the
-    place of a random h.
+    belong to these vectors: with others the first batches would undo it. A code that hardly anything is near to is put
+    where the codes are far: at an h drawn with a probability that grows as the square of its distance to the nearest. (One drawn
+    evenly would be background, where most of a picture's places are and a code is already.)
 
     Sources: van den Oord et al., Neural Discrete Representation Learning (2017), appendix; Razavi et al., VQ-VAE-2 (2019);
     Dhariwal et al., Jukebox (2020), for the restarts.
@@ -37,10 +38,11 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def begin(self, h: Tensor) -> None:
-        """K-means on h (n, dim), from K of them at random; the counts are as of one step's batch of as many."""
-        size = len(self.vectors)
-        chosen = torch.randperm(len(h), device=h.device)[:size]
-        self.vectors.copy_(h[chosen.repeat(-(-size // len(chosen)))[:size]])
+        """K-means on h (n, dim), from K of them that are far from each other; the counts are those of these h."""
+        chosen = h[torch.randint(len(h), (1,), device=h.device)]
+        while len(chosen) < len(self.vectors):
+            chosen = torch.cat([chosen, far(h, chosen, min(len(chosen), len(self.vectors) - len(chosen)))])
+        self.vectors.copy_(chosen)
         for _ in range(ROUNDS):
             counts, sums = self._tally(h, self.nearest(h))
             self.counts.copy_(counts)
@@ -61,10 +63,19 @@ class Codebook(nn.Module):
         return counts, torch.zeros_like(self.vectors).index_add_(0, index, h)
 
     def _settle(self, h: Tensor) -> None:
-        """Put dead codes at a random h, each with the count of an even use; and every code at its mean."""
-        even = len(h) / len(self.vectors)
-        dead = self.counts < DEAD * even
-        new = h[torch.randint(len(h), (len(self.vectors),), device=h.device)]
-        self.counts.copy_(torch.where(dead, even, self.counts))
-        self.sums.copy_(torch.where(dead[:, None], even * new, self.sums))
+        """Put dead codes where the codes are far, with so little weight that what is near moves them; every code at its mean."""
+        least = DEAD * len(h) / len(self.vectors)
+        dead = self.counts < least
+        if bool(dead.any()):
+            self.sums[dead] = 2 * least * far(h, self.vectors, int(dead.sum()))
+            self.counts[dead] = 2 * least
         self.vectors.copy_(self.sums / self.counts[:, None])
+
+
+def far(h: Tensor, vectors: Tensor, count: int) -> Tensor:
+    """So many of h (n, dim), each drawn with a probability ∝ its squared distance to the nearest of the vectors (k, dim).
+
+    Source: Arthur & Vassilvitskii, k-means++ (2007).
+    """
+    squares = h.square().sum(1) + (vectors.square().sum(1) - 2 * h @ vectors.T).amin(1)
+    return h[torch.multinomial(squares.clamp(min=0) + 1e-12, count, replacement=True)]
