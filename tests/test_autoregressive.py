@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from genexp.autoregressive.base import heads, heuristics
 from genexp.data.base import Batch, DataSpec
 from genexp.data.text import TextData, joined, words
 from genexp.errors import UserError
-from genexp.measures.counts import Seen, best_table, log_probs, of_pictures, of_text
+from genexp.measures import autoregressive
+from genexp.measures.counts import Seen, best_table, log_probs, of_pictures, of_text, parts_of_text
 from genexp.models.made import MADE
 from genexp.nn.gated import OneStack, TwoStacks
 
@@ -80,6 +82,17 @@ def test_a_table_of_counts_is_a_distribution_and_learns_a_rule() -> None:
     order, nats = best_table(of_text(long, 3), of_text(long[:400], 3), of_text(long[:400], 3), 3)
     assert order >= 2
     assert nats < 0.02
+
+
+def test_the_first_symbols_of_a_part_have_the_part_before_it_as_their_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut in three or whole, the contexts of a text are the same; of 0 1 2 0 1 2 … nothing is left, wherever a part begins."""
+    text = np.tile([0, 1, 2], 400)
+    parts = np.split(text, [1000, 1001])  # the test part begins with a 2
+    assert np.array_equal(np.concatenate([part.context for part in parts_of_text(parts, 4)]), of_text(text, 4).context)
+    train, validation, test = (torch.from_numpy(part) for part in parts)
+    data = SimpleNamespace(train_text=train, validation_text=validation, test_text=test, spec=SimpleNamespace(levels=3))
+    monkeypatch.setattr(autoregressive, "text_nats", lambda subject: torch.zeros(4))  # four characters are scored
+    assert autoregressive.counted_text(SimpleNamespace(data=data)).value < 0.02  # type: ignore[arg-type,operator]
 
 
 def test_neighbours_of_a_pixel_come_before_it() -> None:

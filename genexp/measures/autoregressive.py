@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genexp.data.text import words
 from genexp.measures.cost import seconds_per_thousand
-from genexp.measures.counts import best_table, most_columns, of_pictures, of_text
+from genexp.measures.counts import best_table, most_columns, of_pictures, parts_of_text
 from genexp.measures.likelihood import likelihood, of_likelihood, of_test
 from genexp.measures.record import Value, measure
 from genexp.seeds import seed_for, seeded
@@ -90,7 +90,7 @@ def counted_text(subject: Subject) -> Value:
     data, scored = subject.data, len(text_nats(subject))
     parts = [part.cpu().numpy() for part in (data.train_text, data.validation_text, data.test_text[:scored])]
     columns = most_columns(data.spec.levels, LONGEST)
-    train, validation, test = (of_text(part, columns) for part in parts)
+    train, validation, test = parts_of_text(parts, columns)
     return Value(best_table(train, validation, test, data.spec.levels)[1] / math.log(2))
 
 

@@ -62,11 +62,18 @@ def best_table(train: Seen, validation: Seen, test: Seen, levels: int) -> tuple[
 
 
 def of_text(symbols: np.ndarray, columns: int, before: np.ndarray | None = None) -> Seen:
-    """Each symbol and the `columns` before it; of the first few, those at the end of `before`, or symbol 0."""
-    head = np.zeros(columns, np.int64) if before is None else before[-columns:]
+    """Each symbol and the `columns` before it; of the first few, those at the end of `before`, and symbol 0 before that."""
+    head = np.zeros(columns, np.int64) if before is None else np.concatenate([np.zeros(columns, np.int64), before])[len(before) :]
     padded = np.concatenate([head, symbols])
     shifted = [padded[columns - n : columns - n + len(symbols)] for n in range(1, columns + 1)]
     return Seen(symbols, np.stack(shifted, axis=1) if columns else np.zeros((len(symbols), 0), np.int64))
+
+
+def parts_of_text(parts: list[np.ndarray], columns: int) -> list[Seen]:
+    """The same of parts that follow one another in a text: the first symbols of each have the part before it as their context."""
+    ends = np.cumsum([len(part) for part in parts])
+    text = np.concatenate(parts)
+    return [of_text(part, columns, text[: end - len(part)]) for part, end in zip(parts, ends, strict=True)]
 
 
 NEIGHBOURS = ((0, 1), (1, 0), (1, -1), (1, 1), (0, 2), (2, 0), (1, -2), (1, 2), (2, -1), (2, 1), (0, 3), (3, 0))  # up, left
