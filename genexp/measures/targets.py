@@ -154,5 +154,6 @@ def true_samples(subject: Subject) -> Tensor:
 
 @measure("modes_found", "modes with a tenth of their share of the samples at least", better="exact", headline=45, data={"modes"})
 def modes_found(subject: Subject) -> Value:
+    """Of a many-well: wells of each pair of coordinates. Which of their combinations have samples, `ess_forward` sees."""
     masses, shares = subject.density.mode_masses, subject.density.mode_shares(subject.samples)
     return Value(int((shares >= FOUND * masses).sum()), exact=len(masses))
