@@ -373,6 +373,19 @@ def test_where_the_density_is_not_finite_nobody_goes(name: str) -> None:
         run(lambda x: x.sum(1) * math.nan, 0)
 
 
+@pytest.mark.parametrize("name", ["ula", "mala", "hmc"])
+def test_where_the_gradient_is_no_number_nobody_goes(name: str) -> None:
+    """Of a density that is a number everywhere: what `where` leaves out, autograd does not."""
+
+    def torn(x: Tensor) -> Tensor:
+        return gaussian(x) + 0.0 * torch.where(x[:, 0] > 0.5, 0.0, (0.5 - x[:, 0]).sqrt())
+
+    assert bool(torn(torch.ones(3, 2)).isfinite().all())
+    chains = run(torn, 20, burn_in=0, draws=20, kernel={"name": name, "step_size": 0.3})
+    assert bool((chains.draws()[..., 0] <= 0.5).all())
+    assert chains.tally.bad > 0
+
+
 def test_chains_that_never_move_are_named() -> None:
     chains = run(lambda x: 1e8 * gaussian(x), 20, burn_in=0, draws=20, kernel={"name": "random_walk", "adapt": False})
     told = chains.remarks()
