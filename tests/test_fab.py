@@ -46,24 +46,28 @@ def gradient(flow: Flow, value: Tensor) -> Tensor:
 
 
 def by_quadrature(flow: Flow, alpha: float | None) -> Tensor:
-    """∇ of KL(q ‖ p), or of D_α(p ‖ q), of which each is an integral along the line."""
+    """KL(q ‖ p), or D_α(p ‖ q), of which each is an integral along the line."""
     x = torch.linspace(-12, 12, SIDE, dtype=torch.float64)[:, None]
     step, log_q, truth = 24 / (SIDE - 1), flow.log_prob(x), log_p(x) - LOG_C
     if alpha is None:
-        return gradient(flow, (log_q.exp() * (log_q - truth)).sum() * step)
+        return (log_q.exp() * (log_q - truth)).sum() * step
     if alpha == 1:
-        return gradient(flow, (truth.exp() * (truth - log_q)).sum() * step)
-    return gradient(flow, ((alpha * truth + (1 - alpha) * log_q).exp().sum() * step).log() / (alpha - 1))
+        return (truth.exp() * (truth - log_q)).sum() * step
+    return ((alpha * truth + (1 - alpha) * log_q).exp().sum() * step).log() / (alpha - 1)
 
 
 @pytest.mark.parametrize("objective", [ReverseKL(), ReverseKL(path_gradient=True), Alpha(alpha=1.0), Alpha(alpha=2.0)])
-def test_gradients_are_those_of_the_divergence(objective: ReverseKL | Alpha) -> None:
+def test_values_and_gradients_are_those_of_the_divergence(objective: ReverseKL | Alpha) -> None:
     """The mean over many batches, within five of its standard errors, is autograd's of the quadrature."""
     torch.manual_seed(0)
     flow = flow_on_a_line()
     batch = Batch(torch.zeros(20_000, 1), log_density=log_p)
-    found = torch.stack([gradient(flow, objective.loss(flow, batch)["loss"]) for _ in range(12)])
-    exact = by_quadrature(flow, getattr(objective, "alpha", None))
+    losses = [objective.loss(flow, batch)["loss"] for _ in range(12)]
+    divergence = by_quadrature(flow, getattr(objective, "alpha", None))
+    values = torch.stack(losses).detach() + (0 if isinstance(objective, Alpha) else LOG_C)  # KL − ln Z
+    assert float(values.mean()) == pytest.approx(float(divergence.detach()), abs=5 * float(values.std()) / len(values) ** 0.5)
+    assert float(values.std()) < 0.05 * float(divergence.detach())
+    found, exact = torch.stack([gradient(flow, loss) for loss in losses]), gradient(flow, divergence)
     error = found.std(0) / len(found) ** 0.5
     assert (error < 0.02).all()
     assert ((found.mean(0) - exact).abs() <= 5 * error + 1e-4).all()
@@ -80,7 +84,9 @@ def test_fab_follows_the_divergence_of_order_two() -> None:
     batch = Batch(torch.zeros(5_000, 1), log_density=log_p)
     found = torch.stack([gradient(flow, objective.loss(flow, batch)["loss"]) for _ in range(12)])
     error = found.std(0) / len(found) ** 0.5
-    assert ((found.mean(0) - by_quadrature(flow, 2.0)).abs() <= 6 * error + 0.02).all()
+    divergence = by_quadrature(flow, 2.0)
+    assert float(objective.validate(flow, batch)["loss"].detach()) == pytest.approx(float(divergence.detach()), rel=0.1)
+    assert ((found.mean(0) - gradient(flow, divergence)).abs() <= 6 * error + 0.02).all()
     kept = objective.log_weight.clone()
     with torch.no_grad():
         flow.bijections[0].bias.add_(0.1)  # type: ignore[union-attr,operator]
@@ -91,6 +97,45 @@ def test_fab_follows_the_divergence_of_order_two() -> None:
     moved = change != 0
     assert moved.double().mean() > 0.5
     assert torch.allclose(objective.log_q[moved], flow.log_prob(objective.x[moved]), atol=1e-9)  # w ← w q_old/q
+
+
+def test_new_points_take_the_place_of_the_oldest() -> None:
+    """`least` batches before the first step, one more before every third; the buffer is a ring."""
+    torch.manual_seed(0)
+    flow, batch = flow_on_a_line(), Batch(torch.zeros(10, 1), log_density=log_p)
+    objective = FAB(capacity=35, least=2, every=3, temperatures=2, leaps=1)
+    objective.prepare(1)
+    objective.double()
+    put, steps = [], [float(objective.step_sizes)]
+    for _ in range(8):
+        before = objective.x.clone()
+        objective.loss(flow, batch)
+        put.append((objective.x != before)[:, 0].nonzero()[:, 0].tolist())
+        steps.append(float(objective.step_sizes))
+    first, _, _, second, _, _, third, _ = put
+    assert (first, second, third) == ([*range(20)], [*range(20, 30)], [*range(5), *range(30, 35)])
+    assert [len(places) for places in put] == [20, 0, 0, 10, 0, 0, 10, 0]
+    assert all((one != other) == bool(places) for one, other, places in zip(steps[:-1], steps[1:], put, strict=True))
+    objective.log_q += 50  # as if the flow had lost all of them: each counts for ten, and no more
+    log_q = objective.log_q - 50
+    found = objective.loss(flow, batch)["loss"].detach()
+    drawn = objective.log_q < 40
+    low, high = (-10 * edge for edge in reversed(log_q[drawn].aminmax()))
+    assert low - 1e-6 <= found <= high + 1e-6
+
+
+def test_points_of_annealed_importance_are_drawn_by_their_weights() -> None:
+    """Of p̃ = e³ N(1, 0.8²) its integral, mean and width, from few temperatures, so that the weights differ."""
+    torch.manual_seed(0)
+    model = models.build({"name": "annealed_importance", "points": 20_000, "temperatures": 2}, DataSpec((1,), kind="real"))
+    batch = Batch(torch.zeros(1, 1), log_density=log_p)
+    model.initialise(batch)
+    assert float(model.log_weight.std()) > 0.5
+    assert float(model.loss(batch)["loss"]) == pytest.approx(-LOG_C, abs=0.05)
+    x = model.sample(20_000)
+    assert float(x.mean()) == pytest.approx(1, abs=0.04)
+    assert float(x.std()) == pytest.approx(SCALE, rel=0.04)
+    assert abs(float(model.x.std()) - SCALE) > 0.2  # unlike the points themselves
 
 
 def test_the_path_gradient_has_no_noise_where_the_flow_is_right() -> None:

@@ -2,21 +2,27 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
 from scipy.optimize import minimize
+from torch import Tensor
 
 from genexp.bijections.objectives import ReverseKL
+from genexp.config.composition import compose
 from genexp.data.base import Batch, DataSpec
-from genexp.data.double_well import DoubleWell
+from genexp.data.double_well import DoubleWell, Wells
 from genexp.data.gmm40 import GMM40
 from genexp.data.many_well import ManyWell
-from genexp.data.peak_pairs import PeakPairs
-from genexp.measures.targets import Weighted
+from genexp.data.peak_pairs import PeakPairs, PeakPairsData
+from genexp.data.quartic import Quartic
+from genexp.measures.divergences import excess_forward_kl, excess_reverse_kl
+from genexp.measures.targets import Weighted, ess_forward, log_z, modes_found, reverse_kl, weighted
 from genexp.registry import models
+from genexp.subject import Subject
 from tests.test_distributed import metrics
 
 
@@ -44,7 +50,7 @@ def test_reverse_kl_of_a_flow_is_its_integral() -> None:
     for weights in flow.parameters():
         torch.nn.init.normal_(weights, std=0.2)
     flow.spread.fill_(0.7)
-    rule = well.density.quadrature(400, torch.tensor([-6.0, -6.0]), torch.tensor([6.0, 6.0]))
+    rule = well.density.quadrature(280, torch.tensor([-6.0, -6.0]), torch.tensor([6.0, 6.0]))
     with torch.no_grad():
         log_q = flow.log_prob(rule.points)
         exact = rule.integral(log_q.exp() * (log_q - well.log_density(rule.points)))
@@ -77,6 +83,57 @@ def test_weighted_samples_of_gaussians() -> None:
     assert found.log_z == pytest.approx(log_c, abs=4 * math.sqrt((second - 1) / len(x)))
     assert found.ess == pytest.approx(1 / second, abs=2e-3)
     assert found.log_z_error == pytest.approx(math.sqrt((second - 1) / len(x)), rel=0.02)
+
+
+class Known(torch.nn.Module):
+    """A model of a known density."""
+
+    can, objective = frozenset({"sample", "exact"}), "other"
+
+    def __init__(self, density: Any) -> None:
+        super().__init__()
+        self.density = density
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self.density.log_prob(x)  # type: ignore[no-any-return]
+
+    def sample(self, n: int) -> Tensor:
+        return self.density.sample(n)  # type: ignore[no-any-return]
+
+
+def examined(model: Any, data: Any) -> Subject:
+    words = ["experiment=double_well", "evaluation.num_samples=8000", "evaluation.num_points=8000"]
+    return Subject(model, data, compose(words).settings, torch.device("cpu"))
+
+
+def test_the_numbers_of_another_well_are_integrals() -> None:
+    """p of tilt ½ and q of tilt 0.2 in three pairs of coordinates: KL(q ‖ p), ln Z, E_q w² and E_p p/q by the sums along one."""
+    data, other = ManyWell(Path(), dimension=6), Wells(6, Quartic(1.0, 6.0, 0.2))
+    x, log_p, step = data.density.factor._table
+    log_p, log_q = log_p - data.density.factor.log_z, other.factor.log_density(x) - other.factor.log_z
+    divergence = 3 * float((log_q.exp() * (log_q - log_p)).sum()) * step
+    second, third = (float(((1 + k) * log_p - k * log_q).exp().sum() * step) ** 3 for k in (1, 2))
+    subject = examined(Known(other), data)
+    assert subject.log_z == pytest.approx(data.log_z)
+    found = {name: function(subject) for name, function in (("kl", reverse_kl), ("log_z", log_z), ("forward", ess_forward))}
+    exact = {"kl": divergence, "log_z": data.log_z, "forward": 1 / second}
+    spread = {"log_z": (second - 1) ** 0.5, "forward": (third - second**2) ** 0.5 / second**2}
+    for name, value in found.items():
+        assert value.value == pytest.approx(exact[name], abs=4 * value.error), name
+        assert value.error < 0.1 * divergence, name
+        assert name == "kl" or value.error == pytest.approx(spread[name] / 8000**0.5, rel=0.15), name
+    assert weighted(subject).ess == pytest.approx(1 / second, abs=0.02)
+    same = examined(Known(data.density), data)
+    assert reverse_kl(same).value == pytest.approx(0, abs=1e-4)
+    assert ess_forward(same).value == pytest.approx(1, abs=1e-4)
+
+
+def test_a_mode_with_a_few_stray_points_is_not_found() -> None:
+    """The left well has 0.16 of the mass: with a hundredth of the samples there it is not found, with a fiftieth it is."""
+    for share, modes in ((0.01, 1), (0.02, 2)):
+        subject = examined(Known(None), DoubleWell(Path()))
+        subject.samples = torch.where(torch.arange(1000)[:, None] < 1000 * share, -1.7, 1.7).expand(1000, 2)
+        assert (modes_found(subject).value, modes_found(subject).exact) == (modes, 2)
 
 
 def test_a_target_is_learnt_measured_and_drawn(genexp, tiny: list[str], tmp_path: Path) -> None:
@@ -144,6 +201,27 @@ def test_modes_are_counted() -> None:
     assert int((half == 0).sum()) >= 15
 
 
+def test_a_sample_lies_between_the_points_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a coarse one, half a step of which would be seen."""
+    monkeypatch.setattr("genexp.data.quartic.FINE", 61)
+    one = Quartic(1.0, 0.0, 0.0)
+    x = one.sample((20_000,), torch.Generator().manual_seed(0), torch.device("cpu"))
+    assert one._table[2] / 2 > 10 * float(x.std()) / len(x) ** 0.5
+    assert float(x.mean()) == pytest.approx(0, abs=4 * float(x.std()) / len(x) ** 0.5)
+
+
+def test_wells_are_told_apart_at_the_barrier() -> None:
+    """It lies where −4x³ + 4x = 1 between the peaks, and not at 0: of what lies between, the way leads down to the left."""
+    density = Wells(2, Quartic(1.0, 2.0, -1.0))
+    p = lambda x: math.exp(-(x**4) + 2 * x**2 - x)  # noqa: E731
+    (barrier,) = (x for x in np.roots([-4, 0, 4, -1]).real if 0 < x < 0.5)
+    right = quad(p, barrier, 5)[0] / quad(p, -5, 5)[0]
+    assert density.mode_masses.tolist() == pytest.approx([1 - right, right], abs=1e-4)
+    assert abs(quad(p, 0, 5)[0] / quad(p, -5, 5)[0] - right) > 0.01
+    edges = torch.tensor([[-1.0, 0.0], [barrier - 0.01, 0.0], [barrier + 0.01, 0.0], [1.0, 0.0]])
+    assert density.mode_shares(edges).tolist() == [0.5, 0.5]
+
+
 @pytest.mark.parametrize("distance", [0.7, 2.0, 4.0])
 def test_the_best_gaussians_on_two_peaks(distance: float) -> None:
     """By scipy's quadrature and minimiser; forward ½ ln(1+m²) − ln 2 and the overlap, reverse ln 2 far apart."""
@@ -169,6 +247,38 @@ def test_the_best_gaussians_on_two_peaks(distance: float) -> None:
     if distance == 4:
         assert chosen == pytest.approx(math.log(2), abs=1e-2)
     assert density.minima_reverse[0, 0] >= density.best_forward[0] - 0.05 or distance < 4
+
+
+def test_the_two_gaussians_are_trained_on_their_own_divergences() -> None:
+    """The gradient of each loss is that of the integral; samples are of the first; and the worst distance is what is told."""
+    torch.manual_seed(0)
+    data = PeakPairsData(Path(), dimension=3, farthest=2.0)
+    model = models.build({"name": "forward_reverse"}, data.spec).double()
+    for each in (model.forward_kl, model.reverse_kl):
+        each.mean.data = torch.tensor([0.4, 1.3, -1.6]).double()
+        each.log_std.data = torch.tensor([0.2, -0.3, 0.1]).double()
+    model.reverse_kl.mean.data.neg_()
+    losses = [model.loss(Batch(data.sample(20_000).double(), log_density=data.density.log_prob)) for _ in range(8)]
+    for name, each in (("forward", model.forward_kl), ("reverse", model.reverse_kl)):
+        weights, density = [each.mean, each.log_std], data.density
+        divergence = (density.forward_kl if name == "forward" else density.reverse_kl)(each.mean, each.log_std.exp())
+        exact = torch.stack(torch.autograd.grad(divergence.sum(), weights))
+        found = torch.stack([torch.stack(torch.autograd.grad(loss[name], weights)) for loss in losses])
+        error = found.std(0) / len(found) ** 0.5
+        assert ((found.mean(0) - exact).abs() < 6 * error + 1e-3).all()
+        assert error.max() < 0.03 < exact.abs().max()
+        values = torch.stack([loss[name].detach() for loss in losses])
+        constant = density.entropy if name == "forward" else 0.0
+        assert float(values.mean()) == pytest.approx(float(divergence.sum().detach()) + constant, abs=5 * float(values.std()))
+    assert torch.allclose(model.sample(20_000).mean(0), model.forward_kl.mean, atol=0.05)
+    assert torch.allclose(model.sample(20_000).std(0), model.forward_kl.log_std.exp(), rtol=0.05)
+    subject, best = examined(model, data), data.density.best_forward
+    above = data.density.forward_kl(model.forward_kl.mean, model.forward_kl.log_std.exp()) - best
+    assert excess_forward_kl(subject).value == pytest.approx(float(above.detach().max()))
+    reached = data.density.reverse_kl(model.reverse_kl.mean, model.reverse_kl.log_std.exp()).detach()
+    away = torch.tensor([[0.5, 0.01, 0.4], [0.02, 0.7, -0.03]]).double()
+    subject.density.__dict__["minima_reverse"] = reached - away
+    assert excess_reverse_kl(subject).value == pytest.approx(0.02)  # at each distance the nearer one
 
 
 def test_a_lost_well_is_seen_by_true_samples_alone(genexp, tiny: list[str], tmp_path: Path) -> None:

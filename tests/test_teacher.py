@@ -141,6 +141,10 @@ def test_the_divergences_are_those_of_gaussians() -> None:
     told_nll, points = truth_nll(learnt), of_truth(learnt)[1]  # type: ignore[index]
     assert told_nll.value == pytest.approx(-float(learnt.model.log_prob(points).mean()), abs=1e-4)  # type: ignore[union-attr]
     assert told_nll.baseline == pytest.approx(-float(data.teacher.model.log_prob(points).mean()), abs=1e-4)  # type: ignore[union-attr]
+    source.knows, source.units = source.knows | {"units"}, SimpleNamespace(log_scale=2.5)  # of a table in its own units
+    learnt.found.clear()
+    assert truth_nll(learnt).value == pytest.approx(told_nll.value + 2.5)  # type: ignore[union-attr]
+    assert truth_nll(learnt).baseline == pytest.approx(told_nll.baseline + 2.5)  # type: ignore[union-attr]
     assert -float(weighted(learnt).log_weight.mean()) == pytest.approx(apart(student, teacher), rel=0.1)
     assert weighted(Subject(data.teacher.model, data, settings(), torch.device("cpu"))).ess == pytest.approx(1)
 
