@@ -7,6 +7,8 @@ import torch
 
 from genexp.context import Context
 from genexp.data.base import Batch, DataSpec
+from genexp.data.images import ImageSet
+from genexp.measures import latents
 from genexp.measures.collapse import collapsed_units
 from genexp.registry import models
 
@@ -31,11 +33,14 @@ def test_its_loss_is_minus_the_likelihood_at_the_code_and_without_chance() -> No
 
 @pytest.mark.parametrize("keys", [{"noise": 0.5}, {"input_dropout": 0.5}])
 def test_a_denoising_one_is_told_a_spoilt_example_and_asked_for_the_whole(keys: dict) -> None:
-    model, x = built("autoencoder", **keys), torch.rand(9, 6)
+    model, x = built("autoencoder", **keys), torch.rand(900, 6)
     seen: list[torch.Tensor] = []
     model.encoder.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
     model.loss(Batch(x))
-    assert not torch.equal(seen[0], x)
+    if "noise" in keys:
+        assert float((seen[0] - x).std()) == pytest.approx(0.5, rel=0.05)
+    else:
+        assert float((seen[0] == 0).float().mean()) == pytest.approx(0.5, abs=0.05)
     model.eval()
     model.loss(Batch(x))
     assert torch.equal(seen[1], x)
@@ -53,6 +58,14 @@ def test_new_codes_are_drawn_as_the_training_codes_lie() -> None:
     standard = built("autoencoder", codes="standard").eval()
     standard.conclude(Batch(x))
     assert torch.equal(standard.code_factor, torch.eye(3))
+
+
+def test_a_posterior_is_drawn_from_and_a_code_is_its_mean() -> None:
+    model = SimpleNamespace(encode=lambda x, label: torch.zeros(len(x), 2), draw_posterior=lambda x, label: torch.ones(len(x), 2))
+    subject = SimpleNamespace(model=model, settings=SimpleNamespace(seed=0), device=torch.device("cpu"), found={})
+    subject.test_part = ImageSet(torch.zeros(5, 1, 2, 2, dtype=torch.uint8))
+    assert torch.equal(latents.drawn_latents(subject), torch.ones(5, 2))
+    assert torch.equal(latents.test_latents(subject), torch.zeros(5, 2))
 
 
 def test_each_term_alone_is_its_own_loss() -> None:
