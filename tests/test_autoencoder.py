@@ -8,6 +8,7 @@ import torch
 from genexp.context import Context
 from genexp.data.base import Batch, DataSpec
 from genexp.data.images import ImageSet
+from genexp.latent.objectives import ELBO
 from genexp.measures import latents
 from genexp.measures.collapse import collapsed_units
 from genexp.registry import models
@@ -82,6 +83,17 @@ def test_each_term_alone_is_its_own_loss() -> None:
         moved = float(model.decoder.net[-1].weight.grad.abs().sum())
         assert (moved > 0) == (terms != "kl")  # nothing asks the decoder for anything
     assert losses["kl"] + losses["reconstruction"] == pytest.approx(losses["both"], rel=1e-5)
+
+
+def test_warm_up_and_free_bits_change_what_is_trained_and_not_what_is_validated() -> None:
+    """Two examples, three latents: at step 25 of 100 a quarter of β counts, and 0.1 nats of each latent cost nothing."""
+    bound = SimpleNamespace(reconstruction=torch.tensor(7.0), kl=torch.tensor([0.05, 2.0]), latent=3)
+    free = ELBO(beta=2.0, kl_warmup=100, free_bits=0.1)
+    for step, weight in ((0, 0.0), (25, 0.5), (100, 2.0), (400, 2.0)):
+        assert float(free.loss(bound, torch.tensor(step))) == pytest.approx(7 + weight * (0.15 + 2.0))
+    assert float(free.validate(bound)) == pytest.approx(7 + 2 * 2.05)
+    assert float(ELBO(beta=2.0, terms="kl").validate(bound)) == pytest.approx(2 * 2.05)
+    assert float(ELBO(beta=2.0, terms="reconstruction").validate(bound)) == pytest.approx(7)
 
 
 def test_a_dimension_whose_posterior_is_the_prior_has_collapsed() -> None:

@@ -209,6 +209,15 @@ def test_unlike_covariances_cost_their_divergence_from_the_likeliest_common_one(
     assert float(shrinkage.loss(factor[:1].expand_as(factor), 7.0)) == pytest.approx(0, abs=1e-9)
 
 
+def test_the_price_is_paid_once_for_the_whole_set_and_not_in_validation(x: Tensor) -> None:
+    model, _ = fitted(x, 3, components=3, shrinkage=20.0)
+    price = float(shrinkage.loss(model._factors(), 20.0)) / len(x)
+    loss, plain = float(model.loss(Batch(x[:50]))["loss"]), float(model.validate(Batch(x[:50]))["loss"])
+    assert price > 1e-2
+    assert loss - plain == pytest.approx(price, rel=1e-3)
+    assert plain == pytest.approx(-float(model.log_prob(x[:50]).mean()))
+
+
 def test_few_examples_of_many_dimensions() -> None:
     """By maximum likelihood a mixture is no better than one Gaussian on the digits' held-out part; by default it is."""
     data = datasets.build({"name": "digits", "flat": True}, Path())
@@ -352,6 +361,32 @@ def test_factor_analysis_is_that_of_scikit_learn(x: Tensor) -> None:
     theirs = FactorAnalysis(2, tol=1e-9, max_iter=10_000, svd_method="lapack").fit(y.double().numpy())
     assert float(model.log_prob(y).mean()) == pytest.approx(theirs.score(y.double().numpy()), abs=1e-4)
     assert model.gaussians().free == 6 + 6 + 6 * 2 - 1
+
+
+def test_samples_of_factor_analysers_have_the_moments_of_their_gaussians(x: Tensor) -> None:
+    model, _ = analysed(x, 20, components=3, latent=2)
+    weights, means, covariances = (part.double() for part in (lambda g: (g.weights, g.means, g.covariances))(model.gaussians()))
+    mean = weights @ means
+    away = means - mean
+    covariance = (weights[:, None, None] * (covariances + away[:, :, None] * away[:, None])).sum(0)
+    torch.manual_seed(0)
+    drawn = model.sample(100_000).double()
+    assert torch.allclose(drawn.mean(0), mean, atol=0.1)
+    assert torch.allclose(torch.cov(drawn.T), covariance, rtol=0.03, atol=0.1)
+
+
+def test_smoothing_is_so_many_examples_with_the_variances_of_the_whole_set(x: Tensor) -> None:
+    plain, smooth = (analysed(x, 1, components=1, latent=1, ridge=0.0, smoothing=many)[0] for many in (0.0, 300.0))
+    whole = ((x - plain.centre) / plain.spread).square().mean(0)
+    expected = ((2 * plain.log_scale[0]).exp() * len(x) + 300 * whole) / (len(x) + 300)
+    assert torch.allclose((2 * smooth.log_scale[0]).exp(), expected, rtol=1e-4)
+
+
+def test_one_grey_is_sampled_as_that_grey() -> None:
+    """A number from k/256 to (k + 1)/256 is grey k."""
+    torch.manual_seed(0)
+    model, _ = analysed(torch.full((300, 1, 2, 2), 100 / 255), 5, DataSpec((1, 2, 2), kind="unit"), components=1, latent=1)
+    assert 255 * float(model.sample(500).mean()) == pytest.approx(100, abs=0.1)
 
 
 def test_pictures_are_given_a_density_of_noisy_greys() -> None:
