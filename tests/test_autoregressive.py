@@ -202,6 +202,10 @@ def test_the_parts_of_a_text_follow_one_another(poem: Path) -> None:
     text = words(data.spec, parts[None])[0]
     assert text == "".join(f"Zeile {k} ist schön.\n" for k in range(100))
     assert joined(data.spec, data.test.x).startswith(words(data.spec, data.test_text[None])[0][:20])
+    begun, again = data.train_stream(8, 0), data.train_stream(8, 0)
+    begun.next()
+    again.load_state_dict(begun.state_dict())
+    assert torch.equal(begun.next().x, again.next().x)
     stream, whole = data.train_stream(8, 0), words(data.spec, data.train_text[None])[0]
     starts = [whole.index(passage) for _ in range(stream.steps_per_epoch) for passage in words(data.spec, stream.next().x)]
     assert len({start % 20 for start in starts}) == 1

@@ -108,7 +108,8 @@ def test_probabilistic_pca_is_where_nothing_is_left_to_gain() -> None:
     least = torch.linalg.eigh(torch.cov(x.T)).eigenvectors[:, 0]  # turn the first direction by 30 degrees, out of all others
     with torch.no_grad():
         first = found.best.directions[:, 0].float()
-        model.decoder.map.weight.copy_(found.best.directions.float() * torch.tensor([2.0, 2.0, 2.0, 1e-3]))
+        model.decoder.map.weight.copy_(found.best.directions.float() * 2)
+        model.decoder.map.weight[:, 3] = 1e-3 * first  # a latent that hardly says anything does not make up for it
         model.decoder.map.weight[:, 0] = 2 * (math.cos(math.pi / 6) * first + math.sin(math.pi / 6) * least)
     assert float(linear.pca_angle(subject()).value) == pytest.approx(30, abs=0.1)
 

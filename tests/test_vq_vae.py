@@ -115,6 +115,7 @@ def test_the_gradient_passes_the_code_as_if_it_were_the_encoders() -> None:
 def test_what_is_far_from_its_code_costs_beta_times_the_squared_distance() -> None:
     model, batch = built(commitment=0.7).eval(), Batch(torch.bernoulli(torch.full((16, 1, 8, 8), 0.4)))
     with torch.no_grad():
+        model.encoder[-1].weight.mul_(100)  # h far from its code, so that what is decoded is seen to be the code
         found, h = model.loss(batch), model.encoder(batch.x)
     nearest = (h[:, :, None] - model.codebook.vectors.T[:, :, None, None]).square().sum(1).amin(1)  # (n, 2, 2)
     assert float(found["distance"]) == pytest.approx(float(nearest.sum((1, 2)).mean()), rel=1e-4)
