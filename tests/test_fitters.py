@@ -18,9 +18,11 @@ from genexp.fit.schedule import Rate
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.models import shrinkage
+from genexp.models.clusters import clusters
 from genexp.models.gmm import GMM
 from genexp.models.mfa import MFA
 from genexp.models.normal import Normal
+from genexp.models.whitening import factor_of
 from genexp.registry import datasets
 from tests.conftest import small_parts
 from tests.test_distributed import metrics
@@ -127,6 +129,43 @@ def test_samples_of_a_mixture_have_its_moments(x: Tensor) -> None:
     drawn = model.sample(200_000)
     assert torch.allclose(drawn.mean(0), x.mean(0), atol=0.1)  # which EM keeps
     assert torch.allclose(torch.cov(drawn.T), torch.cov(x.T), rtol=0.03, atol=0.1)
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_samples_of_one_component_have_its_covariance(x: Tensor, covariance: str) -> None:
+    """In units that are not the model's own."""
+    model, _ = fitted(10 * x + 3, 20, components=3, covariance=covariance)
+    _, means, covariances = of(model)
+    for k in range(3):
+        model.log_weight.copy_(torch.full((3,), -80.0))
+        model.log_weight[k] = 0
+        drawn = model.sample(20_000).double().numpy()
+        size = np.sqrt(covariances[k].diagonal())
+        assert np.allclose((drawn.mean(0) - means[k]) / size, 0, atol=0.05)
+        assert np.allclose((np.cov(drawn.T) - covariances[k]) / np.outer(size, size), 0, atol=0.06)
+
+
+def test_narrow_covariances_are_raised_and_others_stay() -> None:
+    """L Lᵀ has the same eigenvectors and no eigenvalue below the least; L is a triangle with a positive diagonal."""
+    torch.manual_seed(0)
+    turned = torch.linalg.qr(torch.randn(4, 3, 3, dtype=torch.float64)).Q
+    values = torch.tensor([[1.0, 2, 3], [1e-3, 2, 3], [-1e-9, 1e-9, 3], [0, 0, 0]], dtype=torch.float64)
+    factor = factor_of((turned * values[:, None]) @ turned.mT, 0.1)
+    assert torch.allclose(factor @ factor.mT, (turned * values.clamp(min=0.1)[:, None]) @ turned.mT)
+    assert torch.allclose(factor.tril(), factor)
+    assert float(factor.diagonal(dim1=1, dim2=2).min()) > 0
+
+
+def test_clusters_that_are_far_apart_are_found() -> None:
+    """From every seed, one in each cloud, and its mean is theirs."""
+    middle = 2_000 * torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1], [3, 3]])
+    for seed in range(10):
+        torch.manual_seed(seed)
+        x = (middle[:, None] + torch.randn(5, 40, 2)).flatten(0, 1)
+        means, index = clusters(x, 5)
+        own = index.view(5, 40)
+        assert torch.equal(own, own[:, :1].expand_as(own))
+        assert torch.allclose(means[own[:, 0]], x.view(5, 40, 2).mean(1), atol=1e-2)
 
 
 @pytest.mark.parametrize("settings", [{"components": 1}, {"components": 7}, {"components": 4, "covariance": "diagonal"}])
@@ -365,16 +404,16 @@ def test_factor_analysis_is_that_of_scikit_learn(x: Tensor) -> None:
     assert model.gaussians().free == 6 + 6 + 6 * 2 - 1
 
 
-def test_samples_of_factor_analysers_have_the_moments_of_their_gaussians(x: Tensor) -> None:
-    model, _ = analysed(x, 20, components=3, latent=2)
-    weights, means, covariances = (part.double() for part in (lambda g: (g.weights, g.means, g.covariances))(model.gaussians()))
-    mean = weights @ means
-    away = means - mean
-    covariance = (weights[:, None, None] * (covariances + away[:, :, None] * away[:, None])).sum(0)
-    torch.manual_seed(0)
-    drawn = model.sample(100_000).double()
-    assert torch.allclose(drawn.mean(0), mean, atol=0.1)
-    assert torch.allclose(torch.cov(drawn.T), covariance, rtol=0.03, atol=0.1)
+def test_samples_of_factor_analysers_have_the_covariance_of_each_gaussian(x: Tensor) -> None:
+    model, _ = analysed(x, 20, components=3, latent=1)
+    _, means, covariances = of(model)  # type: ignore[arg-type]
+    for k in range(3):
+        model.log_weight.copy_(torch.full((3,), -80.0))
+        model.log_weight[k] = 0
+        drawn = model.sample(20_000).double().numpy()
+        size = np.sqrt(covariances[k].diagonal())
+        assert np.allclose((drawn.mean(0) - means[k]) / size, 0, atol=0.05)
+        assert np.allclose((np.cov(drawn.T) - covariances[k]) / np.outer(size, size), 0, atol=0.06)
 
 
 def test_smoothing_is_so_many_examples_with_the_variances_of_the_whole_set(x: Tensor) -> None:
