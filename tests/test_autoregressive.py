@@ -12,10 +12,17 @@ from genexp.autoregressive.base import heads, heuristics
 from genexp.data.base import Batch, DataSpec
 from genexp.data.text import TextData, joined, words
 from genexp.errors import UserError
+<<<<<<< HEAD
 from genexp.measures import autoregressive
 from genexp.measures.counts import Seen, best_table, log_probs, of_pictures, of_text, parts_of_text
+=======
+from genexp.measures.autoregressive import bits_of_whole_numbers, bits_per_character, nll_train
+from genexp.measures.counts import Seen, best_table, log_probs, of_pictures, of_text
+from genexp.measures.likelihood import Likelihood, of_test
+>>>>>>> muttwo
 from genexp.models.made import MADE
-from genexp.nn.gated import OneStack, TwoStacks
+from genexp.nn.causal import CausalTransformer
+from genexp.nn.gated import OneStack, TwoStacks, gate
 
 
 def test_an_interval_of_a_logistic_has_its_mass() -> None:
@@ -26,6 +33,21 @@ def test_an_interval_of_a_logistic_has_its_mass() -> None:
     edge = [1 / (1 + math.exp(-(k + 0.5 - mean) / scale)) for k in range(4)]
     expected = np.diff([0.0, *edge, 1.0])
     assert torch.allclose(head.log_table(raw).exp(), torch.tensor(expected), atol=1e-9)
+
+
+def test_real_numbers_are_drawn_by_their_density_in_units_of_the_data() -> None:
+    """The density integrates to one, numerically, and gives the quantiles of what is drawn."""
+    torch.manual_seed(0)
+    head = heads.part("logistic_mixture", components=3)(DataSpec((1,), kind="real")).double()
+    head.initialise(50 + 4 * torch.randn(100, 3).double())
+    assert (float(head.shift), float(head.scale)) == (pytest.approx(50, abs=1), pytest.approx(4, rel=0.1))
+    raw = torch.randn(9, dtype=torch.float64)
+    x = torch.linspace(-50, 150, 20_001).double()
+    mass = head.log_prob(x, raw.expand(len(x), 9)).exp().cumsum(0) * 0.01
+    assert float(mass[-1]) == pytest.approx(1, abs=1e-4)
+    drawn = head.draw(raw.expand(10_000, 9), torch.rand(10_000, 2).double(), heuristics.part("none")()).sort().values
+    below = mass[torch.searchsorted(x, drawn).clamp(max=len(x) - 1)]
+    assert float((below - (torch.arange(10_000) + 0.5) / 10_000).abs().max()) < 0.025  # Kolmogorov and Smirnov
 
 
 @pytest.mark.parametrize("name", ["bernoulli", "categorical"])
@@ -40,6 +62,33 @@ def test_a_masked_autoencoder_begins_with_the_frequencies_of_each_number(name: s
     assert model.loss(Batch(x))["loss"].item() == pytest.approx(entropy, abs=1e-3)
 
 
+def test_a_random_order_is_that_of_its_seed() -> None:
+    orders = [MADE(DataSpec((9,), kind="real"), width=8, order="random", order_seed=seed).order for seed in (1, 1, 2)]
+    assert torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0], orders[2])
+    assert orders[2].sort().values.tolist() == [*range(9)]
+
+
+def test_the_attention_that_is_shown_is_the_one_that_is_used() -> None:
+    """The values, weighted by it, are what each layer's attention gives; and no place looks at a later one."""
+    torch.manual_seed(0)
+    network, seen = CausalTransformer(6, 2, 8, 2, 2, 0.0).double(), []
+    for weights in network.parameters():
+        weights.data += 0.5 * torch.randn_like(weights)
+    for block in network.blocks:
+        block.attention.register_forward_hook(lambda attention, given, out: seen.append((attention, given[0], out)))
+    shown = network.attention(torch.randn(3, 6, 8, dtype=torch.float64))
+    assert len(seen) == len(shown) == 2
+    for weights, (attention, h, out) in zip(shown, seen, strict=True):
+        assert torch.allclose(attention.join(weights @ attention.split(h)[2]), out)
+        assert torch.equal(weights.tril(), weights)
+
+
+def test_a_gate_is_between_nothing_and_all_of_a_tanh() -> None:
+    h = torch.randn(3, 4, 2, 2)
+    assert torch.allclose(gate(h), torch.tanh(h[:, :2]) * torch.sigmoid(h[:, 2:]))
+
+
 def test_heuristics_keep_what_they_say() -> None:
     p = torch.tensor([0.1, 0.4, 0.05, 0.45], dtype=torch.float64)
     found = {
@@ -50,6 +99,9 @@ def test_heuristics_keep_what_they_say() -> None:
     assert torch.allclose(found["temperature"], p**2 / (p**2).sum())
     assert torch.allclose(found["top_k"], torch.tensor([0, 0.4, 0, 0.45], dtype=torch.float64) / 0.85)
     assert torch.allclose(found["nucleus"], torch.tensor([0.1, 0.4, 0, 0.45], dtype=torch.float64) / 0.95)
+    for part in (heuristics.part("top_k", k=2, temperature=0.5), heuristics.part("nucleus", mass=0.86, temperature=0.5)):
+        kept = found[part.name].square()  # which values stay, p says; how often each comes, the temperature
+        assert torch.allclose(part()(p.log()).softmax(-1), kept / kept.sum())
 
 
 def test_one_stack_has_a_blind_spot_and_two_stacks_have_none() -> None:
@@ -84,6 +136,7 @@ def test_a_table_of_counts_is_a_distribution_and_learns_a_rule() -> None:
     assert nats < 0.02
 
 
+<<<<<<< HEAD
 def test_the_first_symbols_of_a_part_have_the_part_before_it_as_their_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut in three or whole, the contexts of a text are the same; of 0 1 2 0 1 2 … nothing is left, wherever a part begins."""
     text = np.tile([0, 1, 2], 400)
@@ -93,6 +146,57 @@ def test_the_first_symbols_of_a_part_have_the_part_before_it_as_their_context(mo
     data = SimpleNamespace(train_text=train, validation_text=validation, test_text=test, spec=SimpleNamespace(levels=3))
     monkeypatch.setattr(autoregressive, "text_nats", lambda subject: torch.zeros(4))  # four characters are scored
     assert autoregressive.counted_text(SimpleNamespace(data=data)).value < 0.02  # type: ignore[arg-type,operator]
+=======
+def test_the_validation_part_says_how_far_a_table_looks_back() -> None:
+    """Where it is without rule no context helps, and that table is also used where one would."""
+    rule, noise = np.tile([0, 1, 2], 100), np.random.default_rng(0).integers(0, 3, 300)
+    train, validation, test = (of_text(part, 2) for part in (rule, noise, rule))
+    order, nats = best_table(train, validation, test, 3)
+    assert order == 0
+    assert nats == pytest.approx(math.log(3), abs=1e-2)
+
+
+def text_subject(nats: object, length: int, letters: int = 4, train: int = 3_000) -> SimpleNamespace:
+    """A text without rule, whose test part was in the training part; and a model that says what each character costs."""
+    torch.manual_seed(0)
+    text, alphabet = torch.randint(letters, (train,)), "abcdefghijklmnopqrstuvwxyz"[:letters]
+    spec = DataSpec((length,), kind="tokens", levels=letters, alphabet=alphabet)
+    data = SimpleNamespace(
+        train_text=text, validation_text=torch.randint(letters, (500,)), test_text=text[:400], length=length, spec=spec
+    )
+    settings = SimpleNamespace(seed=0, evaluation=SimpleNamespace(num_points=10_000))
+    return SimpleNamespace(data=data, model=SimpleNamespace(nats=nats), settings=settings, device=torch.device("cpu"), found={})
+
+
+@pytest.mark.parametrize("length", [16, 15])
+def test_a_character_is_counted_once_with_half_a_passage_before_it(length: int) -> None:
+    """A model to which the character at place i of a passage costs i bits; a table of counts finds no rule, and xz the copy."""
+    subject = text_subject(lambda x: (torch.arange(length) * math.log(2)).expand(x.shape), length)
+    half = length // 2
+    count = 1 + (400 - length) // (length - half)
+    expected = [*range(length)] + [*range(half, length)] * (count - 1)
+    found = bits_per_character(subject)
+    assert found[""].value == pytest.approx(sum(expected) / len(expected))
+    assert found["counts"].value == pytest.approx(2, abs=0.1)
+    assert 0 < found["xz"].value < 1
+
+
+def test_bits_of_a_pixel_and_of_the_best_table_of_counts() -> None:
+    """64 pixels that all cost half a bit, of pictures of fair coins; and the training examples have a likelihood of their own."""
+    torch.manual_seed(0)
+    spec = DataSpec((1, 8, 8), kind="bits")
+    parts = [Batch(torch.randint(2, (many, 1, 8, 8)).float()) for many in (60, 30, 20)]
+    data = SimpleNamespace(spec=spec, examples=lambda size, seed: parts[0], heldout=lambda size, seed: parts[1])
+    model = SimpleNamespace(head=heads.part("bernoulli")(spec), log_prob=lambda x: -x.flatten(1).sum(1))
+    subject = SimpleNamespace(data=data, model=model, knows={"pictures", "examples"}, can={"exact"}, test=parts[2], found={})
+    subject.settings = SimpleNamespace(seed=0, evaluation=SimpleNamespace(batch_size=7))
+    subject.device = torch.device("cpu")
+    subject.found[of_test.__wrapped__] = Likelihood(torch.full((20,), -32 * math.log(2)))
+    found = bits_of_whole_numbers(subject)
+    assert found.value == pytest.approx(0.5)
+    assert found.baseline == pytest.approx(1, abs=0.05)
+    assert nll_train(subject).value == pytest.approx(float(parts[0].x.flatten(1).sum(1).mean()))
+>>>>>>> muttwo
 
 
 def test_neighbours_of_a_pixel_come_before_it() -> None:
@@ -115,10 +219,24 @@ def test_the_parts_of_a_text_follow_one_another(poem: Path) -> None:
     text = words(data.spec, parts[None])[0]
     assert text == "".join(f"Zeile {k} ist schön.\n" for k in range(100))
     assert joined(data.spec, data.test.x).startswith(words(data.spec, data.test_text[None])[0][:20])
+    begun, again = data.train_stream(8, 0), data.train_stream(8, 0)
+    begun.next()
+    again.load_state_dict(begun.state_dict())
+    assert torch.equal(begun.next().x, again.next().x)
     stream, whole = data.train_stream(8, 0), words(data.spec, data.train_text[None])[0]
     starts = [whole.index(passage) for _ in range(stream.steps_per_epoch) for passage in words(data.spec, stream.next().x)]
     assert len({start % 20 for start in starts}) == 1
     assert len(set(starts)) == len(starts)
+    assert torch.equal(data.heldout(3, 0).x.flatten(), data.validation_text[:60])
+    resumed, later = data.train_stream(8, 0), []
+    for _ in range(5):  # epochs, each cut at an offset of its own
+        resumed.load_state_dict(stream.state_dict())
+        first = stream.next().x
+        assert torch.equal(first, resumed.next().x)
+        later.append(whole.index(words(data.spec, first)[0]) % 20)
+        for _ in range(stream.steps_per_epoch - 1):
+            stream.next()
+    assert len({*later, starts[0] % 20}) > 2
 
 
 @pytest.mark.parametrize(

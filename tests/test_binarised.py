@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from genexp.context import Context
+from genexp.data.base import DataSpec
 from genexp.data.binarise import bits_of
-from genexp.data.images import ImageSet
+from genexp.data.images import ImageData, ImageSet
 from genexp.errors import UserError
 from genexp.measures.floors import floor_of_bits
-from genexp.registry import datasets
+from genexp.registry import datasets, models
 from genexp.runs.words import Words
 
 NAMES = ("mnist", "fashion_mnist", "glyphs", "digits")
@@ -70,6 +72,21 @@ def test_a_stream_of_bits_goes_on_bit_for_bit(binarise: str, data_folder: Path) 
     assert all(torch.equal(stream.next().x, resumed.next().x) for _ in range(12))
 
 
+@pytest.mark.parametrize("binarise", ["dynamic", "static"])
+def test_pictures_keep_their_labels_and_no_two_parts_are_drawn_alike(binarise: str) -> None:
+    """Those of class k all have the grey 60k + 20."""
+    label = torch.arange(4).repeat(50)
+    greys = (60 * label + 20).byte().view(-1, 1, 1, 1).expand(-1, 1, 8, 8).clone()
+    data, part = ImageData(), ImageSet(greys, label)
+    data.parts(part, part, part, ("a", "b", "c", "d"), binarise)  # type: ignore[arg-type]
+    assert not torch.equal(data.train.x, data.validation.x)
+    assert not torch.equal(data.validation.x, data.test.x)
+    batch = data.train_stream(len(label), 0).next()
+    assert batch.label is not None
+    for k in range(4):
+        assert float(batch.x[batch.label == k].mean()) == pytest.approx((60 * k + 20) / 255, abs=0.05)
+
+
 def test_static_shows_the_same_bits_each_time(data_folder: Path) -> None:
     data = built("glyphs", data_folder, "static")
     assert "not Larochelle's" in data.describe()
@@ -109,6 +126,27 @@ def test_without_greys_the_floor_is_that_of_distinct_pictures() -> None:
     assert floor_of_bits(subject_of(bits)) == pytest.approx(math.log(16), abs=1e-4)
 
 
+def test_of_a_class_that_has_one_picture_a_conditional_model_knows_which_will_come() -> None:
+    """Then only what its greys leave open is left."""
+    greys = (255 * torch.rand(8, 1, 2, 3, generator=torch.Generator().manual_seed(1))).byte()
+    subject = subject_of(ImageSet(greys, torch.arange(8)).binarised(2))
+    x, bits = greys.flatten(1) / 255, subject.test.x.flatten(1)
+    surprise = float(torch.nn.functional.binary_cross_entropy(x, bits, reduction="none").sum(1).mean())
+    assert floor_of_bits(subject) > surprise + 0.1
+    subject.can, subject.found = frozenset({"classes"}), {}
+    assert floor_of_bits(subject) == pytest.approx(surprise, abs=1e-4)
+
+
+def test_samples_of_zeros_and_ones_are_such() -> None:
+    for kind in ("bits", "unit"):
+        torch.manual_seed(0)
+        keys = {"network": {"name": "linear"}, "likelihood": {"name": "bernoulli"}}
+        for name in ("vae", "autoencoder"):
+            model = models.build({"name": name, "latent": 2, **keys}, DataSpec((1, 2, 2), kind=kind), Context())  # type: ignore[arg-type]
+            whole = torch.isin(model.sample(20), torch.tensor([0.0, 1.0]))
+            assert bool(whole.all()) == (kind == "bits")
+
+
 # --- the names -------------------------------------------------------------------------------------------------------
 
 
@@ -142,6 +180,9 @@ def test_larochelles_file_is_read_as_it_is_written(tmp_path: Path) -> None:
     pixels = torch.randint(2, (3, 784), generator=torch.Generator().manual_seed(0))
     write(tmp_path, [" ".join(map(str, row)) + " " for row in pixels.tolist()])
     data = datasets.build({"name": "binary_mnist"}, tmp_path)
+    (tmp_path / "binary_mnist" / "binarized_mnist_valid.amat").write_text("1 " * 784)
+    other = datasets.build({"name": "binary_mnist"}, tmp_path)
+    assert [len(part) for part in (other.train, other.validation, other.test)] == [3, 1, 3]
     assert torch.equal(data.test.batch().x, pixels.view(3, 1, 28, 28).float())
     assert (data.draw, data.spec.kind, data.test.greys) == ("larochelle", "bits", None)
 

@@ -18,9 +18,11 @@ from genexp.fit.schedule import Rate
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.models import shrinkage
+from genexp.models.clusters import clusters
 from genexp.models.gmm import GMM
 from genexp.models.mfa import MFA
 from genexp.models.normal import Normal
+from genexp.models.whitening import factor_of
 from genexp.registry import datasets
 from tests.conftest import small_parts
 from tests.test_distributed import metrics
@@ -42,7 +44,7 @@ def x() -> Tensor:
 
 def fitted(x: Tensor, steps: int, **settings) -> tuple[GMM, list[float]]:
     torch.manual_seed(0)
-    model = GMM(POINTS, **{"shrinkage": 0.0, **settings})
+    model = GMM(POINTS, **{"shrinkage": 0.0, "restarts": 1, **settings})
     model.initialise(Batch(x))
     return model, [float(model.em_step(Batch(x))["loss"]) for _ in range(steps)]
 
@@ -67,7 +69,7 @@ def test_the_likelihood_never_falls(x: Tensor, covariance: str, shrinkage: float
 @pytest.mark.parametrize("covariance", COVARIANCES)
 def test_a_converged_mixture_is_a_stationary_point(x: Tensor, covariance: str, shrinkage: float) -> None:
     """∂/∂θ of the objective vanishes: by autograd, which knows nothing of expectation maximisation."""
-    model, losses = fitted(x, 1_000, components=2, covariance=covariance, ridge=0.0, shrinkage=shrinkage)
+    model, losses = fitted(x, 250, components=2, covariance=covariance, ridge=0.0, shrinkage=shrinkage)
     assert losses[-1] == pytest.approx(float(model.loss(Batch(x))["loss"]), abs=1e-4)
     model = model.double().requires_grad_(True)
     model.loss(Batch(x.double()))["loss"].backward()
@@ -129,6 +131,43 @@ def test_samples_of_a_mixture_have_its_moments(x: Tensor) -> None:
     assert torch.allclose(torch.cov(drawn.T), torch.cov(x.T), rtol=0.03, atol=0.1)
 
 
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_samples_of_one_component_have_its_covariance(x: Tensor, covariance: str) -> None:
+    """In units that are not the model's own."""
+    model, _ = fitted(10 * x + 3, 20, components=3, covariance=covariance)
+    _, means, covariances = of(model)
+    for k in range(3):
+        model.log_weight.copy_(torch.full((3,), -80.0))
+        model.log_weight[k] = 0
+        drawn = model.sample(20_000).double().numpy()
+        size = np.sqrt(covariances[k].diagonal())
+        assert np.allclose((drawn.mean(0) - means[k]) / size, 0, atol=0.05)
+        assert np.allclose((np.cov(drawn.T) - covariances[k]) / np.outer(size, size), 0, atol=0.06)
+
+
+def test_narrow_covariances_are_raised_and_others_stay() -> None:
+    """L Lᵀ has the same eigenvectors and no eigenvalue below the least; L is a triangle with a positive diagonal."""
+    torch.manual_seed(0)
+    turned = torch.linalg.qr(torch.randn(4, 3, 3, dtype=torch.float64)).Q
+    values = torch.tensor([[1.0, 2, 3], [1e-3, 2, 3], [-1e-9, 1e-9, 3], [0, 0, 0]], dtype=torch.float64)
+    factor = factor_of((turned * values[:, None]) @ turned.mT, 0.1)
+    assert torch.allclose(factor @ factor.mT, (turned * values.clamp(min=0.1)[:, None]) @ turned.mT)
+    assert torch.allclose(factor.tril(), factor)
+    assert float(factor.diagonal(dim1=1, dim2=2).min()) > 0
+
+
+def test_clusters_that_are_far_apart_are_found() -> None:
+    """From every seed, one in each cloud, and its mean is theirs."""
+    middle = 2_000 * torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1], [3, 3]])
+    for seed in range(10):
+        torch.manual_seed(seed)
+        x = (middle[:, None] + torch.randn(5, 40, 2)).flatten(0, 1)
+        means, index = clusters(x, 5)
+        own = index.view(5, 40)
+        assert torch.equal(own, own[:, :1].expand_as(own))
+        assert torch.allclose(means[own[:, 0]], x.view(5, 40, 2).mean(1), atol=1e-2)
+
+
 @pytest.mark.parametrize("settings", [{"components": 1}, {"components": 7}, {"components": 4, "covariance": "diagonal"}])
 def test_awkward_data(settings: dict) -> None:
     """The same point often, a coordinate that never moves, a mean far from the origin: finite numbers."""
@@ -173,12 +212,12 @@ def test_the_set_is_read_in_parts(x: Tensor, covariance: str, monkeypatch: pytes
 
 
 def test_the_gradient_ends_where_em_does(x: Tensor) -> None:
-    best, _ = fitted(x, 200, components=3, shrinkage=20.0)
+    best, _ = fitted(x, 60, components=3, shrinkage=20.0)
     torch.manual_seed(0)
-    model = GMM(POINTS, components=3, fitter="gradient", shrinkage=20.0)
+    model = GMM(POINTS, components=3, fitter="gradient", shrinkage=20.0, restarts=1)
     model.initialise(Batch(x))
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
-    for _ in range(200):
+    optimizer = torch.optim.Adam(model.parameters(), lr=4e-2)
+    for _ in range(90):
         optimizer.zero_grad()
         model.loss(Batch(x))["loss"].backward()
         optimizer.step()
@@ -209,6 +248,15 @@ def test_unlike_covariances_cost_their_divergence_from_the_likeliest_common_one(
     assert float(shrinkage.loss(factor[:1].expand_as(factor), 7.0)) == pytest.approx(0, abs=1e-9)
 
 
+def test_the_price_is_paid_once_for_the_whole_set_and_not_in_validation(x: Tensor) -> None:
+    model, _ = fitted(x, 3, components=3, shrinkage=20.0)
+    price = float(shrinkage.loss(model._factors(), 20.0)) / len(x)
+    loss, plain = float(model.loss(Batch(x[:50]))["loss"]), float(model.validate(Batch(x[:50]))["loss"])
+    assert price > 1e-2
+    assert loss - plain == pytest.approx(price, rel=1e-3)
+    assert plain == pytest.approx(-float(model.log_prob(x[:50]).mean()))
+
+
 def test_few_examples_of_many_dimensions() -> None:
     """By maximum likelihood a mixture is no better than one Gaussian on the digits' held-out part; by default it is."""
     data = datasets.build({"name": "digits", "flat": True}, Path())
@@ -227,18 +275,20 @@ def test_few_examples_of_many_dimensions() -> None:
 def test_a_start_is_chosen_by_what_becomes_of_it() -> None:
     """Two long clouds side by side: clusters halve them the wrong way, and from some starts EM stays there."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2_000, 3, generator=generator) * torch.tensor([0.3, 1.0, 1.0])
-    x[:, 0] += torch.where(torch.arange(2_000) % 2 == 0, 1.0, -1.0)
+    x = torch.randn(600, 3, generator=generator) * torch.tensor([0.3, 1.0, 1.0])
+    x[:, 0] += torch.where(torch.arange(600) % 2 == 0, 1.0, -1.0)
 
     def ends(restarts: int) -> list[float]:
         found = []
-        for seed in range(6):
+        for seed in range(4):
             torch.manual_seed(seed)
             model = GMM(POINTS, components=2, restarts=restarts)
             model.initialise(Batch(x))
-            found.append([float(model.em_step(Batch(x))["loss"]) for _ in range(30)][-1])
+            found.append([float(model.em_step(Batch(x))["loss"]) for _ in range(20)][-1])
         return found
 
+    begun, _ = fitted(x, 0, components=2, restarts=3)
+    assert torch.equal(begun.log_scale[0], begun.log_scale[1])  # it begins with clusters, and not where it was tried to
     single, best_of = ends(1), ends(6)
     assert max(single) - min(single) > 0.1
     assert max(best_of) - min(best_of) < 1e-3
@@ -352,6 +402,32 @@ def test_factor_analysis_is_that_of_scikit_learn(x: Tensor) -> None:
     theirs = FactorAnalysis(2, tol=1e-9, max_iter=10_000, svd_method="lapack").fit(y.double().numpy())
     assert float(model.log_prob(y).mean()) == pytest.approx(theirs.score(y.double().numpy()), abs=1e-4)
     assert model.gaussians().free == 6 + 6 + 6 * 2 - 1
+
+
+def test_samples_of_factor_analysers_have_the_covariance_of_each_gaussian(x: Tensor) -> None:
+    model, _ = analysed(x, 20, components=3, latent=1)
+    _, means, covariances = of(model)  # type: ignore[arg-type]
+    for k in range(3):
+        model.log_weight.copy_(torch.full((3,), -80.0))
+        model.log_weight[k] = 0
+        drawn = model.sample(20_000).double().numpy()
+        size = np.sqrt(covariances[k].diagonal())
+        assert np.allclose((drawn.mean(0) - means[k]) / size, 0, atol=0.05)
+        assert np.allclose((np.cov(drawn.T) - covariances[k]) / np.outer(size, size), 0, atol=0.06)
+
+
+def test_smoothing_is_so_many_examples_with_the_variances_of_the_whole_set(x: Tensor) -> None:
+    plain, smooth = (analysed(x, 1, components=1, latent=1, ridge=0.0, smoothing=many)[0] for many in (0.0, 300.0))
+    whole = ((x - plain.centre) / plain.spread).square().mean(0)
+    expected = ((2 * plain.log_scale[0]).exp() * len(x) + 300 * whole) / (len(x) + 300)
+    assert torch.allclose((2 * smooth.log_scale[0]).exp(), expected, rtol=1e-4)
+
+
+def test_one_grey_is_sampled_as_that_grey() -> None:
+    """A number from k/256 to (k + 1)/256 is grey k."""
+    torch.manual_seed(0)
+    model, _ = analysed(torch.full((300, 1, 2, 2), 100 / 255), 5, DataSpec((1, 2, 2), kind="unit"), components=1, latent=1)
+    assert 255 * float(model.sample(500).mean()) == pytest.approx(100, abs=0.1)
 
 
 def test_pictures_are_given_a_density_of_noisy_greys() -> None:

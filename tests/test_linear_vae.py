@@ -85,6 +85,11 @@ def test_probabilistic_pca_is_where_nothing_is_left_to_gain() -> None:
     assert float(linear.posterior_gap(subject()).value) == pytest.approx(0, abs=1e-5)
     collapsed = collapse.collapsed_units(subject())
     assert (collapsed.value, collapsed.exact) == (1, 1)
+    weight = model.decoder.map.weight.detach().double()
+    covariance = weight @ weight.T + 0.36 * torch.eye(5)
+    exact = MultivariateNormal(model.decoder.map.bias.detach().double(), covariance).log_prob(x[:500].double())
+    nll, bound = linear.closed_nll(subject()), linear.closed_neg_elbo(subject())
+    assert [nll.value, nll.baseline, bound.value, bound.floor] == pytest.approx([-float(exact.mean())] * 4, abs=1e-4)
     found = linear.trained(subject())
     assert torch.allclose(found.kl[:3], 0.5 * (found.eigenvalues[:3] / 0.36).log(), atol=1e-3)
     with torch.no_grad():
@@ -97,6 +102,25 @@ def test_probabilistic_pca_is_where_nothing_is_left_to_gain() -> None:
         found = linear.trained(subject())
     assert torch.allclose(found.own.log_prob(found.x), found.best.log_prob(found.x))
     assert float(linear.pca_gap(subject()).value) > 0.1
+    bound = linear.closed_neg_elbo(subject())
+    assert float(bound.value) > float(bound.floor) + 0.1
+    assert float(bound.floor) == pytest.approx(-float(exact.mean()), abs=1e-4)
+    least = torch.linalg.eigh(torch.cov(x.T)).eigenvectors[:, 0]  # turn the first direction by 30 degrees, out of all others
+    with torch.no_grad():
+        first = found.best.directions[:, 0].float()
+        model.decoder.map.weight.copy_(found.best.directions.float() * 2)
+        model.decoder.map.weight[:, 3] = 1e-3 * first  # a latent that hardly says anything does not make up for it
+        model.decoder.map.weight[:, 0] = 2 * (math.cos(math.pi / 6) * first + math.sin(math.pi / 6) * least)
+    assert float(linear.pca_angle(subject()).value) == pytest.approx(30, abs=0.1)
+
+
+def test_it_begins_at_the_mean_of_the_data() -> None:
+    torch.manual_seed(3)
+    x = torch.randn(50, 4) + 5
+    model = models.build({**PARTS, "latent": 2, "likelihood": GAUSSIAN}, DataSpec((4,), (), "real"), Context())
+    model.initialise(Batch(x))
+    assert torch.allclose(model.decode(torch.zeros(1, 2))[0], x.mean(0))
+    assert torch.allclose(model.encoder(x, x.new_empty(50, 0)).mean(0), torch.zeros(4), atol=1e-5)
 
 
 def test_what_training_estimates_is_the_formula() -> None:

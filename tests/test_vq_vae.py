@@ -1,6 +1,7 @@
 """The codebook, and the VQ-VAE's bound in nats."""
 
 import json
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -8,10 +9,13 @@ import torch
 
 from genexp.context import Context
 from genexp.data.base import Batch, DataSpec
+from genexp.data.codes import Codes
 from genexp.errors import UserError
 from genexp.latent.codebook import Codebook
+from genexp.measures import codes
 from genexp.measures.codes import perplexity, used_codes
-from genexp.registry import models
+from genexp.measures.floors import Known, known
+from genexp.registry import datasets, models
 
 SPEC = DataSpec((1, 8, 8), (), "bits")
 
@@ -61,6 +65,20 @@ def test_a_code_that_nothing_is_near_to_is_put_where_something_is() -> None:
     assert len(book.nearest(x).unique()) == 4
 
 
+def test_dead_codes_go_where_the_codes_are_far_with_little_weight() -> None:
+    """Two of three codes lie among most of the points; the third, far from all of them, goes to the few others."""
+    torch.manual_seed(3)
+    few = 0.1 * torch.randn(4, 2) + torch.tensor([50.0, 0])
+    book, x = Codebook(3, 2, 0.9), torch.cat([0.1 * torch.randn(396, 2) + torch.tensor([1.0, 0]), few])
+    book.vectors.copy_(torch.tensor([[1.0, 0], [1.0, 0.1], [-1e3, 0]]))
+    book.counts.copy_(torch.tensor([200.0, 200, 0]))
+    book.sums.copy_(book.vectors * book.counts[:, None])
+    book.learn(x, book.nearest(x))
+    assert float((book.vectors[2] - few).square().sum(1).amin()) < 1e-6
+    assert float(book.counts[2]) == pytest.approx(2 * 0.05 * 400 / 3)
+    assert torch.allclose(book.sums[2] / book.counts[2], book.vectors[2])
+
+
 def built(**keys):
     torch.manual_seed(0)
     model = models.build({"name": "vq_vae", "codes": 3, "dim": 2, "width": 8, **keys}, SPEC, Context())
@@ -94,12 +112,57 @@ def test_the_gradient_passes_the_code_as_if_it_were_the_encoders() -> None:
     assert not torch.equal(vectors, model.codebook.vectors)
 
 
+def test_what_is_far_from_its_code_costs_beta_times_the_squared_distance() -> None:
+    model, batch = built(commitment=0.7).eval(), Batch(torch.bernoulli(torch.full((16, 1, 8, 8), 0.4)))
+    with torch.no_grad():
+        model.encoder[-1].weight.mul_(100)  # h far from its code, so that what is decoded is seen to be the code
+        found, h = model.loss(batch), model.encoder(batch.x)
+    nearest = (h[:, :, None] - model.codebook.vectors.T[:, :, None, None]).square().sum(1).amin(1)  # (n, 2, 2)
+    assert float(found["distance"]) == pytest.approx(float(nearest.sum((1, 2)).mean()), rel=1e-4)
+    error = -float(model.log_likelihood(batch.x, model.codes(batch.x)).mean())
+    assert float(found["loss"]) == pytest.approx(error + 0.7 * float(found["distance"]), rel=1e-5)
+
+
+def test_each_place_of_a_sample_has_codes_of_its_own() -> None:
+    model, grid = built().eval(), torch.tensor([[0, 1], [2, 1]])
+    drawn: list[torch.Tensor] = []
+    model.log_p.copy_(torch.nn.functional.one_hot(grid, 3).float().clamp(min=1e-30).log())
+    model.decoder.register_forward_pre_hook(lambda module, given: drawn.append(given[0]))
+    assert {*model.sample(5).unique().tolist()} <= {0.0, 1.0}
+    assert torch.equal(drawn[0], model.codebook.vectors[grid].permute(2, 0, 1).expand(5, -1, -1, -1))
+
+
+def test_what_an_example_costs_by_its_codes() -> None:
+    subject = SimpleNamespace(found={known.__wrapped__: Known(1.0, 3.0, 9.0)})
+    parts = torch.zeros(2, 2, 2, dtype=torch.long), torch.tensor([1.0, 3.0]), torch.tensor([2.0, 8.0])
+    subject.found[codes.coded.__wrapped__] = codes.Coded(*parts, 5)
+    bound, cost = codes.code_bound(subject), codes.code_cost(subject)
+    assert (bound.value, bound.floor, bound.baseline) == (7.0, 3.0, 9.0)
+    assert (codes.code_reconstruction(subject).value, codes.code_reconstruction(subject).floor) == (2.0, 1.0)
+    assert (cost.value, cost.baseline) == (5.0, pytest.approx(4 * math.log(5)))
+
+
+def test_the_codes_of_a_run_are_those_of_its_pictures_part_by_part_and_row_by_row(tmp_path) -> None:
+    glyphs = {"name": "glyphs", "size": 16, "count": 30, "validation": 20, "test": 10, "binarise": "static"}
+    pictures = datasets.build(glyphs, tmp_path)
+    torch.manual_seed(0)
+    model = models.build({"name": "vq_vae", "codes": 9, "dim": 2, "width": 8}, pictures.spec, Context())
+    model.initialise(pictures.train.batch())
+    model.eval()
+    coder = SimpleNamespace(model=model, settings=SimpleNamespace(dataset=glyphs, data_dir=str(tmp_path)), path="a")
+    data = Codes(tmp_path, SimpleNamespace(run=lambda key, name: coder, asked={"a": {}}), run="a")  # type: ignore[arg-type]
+    for part in ("train", "validation", "test"):
+        index = model.codes(getattr(pictures, part).batch().x)
+        assert torch.equal(getattr(data, part).x, index.flatten(1))
+    assert torch.allclose(data.decode(data.test.x), model.decode_codes(index), atol=1e-5)
+    x = pictures.test[:7].batch().x
+    assert torch.allclose(data.reconstruction(7).float(), -model.log_likelihood(x, model.codes(x)), rtol=1e-4)
+
+
 def test_perplexity_counts_codes_by_how_often_they_are_used() -> None:
     found = SimpleNamespace(index=torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1]]), size=5)
     subject = SimpleNamespace(found={})
-    from genexp.measures.codes import coded
-
-    subject.found[coded.__wrapped__] = found
+    subject.found[codes.coded.__wrapped__] = found
     assert perplexity(subject).value == pytest.approx(2)
     assert used_codes(subject).value == pytest.approx(0.4)
 
