@@ -12,14 +12,10 @@ from genexp.autoregressive.base import heads, heuristics
 from genexp.data.base import Batch, DataSpec
 from genexp.data.text import TextData, joined, words
 from genexp.errors import UserError
-<<<<<<< HEAD
 from genexp.measures import autoregressive
-from genexp.measures.counts import Seen, best_table, log_probs, of_pictures, of_text, parts_of_text
-=======
 from genexp.measures.autoregressive import bits_of_whole_numbers, bits_per_character, nll_train
-from genexp.measures.counts import Seen, best_table, log_probs, of_pictures, of_text
+from genexp.measures.counts import Seen, best_table, log_probs, of_pictures, of_text, parts_of_text
 from genexp.measures.likelihood import Likelihood, of_test
->>>>>>> muttwo
 from genexp.models.made import MADE
 from genexp.nn.causal import CausalTransformer
 from genexp.nn.gated import OneStack, TwoStacks, gate
@@ -136,7 +132,6 @@ def test_a_table_of_counts_is_a_distribution_and_learns_a_rule() -> None:
     assert nats < 0.02
 
 
-<<<<<<< HEAD
 def test_the_first_symbols_of_a_part_have_the_part_before_it_as_their_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut in three or whole, the contexts of a text are the same; of 0 1 2 0 1 2 … nothing is left, wherever a part begins."""
     text = np.tile([0, 1, 2], 400)
@@ -146,7 +141,8 @@ def test_the_first_symbols_of_a_part_have_the_part_before_it_as_their_context(mo
     data = SimpleNamespace(train_text=train, validation_text=validation, test_text=test, spec=SimpleNamespace(levels=3))
     monkeypatch.setattr(autoregressive, "text_nats", lambda subject: torch.zeros(4))  # four characters are scored
     assert autoregressive.counted_text(SimpleNamespace(data=data)).value < 0.02  # type: ignore[arg-type,operator]
-=======
+
+
 def test_the_validation_part_says_how_far_a_table_looks_back() -> None:
     """Where it is without rule no context helps, and that table is also used where one would."""
     rule, noise = np.tile([0, 1, 2], 100), np.random.default_rng(0).integers(0, 3, 300)
@@ -196,7 +192,6 @@ def test_bits_of_a_pixel_and_of_the_best_table_of_counts() -> None:
     assert found.value == pytest.approx(0.5)
     assert found.baseline == pytest.approx(1, abs=0.05)
     assert nll_train(subject).value == pytest.approx(float(parts[0].x.flatten(1).sum(1).mean()))
->>>>>>> muttwo
 
 
 def test_neighbours_of_a_pixel_come_before_it() -> None:
