@@ -112,6 +112,7 @@ def test_the_parts_of_a_text_follow_one_another(poem: Path) -> None:
     ("name", "content", "said"),
     [
         ("none.txt", None, "no such file"),
+        (".", None, "a folder, and not a file"),
         ("bytes.txt", b"\xff\xfe\x00", "no text in UTF-8"),
         ("short.txt", b"abc" * 20, "too few"),
     ],

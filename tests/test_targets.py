@@ -101,7 +101,7 @@ def test_what_learns_from_examples_is_refused_a_target_and_the_other_way_round(g
     for words, said in (
         (("dataset=double_well", "model=gmm"), "the model learns from examples"),
         (("dataset=double_well", "model=coupling_flow"), "the model learns from examples"),
-        (("dataset=qr", "model=coupling_flow", "model/objective=reverse_kl"), "the model is trained on a density"),
+        (("dataset=qr", "model=coupling_flow", "model/objective=reverse_kl"), "the model needs the density"),
     ):
         code, _, err = genexp("run", "run_dir=run", *tiny, *words)
         assert code == 2
