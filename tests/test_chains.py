@@ -366,7 +366,7 @@ def test_bad_settings_are_refused_in_one_line() -> None:
     with pytest.raises(UserError, match=r"model\.kernel\.run must name another run"):
         models.build({"name": "chains", "kernel": {"name": "neutra"}}, PLANE, Context())
     unable = SimpleNamespace(can={"sample"}, parameters=list)
-    with pytest.raises(UserError, match="what is needed: exact"):
+    with pytest.raises(UserError, match="its model has no exact likelihood"):
         kernel_of("independence", unable)
     opened = Context(lambda name: (SimpleNamespace(model=flow(), spec=DataSpec((7,))), {}))
     with pytest.raises(UserError, match="of shape 7, and these data of 2"):
