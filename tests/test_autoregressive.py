@@ -137,6 +137,7 @@ def test_a_run_on_a_text_goes_on_from_a_beginning(genexp, tiny: list[str], poem:
     passages = (poem / "on.txt").read_text().split("\n" + 60 * "-" + "\n")
     assert len(passages) == 3
     assert all(passage.startswith("Zeile") for passage in passages)
+    assert genexp("sample", "r", "--out", "no.png")[2].splitlines()[1] == "hint: --out samples.txt"
     for given, said in (("Qu", "not in the text"), ("Zeile" * 9, "45 characters; a passage has 16"), ("", "0 characters")):
         code, _, err = genexp("sample", "r", "--given", given, "--out", "no.txt")
         assert code == 2
