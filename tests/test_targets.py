@@ -17,6 +17,7 @@ from genexp.data.many_well import ManyWell
 from genexp.data.peak_pairs import PeakPairs
 from genexp.measures.targets import Weighted
 from genexp.registry import models
+from genexp.suitability import refusal_by_name
 from tests.test_distributed import metrics
 
 
@@ -107,6 +108,13 @@ def test_what_learns_from_examples_is_refused_a_target_and_the_other_way_round(g
         assert code == 2
         assert said in err.splitlines()[0]
         assert not (tmp_path / "run").exists()
+
+
+def test_a_flow_that_needs_another_objective_for_a_density_is_listed_with_it() -> None:
+    said = "it learns from examples, and a density by model/objective=reverse_kl"
+    spec = DataSpec(shape=(4,), kind="real")
+    assert refusal_by_name("coupling_flow", spec, {"target", "log_density"}) == said
+    assert "by model" not in (refusal_by_name("gmm", spec, {"target", "log_density"}) or "by model")
 
 
 # --- exact numbers of targets ----------------------------------------------------------------------------------------
