@@ -103,5 +103,5 @@ def check_learns(model: GenerativeModel, knows: Set[str]) -> None:
     if model.learns != "examples" and "log_density" not in known_of(knows):
         raise UserError(
             "the model needs the density of the data, and these have none that is known and smooth",
-            hint="dataset=double_well, funnel or mixture has one, and any run of a flow: dataset=teacher dataset.run=RUN",
+            hint="genexp list models --data NAME",
         )
