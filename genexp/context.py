@@ -25,7 +25,10 @@ class Context:
         """
         if name is None or self.open is None:
             raise UserError(f"{key} must name another run", hint=f"{key}=PATH, of its folder")
-        opened, self.asked[name] = self.open(name)
+        try:
+            opened, self.asked[name] = self.open(name)
+        except UserError as mistake:
+            raise UserError(f"{key}: {mistake.message}", hint=mistake.hint) from None
         for weights in opened.model.parameters():
             weights.requires_grad_(False)
         return opened

@@ -25,7 +25,18 @@ def suitable(dataset: str, config_dirs: Sequence[Path] = ()) -> dict[str, str | 
         raise unknown("dataset", dataset, entries("datasets", config_dirs))
     names = [*entries("models", config_dirs)]
     spec, knows = spec_of(compose([f"dataset={dataset}"], config_dirs).settings)
-    return {name: refusal(compose([f"model={name}"], config_dirs).settings.model, spec, knows) for name in names}
+    return {name: refusal_by_name(name, spec, knows, config_dirs) for name in names}
+
+
+def refusal_by_name(name: str, spec: DataSpec, knows: Set[str], config_dirs: Sequence[Path] = ()) -> str | None:
+    """Why the model cannot be trained in its default settings; of a flow that is refused a density: by what it can be."""
+    model = compose([f"model={name}"], config_dirs).settings.model
+    why = refusal(model, spec, knows)
+    if why and "target" in knows and (model.get("objective") or {}).get("name") == "likelihood":
+        choice = "model/objective=reverse_kl"
+        other = compose([f"model={name}", choice], config_dirs).settings.model
+        return f"it learns from examples, and a density by {choice}" if refusal(other, spec, knows) is None else why
+    return why
 
 
 def spec_of(settings: RunSettings) -> tuple[DataSpec, frozenset[str]]:

@@ -238,6 +238,7 @@ def test_the_parts_of_a_text_follow_one_another(poem: Path) -> None:
     ("name", "content", "said"),
     [
         ("none.txt", None, "no such file"),
+        (".", None, "a folder, and not a file"),
         ("bytes.txt", b"\xff\xfe\x00", "no text in UTF-8"),
         ("short.txt", b"abc" * 20, "too few"),
     ],
@@ -262,6 +263,7 @@ def test_a_run_on_a_text_goes_on_from_a_beginning(genexp, tiny: list[str], poem:
     passages = (poem / "on.txt").read_text().split("\n" + 60 * "-" + "\n")
     assert len(passages) == 3
     assert all(passage.startswith("Zeile") for passage in passages)
+    assert genexp("sample", "r", "--out", "no.png")[2].splitlines()[1] == "hint: --out samples.txt"
     for given, said in (("Qu", "not in the text"), ("Zeile" * 9, "45 characters; a passage has 16"), ("", "0 characters")):
         code, _, err = genexp("sample", "r", "--given", given, "--out", "no.txt")
         assert code == 2

@@ -395,6 +395,16 @@ def test_chains_that_never_move_are_named() -> None:
     assert not [line for line in run(gaussian, 100, burn_in=50, draws=50).remarks() if "mixed" not in line]
 
 
+def test_too_few_draws_are_told_before_anybody_believes_the_numbers() -> None:
+    assert (
+        "warning: the burn-in was not over after 3 of 50 steps: samples lie where chains are"
+        in run(gaussian, 3, burn_in=50, draws=5).remarks()
+    )
+    told = run(gaussian, 52, burn_in=50, draws=2).remarks()
+    assert "warning: 2 draws of each chain are too few for r_hat and what belongs to it; 4 are the least" in told
+    assert not [line for line in run(gaussian, 54, burn_in=50, draws=4).remarks() if "too few" in line]
+
+
 def test_a_chain_that_is_stuck_in_the_burn_in_goes_on_from_where_others_are() -> None:
     """One that comes halfway to where the leapfrog diverges; beside others it has their state, and from then on it moves."""
 
@@ -435,7 +445,7 @@ def test_bad_settings_are_refused_in_one_line() -> None:
     with pytest.raises(UserError, match=r"model\.kernel\.run must name another run"):
         models.build({"name": "chains", "kernel": {"name": "neutra"}}, PLANE, Context())
     unable = SimpleNamespace(can={"sample"}, parameters=list)
-    with pytest.raises(UserError, match="what is needed: exact"):
+    with pytest.raises(UserError, match="its model has no exact likelihood"):
         kernel_of("independence", unable)
     opened = Context(lambda name: (SimpleNamespace(model=flow(), spec=DataSpec((7,))), {}))
     with pytest.raises(UserError, match="of shape 7, and these data of 2"):

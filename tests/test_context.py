@@ -4,11 +4,13 @@ import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from genexp.context import Context
+from genexp.errors import UserError
 
 PLUGIN = '''
 import torch
@@ -83,3 +85,11 @@ def test_the_student_s_own_weights_do_not_depend_on_the_teacher_s_seed(
         assert genexp("run", f"run_dir=s{seed}", *words, f"seed={seed}")[0] == 0
     shifts = [torch.load(tmp_path / f"s{seed}/checkpoints/best.pt", weights_only=True)["model"]["shift"] for seed in (3, 4)]
     assert not torch.equal(*shifts)
+
+
+def test_a_run_that_cannot_be_opened_is_named_with_its_key() -> None:
+    def missing(name: str) -> Any:
+        raise UserError(f"no run '{name}' here", hint="a path")
+
+    with pytest.raises(UserError, match=r"^model\.teacher: no run 'x' here\nhint: a path$"):
+        Context(missing).run("model.teacher", "x")

@@ -23,6 +23,7 @@ from genexp.measures.divergences import excess_forward_kl, excess_reverse_kl
 from genexp.measures.targets import Weighted, ess_forward, log_z, modes_found, reverse_kl, weighted
 from genexp.registry import models
 from genexp.subject import Subject
+from genexp.suitability import refusal_by_name
 from tests.test_distributed import metrics
 
 
@@ -158,12 +159,19 @@ def test_what_learns_from_examples_is_refused_a_target_and_the_other_way_round(g
     for words, said in (
         (("dataset=double_well", "model=gmm"), "the model learns from examples"),
         (("dataset=double_well", "model=coupling_flow"), "the model learns from examples"),
-        (("dataset=qr", "model=coupling_flow", "model/objective=reverse_kl"), "the model is trained on a density"),
+        (("dataset=qr", "model=coupling_flow", "model/objective=reverse_kl"), "the model needs the density"),
     ):
         code, _, err = genexp("run", "run_dir=run", *tiny, *words)
         assert code == 2
         assert said in err.splitlines()[0]
         assert not (tmp_path / "run").exists()
+
+
+def test_a_flow_that_needs_another_objective_for_a_density_is_listed_with_it() -> None:
+    said = "it learns from examples, and a density by model/objective=reverse_kl"
+    spec = DataSpec(shape=(4,), kind="real")
+    assert refusal_by_name("coupling_flow", spec, {"target", "log_density"}) == said
+    assert "by model" not in (refusal_by_name("gmm", spec, {"target", "log_density"}) or "by model")
 
 
 # --- exact numbers of targets ----------------------------------------------------------------------------------------

@@ -298,6 +298,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path: Path, brea
     model.breaks_at = breaks_at
     with pytest.raises(UserError, match=f"step {breaks_at}: the loss is nan") as mistake:
         fit(model, Normal(), settings(), run, seed=0)
+    assert ("trainer.lr" in (mistake.value.hint or "")) == (breaks_at > 1)  # no rate is to blame before any weight has moved
     last = (breaks_at - 1) // 7 * 7
     if last:
         assert f"the last good checkpoint is of step {last}" in mistake.value.message

@@ -163,7 +163,10 @@ def read_text(path: str | None, data_dir: Path) -> str:
             raise UserError(f"dataset.path={path}: more than {LARGEST // 10**6} MB")
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as failure:
-        raise UserError(f"dataset.path={path}: no text in UTF-8 (byte {failure.start:,})") from None
+        raise UserError(
+            f"dataset.path={path}: no text in UTF-8 (byte {failure.start:,})",
+            hint="a text in Latin-1: iconv -f latin1 -t utf-8 OLD > NEW",
+        ) from None
     except OSError as failure:
         raise UserError(f"dataset.path={path}: {failure.strerror or 'cannot be read'}") from None
     if "\0" in text:
@@ -174,9 +177,11 @@ def read_text(path: str | None, data_dir: Path) -> str:
 def find_text(path: str, data_dir: Path) -> Path:
     """Where the file `path` is. UserError where it is not, or is a folder."""
     given = expanded(path)
-    file = next((there for there in (given, data_dir / given) if there.is_file()), None)
+    places = (given, data_dir / given)
+    file = next((there for there in places if there.is_file()), None)
     if file is None:
-        raise UserError(f"dataset.path={path}: no such file", hint="dataset=text dataset.path=my.txt")
+        said = "a folder, and not a file" if any(there.is_dir() for there in places) else "no such file"
+        raise UserError(f"dataset.path={path}: {said}", hint="dataset=text dataset.path=my.txt")
     return file
 
 

@@ -113,7 +113,7 @@ def mixing(
     lags.axhline(0, color=GREY, lw=0.8)
     lags.set(title="autocorrelation of x₁", xlabel="lag in draws", ylabel="ρ", ylim=(min(-0.1, lags.get_ylim()[0]), 1.05))
     running.axhline(1.01, color=GREY, ls="--", lw=1, label="1.01")
-    running.set(title="R̂ so far", xlabel="draws", xscale="log", ylabel="R̂")
+    running.set(title="R̂ of x₁ so far", xlabel="draws", xscale="log", ylabel="R̂")
     running.legend()
     if len(correlation) > 1:
         lags.legend()

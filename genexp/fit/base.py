@@ -30,6 +30,7 @@ class Fitter:
     finished: bool = False
     last_step: int | None = None  # with which it will have finished, where that is known beforehand
     advice: str | None = None  # what to try where a number is no longer finite
+    first_advice: str | None = None  # where it was not finite in the first step, if that is something else
 
     def __init__(self, model: GenerativeModel, data: Dataset, settings: TrainerSettings, seed: int) -> None:
         self.trained, self.data, self.settings, self.seed = model, data, settings, seed

@@ -24,6 +24,7 @@ class Gradient(Fitter):
     """Adam on ∇_θ loss(batch), and a moving average of the weights that it passes through."""
 
     advice = "try a smaller trainer.lr, or trainer.clip_norm=1"
+    first_advice = "no weight had been moved yet: the data, or their log density where the model samples, are not finite"
 
     def __init__(self, model: GenerativeModel, data: Dataset, settings: TrainerSettings, seed: int) -> None:
         super().__init__(model, data, settings, seed)

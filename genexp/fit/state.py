@@ -168,7 +168,8 @@ class Training:
         bad = self.window.first_not_finite()
         if bad is not None:
             step = self.position.step - len(self.window.terms) + 1 + bad
-            raise self._diverged(step, f"the loss is {float(self.window.terms[bad]['loss'])},")
+            advice = self.fitter.first_advice if step == 1 else None
+            raise self._diverged(step, f"the loss is {float(self.window.terms[bad]['loss'])},", advice)
 
     @torch.no_grad()
     def _validate(self, batch: Batch, observe: bool = False) -> dict[str, float]:
@@ -181,8 +182,8 @@ class Training:
         self.model.train()
         return terms
 
-    def _diverged(self, step: int, what: str) -> UserError:
-        return UserError(f"step {step}: {what} not finite; {self._last()}", hint=self.fitter.advice)
+    def _diverged(self, step: int, what: str, advice: str | None = None) -> UserError:
+        return UserError(f"step {step}: {what} not finite; {self._last()}", hint=advice or self.fitter.advice)
 
     def _last(self) -> str:
         """What there is to go on from."""

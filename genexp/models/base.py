@@ -101,4 +101,7 @@ def check_learns(model: GenerativeModel, knows: Set[str]) -> None:
             hint="a flow learns a density by model/objective=reverse_kl",
         )
     if model.learns != "examples" and "log_density" not in known_of(knows):
-        raise UserError("the model is trained on a density, and these data have none that is known and smooth")
+        raise UserError(
+            "the model needs the density of the data, and these have none that is known and smooth",
+            hint="genexp list models --data NAME",
+        )

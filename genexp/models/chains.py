@@ -239,6 +239,14 @@ class Chains(GenerativeModel):
             found.append(f"{never} of {chains} chains never accepted a proposal after the burn-in")
         if not self.complete:
             found.append(f"{draws.shape[1]:,} draws of each chain were kept, not {len(self.kept):,}: the budget was spent before")
+        if not draws.shape[1]:
+            found.append(
+                f"the burn-in was not over after {int(self.taken):,} of {self.burn_in:,} steps: samples lie where chains are"
+            )
+        elif draws.shape[1] < LEAST:
+            found.append(
+                f"{draws.shape[1]} draws of each chain are too few for r_hat and what belongs to it; {LEAST} are the least"
+            )
         if draws.shape[1] >= LEAST:
             each = [r_hat(draw) for draw in draws.flatten(2).unbind(2)]
             worst = max(math.inf if math.isnan(value) else value for value in each)

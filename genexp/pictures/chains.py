@@ -57,7 +57,7 @@ def trails_film(subject: Subject) -> Film:
     return Film(frames, min(settings.gif_fps, 12))
 
 
-@picture("mixing", "The first coordinate along some chains, how soon it is forgotten, and R̂", lead=6, model={"chains"})
+@picture("mixing", "The first coordinate along some chains, how soon it is forgotten, and its R̂", lead=6, model={"chains"})
 def mixing(subject: Subject) -> Figure:
     first = {name: each[:, :, 0] for name, each in kept(subject).items()}
     size = next(iter(first.values())).shape[1]

@@ -135,7 +135,8 @@ WRITERS = {".npz": write_npz, ".png": write_png, ".gif": write_gif_file, ".txt":
 
 def check_plane(trained: Trained) -> None:
     if trained.spec.shape != (2,):
-        raise UserError("only points of the plane can be drawn", hint="--out samples.npz")
+        kind = ".txt" if trained.spec.alphabet else ".npz"
+        raise UserError("only pictures and points of the plane can be drawn", hint=f"--out samples{kind}")
 
 
 def _join(parts: Iterator[Drawn]) -> np.ndarray:
