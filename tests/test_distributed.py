@@ -112,6 +112,7 @@ def test_a_silent_folder_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFi
         "save_figure": ("samples", None),
         "save_gif": ("flow", [], 20),
         "save_samples": ({},),
+        "save_text": ("text",),
         "save_trace": (Path.touch,),
         "put_results_aside": (3,),
         "seconds": (),

@@ -48,6 +48,9 @@ class SilentFolder(RunFolder):
     def save_gif(self, name: str, frames: Sequence["Image"], fps: int, hold_last: float = 1.5) -> Path:
         return self.path / "figures" / f"{name}.gif"
 
+    def save_text(self, text: str) -> Path:
+        return self.path / "samples" / "samples.txt"
+
     def save_trace(self, write: Callable[[Path], None]) -> Path:
         return self.path / "profile" / "trace.json"
 
