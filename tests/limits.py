@@ -13,7 +13,11 @@ from genexp.settings import RunSettings
 SIGNS = {"ge": 1, "gt": 1, "le": -1, "lt": -1}  # the way from a limit to the values that are allowed
 
 
-PLACES = {"model/time_grid": "model/solver/time_grid"}  # of parts of parts
+PLACES = {  # of parts of parts, and of parts that are not called by their kind
+    "model/time_grid": "model/solver/time_grid",
+    "model/flow_objective": "model/objective",
+    "model/local_kernel": "model/kernel/local",
+}
 STEP = 1e-9  # from a limit to a number that is as good as there
 
 

@@ -261,7 +261,8 @@ def test_a_linear_start_is_probabilistic_pca() -> None:
 @pytest.mark.parametrize("prior", priors.names())
 def test_parts_go_together(network: str, posterior: str, prior: str) -> None:
     more = {"principal": {"components": 12}, "vamp": {"pseudo_inputs": 4}}
-    few = {"name": network, "encoder_widths": (8, 8), "decoder_widths": (8, 8), **more.get(network, {})}
+    widths = {} if network == "linear" else {"encoder_widths": (8, 8), "decoder_widths": (8, 8)}
+    few = {"name": network, **widths, **more.get(network, {})}
     keys = {"network": few, "posterior": posterior, "prior": {"name": prior, **more.get(prior, {})}, "likelihood": "logistic"}
     torch.manual_seed(0)
     if (prior, posterior == "gaussian") in (("vamp", False), ("through_flow", True)):

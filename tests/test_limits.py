@@ -100,6 +100,15 @@ SECTIONS = {
         for name in members("bijection")
     },
 }
+CHAINS = ["experiment=double_gaussian", "model=chains", "model.chains=4", "model.burn_in=0", "model.draws=2"]
+BITS = ["experiment=binary_mnist_made", "dataset=glyphs", "dataset.binarise=dynamic", "dataset.size=8", *DRAWN, "model.width=8"]
+SECTIONS |= {
+    "model=chains": CHAINS,
+    **{f"model/flow_objective={name}": [*GAUSSIAN, f"model/objective={name}"] for name in members("flow_objective")},
+    **{f"model/kernel={name}": [*CHAINS, f"model/kernel={name}"] for name in members("kernel")},
+    **{f"model/local_kernel={name}": [*CHAINS, f"model/kernel={name}"] for name in members("local_kernel")},
+    **{f"model/{kind}={name}": [*BITS, f"model/{kind}={name}"] for kind in ("head", "heuristic") for name in members(kind)},
+}
 WITH = {
     "trainer.max_steps": ["trainer.max_seconds=0.2"],
     "trainer.max_epochs": [*VAE, "trainer.max_steps=null", "trainer.max_seconds=0.2"],

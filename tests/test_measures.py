@@ -11,6 +11,7 @@ import torch
 from genexp.capabilities import ABILITIES, KNOWN, Needs
 from genexp.config.catalogue import entries
 from genexp.config.composition import compose
+from genexp.context import Context
 from genexp.data.base import DataSpec, FreshData, Kind
 from genexp.errors import UserError
 from genexp.fit.base import fitters
@@ -139,7 +140,7 @@ def test_what_is_read_off_a_clock_is_declared_and_nothing_else_is() -> None:
     timed = {each.name for each in measures.all() if each.wall_clock}
     assert timed == {
         *("seconds_density", "seconds_sample", "seconds_train", "samples_per_second"),
-        *("bits_per_second", "ess_per_second"),
+        *("bits_per_second", "ess_per_second", "seconds_sample_plain"),
         "nanoseconds",
         "teacher_seconds",
     }
@@ -230,7 +231,7 @@ def test_any_model_learns_any_data_or_refuses_them_in_one_line(model: str) -> No
             assert {"sample"} <= built.can
             assert built.sample(3).shape == (3, *shape)
     assert (
-        accepted or models.build(keys, DataSpec((2,), kind="real")).learns != "examples"
+        accepted or models.build(keys, DataSpec((2,), kind="real"), Context()).learns != "examples"
     )  # which no data here have a density for
 
 

@@ -34,9 +34,9 @@ def pack(model: Any, seed: int) -> Cube:
     """The points of a model that `has_cube`; a view from anywhere, and one along the planes that are widest apart."""
     with seeded(seed_for(seed, "animation"), model.device):
         points = model.sample(POINTS).double().cpu().numpy()
-    wave = model.source.wave(3) if model.source.modulus else None
-    along = edge_on(np.array(wave or (1, 0, 0), dtype=float))
+    dual = model.source.dual_vector(3) if model.source.modulus else None
+    along = edge_on(np.array(dual or (1, 0, 0), dtype=float))
     views = {"from": turned(along, 0.9, 0.4), "along": along}
     data = {name: [[round(float(each), 6) for each in row] for row in view] for name, view in views.items()}
     whole = np.clip(np.round(points * SIDE), 0, SIDE)
-    return Cube(None if wave is None else planes(wave), {"points": packed(whole, "u2"), "count": POINTS, "side": SIDE, **data})
+    return Cube(None if dual is None else planes(dual), {"points": packed(whole, "u2"), "count": POINTS, "side": SIDE, **data})
