@@ -39,6 +39,9 @@ OTHERS: dict[str, dict[str, Any]] = {  # settings that are not the defaults
     "banana": {"std": 0.5, "width": 0.3, "curvature": -0.8},
     "funnel": {"std": 2.0},
     "log_uniform": {"low": 0.5, "high": 4.0},
+    "gmm40": {"components": 5, "reach": 4.0, "std": 0.7, "layout": 3},
+    "many_well": {"dimension": 2, "quartic": 0.5, "quadratic": 2.0, "tilt": -0.3},
+    "peak_pairs": {"dimension": 1, "farthest": 2.0},
 }
 LINES: dict[str, dict[str, Any]] = {
     "normal": {"mean": [3.0], "covariance": [[0.25]]},

@@ -451,14 +451,14 @@ def test_a_failed_save_leaves_the_old_checkpoint(tmp_path: Path) -> None:
 # --- where the time goes -------------------------------------------------------------------------------------
 
 
-def test_profile_is_a_trace_and_names_the_dearest_operations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_profile_is_a_trace_and_names_the_most_expensive_operations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = folder(tmp_path, "profiled")
     fit(Noisy(), Normal(), settings(profile=True), run, seed=0)
     events = json.loads((run.path / "profile" / "trace.json").read_text())["traceEvents"]
     assert sum(event["name"].startswith("ProfilerStep") and event.get("ph") == "X" for event in events) >= 10
     assert any(event["name"].startswith("aten::") for event in events)
     lines = capsys.readouterr().out.splitlines()
-    head = next(number for number, line in enumerate(lines) if "the dearest operations of 10 steps" in line)
+    head = next(number for number, line in enumerate(lines) if "the most expensive operations of 10 steps" in line)
     shares = [float(line.split("%")[0]) for line in lines[head + 1 : head + 11]]
     assert shares == sorted(shares, reverse=True)
     assert 0 < sum(shares) <= 100.5

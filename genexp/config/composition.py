@@ -147,7 +147,7 @@ def _plain(config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
 def _check_key(text: str, known: Any) -> None:
     """The key of an override as typed must exist, with or without `+`; keys cannot be deleted."""
     path: list[str] = []
-    keys, model = key_of(text).split("."), str(known["model"].get("name"))
+    keys, model = key_of(text).split("."), str(known.get("model", {}).get("name"))
     for part in keys:
         if not isinstance(known, dict) or part not in known:
             raise _unknown_key(text, path, known, model)
