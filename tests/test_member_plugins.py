@@ -216,7 +216,10 @@ MEMBERS = {  # name: Python, folder of the YAML, a setting and two of its values
 }
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+ALIKE = ("plugin_logistic", "plugin_cubic")  # parts of a flow, as plugin_shear is
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ()) for name in MEMBERS])
 def test_one_file_and_one_yaml_is_all(genexp, tiny: list[str], tmp_path: Path, name: str) -> None:
     code, folder, swept, words = MEMBERS[name]
     (tmp_path / "member.py").write_text(code)
