@@ -69,7 +69,7 @@ def curves(axes: Axes, fits: Fits, now: int | None = None) -> None:
         xlim=(0, fits.m[-1] * 1.02),
         ylim=(-0.02 * top, top),
     )
-    axes.legend(loc="upper left", fontsize=8)
+    axes.legend(loc="upper left", fontsize=8, frameon=True, framealpha=1, edgecolor="none")
 
 
 def gaussians(axes: Axes, fits: Fits, index: int) -> None:
