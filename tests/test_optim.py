@@ -1,5 +1,7 @@
 """Adam is torch's, and its state goes both ways; the one-cycle schedule is torch's."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,7 +12,7 @@ from genexp.optim.schedule import one_cycle
 STEPS = 5
 
 
-def descend(weights: list[Tensor], optimizer: Adam | torch.optim.Optimizer, first: int = 0) -> None:
+def descend(weights: Sequence[Tensor], optimizer: Adam | torch.optim.Optimizer, first: int = 0) -> None:
     """Steps along gradients that differ from step to step; the last weights have one only at times."""
     for step in range(first, first + STEPS):
         optimizer.zero_grad()
@@ -26,15 +28,15 @@ def beginning() -> list[nn.Parameter]:
 
 @pytest.mark.parametrize(("kind", "decoupled"), [(torch.optim.Adam, False), (torch.optim.AdamW, True)])
 def test_adam_is_torchs_and_goes_on_from_its_state(kind: type[torch.optim.Optimizer], decoupled: bool) -> None:
-    keys = {"lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.3}
+    keys: dict[str, Any] = {"lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.3}
     ours, theirs = beginning(), beginning()
-    own = Adam([*ours], **keys, decoupled=decoupled)  # type: ignore[arg-type]
-    other = kind(theirs, **keys, fused=True)  # type: ignore[call-arg]
+    own = Adam([*ours], **keys, decoupled=decoupled)
+    other = kind(theirs, **keys, fused=True)
     descend([*ours], own)
     descend([*theirs], other)
     crossed = Adam([*theirs], lr=1.0, betas=(0.0, 0.0), decoupled=not decoupled)
     crossed.load_state_dict(other.state_dict())
-    back = kind(ours, lr=1.0, fused=True)  # type: ignore[call-arg]
+    back = kind(ours, lr=1.0, fused=True)
     (group,) = own.state_dict()["param_groups"]
     back.load_state_dict({"state": own.state_dict()["state"], "param_groups": [back.param_groups[0] | group]})
     descend([*ours], back, STEPS)

@@ -40,7 +40,7 @@ def train_classifier(pictures: ImageSet, classes: int, steps: int = 400, batch_s
     parts = [F.interpolate(part.float() / 255, size, mode="bilinear", antialias=True) for part in pictures.x.split(2048)]
     x = torch.cat(parts)
     model = Classifier(x.shape[1], classes).to(x.device)
-    optimizer = Adam([*model.parameters()], lr=3e-3, weight_decay=0.05, decoupled=True)
+    optimizer = Adam(model.parameters(), lr=3e-3, weight_decay=0.05, decoupled=True)
     with torch.enable_grad():
         for rate in one_cycle(steps):
             index = torch.randint(len(x), (min(batch_size, len(x)),), device=x.device)

@@ -99,7 +99,7 @@ def _trained(x: Tensor, label: Tensor) -> _Networks:
     """The networks that tell labels (folds, n) of points x (folds, n, dim), by cross-entropy and Adam."""
     network, count = _Networks(x.shape[2]), x.shape[1]
     steps = max(1, count // BATCH)
-    optimizer, rates = Adam([*network.parameters()], lr=3e-3), one_cycle(EPOCHS * steps)
+    optimizer, rates = Adam(network.parameters(), lr=3e-3), one_cycle(EPOCHS * steps)
     for _ in range(EPOCHS):
         for index in torch.randperm(count).chunk(steps):
             loss = F.binary_cross_entropy_with_logits(network(x[:, index]), label[:, index])

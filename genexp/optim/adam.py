@@ -1,5 +1,6 @@
 """Adam and AdamW: torch's own arithmetic, and a state that a checkpoint keeps in torch's layout."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ class Adam:
 
     def __init__(
         self,
-        weights: list[Tensor],
+        weights: Iterable[Tensor],
         *,
         lr: float,
         betas: tuple[float, float] = (0.9, 0.999),
@@ -32,7 +33,7 @@ class Adam:
         decoupled: bool = False,
         eps: float = 1e-8,
     ) -> None:
-        self.weights = weights
+        self.weights = [*weights]
         self.lr, self.betas = lr, betas
         self.group: dict[str, Any] = {
             "lr": lr,
