@@ -1,5 +1,6 @@
 """Adam is torch's, and its state goes both ways; the one-cycle schedule is torch's."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ def beginning() -> list[nn.Parameter]:
 
 
 @pytest.mark.parametrize(("kind", "decoupled"), [(torch.optim.Adam, False), (torch.optim.AdamW, True)])
-def test_adam_is_torchs_and_goes_on_from_its_state(kind: type[torch.optim.Optimizer], decoupled: bool) -> None:
+def test_adam_is_torchs_and_goes_on_from_its_state(kind: Any, decoupled: bool) -> None:
     keys: dict[str, Any] = {"lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.3}
     ours, theirs = beginning(), beginning()
     own = Adam([*ours], **keys, decoupled=decoupled)
