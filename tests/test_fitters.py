@@ -17,12 +17,12 @@ from genexp.fit.em import EM
 from genexp.fit.schedule import Rate
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
-from genexp.models import shrinkage
-from genexp.models.clusters import clusters
+from genexp.mixtures import shrinkage
+from genexp.mixtures.clusters import clusters
+from genexp.mixtures.whitening import factor_of
 from genexp.models.gmm import GMM
 from genexp.models.mfa import MFA
 from genexp.models.normal import Normal
-from genexp.models.whitening import factor_of
 from genexp.registry import datasets
 from tests.conftest import small_parts
 from tests.test_distributed import metrics
