@@ -224,8 +224,8 @@ def small_cells() -> UniformCells:
 
 
 @pytest.fixture
-def genexp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """`genexp("run", …)` in an empty folder, in this process: exit code, standard output, standard error."""
+def genexp(rough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """`genexp("run", …)` in an empty folder, in this process, measuring roughly: exit code, standard output, standard error."""
     from genexp.cli import main
 
     monkeypatch.chdir(tmp_path)

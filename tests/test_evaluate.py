@@ -11,7 +11,6 @@ from genexp.folder import checkpoint
 from tests.conftest import RUNS
 from tests.subjects import timeless
 
-pytestmark = pytest.mark.usefixtures("rough")  # as the runs were measured when they were trained
 OF_TRAINING = ("steps",)  # facts of the training, not of the model
 
 

@@ -183,7 +183,9 @@ def test_it_runs_and_goes_on_exactly(own: Own, genexp: Any) -> None:
     assert (code, f"{own.setting}=-1: " in err) == (2, True)
 
 
-@pytest.mark.parametrize("own", [OWN[0], *[pytest.param(own, marks=pytest.mark.slow) for own in OWN[1:]]], indirect=True, ids=NAMES)
+@pytest.mark.parametrize(
+    "own", [OWN[0], *[pytest.param(own, marks=pytest.mark.slow) for own in OWN[1:]]], indirect=True, ids=NAMES
+)
 def test_it_is_swept_and_compared(own: Own, genexp: Any) -> None:
     swept = f"{own.place}={own.other},{own.name}"
     assert genexp("run", "-m", *PLUGIN, *own.words, *NO_PICTURES, swept, "sweep.dir=sweep")[0] == 0
