@@ -18,7 +18,7 @@ from genexp.data.drawn_fruit import draw_fruit
 from genexp.data.fruit import CLASSES
 from genexp.data.glyphs import draw_glyphs
 from genexp.figures.style import OurFigure
-from genexp.measures import quadrature
+from genexp.measures import cost, quadrature
 from genexp.measures.record import films, measures, pictures, terms
 from genexp.models import flow_matching
 from genexp.registry import datasets, kinds, models
@@ -137,7 +137,7 @@ def small_parts(experiment: str) -> list[str]:
 
 RUNS = {
     "qr": ["experiment=qr_flowmatch"],
-    "gaussian": ["experiment=double_gaussian", "evaluation.batch_size=128"],  # integrals in parts of 64 take seconds
+    "gaussian": ["experiment=double_gaussian", "evaluation.batch_size=512"],  # integrals in parts of 64 take seconds
     "glyphs": ["experiment=glyphs_vae", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],
     "fruit": [
         *[
@@ -161,8 +161,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Path:
     small = [*TINY, f"data_dir={data_folder}", "figures.enabled=false", "evaluation.batch_size=64"]
 
     def train(root: Path) -> None:
-        for name, words in RUNS.items():
-            assert main(["run", f"run_dir={root / name}", *small, *words]) == 0
+        with pytest.MonkeyPatch.context() as patch:
+            roughen(patch)
+            for name, words in RUNS.items():
+                assert main(["run", f"run_dir={root / name}", *small, *words]) == 0
 
     return made_once(tmp_path_factory, "runs", train)
 
@@ -180,12 +182,24 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Brows
     yield from browser.start(tmp_path_factory.mktemp("browser"))
 
 
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Overrides that make any experiment a matter of seconds, with likelihoods of flow matching that are rough."""
+def roughen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make what a run measures rough: what is asked of whole runs is not whether an integral is right."""
     monkeypatch.setattr(flow_matching, "LIKELIHOOD_STEPS", 8)
     monkeypatch.setattr(quadrature, "GRID_SIDE", 96)
     monkeypatch.setattr(quadrature, "STRIP_SIDE", 48)
+    monkeypatch.setattr(cost, "SIZES", (8,))
+    monkeypatch.setattr(cost, "LONG_ENOUGH", 0.0)
+    monkeypatch.setattr(UniformCells.irreducible_loss, "__defaults__", (256, 0))
+
+
+@pytest.fixture
+def rough(monkeypatch: pytest.MonkeyPatch) -> None:
+    roughen(monkeypatch)
+
+
+@pytest.fixture
+def tiny(rough: None) -> list[str]:
+    """Overrides that make any experiment a matter of seconds, with rough numbers."""
     return list(TINY)
 
 
@@ -210,8 +224,8 @@ def small_cells() -> UniformCells:
 
 
 @pytest.fixture
-def genexp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """`genexp("run", …)` in an empty folder, in this process: exit code, standard output, standard error."""
+def genexp(rough: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """`genexp("run", …)` in an empty folder, in this process, measuring roughly: exit code, standard output, standard error."""
     from genexp.cli import main
 
     monkeypatch.chdir(tmp_path)

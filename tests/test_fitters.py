@@ -16,8 +16,9 @@ from genexp.data.base import Batch, DataSpec
 from genexp.fit.em import EM
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
-from genexp.models import shrinkage
-from genexp.models.clusters import clusters
+from genexp.mixtures import shrinkage
+from genexp.mixtures.clusters import clusters
+from genexp.mixtures.whitening import factor_of
 from genexp.models.gmm import GMM
 from genexp.models.mfa import MFA
 from genexp.models.normal import Normal

@@ -150,6 +150,7 @@ OWN = [
     Own(likelihoods, "student", STUDENT, "degrees", ("5.0", "9.0"), "bernoulli", GLYPHS),
     Own(transformers, "tails", TAILS, "tail_bound", ("1.0", "0.5"), "affine", ["experiment=double_gaussian", "model.depth=2"]),
 ]
+NAMES = [own.name for own in OWN]
 
 
 @pytest.fixture(params=OWN, ids=lambda own: own.name)
@@ -182,6 +183,9 @@ def test_it_runs_and_goes_on_exactly(own: Own, genexp: Any) -> None:
     assert (code, f"{own.setting}=-1: " in err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "own", [OWN[0], *[pytest.param(own, marks=pytest.mark.slow) for own in OWN[1:]]], indirect=True, ids=NAMES
+)
 def test_it_is_swept_and_compared(own: Own, genexp: Any) -> None:
     swept = f"{own.place}={own.other},{own.name}"
     assert genexp("run", "-m", *PLUGIN, *own.words, *NO_PICTURES, swept, "sweep.dir=sweep")[0] == 0

@@ -11,9 +11,10 @@ import torch
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.registry import models
-from genexp.samplers import lattice, trials
+from genexp.samplers import lattice, mersenne, trials
 from genexp.samplers.base import Source, Stream, sources
 from genexp.samplers.lcg import LinearCongruential, Map, period_of
+from genexp.samplers.polynomials import Modulus, coefficients, product
 
 LCGS: list[dict[str, Any]] = [
     {"preset": "minstd"},
@@ -97,6 +98,40 @@ def test_parts_of_a_sequence_are_the_sequence_and_jumps_are_drawings(settings: d
         found, state = [*found, part.words], part.state
     assert np.array_equal(np.concatenate(found), whole.words)
     assert state == whole.state
+
+
+@pytest.mark.parametrize("steps", [0, 1, 623, 624, 625, 40_001, 131_072])
+def test_mt19937_jumps_where_drawing_leads(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    source = made({"name": "mt19937"})
+    state = source.words(source.state(7), 1000).state
+    drawn = source.words(state, steps).state
+    for far in (1, 10**9):  # by the polynomial, and by renewals
+        monkeypatch.setattr(mersenne, "FAR", far)
+        assert source.jump(state, steps) == drawn
+
+
+def test_mt19937_jumps_as_far_as_numpys() -> None:
+    """2¹²⁸ words. NumPy keeps its words in a circle that begins at `pos`; of the first one bit alone is part of the state."""
+    *key, place = made({"name": "mt19937"}).state(5489)
+    x, theirs = np.array(key, dtype=np.uint32), np.random.MT19937()
+    theirs.state = {"bit_generator": "MT19937", "state": {"key": x, "pos": place}}
+    found = theirs.jumped().state["state"]
+    words, jumped = np.roll(found["key"], -found["pos"]), mersenne.ahead(x, 2**128)
+    assert np.array_equal(jumped[1:], words[1:])
+    assert jumped[0] >> 31 == words[0] >> 31
+
+
+def test_powers_of_a_polynomial_are_those_of_long_division() -> None:
+    rng = np.random.default_rng(0)
+    for degree in (1, 2, 7, 30, 65):
+        phi = 1 << degree | int(rng.integers(2 ** min(degree, 62))) | 1
+        modulus, power = Modulus(coefficients(phi)), 1
+        for exponent in range(3 * degree + 40):
+            found = sum(int(bit) << place for place, bit in enumerate(modulus.power(exponent)))
+            assert found == power
+            power <<= 1
+            power ^= phi if power >> degree else 0
+    assert [product(x, 0b1011) for x in (0, 1, 0b11)] == [0, 0b1011, 0b11101]
 
 
 @EACH

@@ -13,7 +13,6 @@ from PIL import Image
 
 from genexp.config.composition import compose
 from genexp.data.base import DataSpec
-from genexp.models import flow_matching
 from genexp.report import cube, explorer, flow, render
 from genexp.report.charts import Floor
 from genexp.report.folder import Folder
@@ -26,7 +25,7 @@ from genexp.runs.experiment import run
 from genexp.runs.trained import open_run
 from genexp.summary import BESIDE
 from tests import browser
-from tests.conftest import TINY, made_once, small_parts
+from tests.conftest import TINY, made_once, roughen, small_parts
 from tests.parts import make
 
 SMALL = ["model.field.width=32", "model.field.num_frequencies=16", "trainer.eval_every=10"]
@@ -47,7 +46,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run of each kind that the page brings to life: a flow of points, layers of points, a latent plane, a cube."""
 
     def train(root: Path) -> None:
-        patch.setattr(flow_matching, "LIKELIHOOD_STEPS", 8)
+        roughen(patch)
         for name, words in KINDS.items():
             run(compose([*BRIEF, *words]), str(root / name))
 

@@ -43,6 +43,7 @@ def room(module: str) -> str:
     return [*module.split("."), "genexp"][1]
 
 
+@cache
 def arrows() -> dict[str, set[str]]:
     """Which rooms each room imports from, wherever in its modules."""
     found: dict[str, set[str]] = {}

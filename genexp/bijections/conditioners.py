@@ -20,6 +20,8 @@ class MLPConditioner(Conditioner):
         width, hidden_layers, activation: of its hidden layers.
         harmonics: how many; 0 is none.
         span: half the period of the first of them, in the units that the noise has.
+        gain: outputs are multiplied by it. Below 1, a step of the optimizer, which moves every weight of the last layer by as
+            much, changes the bijection by less (nflows has 1/√width): what is sharp is then learnt without upheavals.
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class MLPConditioner(Conditioner):
         activation: Activation = "silu",
         harmonics: Annotated[int, Field(ge=0, le=1024)] = 0,
         span: Scale = 5.0,
+        gain: Scale = 1.0,
     ) -> None:
         super().__init__()
+        self.gain = gain
         waves = torch.arange(1, harmonics + 1) / (2 * span)
         self.waves = FourierFeatures(torch.kron(torch.eye(inputs), waves)) if harmonics else None
         self.net = mlp([inputs * (1 + 2 * harmonics), *[width] * hidden_layers, outputs], activation)
@@ -42,4 +46,4 @@ class MLPConditioner(Conditioner):
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x if self.waves is None else torch.cat([x, self.waves(x)], dim=1))
+        return self.gain * self.net(x if self.waves is None else torch.cat([x, self.waves(x)], dim=1))

@@ -160,8 +160,12 @@ def _of_package(overrides: tuple[str, ...]) -> DictConfig:
 
 
 def _by_hydra(overrides: Sequence[str]) -> DictConfig:
+    """Of Hydra's own node no more than what was chosen: it is larger than all the rest, which is copied time and again."""
     try:
-        return hydra_compose("config", list(overrides), return_hydra_config=True)
+        config = hydra_compose("config", list(overrides), return_hydra_config=True)
+        with open_dict(config):
+            config.hydra = {"runtime": {"choices": dict(config.hydra.runtime.choices)}}
+        return config
     except (HydraException, OmegaConfBaseException) as failure:
         said = str(failure).strip().splitlines()[0]
         if found := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", said):

@@ -14,7 +14,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from genexp.config.catalogue import COMPONENTS
@@ -46,10 +46,10 @@ class Composed:
 def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Composed:
     """The configuration that `overrides` (as typed: `key=value`, `group=name`) describe, checked whole."""
     config = composed(overrides, config_dirs)
-    known = OmegaConf.to_container(config, resolve=False)
+    known, experiment = OmegaConf.to_container(config, resolve=False), _experiment(config, overrides)
     read = [_read(text, known) for text in overrides if not is_choice(text)]
     values = _plain(config, [text for text in read if not text.startswith(("hydra.", "hydra/"))])
-    return Composed(check({**values, "experiment": _experiment(config, overrides)}), tuple(overrides), tuple(config_dirs))
+    return Composed(check({**values, "experiment": experiment}), tuple(overrides), tuple(config_dirs))
 
 
 def _experiment(config: DictConfig, overrides: Sequence[str]) -> str | None:
@@ -135,10 +135,13 @@ def _checked(text: str, known: Any) -> Override:
 
 
 def _plain(config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration with values overridden, without Hydra's own node, interpolations resolved, as plain Python."""
+    """The configuration, which is changed, with values overridden, without Hydra's own node, interpolations resolved, as plain
+    Python.
+    """
     try:
         ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides([*overrides]), config)
-        config = OmegaConf.masked_copy(config, [key for key in map(str, config) if key != "hydra"])
+        with open_dict(config):
+            del config["hydra"]
         return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
     except (HydraException, OmegaConfBaseException) as failure:
         raise UserError(str(failure).strip().splitlines()[0]) from failure

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
-from genexp.models import shrinkage
+from genexp.mixtures import shrinkage
+from genexp.mixtures.clusters import clusters
+from genexp.mixtures.whitening import Whitening, factor_of
 from genexp.models.base import Gaussians, GenerativeModel, Terms
-from genexp.models.clusters import clusters
 from genexp.models.normal import Ridge, below, triangle
-from genexp.models.whitening import Whitening, factor_of
 from genexp.registry import models
 from genexp.settings import Drawn, Weight
 
@@ -34,7 +34,7 @@ class GMM(GenerativeModel):
     w_k = N_k / N, μ_k = Σ_n r_nk x_n / N_k, Σ_k = Σ_n r_nk (x_n − μ_k)(x_n − μ_k)ᵀ / N_k.
 
     With `shrinkage`, what EM and the gradient climb is the likelihood less the price of components that are unlike each other
-    (`genexp.models.shrinkage`).
+    (`genexp.mixtures.shrinkage`).
 
     The numbers are those of data brought to mean 0 and standard deviation 1. The set is read in parts, and of each only
     N_k, Σ_n r_nk y_nk and Σ_n r_nk y_nk y_nkᵀ are kept, where y_nk = L_k⁻¹ (x_n − μ_k): of size one, wherever the data lie.

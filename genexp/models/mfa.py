@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
+from genexp.mixtures.clusters import clusters
 from genexp.models.base import Gaussians, GenerativeModel, Terms
-from genexp.models.clusters import clusters
 from genexp.models.normal import Ridge
 from genexp.registry import models
 from genexp.settings import Drawn, Weight

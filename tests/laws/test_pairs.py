@@ -32,17 +32,19 @@ def sorts(names: Iterable[str], folder: Path) -> list[str]:
 def test_two_steps_or_a_refusal(label: str, data_folder: Path) -> None:
     """A model as it is on every data set; one with another part or choice on one data set of each sort."""
     names = datasets.names() if label in models.names() else sorts(datasets.names(), data_folder)
+    shapes = set()  # and kinds of value, of which samples were drawn
     for name in names:
         if isinstance(data := built(name, data_folder, 0), str):
             continue  # it needs files, or settings, that are not there
         try:
-            two_steps_or_a_refusal(label, data)
+            two_steps_or_a_refusal(label, data, samples=(data.spec.shape, data.spec.kind) not in shapes)
+            shapes.add((data.spec.shape, data.spec.kind))
         except BaseException as failure:
             failure.add_note(f"{label} on {name}")
             raise
 
 
-def two_steps_or_a_refusal(label: str, data: Any) -> None:
+def two_steps_or_a_refusal(label: str, data: Any, samples: bool) -> None:
     reason = refusal(MODELS[label], data.spec, data.knows)
     torch.manual_seed(0)
     if reason is not None:
@@ -67,9 +69,10 @@ def two_steps_or_a_refusal(label: str, data: Any) -> None:
     assert bool(torch.isfinite(held["loss"]))
     weightless = not [*model.parameters()]
     assert weightless or any(not torch.equal(value, before[key]) for key, value in model.state_dict().items())
-    x = model.sample(5)
-    assert x.shape == (5, *data.spec.shape)
-    assert bool(torch.isfinite(x).all())
+    if samples:
+        x = model.sample(5)
+        assert x.shape == (5, *data.spec.shape)
+        assert bool(torch.isfinite(x).all())
 
 
 def test_every_model_learns_from_some_data(data_folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Mixtures of Gaussians: where their fitting begins, and the covariances of their components."""
