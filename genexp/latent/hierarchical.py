@@ -107,7 +107,7 @@ class HierarchicalPosterior(Posterior):
         if index == len(self.sizes) - 1:
             zeros = higher.new_zeros(*higher.shape[:-1], self.sizes[index])
             return Gaussian(zeros, zeros)
-        mean, log_variance = self.down[index](higher).float().chunk(2, dim=-1)
+        mean, log_variance = self.down[index](higher).to(higher).chunk(2, dim=-1)
         return Gaussian(mean, bounded(log_variance))
 
     def said(self, parameters: Tensor) -> list[Gaussian]:

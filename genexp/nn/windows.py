@@ -35,4 +35,5 @@ def wavefronts(height: int, width: int, size: int) -> Iterator[tuple[Tensor, Ten
         rows = torch.arange(height)
         columns = time - slope * rows
         inside = (columns >= 0) & (columns < width)
-        yield rows[inside], columns[inside]
+        if inside.any():
+            yield rows[inside], columns[inside]
