@@ -83,6 +83,8 @@ class EvaluationSettings(Strict):
     importance_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 500
     quadrature_side: Annotated[int, Field(ge=4, le=2048)] = 200
     amortization_images: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    fine_images: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    gradient_images: Annotated[int, Field(ge=0, le=100_000)] = 0
     classifier_steps: Annotated[int, Field(ge=1, le=100_000)] = 400
     anomalies: tuple[str, ...] = ()
     density_at: tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...] = ()

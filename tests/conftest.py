@@ -128,6 +128,9 @@ def small_parts(experiment: str) -> list[str]:
         words += ["evaluation.num_samples=40", "evaluation.batch_size=40"]  # one number after another
     if settings.model["name"] == "gtm":
         words += ["model.decoder_widths=[32]", "model.side=8", "model.inference_side=16"]
+    for asked in ("amortization_images", "gradient_images"):
+        if getattr(settings.evaluation, asked):
+            words.append(f"evaluation.{asked}=2")
     if "temperatures" in settings.model:
         words += ["model.points=200", "model.temperatures=8"]
     if "tested" in settings.model:

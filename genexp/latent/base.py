@@ -24,10 +24,14 @@ class Posterior(nn.Module):
     Told when built: `features`, how many the encoder gives, and `latent`, the dimensions of z.
     `gaussian`: whether q is a Gaussian with a diagonal covariance and its parameters, (n, 2·latent), are μ and ln σ².
     `has_flow`: whether it is a FlowPosterior, noise that goes through a flow.
+    `has_density`: whether ln q is known at any z, and not of its own samples only.
+    `layered`: whether z is in layers, each given those above it.
     """
 
     gaussian: ClassVar[bool] = False
     has_flow: ClassVar[bool] = False
+    has_density: ClassVar[bool] = False
+    layered: ClassVar[bool] = False
 
     def forward(self, features: Tensor) -> Tensor:
         """The parameters of the posteriors."""
@@ -35,6 +39,10 @@ class Posterior(nn.Module):
 
     def draw(self, parameters: Tensor, k: int) -> Draws:
         """k samples of each."""
+        raise NotImplementedError
+
+    def log_prob(self, z: Tensor, parameters: Tensor) -> Tensor:
+        """ln q(z|x) in nats of z (k, n, latent), (k, n), where `has_density`."""
         raise NotImplementedError
 
     def centre(self, parameters: Tensor) -> Tensor:
@@ -82,9 +90,11 @@ class Prior(nn.Module):
 
     Told when built: a `Latent`.
     `fits`: whether it is to be fitted, by `fit`, when all else is learnt.
+    `layered`: whether it is in layers, those of the posterior.
     """
 
     fits: ClassVar[bool] = False
+    layered: ClassVar[bool] = False
 
     @property
     def standard(self) -> bool:
@@ -123,12 +133,14 @@ class Bound:
 
 
 class TrainingObjective:
-    """What is minimised, given the bound. `samples`: how many of the posterior it wants of each example.
+    """What is minimised, given the bound. `samples`: how many of the posterior it wants of each example. `path_only`: whether
+    ln q(z|x) is to have gradients by way of z alone, and none by way of the parameters of q.
 
     Told when built: nothing.
     """
 
     samples: int = 1
+    path_only: bool = False
 
     def loss(self, bound: Bound, step: Tensor) -> Tensor:
         """The loss in nats in training step number `step`, from 1."""

@@ -20,10 +20,11 @@ _VALUES = 12_000_000  # in float64 at a time: 100 MB
 
 
 class Likelihood(nn.Module):
-    """p(x|z) with independent pixels.
+    """p(x|z), unless a member says otherwise with independent pixels.
 
     Told when built: the `DataSpec` of the examples.
     `has_pairs` says whether `pairs` is there; `logits`, whether `raw` are logits: else the decoder gives the mean of x itself.
+    `independent`: whether the pixels are, given z: then `raw` says all of p(x|z).
     `kinds` are the kinds of values that it is a likelihood of, and `within` is where they lie.
 
     Raises:
@@ -32,6 +33,7 @@ class Likelihood(nn.Module):
 
     has_pairs: ClassVar[bool] = True
     logits: ClassVar[bool] = False
+    independent: ClassVar[bool] = True
     kinds: ClassVar[tuple[Kind, ...]]
     within: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 

@@ -23,6 +23,7 @@ class GaussianPosterior(Posterior):
     """
 
     gaussian = True
+    has_density = True
 
     def __init__(self, features: int, latent: int) -> None:
         super().__init__()
@@ -55,6 +56,11 @@ class GaussianPosterior(Posterior):
         noise = torch.randn(k, *mean.shape, device=mean.device, dtype=mean.dtype)
         log_prob = -0.5 * (noise.square() + log_variance + math.log(2 * math.pi)).sum(-1)
         return Draws(mean + torch.exp(0.5 * log_variance) * noise, log_prob)
+
+    def log_prob(self, z: Tensor, parameters: Tensor) -> Tensor:
+        mean, log_variance = parameters.chunk(2, dim=-1)
+        squares = (z - mean).square() * torch.exp(-log_variance)
+        return -0.5 * (squares + log_variance + math.log(2 * math.pi)).sum(-1)
 
     def centre(self, parameters: Tensor) -> Tensor:
         """The point that stands for the posterior, (n, latent): its mean."""

@@ -37,7 +37,7 @@ def known(subject: Subject) -> Known:
     if pixels is None:
         return Known()
     floor = floor_of_bits(subject) if subject.data.spec.kind == "bits" else pixels + _information(subject, batch.x)
-    if not {"examples", "pictures"} <= subject.knows:
+    if not likelihood.independent or not {"examples", "pictures"} <= subject.knows:
         return Known(pixels, floor)
     train = subject.data.train
     mean = sum(part.float().sum(0) for part in train.x.split(4096)) / len(train) / 255

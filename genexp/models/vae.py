@@ -5,6 +5,7 @@
 Source: Kingma & Welling, Auto-Encoding Variational Bayes (2014).
 """
 
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -71,6 +72,11 @@ class VAE(GenerativeModel):
         self.networks = network(Sizes(spec.shape, latent, self.classes, likely.logits))
         self.encoder, self.decoder = self.networks.encoder, self.networks.decoder
         self.posterior = posterior(self.encoder.features, latent)
+        if self.training_objective.path_only and not self.posterior.has_density:
+            raise UserError(
+                f"model/posterior={posterior.name}: a doubly reparameterised gradient wants ln q(z|x) at any z, which this has not",
+                hint="model.objective.gradient=plain, or model/posterior=gaussian",
+            )
         self.prior = prior(Latent(latent, spec.shape, self.classes, self.posterior))
         self.likelihood = likely
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
@@ -82,6 +88,7 @@ class VAE(GenerativeModel):
             "pairs": self.latent == 2 and self.standard_prior and self.likelihood.has_pairs,
             "posterior_flow": self.posterior.has_flow,
             "unit_kl": self.prior.standard and self.posterior.gaussian,
+            "latent_layers": self.prior.layered,
             "linear": self.standard_prior and self.posterior.gaussian and self._is_linear,
             "classes": self.conditional,
         }
@@ -121,6 +128,8 @@ class VAE(GenerativeModel):
         """Posterior samples of the batch, and KL(q ‖ p): exactly where it is known, else from the samples."""
         parameters = self.infer(batch.x, batch.label)
         drawn = self.importance(batch.x, batch.label, self.training_objective.samples, parameters)
+        if self.training_objective.path_only:
+            drawn = replace(drawn, log_posterior=self.posterior.log_prob(drawn.z, parameters.detach()))
         exact = self.posterior.kl_to_standard(parameters) if self.prior.standard else None
         kl = (drawn.log_posterior - drawn.log_prior).mean()[None] if exact is None else exact.mean(0)
         return Bound(drawn, kl, self.latent)

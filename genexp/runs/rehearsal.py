@@ -22,6 +22,8 @@ EVALUATION = {
     "importance_samples": 2,
     "quadrature_side": 4,
     "amortization_images": 1,
+    "fine_images": 0,
+    "gradient_images": 0,
     "classifier_steps": 2,
 }
 FIGURES = {
