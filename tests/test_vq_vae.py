@@ -81,7 +81,7 @@ def test_dead_codes_go_where_the_codes_are_far_with_little_weight() -> None:
 
 def built(**keys):
     torch.manual_seed(0)
-    model = models.build({"name": "vq_vae", "codes": 3, "dim": 2, "width": 8, **keys}, SPEC, Context())
+    model = models.build({"name": "vq_vae", "codes": 3, "dim": 2, "width": 8, "warmup": 0, **keys}, SPEC, Context())
     model.initialise(Batch(torch.bernoulli(torch.full((64, 1, 8, 8), 0.4))))
     return model
 
