@@ -112,8 +112,8 @@ class Bound:
     """What a training step knows of ln p(x): posterior samples with their densities; and the KL term in nats, of each latent
     dimension (latent,), or of all together (1,).
 
-    `parameters`: of the posteriors, (n, …); `sample_prior`: draws so many points of p(z), (n, latent). `noted`: where an objective
-    leaves further terms of its own, to be logged.
+    `parameters`: of the posteriors, (n, …); `sample_prior`: draws so many points of p(z), (n, latent). `noted`: where an
+    objective leaves further terms of its own, to be logged.
     """
 
     drawn: Importance

@@ -2,8 +2,8 @@
 
     MMD²(q, p) = E k(z, z') − 2 E k(z, y) + E k(y, y'),   z, z' ~ q(z),   y, y' ~ p(z),
 
-which is 0 only where q(z) = p(z). Where the KL term of the ELBO asks it of each q(z|x), this asks it of their mean alone: an example
-may say as much of itself as it likes.
+which is 0 only where q(z) = p(z). The KL term of the ELBO asks that of each q(z|x), this of their mean alone: a latent may say as
+much of its example as it likes.
 """
 
 from typing import Annotated, Literal
@@ -27,13 +27,13 @@ MOST = 2_048  # points at a time: of all pairs there are four million
 def squared_discrepancy(z: Tensor, y: Tensor, kernel: Kernel, scales: tuple[float, ...] = SCALES) -> Tensor:
     """MMD² of points z (n, dim) and y (m, dim), estimated without bias: no point is its own partner. It may be negative.
 
-    `kernel`: exp(−r²/2ℓ²) or ℓ²/(ℓ² + r²), the mean over ℓ² = 2·dim·scale. Of one point alone there is no partner, and its mean is 0.
+    `kernel`: exp(−r²/2ℓ²) or ℓ²/(ℓ² + r²), the mean over ℓ² = 2·dim·scale. One point alone has no partner, and its mean is 0.
     Source: Gretton et al., A Kernel Two-Sample Test (2012).
     """
     lengths = [2 * z.shape[1] * scale for scale in scales]
 
     def mean(one: Tensor, other: Tensor, same: bool) -> Tensor:
-        squares = (one[:, None] - other[None]).square().sum(-1) if len(one) < 64 else squared_distances(one, other)
+        squares = squared_distances(one, other)
         of_each = [torch.exp(-0.5 * squares / l2) if kernel == "gaussian" else l2 / (l2 + squares) for l2 in lengths]
         values = torch.stack(of_each).mean(0)
         if not same:

@@ -5,7 +5,7 @@
 
 what z says of x; how far the latents are from independent; and how far each by itself is from the prior.
 
-Sources: Hoffman & Johnson, ELBO Surgery (2016); Chen et al., Isolating Sources of Disentanglement in Variational Autoencoders (2018).
+Sources: Hoffman & Johnson, ELBO Surgery (2016); Chen et al., Isolating Sources of Disentanglement in VAEs (2018).
 """
 
 import math
@@ -33,7 +33,7 @@ class Parts:
 
 
 def log_pairs(parameters: Tensor, z: Tensor) -> Tensor:
-    """ln N(z_id; μ_jd, σ²_jd) of points z (m, latent) under Gaussians j of parameters (n, 2·latent), μ and ln σ²: (m, n, latent)."""
+    """ln N(z_id; μ_jd, σ²_jd) of points z (m, latent) under Gaussians j, of parameters (n, 2·latent), μ and ln σ²: (m, n, latent)."""
     mean, log_variance = parameters.chunk(2, dim=-1)
     return -0.5 * ((z[:, None] - mean).square() * torch.exp(-log_variance) + log_variance + math.log(2 * math.pi))
 
@@ -52,8 +52,8 @@ def log_shares(n: int, examples: int, estimate: Estimate, device: torch.device) 
 
 
 def decompose(parameters: Tensor, z: Tensor, log_posterior: Tensor, log_prior: Tensor, shares: Tensor) -> Parts:
-    """The parts at points z (m, latent), each drawn from one of the posteriors of `parameters` (n, 2·latent), of which q(z) is the
-    mixture with these `shares`, ln w (m, n); ln q(z|x) and ln p(z), (m,), are known.
+    """The parts at points z (m, latent), each drawn from one of the posteriors of `parameters` (n, 2·latent), whose mixture with
+    the `shares` ln w (m, n) is q(z); ln q(z|x) and ln p(z), (m,), are known.
     """
     pairs = log_pairs(parameters, z)
     joint = (pairs.sum(-1) + shares).logsumexp(1)
@@ -65,7 +65,10 @@ def decompose(parameters: Tensor, z: Tensor, log_posterior: Tensor, log_prior: T
 class BetaTCVAE(TrainingObjective):
     """−E[ln p(x|z)] + α I(x; z) + β TC(z) + γ KL(Π_d q(z_d) ‖ p(z)): the ELBO where all three are 1.
 
-    What is over 1 is charged for the estimates from a batch; the rest is the KL term itself.
+    What is over 1 is charged for the estimates from a batch; the rest is the KL term itself. The estimate of q(z) is unbiased, and
+    that of its logarithm too low: where a batch has hardly two examples of like z, what is charged is nearer to the information
+    of each latent, as in a β-VAE, than to the total correlation. So its value depends on the batch size; the measure
+    of the same name, over two thousand test examples, does so less.
 
     Args:
         alpha, beta, gamma: weights of the mutual information, the total correlation and the marginals' divergence.

@@ -125,7 +125,7 @@ def mig(subject: Subject) -> Values:
 
 def order_split(of_all: Tensor, order: Tensor) -> list[Tensor]:
     """Ten parts at random, or fewer of few examples, for the error of a number."""
-    return [part for part in of_all[order].chunk(min(PARTS, max(1, len(order) // 200)))]
+    return [*of_all[order].chunk(min(PARTS, max(1, len(order) // 200)))]
 
 
 @measure(

@@ -1,7 +1,9 @@
-"""What the KL term of a VAE consists of, over its test examples: mutual information, total correlation, the marginals' divergence.
+"""What the KL term of a VAE consists of, over test examples: mutual information, total correlation, the marginals' divergence.
 
 q(z) is here the mean of the posteriors of these examples, exactly; only z is drawn. So the mutual information is ln n at most.
 """
+
+import math
 
 import torch
 from torch import Tensor
@@ -22,13 +24,13 @@ VALUES = 8_000_000  # held at a time
 def parts(subject: Subject) -> Parts:
     """Of the first test examples, (n,), in nats, on the CPU."""
     few = subject.test[:MOST]
-    with seeded(seed_for(subject.settings.seed, "parts of the KL"), subject.device):
-        with torch.autocast(subject.device.type, enabled=False):
-            parameters = subject.model.infer(few.x, few.label).float()
-            drawn = subject.model.importance(few.x, few.label, 1, parameters)
+    seed = seed_for(subject.settings.seed, "parts of the KL")
+    with seeded(seed, subject.device), torch.autocast(subject.device.type, enabled=False):
+        parameters = subject.model.infer(few.x, few.label).float()
+        drawn = subject.model.importance(few.x, few.label, 1, parameters)
     z, log_posterior, log_prior = (of_all[0].float() for of_all in (drawn.z, drawn.log_posterior, drawn.log_prior))
     n = len(z)
-    even = torch.full((1, 1), -float(torch.tensor(float(n)).log()), device=z.device)
+    even = torch.full((1, 1), -math.log(n), device=z.device)
     at_once = max(1, VALUES // (n * z.shape[1]))
     rows = zip(z.split(at_once), log_posterior.split(at_once), log_prior.split(at_once), strict=True)
     found = [decompose(parameters, *row, even.expand(len(row[0]), n)) for row in rows]

@@ -16,19 +16,21 @@ from genexp.subject import Subject
 
 ROWS, COLUMNS = 12, 13  # latents at most, and pictures of each
 REACH = 2.0  # standard deviations of the latent to either side
-LEAST = 0.25  # of a factor's entropy, for it to be named
+UNUSED = 0.15  # of the spread of the latent that varies most: the decoder does not see what varies less
+LEAST = 0.15  # of a factor's entropy, for it to be named
 MODEL, DATA = {"latents"}, {"examples", "pictures"}
 
 
 def latents_shown(subject: Subject) -> list[int]:
-    """Those that vary most over the test pictures; where factors are known, in the order of the factor that each says most of."""
-    z = test_latents(subject)
-    most = z.var(0, correction=0).argsort(descending=True)[:ROWS]
+    """Those that vary most over the test pictures, without what has collapsed; where factors are known, in the order of the factor
+    that each says most of.
+    """
+    spread = test_latents(subject).std(0, correction=0)
+    most = [j for j in spread.argsort(descending=True).tolist() if float(spread[j]) > UNUSED * float(spread.max())][:ROWS]
     if "factors" not in subject.knows:
-        return most.tolist()
-    return sorted(
-        most.tolist(), key=lambda j: (LEAST > float(found(subject).shares[j].max()), int(found(subject).shares[j].argmax()))
-    )
+        return most
+    told = {j: found(subject).shares[j] for j in most}
+    return sorted(most, key=lambda j: (float(told[j].max()) < LEAST, int(told[j].argmax()), -float(told[j].max())))
 
 
 def names_of(subject: Subject, latents: list[int]) -> list[str]:
@@ -66,7 +68,9 @@ def traversals(subject: Subject) -> Figure:
     latents = latents_shown(subject)
     shown = moved(subject, latents, torch.linspace(-REACH, REACH, COLUMNS))
     named = dict(zip(names_of(subject, latents), shown, strict=True))
-    return images.rows(named, f"one latent moves from −{REACH:g} to +{REACH:g} standard deviations, the others stay", width=9.0)
+    unused = subject.model.latent - len(latents)
+    rest = f"; {unused} more say nothing" if unused and len(latents) < ROWS else ""
+    return images.rows(named, f"one latent moves by ±{REACH:g} standard deviations, the others stay{rest}", width=9.0)
 
 
 @film("traversals", "What changes as one latent moves and the others stay", lead=6, model=MODEL, data=DATA | {"factors"})
