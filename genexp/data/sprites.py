@@ -107,7 +107,7 @@ def draw_sprites(values: Tensor, size: int, span: float = 120.0) -> Tensor:
 
 
 def _stamps(kinds: Tensor, size: int, half: int, span: float) -> Tensor:
-    """Windows (n, 2·half + 1, 2·half + 1) around the pixel of the middle: of shape, scale, turn, and where in that pixel, (n, 5)."""
+    """Windows (n, 2·half + 1, 2·half + 1) about the pixel of the middle: of shape, scale, turn, and where in it, (n, 5)."""
     shape, scale, turn, *within = kinds.T
     radius = (size * (RADII[0] + (RADII[1] - RADII[0]) * scale / (LEVELS["scale"] - 1))).view(-1, 1, 1)
     angle = torch.deg2rad(span * (turn / (LEVELS["turn"] - 1) - 0.5)).view(-1, 1, 1)

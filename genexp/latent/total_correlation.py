@@ -33,7 +33,7 @@ class Parts:
 
 
 def log_pairs(parameters: Tensor, z: Tensor) -> Tensor:
-    """ln N(z_id; μ_jd, σ²_jd) of points z (m, latent) under Gaussians j, of parameters (n, 2·latent), μ and ln σ²: (m, n, latent)."""
+    """ln N(z_id; μ_jd, σ²_jd) of points z (m, latent) under Gaussians of parameters (n, 2·latent), μ and ln σ²; (m, n, latent)"""
     mean, log_variance = parameters.chunk(2, dim=-1)
     return -0.5 * ((z[:, None] - mean).square() * torch.exp(-log_variance) + log_variance + math.log(2 * math.pi))
 
@@ -65,10 +65,10 @@ def decompose(parameters: Tensor, z: Tensor, log_posterior: Tensor, log_prior: T
 class BetaTCVAE(TrainingObjective):
     """−E[ln p(x|z)] + α I(x; z) + β TC(z) + γ KL(Π_d q(z_d) ‖ p(z)): the ELBO where all three are 1.
 
-    What is over 1 is charged for the estimates from a batch; the rest is the KL term itself. The estimate of q(z) is unbiased, and
-    that of its logarithm too low: where a batch has hardly two examples of like z, what is charged is nearer to the information
-    of each latent, as in a β-VAE, than to the total correlation. So its value depends on the batch size; the measure
-    of the same name, over two thousand test examples, does so less.
+    What is over 1 is charged for the estimates from a batch; the rest is the KL term itself. The estimate of q(z) is unbiased,
+    and that of its logarithm too low: where a batch has hardly two examples of like z, what is charged is nearer to the
+    information of each latent, as in a β-VAE, than to the total correlation. So its value depends on the batch size; the
+    measure of the same name, over two thousand test examples, does so less.
 
     Args:
         alpha, beta, gamma: weights of the mutual information, the total correlation and the marginals' divergence.

@@ -4,10 +4,10 @@
 
 the gradient passing e_k as if it were h. The codebook is no part of the gradient (see `genexp.latent.codebook`).
 
-In its first steps the encoder moves far: the variance of h grows a thousandfold. Codes that were chosen before lie where nothing is
-any more, and the few that are left are all that the encoder then learns to tell apart. So training begins without codes, as an
-autoencoder; after `warmup` steps they are the k-means of h. And h is normalised over the batch (mean 0 and variance 1 in each of its
-numbers), so that distances, and with them the commitment, mean the same all along.
+In its first steps the encoder moves far: the variance of h grows a thousandfold. Codes that were chosen before lie where nothing
+is any more, and the few that are left are all that the encoder then learns to tell apart. So training begins without codes, as an
+autoencoder; after `warmup` steps they are the k-means of h. And h is normalised over the batch (mean 0 and variance 1 in each of
+its numbers), so that distances, and with them the commitment, mean the same all along.
 
 Because k is a function of x, −ln p(x) ≤ −ln p(x|k(x)) − ln P(k(x)) for any distribution P of codes: a bound in nats. Here P is
 what each place of the grid shows by itself in training; a model of the codes together makes it tighter.

@@ -22,7 +22,7 @@ MODEL, DATA = {"latents"}, {"examples", "pictures"}
 
 
 def latents_shown(subject: Subject) -> list[int]:
-    """Those that vary most over the test pictures, without what has collapsed; where factors are known, in the order of the factor
+    """Those that vary most over the test pictures, without what has collapsed; where factors are known, in the order of the one
     that each says most of.
     """
     spread = test_latents(subject).std(0, correction=0)
