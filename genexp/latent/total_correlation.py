@@ -33,7 +33,7 @@ class Parts:
 
 
 def log_pairs(parameters: Tensor, z: Tensor) -> Tensor:
-    """ln N(z_id; μ_jd, σ²_jd) of points z (m, latent) under Gaussians of parameters (n, 2·latent), μ and ln σ²; (m, n, latent)"""
+    """ln N(z_id; μ_jd, σ²_jd) of points z (m, latent) under Gaussians with parameters (n, 2·latent): (m, n, latent)."""
     mean, log_variance = parameters.chunk(2, dim=-1)
     return -0.5 * ((z[:, None] - mean).square() * torch.exp(-log_variance) + log_variance + math.log(2 * math.pi))
 
