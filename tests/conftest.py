@@ -113,7 +113,7 @@ def small_parts(experiment: str) -> list[str]:
     """Overrides that make the data and the network of one experiment small."""
     settings = compose([f"experiment={experiment}"]).settings
     words = []
-    if settings.dataset["name"] in ("glyphs", "drawn_fruit"):
+    if settings.dataset["name"] in ("glyphs", "drawn_fruit", "sprites"):
         words += ["dataset.count=120", "dataset.validation=30", "dataset.test=30"]
     if settings.model.get("network", {}).get("name") == "conv":
         words += ["evaluation.num_samples=64", "evaluation.batch_size=64"]  # so many are drawn at once

@@ -55,6 +55,7 @@ SECTIONS = {
     "dataset=double_gaussian": GAUSSIAN,
     "dataset=drawn_fruit": [*VAE, "dataset=drawn_fruit", "dataset.size=16"],
     "dataset=glyphs": VAE,
+    "dataset=sprites": [*VAE, "dataset=sprites"],
     "dataset=qr": FLOW,
     "dataset=digits": [*GAUSSIAN, "dataset=digits", "dataset.flat=true"],
     "dataset=patches": [*GAUSSIAN, "dataset=patches"],
@@ -123,7 +124,8 @@ WITH = {
 # What may be refused all the same, as these data have fewer, or this machine has less memory: at that limit, ge or le.
 REFUSED = {
     ("figures.pair", "le"): "there are 20 test pictures",
-    ("dataset.validation", "le"): "there are only 5,400 training pictures",
+    ("dataset.validation", "le"): "there are only 5,400 training pictures|55,296 pictures there are",
+    **{(f"dataset.{key}", "le"): "55,296 pictures there are" for key in ("count", "test")},
     ("dataset.validation_share", "lt"): "no pictures are left for the training part|rows are too few",
     ("dataset.test_share", "lt"): "no pictures are left for the training part|rows are too few",
     **{(f"dataset.{key}", side): "there is no column" for key in ("columns", "label") for side in ("ge", "le")},

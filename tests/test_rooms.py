@@ -25,7 +25,16 @@ NAMING = {
 }
 # Names of members that are words of another vocabulary too. (Those of genexp.capabilities are known without this list.)
 HISTORY = {"steps", "best_step", "seconds_train", "samples_per_second", "precision"}  # keys of history.jsonl and run.json
-TERMS = {"neg_elbo", "reconstruction", "kl", "acceptance", "energy_error"}  # of a model's own objective, or of its chains
+TERMS = {
+    "neg_elbo",
+    "reconstruction",
+    "kl",
+    "acceptance",
+    "energy_error",
+    "mutual_information",
+    "total_correlation",
+    "dimension_kl",
+}  # of a model's own objective, or of its chains
 SETTINGS = {"importance_samples", "amortization_images", "normal", "uniform", "table"}  # keys and choices of settings
 WORDS = {*get_args(Ability), *get_args(Known), *get_args(Objective), *HISTORY, *TERMS, *SETTINGS}
 REGISTERING = {"register", "part", "measure", "picture", "film", "heldout_term"}  # what is told a member's own name

@@ -81,7 +81,7 @@ def test_dead_codes_go_where_the_codes_are_far_with_little_weight() -> None:
 
 def built(**keys):
     torch.manual_seed(0)
-    model = models.build({"name": "vq_vae", "codes": 3, "dim": 2, "width": 8, **keys}, SPEC, Context())
+    model = models.build({"name": "vq_vae", "codes": 3, "dim": 2, "width": 8, "warmup": 0, **keys}, SPEC, Context())
     model.initialise(Batch(torch.bernoulli(torch.full((64, 1, 8, 8), 0.4))))
     return model
 
@@ -112,10 +112,45 @@ def test_the_gradient_passes_the_code_as_if_it_were_the_encoders() -> None:
     assert not torch.equal(vectors, model.codebook.vectors)
 
 
+def test_codes_begin_after_the_warm_up_where_the_encoder_then_puts_pictures() -> None:
+    """Until then h itself is decoded, and nothing is charged; the places h have mean 0 and variance 1 all along."""
+    torch.manual_seed(1)
+    model, batch = built(warmup=2), Batch(torch.bernoulli(torch.full((64, 1, 8, 8), 0.4)))
+    before = model.codebook.vectors.clone()
+    for _ in range(2):
+        terms = model.loss(batch)
+        h = model.encoder(batch.x)
+        assert terms["loss"].item() == terms["reconstruction"].item()
+        exact = -model.likelihood.log_prob(batch.x, model.decoder(h)).mean()
+        assert terms["loss"].item() == pytest.approx(exact.item(), rel=1e-5)
+        assert torch.equal(model.codebook.vectors, before)
+    assert torch.allclose(h.mean((0, 2, 3)), torch.zeros(2), atol=1e-4)
+    assert torch.allclose(h.var((0, 2, 3), correction=0), torch.ones(2), atol=0.05)
+    with torch.no_grad():
+        model.encoder[0].weight.neg_()  # it has moved far
+    terms, rows = model.loss(batch), model._rows(model.encoder(batch.x))
+    assert terms["distance"].item() > 0
+    assert float(model.codebook.counts.sum()) == pytest.approx(len(rows), rel=1e-3)
+    means = torch.stack([rows[model.codebook.nearest(rows) == k].mean(0) for k in range(3)])
+    assert torch.allclose(model.codebook.vectors, means.detach(), atol=0.1)
+
+
+def test_codes_begin_at_the_end_of_a_training_that_ended_before() -> None:
+    model, x = built(warmup=100), torch.bernoulli(torch.full((200, 1, 8, 8), 0.4))
+    model.eval()
+    with torch.no_grad():
+        model.encoder[0].weight.neg_()
+        model.conclude(Batch(x))
+        rows = model._rows(model.encoder(x))
+    assert len(model.codes(x).unique()) == 3
+    assert float(model.codebook.counts.sum()) == pytest.approx(len(rows), rel=0.1)
+    assert torch.allclose(model.log_p.exp().sum(-1), torch.ones(2, 2), atol=1e-5)
+
+
 def test_what_is_far_from_its_code_costs_beta_times_the_squared_distance() -> None:
     model, batch = built(commitment=0.7).eval(), Batch(torch.bernoulli(torch.full((16, 1, 8, 8), 0.4)))
     with torch.no_grad():
-        model.encoder[-1].weight.mul_(100)  # h far from its code, so that what is decoded is seen to be the code
+        model.encoder[-1].running_var.mul_(1e-4)  # h far from its code, so that what is decoded is seen to be the code
         found, h = model.loss(batch), model.encoder(batch.x)
     nearest = (h[:, :, None] - model.codebook.vectors.T[:, :, None, None]).square().sum(1).amin(1)  # (n, 2, 2)
     assert float(found["distance"]) == pytest.approx(float(nearest.sum((1, 2)).mean()), rel=1e-4)

@@ -1,11 +1,12 @@
 """The kinds of parts that a latent-variable model p(x) = ∫ p(x|z) p(z) dz is put together from, but for its likelihood."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import Tensor, nn
 
+from genexp.data.base import Terms
 from genexp.latent.importance import Importance
 from genexp.registry import Registry
 
@@ -120,11 +121,17 @@ class Prior(nn.Module):
 class Bound:
     """What a training step knows of ln p(x): posterior samples with their densities; and the KL term in nats, of each latent
     dimension (latent,), or of all together (1,).
+
+    `parameters`: of the posteriors, (n, …); `sample_prior`: draws so many points of p(z), (n, latent). `noted`: where an
+    objective leaves further terms of its own, to be logged.
     """
 
     drawn: Importance
     kl: Tensor
     latent: int
+    parameters: Tensor | None = None
+    sample_prior: Callable[[int], Tensor] | None = None
+    noted: Terms = field(default_factory=dict)
 
     @property
     def reconstruction(self) -> Tensor:
@@ -135,12 +142,18 @@ class Bound:
 class TrainingObjective:
     """What is minimised, given the bound. `samples`: how many of the posterior it wants of each example. `path_only`: whether
     ln q(z|x) is to have gradients by way of z alone, and none by way of the parameters of q.
+class TrainingObjective(nn.Module):
+    """What is minimised, given the bound. `samples`: how many of the posterior it wants of each example. What it learns itself
+    (a discriminator) is trained in the same step.
 
-    Told when built: nothing.
+    Told when built: the `Latent`, where it asks for it.
     """
 
     samples: int = 1
     path_only: bool = False
+
+    def initialise(self, x: Tensor) -> None:
+        """Look once at training examples, before the first step. Most objectives need not."""
 
     def loss(self, bound: Bound, step: Tensor) -> Tensor:
         """The loss in nats in training step number `step`, from 1."""

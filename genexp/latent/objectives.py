@@ -33,6 +33,7 @@ class ELBO(TrainingObjective):
         free_bits: Weight = 0.0,
         terms: Literal["both", "reconstruction", "kl"] = "both",
     ) -> None:
+        super().__init__()
         self.kl_warmup, self.free_bits = kl_warmup, free_bits
         self.beta = 0.0 if terms == "reconstruction" else beta
         self.share = 0.0 if terms == "kl" else 1.0  # of the reconstruction
@@ -71,6 +72,9 @@ class IWAE(TrainingObjective):
 
     def loss(self, bound: Bound, step: Tensor) -> Tensor:
         return doubly_reparameterised(bound.drawn) if self.path_only else self.validate(bound)
+    def __init__(self, *, k: Annotated[int, Field(ge=2, le=65_536)] = 5) -> None:
+        super().__init__()
+        self.samples = k
 
     def validate(self, bound: Bound) -> Tensor:
         return -bound.drawn.log_evidence().mean()

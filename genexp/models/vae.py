@@ -65,7 +65,7 @@ class VAE(GenerativeModel):
         super().__init__()
         if conditional and not spec.classes:
             raise UserError("model.conditional=true: the data has no classes")
-        self.latent, self.shape, self.training_objective = latent, spec.shape, objective()
+        self.latent, self.shape = latent, spec.shape
         self.conditional, self.classes = conditional, len(spec.classes) if conditional else 0
         self.dropout = nn.Dropout(input_dropout)
         likely = likelihood(spec)
@@ -78,6 +78,8 @@ class VAE(GenerativeModel):
                 hint="model.objective.gradient=plain, or model/posterior=gaussian",
             )
         self.prior = prior(Latent(latent, spec.shape, self.classes, self.posterior))
+        space = Latent(latent, spec.shape, self.classes, self.posterior)
+        self.prior, self.training_objective = prior(space), objective(space)
         self.likelihood = likely
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
 
@@ -102,6 +104,7 @@ class VAE(GenerativeModel):
         self.likelihood.check(batch.x)
         self.networks.initialise(batch.x, self.likelihood.from_mean, self.posterior)
         self.prior.initialise(batch.x)
+        self.training_objective.initialise(batch.x)
 
     @torch.no_grad()
     def conclude(self, batch: Batch) -> None:
@@ -117,12 +120,12 @@ class VAE(GenerativeModel):
         if self.training:
             self.trained_steps += 1
         bound = self._bound(batch)
-        return {"loss": self.training_objective.loss(bound, self.trained_steps), **_terms(bound)}
+        return {"loss": self.training_objective.loss(bound, self.trained_steps), **_terms(bound), **bound.noted}
 
     def validate(self, batch: Batch) -> Terms:
         """The same, the objective in its textbook form."""
         bound = self._bound(batch)
-        return {"loss": self.training_objective.validate(bound), **_terms(bound)}
+        return {"loss": self.training_objective.validate(bound), **_terms(bound), **bound.noted}
 
     def _bound(self, batch: Batch) -> Bound:
         """Posterior samples of the batch, and KL(q ‖ p): exactly where it is known, else from the samples."""
@@ -132,7 +135,7 @@ class VAE(GenerativeModel):
             drawn = replace(drawn, log_posterior=self.posterior.log_prob(drawn.z, parameters.detach()))
         exact = self.posterior.kl_to_standard(parameters) if self.prior.standard else None
         kl = (drawn.log_posterior - drawn.log_prior).mean()[None] if exact is None else exact.mean(0)
-        return Bound(drawn, kl, self.latent)
+        return Bound(drawn, kl, self.latent, parameters, lambda n: self.prior.sample(n, self._given(batch.label)))
 
     @property
     def standard_prior(self) -> bool:

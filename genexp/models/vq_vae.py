@@ -4,6 +4,11 @@
 
 the gradient passing e_k as if it were h. The codebook is no part of the gradient (see `genexp.latent.codebook`).
 
+In its first steps the encoder moves far: the variance of h grows a thousandfold. Codes that were chosen before lie where nothing
+is any more, and the few that are left are all that the encoder then learns to tell apart. So training begins without codes, as an
+autoencoder; after `warmup` steps they are the k-means of h. And h is normalised over the batch (mean 0 and variance 1 in each of
+its numbers), so that distances, and with them the commitment, mean the same all along.
+
 Because k is a function of x, −ln p(x) ≤ −ln p(x|k(x)) − ln P(k(x)) for any distribution P of codes: a bound in nats. Here P is
 what each place of the grid shows by itself in training; a model of the codes together makes it tighter.
 
@@ -23,7 +28,7 @@ from genexp.latent.codebook import Codebook
 from genexp.latent.likelihoods import Likelihood, likelihoods
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
-from genexp.settings import Fraction, Weight, Width
+from genexp.settings import MOST_STEPS, Fraction, Weight, Width
 
 PART = 512  # examples at a time
 LARGEST = 100_000_000  # numbers in the table of P
@@ -48,6 +53,7 @@ class VQVAE(GenerativeModel):
         codes: how many vectors there are, K.
         dim: numbers in each.
         width: channels of the convolutions.
+        warmup: steps before there are codes.
         commitment: weight β of the term that keeps h near its code.
         decay: γ, of the running means that the codes are.
         likelihood: p(x|k).
@@ -57,6 +63,7 @@ class VQVAE(GenerativeModel):
     """
 
     log_p: Tensor
+    trained_steps: Tensor
 
     def __init__(
         self,
@@ -65,6 +72,7 @@ class VQVAE(GenerativeModel):
         codes: Annotated[int, Field(ge=2, le=65_536)] = 128,
         dim: Width = 16,
         width: Width = 64,
+        warmup: Annotated[int, Field(ge=0, le=MOST_STEPS)] = 400,
         commitment: Weight = 0.25,
         decay: Fraction = 0.99,
         likelihood: Part[Likelihood] = likelihoods.part("bernoulli"),
@@ -73,7 +81,7 @@ class VQVAE(GenerativeModel):
         if len(spec.shape) != 3 or spec.shape[1] % 4 or spec.shape[2] % 4:
             what = "×".join(map(str, spec.shape))
             raise UserError(f"model=vq_vae needs pictures whose sides are multiples of 4, and not data of shape {what}")
-        self.commitment, self.dim, self.symbols = commitment, dim, codes
+        self.commitment, self.dim, self.symbols, self.warmup = commitment, dim, codes, warmup
         self.grid = (spec.shape[1] // 4, spec.shape[2] // 4)
         if self.grid[0] * self.grid[1] * codes > LARGEST:
             raise UserError(f"model.codes={codes}: too many for {self.grid[0]}×{self.grid[1]} places", hint="model.codes=128")
@@ -81,12 +89,14 @@ class VQVAE(GenerativeModel):
         self.encoder = nn.Sequential(
             *(nn.Conv2d(spec.shape[0], width, 4, 2, 1), nn.ReLU(), nn.Conv2d(width, width, 4, 2, 1)),
             *(Residual(width), Residual(width), nn.ReLU(), nn.Conv2d(width, dim, 1)),
+            nn.BatchNorm2d(dim, affine=False),
         )
         self.decoder = nn.Sequential(
             *(nn.Conv2d(dim, width, 3, padding=1), Residual(width), Residual(width), nn.ReLU()),
             *(nn.ConvTranspose2d(width, width, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(width, spec.shape[0], 4, 2, 1)),
         )
         self.codebook = Codebook(codes, dim, decay)
+        self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
         self.register_buffer("log_p", torch.zeros(*self.grid, codes).log_softmax(-1))
 
     @property
@@ -102,8 +112,18 @@ class VQVAE(GenerativeModel):
         self.codebook.begin(self._rows(self.encoder(batch.x[: 4 * PART])))
 
     def loss(self, batch: Batch) -> Terms:
-        """−E[ln p(x|k)] in nats per example, and β times the squared distance of a place to its code, summed over an example."""
+        """−E[ln p(x|k)] in nats per example, and β times the squared distance of a place to its code, summed over an example.
+
+        Before there are codes −E[ln p(x|h)].
+        """
         h = self.encoder(batch.x)
+        if self.training:
+            self.trained_steps += 1
+            if self._warming_up:
+                reconstruction = -self.likelihood.log_prob(batch.x, self.decoder(h)).mean()
+                return {"loss": reconstruction, "reconstruction": reconstruction, "distance": torch.zeros_like(reconstruction)}
+            if int(self.trained_steps) == self.warmup + 1 > 1:
+                self.codebook.begin(self._rows(h.detach()))
         rows = self._rows(h)
         index = self.codebook.nearest(rows.detach())
         e = self._vectors(index.view(len(h), *self.grid))
@@ -113,9 +133,18 @@ class VQVAE(GenerativeModel):
             self.codebook.learn(rows.detach(), index)
         return {"loss": reconstruction + self.commitment * distance, "reconstruction": reconstruction, "distance": distance}
 
+    @property
+    def _warming_up(self) -> bool:
+        return int(self.trained_steps) <= self.warmup
+
     @torch.no_grad()
     def conclude(self, batch: Batch) -> None:
-        """ln P of each code at each place: how often training examples show it there, one more of each."""
+        """ln P of each code at each place: how often training examples show it there, one more of each.
+
+        After a training that ended before there were codes, these are now the k-means of h.
+        """
+        if self.warmup and self._warming_up:
+            self.codebook.begin(self._rows(self.encoder(batch.x[: 4 * PART])))
         counts = torch.ones_like(self.log_p).flatten(0, 1)
         for few in batch.split(PART):
             index = self.codes(few.x).flatten(1)

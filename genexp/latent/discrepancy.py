@@ -1,0 +1,102 @@
+"""Objectives that hold the aggregate posterior q(z) = E_x[q(z|x)] to the prior by their maximum mean discrepancy.
+
+    MMD²(q, p) = E k(z, z') − 2 E k(z, y) + E k(y, y'),   z, z' ~ q(z),   y, y' ~ p(z),
+
+which is 0 only where q(z) = p(z). The KL term of the ELBO asks that of each q(z|x), this of their mean alone: a latent may say as
+much of its example as it likes.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genexp.latent.base import Bound, TrainingObjective, objectives
+from genexp.settings import Weight
+
+Kernel = Literal["gaussian", "inverse_multiquadratic"]
+SCALES = (
+    0.25,
+    1.0,
+    4.0,
+)  # the kernel is the mean of those of these squared lengths, in units of the mean squared distance, 2·dim
+MOST = 2_048  # points at a time: of all pairs there are four million
+
+
+def squared_discrepancy(z: Tensor, y: Tensor, kernel: Kernel, scales: tuple[float, ...] = SCALES) -> Tensor:
+    """MMD² of points z (n, dim) and y (m, dim), estimated without bias: no point is its own partner. It may be negative.
+
+    `kernel`: exp(−r²/2ℓ²) or ℓ²/(ℓ² + r²), the mean over ℓ² = 2·dim·scale. One point alone has no partner, and its mean is 0.
+    Source: Gretton et al., A Kernel Two-Sample Test (2012).
+    """
+    lengths = [2 * z.shape[1] * scale for scale in scales]
+
+    def mean(one: Tensor, other: Tensor, same: bool) -> Tensor:
+        squares = squared_distances(one, other)
+        of_each = [torch.exp(-0.5 * squares / l2) if kernel == "gaussian" else l2 / (l2 + squares) for l2 in lengths]
+        values = torch.stack(of_each).mean(0)
+        if not same:
+            return values.mean()
+        return (values.sum() - values.diagonal().sum()) / max(1, len(one) * (len(one) - 1))
+
+    return mean(z, z, True) + mean(y, y, True) - 2 * mean(z, y, False)
+
+
+def squared_distances(one: Tensor, other: Tensor) -> Tensor:
+    """|x_i − y_j|² of all pairs, (n, dim), (m, dim) → (n, m)."""
+    products = torch.addmm(other.square().sum(1), one, other.T, alpha=-2)
+    return (products + one.square().sum(1)[:, None]).clamp(min=0)
+
+
+class Discrepancy(TrainingObjective):
+    """−E[ln p(x|z)] + κ KL(q(z|x) ‖ p(z)) + λ MMD²(q(z), p(z)), the last over the pairs of a batch."""
+
+    def __init__(self, divergence: float, weight: float, kernel: Kernel) -> None:
+        super().__init__()
+        self.divergence, self.weight, self.kernel = divergence, weight, kernel
+
+    def validate(self, bound: Bound) -> Tensor:
+        assert bound.sample_prior is not None
+        z = bound.drawn.z[0, :MOST]
+        mmd = squared_discrepancy(z.float(), bound.sample_prior(len(z)).float(), self.kernel)
+        bound.noted["mmd"] = mmd
+        return bound.reconstruction + self.divergence * bound.kl.sum() + self.weight * mmd
+
+
+@objectives.register("info_vae")
+class InfoVAE(Discrepancy):
+    """−E[ln p(x|z)] + (1 − α) KL(q(z|x) ‖ p(z)) + (α + λ − 1) MMD²(q(z), p(z)).
+
+    α = 0 and λ = 1 is the ELBO; with α > 0 the mutual information of x and z is no longer punished.
+    Source: Zhao, Song & Ermon, InfoVAE (2019).
+
+    Args:
+        alpha: what is taken off the weight of the KL term, 1 at most.
+        scale: λ, of the discrepancy: nats for each unit of MMD².
+        kernel: of the discrepancy.
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: Annotated[float, Field(ge=0, le=1)] = 0.5,
+        scale: Annotated[float, Field(ge=1, le=1e6)] = 500.0,
+        kernel: Kernel = "inverse_multiquadratic",
+    ) -> None:
+        super().__init__(1 - alpha, alpha + scale - 1, kernel)
+
+
+@objectives.register("wae")
+class WAE(Discrepancy):
+    """−E[ln p(x|z)] + λ MMD²(q(z), p(z)): a Wasserstein autoencoder, whose cost of transport is −ln p(x|z).
+
+    Source: Tolstikhin et al., Wasserstein Auto-Encoders (2018).
+
+    Args:
+        scale: λ, nats for each unit of MMD².
+        kernel: of the discrepancy.
+    """
+
+    def __init__(self, *, scale: Weight = 500.0, kernel: Kernel = "inverse_multiquadratic") -> None:
+        super().__init__(0.0, scale, kernel)
