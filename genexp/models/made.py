@@ -71,8 +71,8 @@ class MADE(Autoregressive):
         if order == "random":
             self.order.copy_(self._random(0))
         self.network = OrderedMLP(self.dim, self.head.outputs, width, hidden_layers, activation, residual, direct)
-        for index, none in enumerate(self.network.missing(self.order, self.network.degrees)):
-            self.register_buffer(f"missing_{index}", none, persistent=False)  # they follow from the order
+        for index, mask in enumerate(self.network.missing(self.order, self.network.degrees)):
+            self.register_buffer(f"missing_{index}", mask, persistent=False)  # they follow from the order
 
     @property
     def can(self) -> frozenset[Ability]:
@@ -100,7 +100,7 @@ class MADE(Autoregressive):
         """The same weights, which take the numbers in another order (dim,), with hidden units of those degrees."""
         other = copy.copy(self)
         missing = self.network.missing(order, self.network.degrees if degrees is None else degrees)
-        other._buffers = {**self._buffers, "order": order, **{f"missing_{i}": none for i, none in enumerate(missing)}}
+        other._buffers = {**self._buffers, "order": order, **{f"missing_{index}": mask for index, mask in enumerate(missing)}}
         return other
 
     def ordering(self, k: int) -> Tensor:
@@ -121,7 +121,7 @@ class MADE(Autoregressive):
         return x[..., None].to(self.network.last.weight.dtype)
 
     def parameters_of(self, features: Tensor) -> Tensor:
-        missing = [none for name, none in self._buffers.items() if name.startswith("missing_") and none is not None]
+        missing = [mask for name, mask in self._buffers.items() if name.startswith("missing_") and mask is not None]
         return self.network(features[..., 0][:, self.order.argsort()], missing)[:, self.order]
 
     def step(self, n: int) -> Step:

@@ -44,23 +44,26 @@ class OrderedMLP(nn.Module):
         self.direct = nn.Linear(dim, dim * outputs, bias=False) if direct else None
         for weights in (self.last.weight, self.last.bias, *([self.direct.weight] if self.direct else [])):
             nn.init.zeros_(weights)
-        self.register_buffer("degrees", torch.arange(width) % max(1, dim - 1) + 1)
+        self.register_buffer("degrees", torch.arange(width) * max(1, dim - 1) // width + 1)
 
     def missing(self, order: Tensor, degrees: Tensor) -> list[Tensor]:
-        """By the input that is in each place of the ordering, (dim,), and the degree of each hidden unit, (width,)."""
+        """Of each layer, the connections that are not there, (outputs, inputs): by the input that is in each place of the
+        ordering, (dim,), and the degree of each hidden unit, (width,).
+        """
         first = order.argsort() + 1  # the degree of each input
         of_outputs = first.repeat_interleave(self.outputs)
         layers = [degrees[:, None] < seen for seen in (first, *[degrees] * (len(self.hidden) - 1))]
         return [*layers, of_outputs[:, None] <= degrees, *([of_outputs[:, None] <= first] if self.direct else [])]
 
     def forward(self, x: Tensor, missing: Missing) -> Tensor:
-        weights = [layer.weight.masked_fill(none, 0) for layer, none in zip(self._layers, missing, strict=True)]
         h = x
         for index, layer in enumerate(self.hidden):
-            new = self.activation(F.linear(h, weights[index], layer.bias))
+            new = self.activation(product(h, layer, missing[index]))
             h = h + new if self.residual and index else new
-        raw = F.linear(h, weights[len(self.hidden)], self.last.bias)
-        return (raw if self.direct is None else raw + F.linear(x, weights[-1])).unflatten(1, (self.dim, self.outputs))
+        raw = product(h, self.last, missing[len(self.hidden)])
+        if self.direct is not None:
+            raw = raw + product(x, self.direct, missing[-1])
+        return raw.unflatten(1, (self.dim, self.outputs))
 
     @property
     def _layers(self) -> list[nn.Linear]:
@@ -91,3 +94,8 @@ class OrderedMLP(nn.Module):
             return raw if self.direct is None else raw + F.linear(x, weights[-1][rows])
 
         return step
+
+
+def product(x: Tensor, layer: nn.Linear, missing: Tensor) -> Tensor:
+    """Wx + b of those connections that are there."""
+    return F.linear(x, layer.weight.masked_fill(missing, 0), layer.bias)
