@@ -15,6 +15,7 @@ from genexp.models.autoregressive import Autoregressive, Step
 from genexp.models.base import Terms
 from genexp.nn.mlp import Activation
 from genexp.nn.orderings import OrderedMLP
+from genexp.nn.window import CausalWindow
 from genexp.registry import Part, models
 from genexp.settings import Seed, Width
 
@@ -37,6 +38,9 @@ class MADE(Autoregressive):
         width, hidden_layers, activation: of the perceptron.
         residual: whether a hidden layer is added to the one before it.
         direct: whether the outputs also see the numbers themselves.
+        local: hidden channels of a small network of the pixels around each one that come before it, the same one for all pixels,
+            whose outputs are added; of pictures of one channel, row by row; 0: none.
+        local_size: pixels a side of the square that it sees the upper half of.
         order: `raster`, the order of the example's axes, or `random`.
         order_seed: of random orders.
         orderings: in how many orders it is trained.
@@ -45,7 +49,7 @@ class MADE(Autoregressive):
         heuristic: how samples are drawn.
 
     Raises:
-        UserError: symbols, whose numbers have no order that a perceptron could use.
+        UserError: symbols, whose numbers have no order that a perceptron could use; `local` of what it is not for.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class MADE(Autoregressive):
         activation: Activation = "relu",
         residual: bool = False,
         direct: bool = False,
+        local: Annotated[int, Field(ge=0, le=4096)] = 0,
+        local_size: Literal[3, 5, 7, 9, 11] = 9,
         order: Literal["raster", "random"] = "raster",
         order_seed: Seed = 0,
         orderings: Several = 1,
@@ -73,6 +79,11 @@ class MADE(Autoregressive):
         self.network = OrderedMLP(self.dim, self.head.outputs, width, hidden_layers, activation, residual, direct)
         for index, mask in enumerate(self.network.missing(self.order, self.network.degrees)):
             self.register_buffer(f"missing_{index}", mask, persistent=False)  # they follow from the order
+        self.window: CausalWindow | None = None
+        if local:
+            if len(spec.shape) != 3 or spec.shape[0] != 1 or order != "raster" or orderings > 1:
+                raise UserError("model.local is for pictures of one channel that are taken row by row", hint="model.local=0")
+            self.window = CausalWindow(*spec.shape[1:], local, local_size, self.head.outputs, activation)
 
     @property
     def can(self) -> frozenset[Ability]:
@@ -104,7 +115,7 @@ class MADE(Autoregressive):
         return other
 
     def ordering(self, k: int) -> Tensor:
-        """The k-th order, (dim,): the first `orderings` of them are trained in, all others are as random, and new to the model."""
+        """The k-th order, (dim,): the first `orderings` are those of the training, all others are as random and new to the model."""
         return self.order if k == 0 else self._random(STRIDE * k).to(self.device)
 
     def degrees_of(self, k: int) -> Tensor:
@@ -122,8 +133,12 @@ class MADE(Autoregressive):
 
     def parameters_of(self, features: Tensor) -> Tensor:
         missing = [mask for name, mask in self._buffers.items() if name.startswith("missing_") and mask is not None]
-        return self.network(features[..., 0][:, self.order.argsort()], missing)[:, self.order]
+        raw: Tensor = self.network(features[..., 0][:, self.order.argsort()], missing)[:, self.order]
+        return raw if self.window is None else raw + self.window(features[..., 0])
 
     def step(self, n: int) -> Step:
         once = self.network.in_order(n, self.order, self.network.degrees)
-        return lambda x, i: once(self.features(x)[..., 0], i)
+        if self.window is None:
+            return lambda x, i: once(self.features(x)[..., 0], i)
+        near = self.window.in_order(n)
+        return lambda x, i: once(self.features(x)[..., 0], i) + near(self.features(x)[..., 0], i)

@@ -113,9 +113,7 @@ class CausalTransformer(nn.Module):
     The place before the first has a vector of its own, and each place too: h_i = feature_{i−1} + place_i.
     """
 
-    def __init__(
-        self, length: int, outputs: int, width: int, depth: int, heads: int, dropout: float, reach: int = 0
-    ) -> None:
+    def __init__(self, length: int, outputs: int, width: int, depth: int, heads: int, dropout: float, reach: int = 0) -> None:
         super().__init__()
         self.start = nn.Parameter(0.02 * torch.randn(width))
         self.places = nn.Parameter(0.02 * torch.randn(length, width))
