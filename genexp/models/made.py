@@ -115,7 +115,7 @@ class MADE(Autoregressive):
         return other
 
     def ordering(self, k: int) -> Tensor:
-        """The k-th order, (dim,): the first `orderings` are those of the training, all others are as random and new to the model."""
+        """The k-th order, (dim,): the first `orderings` are those of the training, all others are random and new to it."""
         return self.order if k == 0 else self._random(STRIDE * k).to(self.device)
 
     def degrees_of(self, k: int) -> Tensor:
