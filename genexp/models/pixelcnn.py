@@ -56,7 +56,7 @@ class PixelCNN(Autoregressive):
         if len(spec.shape) != 3:
             what = "×".join(map(str, spec.shape))
             raise UserError(f"model=pixelcnn learns pictures, and not data of shape {what}")
-        self.count, height, width = spec.shape
+        self.count = spec.shape[0]
         self.colours = nn.Embedding(self.count * levels, channels)
         self.levels = levels
         self.settings = (channels, depth, size, self.head.outputs if self.count == 1 else channels, dropout)
