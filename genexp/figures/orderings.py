@@ -54,10 +54,10 @@ def forest(lines: Sequence[Line], walks: Sequence[Walk]) -> Figure:
     axes.set_yticks(range(len(lines)), [line.name for line in lines])
     axes.invert_yaxis()
     axes.set(
-        xlabel="−ln p(x) of the same test examples, nats (bars: two standard errors of the distance to the mixture)",
+        xlabel="−ln p(x) of the same test examples, nats\nbars: two standard errors of the distance to the mixture",
         title="one model, many orders",
     )
-    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.13), ncols=2, fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.19), ncols=2, fontsize=8)
     grid = right.subplots(2, len(walks), squeeze=False)
     top = max(float(walk.cost.max()) for walk in walks)
     for (above, below), walk in zip(grid.T, walks, strict=True):
