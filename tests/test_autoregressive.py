@@ -22,7 +22,7 @@ from genexp.models.pixelcnn import PixelCNN
 from genexp.nn.causal import CausalTransformer, Recent
 from genexp.nn.gated import OneStack, TwoStacks, gate
 from genexp.nn.window import CausalWindow
-from genexp.pictures.orderings import walks
+from genexp.pictures.orderings import known_parts, walks
 from tests.laws.members import shaken
 
 
@@ -315,6 +315,8 @@ def test_in_every_order_a_number_depends_on_those_before_it_alone(keys: dict[str
             torch.manual_seed(1)
             found.append(each.complete(x, 5, cached))
         assert torch.equal(*found)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model.float().sample(2).shape == (2, 1, 3, 4)
 
 
 def test_one_set_of_weights_has_a_distribution_in_every_order_and_masks_move_units_only() -> None:
@@ -409,3 +411,11 @@ def test_a_place_is_connected_to_the_few_before_it() -> None:
     later = features.clone()
     later[:, 3] += 1
     assert torch.equal(network(later)[:, :4], network(features)[:, :4])
+
+
+def test_parts_that_are_known_are_halves_or_the_whole_with_a_hole() -> None:
+    parts = known_parts(4, 6)
+    assert torch.equal(parts["middle"], ~parts["border"])
+    assert {name: int(part.sum()) for name, part in parts.items()} == {
+        **{"upper half": 12, "left half": 12, "middle": 4, "border": 20, "every other pixel": 12}
+    }

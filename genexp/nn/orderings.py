@@ -88,7 +88,8 @@ class OrderedMLP(nn.Module):
             units = units_of[i]
             for index, (before, after) in enumerate(pairwise([x, *values])):
                 new = self.activation(F.linear(before, weights[index][units], self.hidden[index].bias[units]))
-                after[:, units] = before[:, units] + new if self.residual and index else new
+                new = before[:, units] + new if self.residual and index else new
+                after[:, units] = new.to(after.dtype)  # which under autocast it is not
             rows = place[i] * self.outputs + within
             raw = F.linear(values[-1], weights[depth][rows], self.last.bias[rows])
             return raw if self.direct is None else raw + F.linear(x, weights[-1][rows])
