@@ -37,6 +37,7 @@ Ability = Literal[
     "both_divergences",
     "in_turn",
     "autoregressive",
+    "orderings",
     "discrete",
     "attention",
 ]
@@ -67,6 +68,7 @@ ABILITIES: dict[Ability, str] = {
     "weighted": "log_weight: ln of the weights of its own points, (n,), whose mean estimates the integral of the density",
     "both_divergences": "forward_kl, reverse_kl: Gaussians of independent coordinates, mean and log_std, each trained by that",
     "autoregressive": "nats(x), complete(x, known), order: ln p(x) is the sum of those of each number, given the ones before it",
+    "orderings": "in_ordering(order): the same model in another order (dim,); ordering(k), of which it is trained in `orderings`",
     "discrete": "log_prob(x) is the probability of whole numbers (greys, bits, symbols), and no density",
     "attention": "attention(x): which places each place looks at, (layers, n, heads, dim, dim)",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",

@@ -152,6 +152,7 @@ RUNS = {
         ],
         *["dataset.count=60", "dataset.validation=10", "dataset.test=12"],
     ],
+    "codes": ["dataset=digits", "model=vq_vae", "model.width=4", "model.codes=6"],
     "gtm": ["experiment=mnist_gtm", "dataset=glyphs", "dataset.count=200", "dataset.validation=40", "dataset.test=40"],
 }
 

@@ -16,9 +16,14 @@ from genexp.measures import autoregressive
 from genexp.measures.autoregressive import bits_of_whole_numbers, bits_per_character, nll_train
 from genexp.measures.counts import Seen, best_table, log_probs, of_pictures, of_text, parts_of_text
 from genexp.measures.likelihood import Likelihood, of_test
+from genexp.measures.orderings import nll_orderings
 from genexp.models.made import MADE
-from genexp.nn.causal import CausalTransformer
+from genexp.models.pixelcnn import PixelCNN
+from genexp.nn.causal import CausalTransformer, Recent
 from genexp.nn.gated import OneStack, TwoStacks, gate
+from genexp.nn.window import CausalWindow
+from genexp.pictures.orderings import known_parts, walks
+from tests.laws.members import shaken
 
 
 def test_an_interval_of_a_logistic_has_its_mass() -> None:
@@ -278,3 +283,139 @@ def test_a_run_on_pictures_completes_a_half(genexp, tiny: list[str], tmp_path: P
     assert (x[:, :, :4] == x[0, :, :4]).all()
     assert not (x[:, :, 4:] == x[0, :, 4:]).all()
     assert "there are 359 test pictures" in genexp("sample", "r", "--given", "test:400")[2]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"local": 4, "local_size": 5, "direct": True, "hidden_layers": 1},
+        {"residual": True, "direct": True, "orderings": 5, "masks": 3},
+        {"residual": True, "hidden_layers": 3, "order": "random"},
+    ],
+    ids=["local", "orderings", "residual"],
+)
+@torch.no_grad()
+def test_in_every_order_a_number_depends_on_those_before_it_alone(keys: dict[str, object]) -> None:
+    """Bit for bit; on all of them; and with a cache the same samples."""
+    torch.manual_seed(0)
+    spec = DataSpec((1, 3, 4), kind="bits")
+    model = shaken(MADE(spec, width=40, head=heads.part("bernoulli"), **keys), 0.5).eval()  # type: ignore[arg-type]
+    x = torch.randint(2, (3, 1, 3, 4)).double()
+    for each in (model, model.in_ordering(model.ordering(3), model.degrees_of(2))) if "orderings" in keys else (model,):
+        nats, again = each.nats(x), []
+        for i in range(12):
+            changed = x.flatten(1).clone()
+            changed[:, each.order[i]] = 1 - changed[:, each.order[i]]
+            again.append(each.nats(changed.view_as(x)))
+            assert torch.equal(again[i][:, :i], nats[:, :i])
+        assert all(not torch.equal(again[i][:, 11], nats[:, 11]) for i in range(11))
+    for each in (model, model.in_ordering(model.ordering(3))) if "orderings" in keys else (model,):
+        found = []
+        for cached in (True, False):
+            torch.manual_seed(1)
+            found.append(each.complete(x, 5, cached))
+        assert torch.equal(*found)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model.float().sample(2).shape == (2, 1, 3, 4)
+
+
+def test_one_set_of_weights_has_a_distribution_in_every_order_and_masks_move_units_only() -> None:
+    """Each sums to one, and no two are alike; training goes through all of them, and evaluation is that of the first."""
+    torch.manual_seed(0)
+    model = shaken(
+        MADE(DataSpec((4,), kind="bits"), width=9, order_seed=2, orderings=3, masks=2, head=heads.part("bernoulli")), 0.6
+    )
+    x = torch.cartesian_prod(*[torch.arange(2.0)] * 4).double()
+    p = [model.in_ordering(model.ordering(k), model.degrees_of(d)).log_prob(x).exp() for k in range(3) for d in range(2)]
+    assert torch.stack(p).sum(1).tolist() == pytest.approx([1.0] * 6)
+    assert all(not torch.allclose(p[i], p[j]) for i in range(6) for j in range(i))
+    losses = {round(float(model.train().loss(Batch(x))["loss"]), 9) for _ in range(60)}
+    assert losses == {round(-float(each.log().mean()), 9) for each in p}
+    assert float(model.eval().loss(Batch(x))["loss"]) == pytest.approx(-float(p[0].log().mean()))
+    assert "orderings" in model.can
+    assert model.degrees_of(1).sort().values.tolist() == model.network.degrees.tolist() == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_the_mean_over_orders_and_their_mixture() -> None:
+    """Three orders in which everything has a probability of 1/2, 1/4, 1/4, and new ones in which it has 1/8."""
+    log_p = -math.log(2) * torch.tensor([[1.0], [2.0], [2.0]]).expand(3, 10)
+    model = SimpleNamespace(orderings=3, ordering=lambda k: k)
+    model.in_ordering = lambda k: SimpleNamespace(log_prob=lambda x: log_p[k, : len(x)] if k < 3 else -math.log(8) + 0 * x)
+    subject = SimpleNamespace(model=model, test=Batch(torch.zeros(10)), device=torch.device("cpu"), found={})
+    found = {name: value.value for name, value in nll_orderings(subject).items()}  # type: ignore[arg-type]
+    expected = {"": 5 / 3 * math.log(2), "unseen": math.log(8), "mixture": math.log(3), "spread": math.log(2) / 3**0.5}
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_named_orders_take_the_colours_of_a_pixel_together() -> None:
+    found = {name: order.tolist() for name, order in walks((2, 3, 3)).items()}
+    assert all(sorted(order) == [*range(18)] for order in found.values())
+    assert found["columns"][:6] == [0, 9, 3, 12, 6, 15]
+    assert found["from the middle"][:2] == [4, 13]
+    assert {*found["from the middle"][-16:]} == {*range(18)} - {4, 13}
+
+
+@pytest.mark.parametrize("stacks", ["two", "one"])
+@torch.no_grad()
+def test_a_colour_is_given_the_pixels_before_and_the_colours_before_it(stacks: str) -> None:
+    """Bit for bit, with a cache the same samples, and the parameters of blue depend on red and green of the same pixel."""
+    torch.manual_seed(0)
+    spec = DataSpec((3, 2, 3), kind="unit", levels=5)
+    model = shaken(PixelCNN(spec, channels=12, depth=2, stacks=stacks), 0.4).eval()  # type: ignore[arg-type]
+    assert model.order.tolist()[:4] == [0, 6, 12, 1]
+    x = torch.randint(5, (3, 3, 2, 3)).double() / 4
+    nats = model.nats(x)
+    for i in range(18):
+        changed = x.flatten(1).clone()
+        changed[:, model.order[i]] = (changed[:, model.order[i]] + 0.5) % 1.25
+        again = model.nats(changed.view_as(x))
+        assert torch.equal(again[:, :i], nats[:, :i])
+        assert all(not torch.equal(again[:, later], nats[:, later]) for later in range(i + 1, i - i % 3 + 3))
+    found = []
+    for cached in (True, False):
+        torch.manual_seed(1)
+        found.append(model.complete(x, 7, cached))
+    assert torch.allclose(*found, atol=1e-12)
+
+
+def test_a_network_of_neighbours_sees_the_upper_half_of_its_window_and_is_the_same_everywhere() -> None:
+    torch.manual_seed(0)
+    window = CausalWindow(5, 6, 8, 3, 2, "silu").double()
+    torch.nn.init.normal_(window.last.weight)
+    x = torch.rand(2, 30, dtype=torch.float64, requires_grad=True)
+    window(x)[:, 2 * 6 + 3].sum().backward()
+    assert (x.grad.abs().sum(0) > 0).nonzero()[:, 0].tolist() == [8, 9, 10, 14]  # type: ignore[union-attr]
+    moved = torch.zeros(1, 5, 6, dtype=torch.float64)
+    moved[0, 1:4, 1:5] = torch.rand(3, 4)
+    here, there = window(moved.flatten(1)), window(moved.roll(1, 1).flatten(1))
+    assert torch.allclose(here.view(5, 6, 2)[:4, 1:-1], there.view(5, 6, 2)[1:, 1:-1])
+
+
+def test_a_place_is_connected_to_the_few_before_it() -> None:
+    """By a weight of each channel; begins as the identity, and one place after another gives the same."""
+    torch.manual_seed(0)
+    recent, h = Recent(2, 3).double(), torch.randn(4, 6, 2, dtype=torch.float64)
+    assert torch.equal(recent(h), h)
+    torch.nn.init.normal_(recent.weights)
+    w, found = recent.weights, recent(h)
+    assert torch.allclose(found[:, 4], h[:, 4] * (1 + w[0]) + h[:, 3] * w[1] + h[:, 2] * w[2])
+    step = recent.one_by_one(4)
+    assert torch.allclose(torch.cat([step(h[:, i : i + 1]) for i in range(6)], dim=1), found)
+    network = CausalTransformer(6, 2, 8, 2, 2, 0.0, reach=3).double()
+    for weights in network.parameters():
+        weights.data += 0.5 * torch.randn_like(weights)
+    features = torch.randn(3, 6, 8, dtype=torch.float64)
+    one = network.one_by_one(3)
+    each = torch.stack([one(features[:, i - 1] if i else None, i) for i in range(6)], dim=1)
+    assert torch.allclose(each, network(features))
+    later = features.clone()
+    later[:, 3] += 1
+    assert torch.equal(network(later)[:, :4], network(features)[:, :4])
+
+
+def test_parts_that_are_known_are_halves_or_the_whole_with_a_hole() -> None:
+    parts = known_parts(4, 6)
+    assert torch.equal(parts["middle"], ~parts["border"])
+    assert {name: int(part.sum()) for name, part in parts.items()} == {
+        **{"upper half": 12, "left half": 12, "middle": 4, "border": 20, "every other pixel": 12}
+    }

@@ -23,7 +23,7 @@ from tests.subjects import timeless
 
 DRAWN = {  # one experiment of each kind of figures; those of the default one are in `test_the_folder_holds_what_it_should`
     *("qr_coupling", "double_gaussian", "glyphs_vae", "drawn_fruit_vae_iaf", "fruit_cvae", "mnist_gtm", "phi4_continuous"),
-    *("digits_pixelcnn", "text_transformer"),
+    *("digits_pixelcnn", "text_transformer", "forest_of_orderings"),
 }
 ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_flowmatch_plain", "fruit_vae_iaf"),
@@ -34,6 +34,7 @@ ALIKE = {  # what they are made of is trained, measured and drawn by others too
 OF_ANOTHER_RUN = {  # the key that names it, and one that will do
     "flow_mcmc": ("model.kernel.run", "gaussian"),
     "distilled_iaf": ("dataset.run", "gaussian"),
+    "mnist_codes_transformer": ("dataset.run", "codes"),
 }
 UNTRAINED = {"change_of_variables"}
 PICTURES = {"samples.png", "density.png", "log_density.png", "loss.png", "velocity.png", "flow.gif"}

@@ -28,6 +28,8 @@ class TransformerModel(Autoregressive):
     Args:
         width, depth: of the blocks, and how many.
         attention_heads: of each block, by which the width is divided.
+        reach: to how many places, itself among them, each place is connected directly in front of every attention and
+            perceptron, each channel by itself; 0: by attention alone.
         dropout: in training.
         head: p of one number given its parameters.
         heuristic: how samples are drawn.
@@ -43,6 +45,7 @@ class TransformerModel(Autoregressive):
         width: Annotated[int, Field(ge=1, le=8192)] = 128,
         depth: Annotated[int, Field(ge=1, le=64)] = 4,
         attention_heads: Annotated[int, Field(ge=1, le=64)] = 4,
+        reach: Annotated[int, Field(ge=0, le=256)] = 0,
         dropout: Fraction = 0.0,
         head: Part[Head] = heads.part("categorical"),
         heuristic: Part[Heuristic] = heuristics.part("none"),
@@ -55,7 +58,7 @@ class TransformerModel(Autoregressive):
             raise UserError(f"model.width={width} cannot be divided among model.attention_heads={attention_heads}")
         self.symbols = nn.Embedding(levels, width)
         nn.init.normal_(self.symbols.weight, std=0.02)
-        self.network = CausalTransformer(self.dim, self.head.outputs, width, depth, attention_heads, dropout)
+        self.network = CausalTransformer(self.dim, self.head.outputs, width, depth, attention_heads, dropout, reach)
 
     @property
     def can(self) -> frozenset[Ability]:

@@ -40,31 +40,69 @@ class CausalAttention(nn.Module):
         return scores.masked_fill(later, -math.inf).softmax(-1)
 
 
-class Block(nn.Module):
-    """h ← h + attention(norm h), h ← h + perceptron(norm h)."""
+class Recent(nn.Module):
+    """h_i ← h_i + Σ_{j<reach} w_j ⊙ h_{i−j}: each channel by itself also sees the few places before; begins as the identity.
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    What a place is made of, a word from its letters, is then there for the first attention to look for.
+    Source: So et al., Primer: Searching for Efficient Transformers for Language Modeling (2021).
+    """
+
+    def __init__(self, width: int, reach: int) -> None:
         super().__init__()
+        self.weights = nn.Parameter(torch.zeros(reach, width))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(n, length, width) → the same shape."""
+        found, length = h + self.weights[0] * h, h.shape[1]
+        for j in range(1, min(len(self.weights), length)):
+            found = found + F.pad(self.weights[j] * h[:, : length - j], (0, 0, j, 0))
+        return found
+
+    def one_by_one(self, n: int) -> Callable[[Tensor], Tensor]:
+        """The same for one place after another, (n, 1, width) each."""
+        kept = self.weights.new_zeros(n, *self.weights.shape)  # the nearest first
+
+        def step(h: Tensor) -> Tensor:
+            kept[:, 1:] = kept[:, :-1].clone()
+            kept[:, :1] = h
+            return h + (self.weights * kept).sum(1, keepdim=True)
+
+        return step
+
+
+class Block(nn.Module):
+    """h ← h + attention(norm h), h ← h + perceptron(norm h); with `reach`, what is normalised passes through `Recent`."""
+
+    def __init__(self, width: int, heads: int, dropout: float, reach: int = 0) -> None:
+        super().__init__()
+        self.recent = nn.ModuleList(Recent(width, reach) for _ in range(2)) if reach else None
         self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = CausalAttention(width, heads)
         self.perceptron = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.drop = nn.Dropout(dropout)
 
     def forward(self, h: Tensor) -> Tensor:
-        h = h + self.drop(self.attention(self.first(h)))
-        return h + self.drop(self.perceptron(self.second(h)))
+        h = h + self.drop(self.attention(self.looked_for(h)))
+        seen = self.second(h)
+        return h + self.drop(self.perceptron(seen if self.recent is None else self.recent[1](seen)))
+
+    def looked_for(self, h: Tensor) -> Tensor:
+        """What the attention is of."""
+        seen = self.first(h)
+        return seen if self.recent is None else self.recent[0](seen)  # type: ignore[no-any-return]
 
     def one_by_one(self, n: int, length: int) -> Callable[[Tensor, int], Tensor]:
         """The same for one place after another, (n, 1, width) each, the keys and values of those before it kept."""
         attention = self.attention
         shape = (n, attention.heads, length, attention.output.in_features // attention.heads)
         keys, values = (attention.output.weight.new_zeros(shape) for _ in range(2))
+        recent = [lambda h: h] * 2 if self.recent is None else [each.one_by_one(n) for each in self.recent]  # type: ignore[operator]
 
         def step(h: Tensor, i: int) -> Tensor:
-            q, keys[:, :, i : i + 1], values[:, :, i : i + 1] = attention.split(self.first(h))
+            q, keys[:, :, i : i + 1], values[:, :, i : i + 1] = attention.split(recent[0](self.first(h)))
             seen = slice(0, i + 1)
             h = h + attention.join(F.scaled_dot_product_attention(q, keys[:, :, seen], values[:, :, seen]))
-            return h + self.perceptron(self.second(h))
+            return h + self.perceptron(recent[1](self.second(h)))
 
         return step
 
@@ -75,11 +113,11 @@ class CausalTransformer(nn.Module):
     The place before the first has a vector of its own, and each place too: h_i = feature_{i−1} + place_i.
     """
 
-    def __init__(self, length: int, outputs: int, width: int, depth: int, heads: int, dropout: float) -> None:
+    def __init__(self, length: int, outputs: int, width: int, depth: int, heads: int, dropout: float, reach: int = 0) -> None:
         super().__init__()
         self.start = nn.Parameter(0.02 * torch.randn(width))
         self.places = nn.Parameter(0.02 * torch.randn(length, width))
-        self.blocks: Iterable[Block] = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))  # type: ignore[assignment]
+        self.blocks: Iterable[Block] = nn.ModuleList(Block(width, heads, dropout, reach) for _ in range(depth))  # type: ignore[assignment]
         self.norm, self.last, self.drop = nn.LayerNorm(width), nn.Linear(width, outputs), nn.Dropout(dropout)
         for name, weights in self.named_parameters():
             if name.endswith(("inputs.weight", "perceptron.0.weight")):
@@ -104,7 +142,7 @@ class CausalTransformer(nn.Module):
         """(layers, n, heads, length, length)."""
         h, found = self.before(features), []
         for block in self.blocks:
-            found.append(block.attention.weights(block.first(h)))
+            found.append(block.attention.weights(block.looked_for(h)))
             h = block(h)
         return torch.stack(found)
 
