@@ -68,7 +68,7 @@ ABILITIES: dict[Ability, str] = {
     "autoregressive": "nats(x), complete(x, known), order: ln p(x) is the sum of those of each number, given the ones before it",
     "discrete": "log_prob(x) is the probability of whole numbers (greys, bits, symbols), and no density",
     "attention": "attention(x): which places each place looks at, (layers, n, heads, dim, dim)",
-    "energy": "energy(x): −ln p(x) up to a constant, short_run(x, k), partition: chains, and the estimates of Z that they give",
+    "energy": "energy(x): −ln p(x) up to ln Z; short_run(x, k), partition(n), partition_back(x): chains, and what they tell of Z",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
     "in_turn": "in_turn(): the same model, which finds features one after the other where it would find them all at once",
 }

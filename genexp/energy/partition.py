@@ -24,7 +24,7 @@ PART = 16_384  # points at once
 
 @dataclass(frozen=True)
 class Cells:
-    """Middles (n, dim) of the cells of an even grid from corner `low` to corner `high`, (dim,), float64; ln of a cell's volume."""
+    """Middles (n, dim) of the cells of an even grid between two corners, float64; ln of the volume of a cell."""
 
     points: Tensor
     log_volume: float
@@ -38,10 +38,30 @@ def cells(low: Tensor, high: Tensor, side: int, shift: Tensor | None = None) -> 
     return Cells(torch.stack(torch.meshgrid(*along, indexing="ij"), -1).flatten(0, -2), float(step.log().sum()))
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """A density on a grid that holds nearly all of it: middles of cells (n, dim), ln of the mass in each (n,), sides (dim,)."""
+
+    points: Tensor
+    log_mass: Tensor
+    sides: Tensor
+
+    @property
+    def log_z(self) -> Tensor:
+        """ln of all of it."""
+        return self.log_mass.logsumexp(0)
+
+    def sample(self, n: int) -> Tensor:
+        """n exact samples (n, dim), float64, but for what the density changes within a cell."""
+        ends = self.log_mass.softmax(0).cumsum(0)
+        drawn = torch.searchsorted(ends, torch.rand(n, dtype=ends.dtype, device=ends.device)).clamp(max=len(ends) - 1)
+        return self.points[drawn] + self.sides * (torch.rand(n, len(self.sides), device=ends.device) - 0.5)
+
+
 @torch.no_grad()
-def log_integral(log_f: Callable[[Tensor], Tensor], dim: int, width: float, like: Tensor) -> Tensor:
-    """ln ∫ f of a density that decays like N(0, width²), in one or two dimensions: a coarse grid finds where the mass is, a fine
-    one measures it there. A scalar, in float64; evaluated in the precision and on the device of `like`.
+def resolved(log_f: Callable[[Tensor], Tensor], dim: int, width: float, like: Tensor) -> Resolved:
+    """A density that decays like N(0, width²), in one or two dimensions: a coarse grid finds where the mass is, a fine one is
+    laid over that. In float64; `log_f` is evaluated in the precision and on the device of `like`.
     """
 
     def evaluated(points: Tensor) -> Tensor:
@@ -50,23 +70,24 @@ def log_integral(log_f: Callable[[Tensor], Tensor], dim: int, width: float, like
     reach = REACH * width
     for _ in range(DOUBLINGS):
         corner = torch.full((dim,), reach, dtype=torch.float64, device=like.device)
-        grid = cells(-corner, corner, COARSE[dim])
+        grid, side = cells(-corner, corner, COARSE[dim]), 2 * reach / COARSE[dim]
         log_values = evaluated(grid.points)
         here = grid.points[log_values > log_values.max() - DEPTH]
-        cell = 2 * reach / COARSE[dim]
-        if float(here.abs().max()) < reach - cell:  # nothing at the edge
+        if not len(here) or float(here.abs().max()) < reach - side:  # nothing at the edge, or no number anywhere
             break
         reach *= 2
-    fine = cells(here.amin(0) - 1.5 * cell, here.amax(0) + 1.5 * cell, FINE[dim])
-    return evaluated(fine.points).logsumexp(0) + fine.log_volume
+    here = here if len(here) else grid.points
+    low, high = here.amin(0) - 1.5 * side, here.amax(0) + 1.5 * side
+    fine = cells(low, high, FINE[dim])
+    return Resolved(fine.points, evaluated(fine.points) + fine.log_volume, (high - low) / FINE[dim])
 
 
 @energy_objectives.register("quadrature")
 class ByQuadrature(EnergyObjective):
     """−E_data[ln p(u)] = E_data[E(u)] + ln Z, ln Z a sum over a grid: what chains only estimate, in one and two dimensions.
 
-    The grid is fine where the data are, with room around them, and coarse as far as the reference reaches. It is shifted at random
-    in each step, so that nothing hides between its points: the mean of the sum is Z itself.
+    The grid is fine where the data are, with room around them, and coarse as far as the reference reaches. It is shifted at
+    random in each step, so that nothing hides between its points: the mean of the sum is Z itself.
 
     Args:
         side: cells along a side of the fine grid; of a line side².
@@ -121,4 +142,3 @@ class ByQuadrature(EnergyObjective):
             points.append(found.points)
             weights.append(torch.full((len(found.points),), found.log_volume, dtype=torch.float64))
         return torch.cat(points).to(shift.device), torch.cat(weights).to(shift.device)
-

@@ -1,11 +1,12 @@
 """`model=energy`: a density known up to its integral, p(x) = exp(−E(x)) / Z.
 
-On a line and in the plane ln Z is found by quadrature, so that the likelihood is exact, whatever the energy was learnt by; in more
+On a line and in the plane ln Z is found by quadrature: the likelihood is exact, whatever the energy was learnt by. In more
 dimensions it is estimated by annealed importance sampling. Samples are those of long chains.
 
 Source: Song & Kingma, How to Train Your Energy-Based Models (2021).
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import torch
@@ -17,7 +18,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.energy.annealed import AnnealedSampler
 from genexp.energy.base import Energy, EnergyNetwork, EnergyObjective, energy_networks, energy_objectives, score
 from genexp.energy.chains import walk
-from genexp.energy.partition import MOST, log_integral
+from genexp.energy.partition import MOST, Resolved, resolved
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
 from genexp.samplers.mala import MALA
@@ -140,10 +141,13 @@ class EnergyModel(GenerativeModel):
         weights = [*self.unnormalised.parameters()]
         key = tuple(number for each in weights for number in (each.data_ptr(), each._version))
         if self._log_z is None or self._log_z[0] != key:
-            energy = self.unnormalised
-            found = log_integral(energy.log_density, energy.dim, energy.width, weights[0])
-            self._log_z = (key, found.to(weights[0].dtype))
+            self._log_z = (key, self._resolved().log_z.to(weights[0].dtype))
         return self._log_z[1]
+
+    def _resolved(self) -> Resolved:
+        """The density of u on a grid."""
+        energy = self.unnormalised
+        return resolved(energy.log_density, energy.dim, energy.width, next(energy.parameters()))
 
     def train(self, mode: bool = True) -> "EnergyModel":
         self._log_z = None
@@ -175,7 +179,41 @@ class EnergyModel(GenerativeModel):
         """x."""
         return self.middle + self.spread * u
 
+    def exact_samples(self, n: int) -> Tensor:
+        """n samples (n, dim) of the density itself, without a chain; on a line and in the plane only."""
+        return self.in_data(self._resolved().sample(n).to(self.spread))
+
+    def noise_samples(self, n: int) -> Tensor:
+        """n samples of the Gaussian that the energy is measured from, (n, *shape): where chains begin."""
+        return self.in_data(self.unnormalised.reference(n))
+
     @torch.no_grad()
     def short_run(self, x: Tensor, transitions: int) -> Tensor:
         """Where plain chains are that began at x (n, *shape), after so many transitions of MALA: (n, *shape)."""
         return self.in_data(walk(MALA(), self.unnormalised, self.in_units(x), transitions, self.spread.new_zeros(4)).u)
+
+    @torch.no_grad()
+    def rolling(self, x: Tensor, times: Sequence[int]) -> Tensor:
+        """The same after each number of transitions, in rising order: (times, n, *shape)."""
+        u, tuning, done, path = self.in_units(x), self.spread.new_zeros(4), 0, []
+        for time in times:
+            for _ in range(time - done):
+                walked = walk(MALA(), self.unnormalised, u, 1, tuning)
+                u, tuning = walked.u, walked.tuning
+            done = time
+            path.append(self.in_data(u))
+        return torch.stack(path)
+
+    # --- ln Z by chains --------------------------------------------------------------------------------------
+
+    def partition(self, n: int) -> Tensor:
+        """ln of n weights (n,) of annealed importance sampling, whose mean estimates Z without bias."""
+        return self.sampler.log_weights(self.unnormalised, n)
+
+    def partition_back(self, x: Tensor) -> Tensor:
+        """ln of weights (n,), whose mean estimates 1/Z: of the way back of samples x (n, *shape) of the model."""
+        return self.sampler.log_weights_back(self.unnormalised, self.in_units(x))
+
+    def with_noise(self, x: Tensor) -> Tensor:
+        """Examples as it was trained on them; those of points as they are."""
+        return self._noisy(x)
