@@ -10,6 +10,7 @@ Machines using Approximations to the Likelihood Gradient (2008); Du & Mordatch, 
 Models (2019).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from genexp.samplers.kernels import TUNING, LocalKernel, local_kernels
 from genexp.settings import Fraction, Weight
 
 Transitions = Annotated[int, Field(ge=1, le=100_000)]
+SHORTER = (1.0, 1 / 8, 1.0, 1 / 64)  # times its step size, in turn: chains that begin on a steep slope would overshoot the valley
 REMEMBERED = 100.0  # transitions by which a step size is judged: the energy, and with it the best step, goes on changing
 
 
@@ -40,19 +42,28 @@ class Walked:
 
 
 @torch.no_grad()
-def walk(kernel: LocalKernel, energy: Energy, u: Tensor, steps: int, tuning: Tensor) -> Walked:
+def walk(kernel: LocalKernel, energy: Energy, u: Tensor, steps: int, tuning: Tensor, first: int = 0) -> Walked:
     """`steps` transitions under exp(−E) of chains that begin at u. `tuning` (4,): what was learnt of the step size before, of
-    which the last number counts the transitions it was learnt from; 0: nothing.
+    which the last number counts the transitions it was learnt from; 0: nothing. `first`: the number of the first transition.
+    Some transitions are shorter than the tuned step size says, whatever the state, so that all leave exp(−E) as it is.
     """
     state = kernel.begin(u, energy.log_density)
-    if TUNING in state and bool(tuning[3] > 0):
+    adapted = TUNING in state
+    if adapted and bool(tuning[3] > 0):
         state[TUNING] = torch.cat([tuning[:3], tuning[3:].clamp(max=REMEMBERED)]).to(u)
     accepted = []
-    for _ in range(steps):
+    for number in range(first, first + steps):
+        shorter = SHORTER[number % len(SHORTER)]
+        if adapted and shorter < 1:
+            known = state[TUNING]
+            state = state | {TUNING: torch.cat([known[:1] + math.log(shorter), known[1:]])}
+            moved = kernel.step(u, state, energy.log_density)
+            u, state = moved.x, moved.state | {TUNING: known}
+            continue
         moved = kernel.step(u, state, energy.log_density)
         u, state = moved.x, kernel.tune(moved.state, moved.diagnostics)
         accepted.append(moved.diagnostics.acceptance.mean())
-    return Walked(u, state.get(TUNING, tuning), torch.stack(accepted).mean())
+    return Walked(u, state.get(TUNING, tuning), torch.stack(accepted).mean() if accepted else u.new_ones(()))
 
 
 class ChainObjective(EnergyObjective):
@@ -103,7 +114,7 @@ class ContrastiveDivergence(ChainObjective):
     """
 
     def __init__(
-        self, *, steps: Transitions = 10, penalty: Weight = 0.0, moves: Part[LocalKernel] = local_kernels.part("mala")
+        self, *, steps: Transitions = 10, penalty: Weight = 1e-3, moves: Part[LocalKernel] = local_kernels.part("mala")
     ) -> None:
         super().__init__(steps, penalty, moves)
 
@@ -132,10 +143,10 @@ class Persistent(ChainObjective):
     def __init__(
         self,
         *,
-        capacity: Annotated[int, Field(ge=1, le=1_000_000)] = 8_192,
+        capacity: Annotated[int, Field(ge=1, le=1_000_000)] = 1_024,
         fresh: Fraction = 0.05,
         steps: Transitions = 20,
-        penalty: Weight = 0.0,
+        penalty: Weight = 1e-3,
         moves: Part[LocalKernel] = local_kernels.part("mala"),
     ) -> None:
         super().__init__(steps, penalty, moves)

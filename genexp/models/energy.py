@@ -38,7 +38,7 @@ class EnergyModel(GenerativeModel):
         width: τ, of the Gaussian that the energy is measured from, in standard deviations of the data.
         noise: standard deviation of Gaussian noise that training examples get, in units of x: greys that many pixels share would
             have a density without bound. null: 0.1 of pictures, 0 of points.
-        temperatures: J: samples begin at the Gaussian and are led to the energy by as many transitions.
+        annealing: samples begin at the Gaussian, and are led to the energy by so many transitions.
         steps: transitions that follow.
         leaps: leapfrog steps of each.
         network: f.
@@ -58,7 +58,7 @@ class EnergyModel(GenerativeModel):
         *,
         width: Scale = 1.5,
         noise: Weight | None = None,
-        temperatures: Number = 30,
+        annealing: Number = 30,
         steps: Number = 20,
         leaps: Number = 5,
         network: Part[EnergyNetwork] = energy_networks.part("mlp"),
@@ -71,7 +71,7 @@ class EnergyModel(GenerativeModel):
         self.unnormalised = Energy(network(spec.shape), spec.shape, width)
         self.criterion = objective()
         self.criterion.prepare(self.unnormalised)
-        self.sampler = AnnealedSampler(temperatures, steps, leaps)
+        self.sampler = AnnealedSampler(annealing, steps, leaps)
         self.register_buffer("middle", torch.zeros(spec.shape))
         self.register_buffer("spread", torch.ones(spec.shape))
         self.register_buffer("gap", torch.zeros(()))
@@ -197,8 +197,8 @@ class EnergyModel(GenerativeModel):
         """The same after each number of transitions, in rising order: (times, n, *shape)."""
         u, tuning, done, path = self.in_units(x), self.spread.new_zeros(4), 0, []
         for time in times:
-            for _ in range(time - done):
-                walked = walk(MALA(), self.unnormalised, u, 1, tuning)
+            for number in range(done, time):
+                walked = walk(MALA(), self.unnormalised, u, 1, tuning, number)
                 u, tuning = walked.u, walked.tuning
             done = time
             path.append(self.in_data(u))
