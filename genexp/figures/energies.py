@@ -12,16 +12,22 @@ from PIL import Image, ImageDraw, ImageFont
 
 from genexp.figures.style import BLUE, GREEN, GREY, INK, ORANGE, Window, drawn, panels, square
 
-DEEP = 16.0  # nats above the lowest valley, from which all is one height
-RELIEF = "cividis"
+DEEP = 30.0  # nats above the lowest valley, from which all is one height
+RELIEF = "Blues_r"  # deep water
 COLOURS = {"test data": BLUE, "samples": ORANGE, "noise": GREY}
 
 
 def relief(energy: np.ndarray) -> np.ndarray:
-    """E (side, side), y upwards, as a landscape that is lit from the upper left: (side, side, 3), in [0, 1]; row 0 is the top."""
-    height = np.minimum(energy - energy.min(), DEEP)[::-1]
-    light = LightSource(azdeg=315, altdeg=50)
-    return light.shade(height, colormaps[RELIEF], blend_mode="soft", vert_exag=0.02 * len(energy), vmin=0, vmax=DEEP)[..., :3]
+    """E (side, side), y upwards, as a landscape that is lit from the upper left: (side, side, 3), in [0, 1]; row 0 is the top.
+
+    High places are pale and flatter than they are, so that valleys are seen in all their depth.
+    """
+    height = np.sqrt(np.maximum(energy - energy.min(), 0.0) + 1.0)[::-1]
+    top = float(np.sqrt(DEEP + 1.0))
+    light = LightSource(azdeg=315, altdeg=45)
+    shape = np.tanh(height / top) * len(energy)  # the heights of the light and shade
+    colours = colormaps[RELIEF](0.12 + 0.88 * np.clip((height - 1) / (top - 1), 0, 1))[..., :3]
+    return np.clip(light.shade_rgb(colours, shape, blend_mode="soft", vert_exag=0.35), 0, 1)
 
 
 def rolling_frames(
@@ -36,8 +42,8 @@ def rolling_frames(
         pen = ImageDraw.Draw(frame)
         across, up = (points[:, 0] - window.x) / window.half, (points[:, 1] - window.y) / window.half
         for x, y in zip((across + 1) * size / 2, (1 - up) * size / 2, strict=True):
-            pen.ellipse((x - reach - 1, y - reach - 1, x + reach + 1, y + reach + 1), fill=INK)
-            pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill="#ffffff")
+            pen.ellipse((x - reach - 1, y - reach - 1, x + reach + 1, y + reach + 1), fill="#ffffff")
+            pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=ORANGE)
         text = f"{number} transition{'s' * (number != 1)}"
         pen.rectangle((0, 0, pen.textlength(text, font) + size // 20, size // 15), fill="#ffffff")
         pen.text((size // 40, size // 100), text, fill=INK, font=font)
@@ -113,7 +119,7 @@ def pulled(views: Sequence[Pull], window: Window) -> Figure:
         image = cell.imshow(-view.pull, origin="lower", extent=window.extent, cmap="PuOr_r", vmin=-largest, vmax=largest)
         side = len(view.energy)
         across, up = np.linspace(left, right, side), np.linspace(bottom, top, side)
-        levels = np.arange(0.5, DEEP, 1.5)
+        levels = np.arange(0.5, 12, 1.5)
         cell.contour(across, up, view.energy - view.energy.min(), levels=levels, colors=INK, linewidths=0.5, alpha=0.6)
         square(cell, view.title, window)
         label = "p_model − p_data: orange is pushed up, violet pulled down" if index == len(views) - 1 else ""

@@ -26,7 +26,10 @@ from genexp.settings import Scale, Weight
 
 PICTURES = 0.1  # noise that pictures get, unless it is said how much
 HELD = 0.2  # σ of the score matching by which held-out examples judge what has no exact likelihood
-AWAY = 50.0  # nats by which samples may differ from the data in energy before it is said
+AWAY, AWAY_EACH = (
+    3.0,
+    1 / 8,
+)  # nats by which samples may differ from the data in energy before it is said: so many, or for each number
 Number = Annotated[int, Field(ge=1, le=100_000)]
 
 
@@ -163,7 +166,7 @@ class EnergyModel(GenerativeModel):
 
     def remarks(self) -> list[str]:
         gap = float(self.gap)
-        if abs(gap) <= AWAY:
+        if abs(gap) <= max(AWAY, AWAY_EACH * self.unnormalised.dim):
             return []
         where = "above" if gap > 0 else "below"
         return [f"warning: the model's own samples lie {abs(gap):.3g} nats {where} the data in energy: it has diverged"]

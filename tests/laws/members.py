@@ -40,6 +40,7 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "burn_in": 2,
     "draws": 8,
     "temperatures": 3,
+    "annealing": 4,
     "leaps": 2,
     "least": 1,
     "points": 50,
