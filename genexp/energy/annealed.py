@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from genexp.energy.base import Energy
-from genexp.samplers.annealing import Annealed, anneal, tuned
+from genexp.samplers.annealing import Annealed, anneal
 from genexp.samplers.hmc import hmc
 from genexp.samplers.kernels import State, with_gradient
 
-PILOTS, ROUNDS = 128, 15  # chains by which the step sizes are found, and how often
+PILOTS, ROUNDS = 128, 12  # chains by which the step sizes are found, and how often
+WANTED, GAIN = 0.65, 1.5  # acceptance; by how much the logarithm of a step size is changed where it is another
 
 
 class AnnealedSampler(nn.Module):
@@ -38,12 +39,13 @@ class AnnealedSampler(nn.Module):
         self.register_buffer("betas", betas, persistent=False)
         self.register_buffer("step_sizes", torch.full((temperatures,), 0.3))  # of the chain at each β > 0
 
+    @torch.no_grad()
     def tune(self, energy: Energy) -> None:
-        """Find step sizes with which 0.65 of the proposals are accepted, on pilots that are thrown away."""
+        """Find step sizes with which WANTED of the proposals are accepted, on pilots that are thrown away."""
         for _ in range(ROUNDS):
             found = self._annealed(energy, energy.reference(PILOTS))
             last = self._moved(energy, found.x, 1)[1]
-            self.step_sizes.copy_(tuned(self.step_sizes, torch.cat([found.acceptance, last[None]])))
+            self.step_sizes *= torch.exp(GAIN * (torch.cat([found.acceptance, last[None]]) - WANTED))
 
     def _annealed(self, energy: Energy, u: Tensor) -> Annealed:
         return anneal(u, energy.log_reference, energy.log_density, self.betas, self.step_sizes[:-1], self.leaps)

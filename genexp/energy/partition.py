@@ -15,8 +15,8 @@ from genexp.energy.base import Energy, EnergyObjective, energy_objectives
 from genexp.errors import UserError
 
 MOST = 2  # dimensions
-COARSE = {1: 4_096, 2: 160}  # cells a side of the first grid, by dimension
-FINE = {1: 16_384, 2: 400}  # and of the second, over what has any of the mass
+COARSE = {1: 4_096, 2: 100}  # cells a side of the first grid, by dimension
+FINE = {1: 16_384, 2: 256}  # and of the second, over what has any of the mass
 DEPTH = 30.0  # nats below the highest value of the first grid, from which nothing is counted
 REACH, DOUBLINGS = 6.0, 5  # standard deviations of the reference to each side at first; how often that is doubled at most
 PART = 16_384  # points at once

@@ -26,13 +26,13 @@ PLANE = {"plane", "drawn"}
 
 @dataclass(frozen=True)
 class Estimated:
-    """ln Z from below and from above, each by annealed importance sampling, with standard errors; `ess`, of the weights."""
+    """ln Z from below and from above, each by annealed importance sampling, with standard errors; `effective`: sample size, as a share."""
 
     low: float
     low_error: float
     high: float
     high_error: float
-    ess: float
+    effective: float
 
 
 def log_mean(log_weight: Tensor) -> tuple[float, float]:
@@ -67,7 +67,7 @@ def log_partition(subject: Subject) -> Values:
     return {
         "": Value(found.low, exact=exact, error=found.low_error),
         "back": Value(found.high, exact=exact, error=found.high_error),
-        "ess": Value(found.ess),
+        "effective": Value(found.effective),
     }
 
 
