@@ -214,6 +214,26 @@ def test_the_buffer_goes_on_and_some_of_it_begins_anew() -> None:
     assert "chains" in part.state_dict()
 
 
+def test_resumed_from_its_state_training_goes_on_bit_for_bit() -> None:
+    """The buffer, the step size and the weights are all there is beside the random numbers."""
+    batches = [Batch(torch.randn(32, 2)) for _ in range(4)]
+
+    def trained(model: EnergyModel, parts: list[Batch]) -> EnergyModel:
+        torch.manual_seed(len(parts))
+        for batch in parts:
+            loss = model.train().loss(batch)["loss"]
+            for weights, gradient in zip(model.parameters(), torch.autograd.grad(loss, [*model.parameters()]), strict=True):
+                weights.data -= 0.01 * gradient
+        return model
+
+    whole, other = (energy_model(objective={"name": "persistent", "capacity": 64, "steps": 3}) for _ in range(2))
+    whole.initialise(batches[0])
+    trained(whole, batches[:2])
+    other.load_state_dict(whole.state_dict())
+    for one, two in zip(*(trained(each, batches[2:]).state_dict().items() for each in (whole, other)), strict=True):
+        assert torch.equal(one[1], two[1]), one[0]
+
+
 def test_cells_of_equal_mass() -> None:
     """KL of as many exact samples is about (cells − 1)/2n; that of samples from one half is at least ln 2."""
     torch.manual_seed(0)

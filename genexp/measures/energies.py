@@ -26,7 +26,7 @@ PLANE = {"plane", "drawn"}
 
 @dataclass(frozen=True)
 class Estimated:
-    """ln Z from below and from above, each by annealed importance sampling, with standard errors; `effective`: sample size, as a share."""
+    """ln Z from below and from above, with standard errors; `effective`: sample size of the weights, as a share."""
 
     low: float
     low_error: float
