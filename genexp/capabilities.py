@@ -40,6 +40,7 @@ Ability = Literal[
     "orderings",
     "discrete",
     "attention",
+    "energy",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -71,6 +72,7 @@ ABILITIES: dict[Ability, str] = {
     "orderings": "in_ordering(order): the same model in another order (dim,); ordering(k), of which it is trained in `orderings`",
     "discrete": "log_prob(x) is the probability of whole numbers (greys, bits, symbols), and no density",
     "attention": "attention(x): which places each place looks at, (layers, n, heads, dim, dim)",
+    "energy": "energy(x): −ln p(x) up to ln Z; short_run(x, k), partition(n), partition_back(x): chains, and what they tell of Z",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
     "in_turn": "in_turn(): the same model, which finds features one after the other where it would find them all at once",
 }

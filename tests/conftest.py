@@ -133,6 +133,8 @@ def small_parts(experiment: str) -> list[str]:
             words.append(f"evaluation.{asked}=2")
     if "temperatures" in settings.model:
         words += ["model.points=200", "model.temperatures=8"]
+    if "annealing" in settings.model:
+        words += ["model.annealing=4", "model.steps=2", "model.leaps=2"]
     if "tested" in settings.model:
         words += ["model.tested=2000"]
     return words

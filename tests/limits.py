@@ -17,6 +17,8 @@ PLACES = {  # of parts of parts, and of parts that are not called by their kind
     "model/time_grid": "model/solver/time_grid",
     "model/flow_objective": "model/objective",
     "model/local_kernel": "model/kernel/local",
+    "model/energy_network": "model/network",
+    "model/energy_objective": "model/objective",
 }
 STEP = 1e-9  # from a limit to a number that is as good as there
 

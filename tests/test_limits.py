@@ -102,10 +102,18 @@ SECTIONS = {
     },
 }
 CHAINS = ["experiment=double_gaussian", "model=chains", "model.chains=4", "model.burn_in=0", "model.draws=2"]
+ENERGY = ["experiment=double_gaussian", "model=energy", "model.annealing=2", "model.steps=1", "model.leaps=1"]
 BITS = ["experiment=binary_mnist_made", "dataset=glyphs", "dataset.binarise=dynamic", "dataset.size=8", *DRAWN, "model.width=8"]
 SECTIONS |= {
     "model=chains": CHAINS,
+    "model=energy": ENERGY,
     **{f"model/flow_objective={name}": [*GAUSSIAN, f"model/objective={name}"] for name in members("flow_objective")},
+    **{
+        f"model/{kind}={name}": [*ENERGY, f"model/{kind.removeprefix('energy_')}={name}"]
+        for kind in ("energy_network", "energy_objective")
+        for name in members(kind)
+    },
+    "model/energy_network=conv": [*ENERGY, "dataset=digits", "model/network=conv"],
     **{f"model/kernel={name}": [*CHAINS, f"model/kernel={name}"] for name in members("kernel")},
     **{f"model/local_kernel={name}": [*CHAINS, f"model/kernel={name}"] for name in members("local_kernel")},
     **{f"model/{kind}={name}": [*BITS, f"model/{kind}={name}"] for kind in ("head", "heuristic") for name in members(kind)},

@@ -34,10 +34,10 @@ def filmed(subject: Subject, draw: Callable[[Any, str], Figure]) -> Film | None:
     """`draw(model, title)` of each state that was kept, and of the model as it is; None where none was."""
     if not subject.states:
         return None
-    return Film([as_image(draw(model, title)) for model, title in _as_it_was(subject)], FPS)
+    return Film([as_image(draw(model, title)) for model, title in as_it_was(subject)], FPS)
 
 
-def _as_it_was(subject: Subject) -> Iterator[tuple[Any, str]]:
+def as_it_was(subject: Subject) -> Iterator[tuple[Any, str]]:
     """The model after the steps whose weights were kept, at most as many as a film has frames, in float64 on the CPU."""
     best, most = int(subject.training.get("best_step", subject.states[-1][0])), subject.settings.figures.gif_frames
     before = [state for state in subject.states if state[0] < best]

@@ -40,12 +40,13 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "burn_in": 2,
     "draws": 8,
     "temperatures": 3,
+    "annealing": 4,
     "leaps": 2,
     "least": 1,
     "points": 50,
     "capacity": 200,
 }
-LIKE_ANY_OTHER = ("activation", "times", "time_grid", "heuristic")  # choices that no law of a model depends on
+LIKE_ANY_OTHER = ("activation", "times", "time_grid", "heuristic", "moves")  # choices that no law of a model depends on
 WITH_ONE = {"alpha": "coupling_flow", "fab": "coupling_flow"}  # what asks the same of every flow is tried with one
 SLOW = ("dopri5",)  # and one that would take half of the time
 
