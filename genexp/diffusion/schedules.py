@@ -1,0 +1,124 @@
+"""Noise schedules: how the signal α and the noise σ of x_s = α u + σ ε change with s, from 0 (data) to 1 (noise)."""
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genexp.diffusion.base import Schedule, schedules
+from genexp.samplers.time_grids import NoiseLevel, increasing
+
+EARLIEST = 1e-4  # of the time of the source, where its own formula has no noise left
+
+Rate = Annotated[float, Field(gt=0, le=1000)]
+Range = tuple[NoiseLevel, NoiseLevel]
+
+
+@schedules.register("linear")
+class Linear(Schedule):
+    """α² = exp(−∫β), σ² = 1 − α², with β(s) = low + s (high − low): the variance is preserved.
+
+    Args:
+        beta: β at the data and at the noise.
+
+    Sources: Ho et al., Denoising diffusion probabilistic models (2020); Song et al., Score-based generative modeling through
+    stochastic differential equations (2021), the VP-SDE.
+    """
+
+    def __init__(self, *, beta: tuple[Rate, Rate] = (0.1, 20.0)) -> None:
+        self.low, self.high = beta
+
+    def _integral(self, s: Tensor) -> Tensor:
+        s = EARLIEST + (1 - EARLIEST) * s.double()
+        return self.low * s + 0.5 * (self.high - self.low) * s**2
+
+    def alpha(self, s: Tensor) -> Tensor:
+        return (-0.5 * self._integral(s)).exp()
+
+    def sigma(self, s: Tensor) -> Tensor:
+        return (-torch.expm1(-self._integral(s))).sqrt()
+
+
+class Between(Schedule):
+    """Base of schedules from one noise level to another.
+
+    Args:
+        noise_range: of τ, in standard deviations of the data.
+
+    Raises:
+        UserError: a range whose end is not above its beginning.
+    """
+
+    def __init__(self, *, noise_range: Range = (3e-3, 20.0)) -> None:
+        self.low, self.high = increasing("noise_range", noise_range)
+
+
+@schedules.register("cosine")
+class Cosine(Between):
+    """α = cos φ, σ = sin φ, φ even between the ends: the variance is preserved, and signal turns into noise at a constant rate.
+
+    Source: Nichol & Dhariwal, Improved denoising diffusion probabilistic models (2021), whose offset of 0.008 is a least τ of 0.0125.
+    """
+
+    def _angle(self, s: Tensor) -> Tensor:
+        first, last = math.atan(self.low), math.atan(self.high)
+        return first + (last - first) * s.double()
+
+    def alpha(self, s: Tensor) -> Tensor:
+        return self._angle(s).cos()
+
+    def sigma(self, s: Tensor) -> Tensor:
+        return self._angle(s).sin()
+
+
+class Exploding(Between):
+    """Base of those with α = 1: the signal stays, and the noise grows until nothing else is seen."""
+
+    def alpha(self, s: Tensor) -> Tensor:
+        return torch.ones_like(s, dtype=torch.float64)
+
+
+@schedules.register("geometric")
+class Geometric(Exploding):
+    """α = 1, σ = low (high/low)^s.
+
+    Source: Song & Ermon, Generative modeling by estimating gradients of the data distribution (2019).
+    """
+
+    def sigma(self, s: Tensor) -> Tensor:
+        return self.low * (self.high / self.low) ** s.double()
+
+
+@schedules.register("karras")
+class Karras(Exploding):
+    """α = 1, σ = (low^(1/ρ) + s (high^(1/ρ) − low^(1/ρ)))^ρ: more of the steps at little noise, where the source found that they
+    matter.
+
+    Args:
+        noise_range: of τ, in standard deviations of the data.
+        rho: ρ; 1 is even in σ, and many come near to `geometric`.
+
+    Source: Karras et al., Elucidating the design space of diffusion-based generative models (2022).
+    """
+
+    def __init__(self, *, noise_range: Range = (3e-3, 20.0), rho: Annotated[float, Field(ge=1, le=100)] = 7.0) -> None:
+        super().__init__(noise_range=noise_range)
+        self.rho = rho
+
+    def sigma(self, s: Tensor) -> Tensor:
+        first, last = self.low ** (1 / self.rho), self.high ** (1 / self.rho)
+        return (first + (last - first) * s.double()) ** self.rho
+
+
+@schedules.register("straight")
+class Straight(Between):
+    """α = 1 − r, σ = r, r even between the ends: the straight path of flow matching."""
+
+    def sigma(self, s: Tensor) -> Tensor:
+        first, last = self.low / (1 + self.low), self.high / (1 + self.high)
+        return first + (last - first) * s.double()
+
+    def alpha(self, s: Tensor) -> Tensor:
+        return 1 - self.sigma(s)
