@@ -34,6 +34,10 @@ class Schedule:
         """σ, of the shape of s, float64."""
         raise NotImplementedError
 
+    def grid(self, steps: int) -> Tensor:
+        """The times of a sampler, (steps + 1,), from 1 down to 0, float64: even, unless a schedule says otherwise."""
+        return torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+
     def tau(self, s: Tensor) -> Tensor:
         """σ/α."""
         return self.sigma(s) / self.alpha(s)
@@ -85,7 +89,7 @@ class Walk:
 
 
 class DiffusionSampler:
-    """From noise to data by as many evaluations of D as the user allows, in steps that are even in s.
+    """From noise to data by as many evaluations of D as the user allows, at the times of a schedule's grid.
 
     Told when built: nothing. `ode`: it follows the probability flow, and noise comes in at the start alone.
     """
@@ -102,7 +106,7 @@ class DiffusionSampler:
 
     def walk(self, denoised: Denoised, m: Tensor, schedule: Schedule, steps: int, noise: Noise = torch.randn_like) -> Walk:
         """From points m, (n, dim), at the schedule's largest τ."""
-        s = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+        s = schedule.grid(steps)
         path, tau = [m], schedule.tau(s)
         for before, after in zip(s[:-1], s[1:], strict=True):
             path.append(self.step(denoised, path[-1], schedule, before, after, noise))

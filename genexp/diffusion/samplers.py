@@ -5,7 +5,7 @@ In the time s of a schedule, with D the denoised point and ε̂ = (m − D)/τ o
     ODE   dx = v ds,   v = α̇ D + σ̇ ε̂
     SDE   dx = (v + ½ g² ε̂/σ) ds + g dw,   g² = α² dτ²/ds,   s from 1 to 0.
 
-Both have the same marginals at every s (Song et al. 2021). `steps` even in s; after the last of them the point is denoised.
+Both have the same marginals at every s (Song et al. 2021). After the last step the point is denoised.
 """
 
 from typing import Annotated

@@ -51,7 +51,7 @@ class Between(Schedule):
         UserError: a range whose end is not above its beginning.
     """
 
-    def __init__(self, *, noise_range: Range = (3e-3, 20.0)) -> None:
+    def __init__(self, *, noise_range: Range = (5e-3, 10.0)) -> None:
         self.low, self.high = increasing("noise_range", noise_range)
 
 
@@ -74,27 +74,39 @@ class Cosine(Between):
 
 
 class Exploding(Between):
-    """Base of those with α = 1: the signal stays, and the noise grows until nothing else is seen."""
+    """Base of those with α = 1 and σ even in s: the signal stays, and the noise grows until nothing else is seen. The steps of a
+    sampler are not even: as the ODE is dx/dσ = ε̂, they may be short where there is little noise.
+    """
 
     def alpha(self, s: Tensor) -> Tensor:
         return torch.ones_like(s, dtype=torch.float64)
 
+    def sigma(self, s: Tensor) -> Tensor:
+        return self.low + (self.high - self.low) * s.double()
+
+    def levels(self, u: Tensor) -> Tensor:
+        """σ after a share 1 − u of the steps, u from 1 to 0."""
+        raise NotImplementedError
+
+    def grid(self, steps: int) -> Tensor:
+        s = (self.levels(super().grid(steps)) - self.low) / (self.high - self.low)
+        return s.clamp(0, 1)
+
 
 @schedules.register("geometric")
 class Geometric(Exploding):
-    """α = 1, σ = low (high/low)^s.
+    """σ falls by equal factors: σ = low (high/low)^u.
 
     Source: Song & Ermon, Generative modeling by estimating gradients of the data distribution (2019).
     """
 
-    def sigma(self, s: Tensor) -> Tensor:
-        return self.low * (self.high / self.low) ** s.double()
+    def levels(self, u: Tensor) -> Tensor:
+        return self.low * (self.high / self.low) ** u
 
 
 @schedules.register("karras")
 class Karras(Exploding):
-    """α = 1, σ = (low^(1/ρ) + s (high^(1/ρ) − low^(1/ρ)))^ρ: more of the steps at little noise, where the source found that they
-    matter.
+    """σ = (low^(1/ρ) + u (high^(1/ρ) − low^(1/ρ)))^ρ: fewer of the steps at the least noise than `geometric` has.
 
     Args:
         noise_range: of τ, in standard deviations of the data.
@@ -103,13 +115,13 @@ class Karras(Exploding):
     Source: Karras et al., Elucidating the design space of diffusion-based generative models (2022).
     """
 
-    def __init__(self, *, noise_range: Range = (3e-3, 20.0), rho: Annotated[float, Field(ge=1, le=100)] = 7.0) -> None:
+    def __init__(self, *, noise_range: Range = (5e-3, 10.0), rho: Annotated[float, Field(ge=1, le=100)] = 7.0) -> None:
         super().__init__(noise_range=noise_range)
         self.rho = rho
 
-    def sigma(self, s: Tensor) -> Tensor:
+    def levels(self, u: Tensor) -> Tensor:
         first, last = self.low ** (1 / self.rho), self.high ** (1 / self.rho)
-        return (first + (last - first) * s.double()) ** self.rho
+        return (first + (last - first) * u) ** self.rho
 
 
 @schedules.register("straight")

@@ -15,11 +15,13 @@ from genexp.registry import Registry
 class Space(nn.Module):
     """Examples x (n, *shape) ↔ vectors u (n, dim), by a linear map that is measured before training.
 
-    Told when built: the spec of the data, and the model's name for a message. `exact`: the map loses nothing.
+    Told when built: the spec of the data, and the model's name for a message. `exact`: the map loses nothing;
+    `identity`: it does nothing.
     """
 
     dim: int
     exact = True
+    identity = False
 
     def measure(self, x: Tensor) -> None:
         """Look once at training examples."""
@@ -48,6 +50,8 @@ class AsIs(Space):
     Raises:
         UserError: the data are no points.
     """
+
+    identity = True
 
     def __init__(self, spec: DataSpec, who: str) -> None:
         super().__init__()
