@@ -103,6 +103,7 @@ Known = Literal[
     "tokens",
     "decoder",
     "text",
+    "gaussian_classes",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -133,6 +134,7 @@ KNOWN: dict[Known, str] = {
     "binarised": "draw: how pictures became zeros and ones, which stands in the names of their likelihoods",
     "decoder": "symbols that stand for pictures: decode(k), reconstruction(n): −ln p(x|k) of the first n test pictures",
     "tokens": "examples are sequences of symbols, (length,)",
+    "gaussian_classes": "each class is a Gaussian: density.weights, means and factors, of all of them in turn",
     "text": "passages of a text, whose characters spec.alphabet has; train_text, test_text: the parts in one piece",
 }
 

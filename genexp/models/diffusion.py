@@ -31,10 +31,11 @@ from genexp.diffusion.base import (
     schedules,
 )
 from genexp.diffusion.bound import negative_bound
+from genexp.diffusion.flow import flow_of, log_prob
 from genexp.diffusion.predictions import noise_of
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
-from genexp.samplers.solvers import RK4, fixed_steps, rk4_solver
+from genexp.samplers.solvers import RK4, fixed_steps
 from genexp.velocity import likelihood
 from genexp.velocity.base import FieldNetwork, TrainingTimes, fields, training_times
 from genexp.velocity.path import flow_matching_loss
@@ -185,7 +186,7 @@ class Diffusion(GenerativeModel):
         low, high = self.schedule.ends
         shown = -((1 - t) / t.clamp(min=1e-12) / float(scale)).clamp(low, high).log()
         times = torch.cat([shown, torch.linspace(-math.log(high), -math.log(low), 40, dtype=torch.float64)]).unique()
-        path = fixed_steps(self._flow, x0, times.to(x0), RK4)[torch.searchsorted(times, shown)]
+        path = fixed_steps(flow_of(self.denoised), x0, times.to(x0), RK4)[torch.searchsorted(times, shown)]
         tau = torch.exp(-shown).to(x0)[:, None, None]
         there = t.to(x0)[:, None, None] * (mean + scale * path * (1 + tau**2).sqrt())
         there[0] = x0
@@ -193,27 +194,14 @@ class Diffusion(GenerativeModel):
 
     # --- likelihoods -----------------------------------------------------------------------------------------
 
-    def _flow(self, z: Tensor, clock: Tensor) -> Tensor:
-        """dz/dλ of the probability flow, with z = m/√(1+τ²), whose variance stays 1, and λ = −ln τ: z and D − m/(1+τ²) are smooth,
-        and of one size, at both ends.
-        """
-        tau = torch.exp(-clock)
-        spread = (1 + tau**2)[:, None]
-        m = z * spread.sqrt()
-        return (self.denoised(m, tau) - m / spread) / spread.sqrt()
-
     def log_prob(self, x: Tensor) -> Tensor:
         """ln p(x), (n,), in nats: of the flow's points at the least noise level of the schedule."""
         return self.refined_log_prob(x, 1)
 
     def refined_log_prob(self, x: Tensor, refinement: int) -> Tensor:
         """The same by LIKELIHOOD_STEPS times `refinement` steps."""
-        low, high = self.schedule.ends
-        clock = torch.linspace(-math.log(low), -math.log(high), refinement * LIKELIHOOD_STEPS + 1, dtype=torch.float64)
-        spread = math.sqrt(1 + low**2)
-        z = self.space.into(x) / spread
-        found = likelihood.log_prob(self._flow, z, clock.to(x.device), rk4_solver(), refinement)
-        return found - self.dim * (self.space.units[1].log() + math.log(spread))
+        found = log_prob(self.denoised, self.space.into(x), self.schedule.ends, LIKELIHOOD_STEPS, refinement)
+        return found - self.dim * self.space.units[1].log()
 
     def negative_bound(self, x: Tensor, draws: int, label: Tensor | None = None) -> Tensor:
         """The bound of −ln p(x), (n,), in nats, of the SDE's samples, by so many noise levels for each; of an exact space."""
