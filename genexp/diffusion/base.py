@@ -4,12 +4,13 @@ Data u of unit variance are seen through noise: m = u + τ ε, ε ~ N(0, I), at 
 
     x_s = α(s) u + σ(s) ε = α m,   τ = σ/α,   s from 0 (data) to 1 (noise),
 
-and the straight path of flow matching is the same again, (1−t) ε + t u = t m with τ = (1−t)/t. All that a sampler needs to know of
-the data is the mean of what may lie behind a point, the *denoised* point D(m, τ) = E[u | m].
+and the straight path of flow matching is the same again, (1−t) ε + t u = t m with τ = (1−t)/t. All that a sampler needs to know
+of the data is the mean of what may lie behind a point, the *denoised* point D(m, τ) = E[u | m].
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -108,7 +109,7 @@ class DiffusionSampler:
         """From points m, (n, dim), at the schedule's largest τ."""
         s = schedule.grid(steps)
         path, tau = [m], schedule.tau(s)
-        for before, after in zip(s[:-1], s[1:], strict=True):
+        for before, after in pairwise(s):
             path.append(self.step(denoised, path[-1], schedule, before, after, noise))
         last = denoised(path[-1], level(tau[-1], m))
         return Walk(torch.stack([*path, last]), torch.cat([tau, tau.new_zeros(1)]))
@@ -124,7 +125,7 @@ def level(tau: Tensor, m: Tensor) -> Tensor:
 
 
 class Guidance(nn.Module):
-    """What a model makes of classes, and how far its samples are pushed towards one: p(u) p(y|u)^w, but for what is lost on the way.
+    """What a model makes of classes, and how far its samples are pushed towards one.
 
     Told when built: the dimension, and how many classes there are. `condition`: of how many numbers the network is told.
     """

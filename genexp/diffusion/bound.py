@@ -2,12 +2,12 @@
 
     −ln p(u) ≤ KL(N(u, τ₁²I) ‖ N(0, (1+τ₁²)I))  +  ∫ E|ε − ε̂(u + τε, τ)|² dln τ  +  dim/2 ln(2πe τ₀²)
 
-over ln τ from τ₀, the least noise level, to τ₁, the largest: what the start of the samples costs, what the network's errors cost, and
-what it costs to guess u from u + τ₀ε. It bounds the likelihood of the SDE's samples, is exact for the exact score and τ₀ → 0, τ₁ → ∞,
-and says nothing of the ODE's samples, whose density is another one as long as the network is wrong.
+over ln τ from τ₀, the least noise level, to τ₁, the largest: what the start of the samples costs, what the network's errors cost,
+and what it costs to guess u from u + τ₀ε. It bounds the likelihood of the SDE's samples, is exact for the exact score and τ₀ → 0,
+τ₁ → ∞, and says nothing of the ODE's samples, whose density is another one as long as the network is wrong.
 
-Sources: Kingma et al., Variational diffusion models (2021), with d(1/τ²) = −2/τ² dln τ; Song et al., Maximum likelihood training of
-score-based diffusion models (2021).
+Sources: Kingma et al., Variational diffusion models (2021), with d(1/τ²) = −2/τ² dln τ; Song et al., Maximum likelihood training
+of score-based diffusion models (2021).
 """
 
 import math
@@ -28,8 +28,8 @@ def prior_cost(u: Tensor, last: float) -> Tensor:
 
 @torch.no_grad()
 def negative_bound(denoised: Denoised, u: Tensor, ends: tuple[float, float], draws: int) -> Tensor:
-    """The bound of −ln p of points u, (n, dim), (n,), in nats: an unbiased estimate by so many noise levels for each, which are even
-    in ln τ but for a shift.
+    """The bound of −ln p of points u, (n, dim), (n,), in nats: an unbiased estimate by so many noise levels for each, which are
+    even in ln τ but for a shift.
     """
     low, high = math.log(ends[0]), math.log(ends[1])
     shares = stratified(len(u), u.device)[torch.randperm(len(u), device=u.device)].to(u)  # a shift for each point

@@ -1,5 +1,5 @@
-"""What is known of diffusion in closed form: every density and denoised point of a mixture of Gaussians, and what any sampler makes
-of Gaussian data.
+"""What is known of diffusion in closed form: every density and denoised point of a mixture of Gaussians, and what any sampler
+makes of Gaussian data.
 """
 
 import math
@@ -61,8 +61,8 @@ def gaussian_std(sampler: DiffusionSampler, schedule: Schedule, std: float, step
     """The standard deviation of what a sampler makes of exact scores of N(0, std²), without an error of sampling.
 
     There D = std²/(std²+τ²) m, and all samplers are linear: their result is a sum of independent Gaussians, one for the start and
-    one for each noise, and its variance the sum of their squared coefficients. These are found all at once: in row j of the points
-    only noise j is 1, and the others are 0.
+    one for each noise, and its variance the sum of their squared coefficients. These are found all at once: in row j of the
+    points only noise j is 1, and the others are 0.
     """
     rows = 1 + 4 * steps
     drawn = 0

@@ -8,11 +8,11 @@ All say the same, the denoised point D = E[u|m] of m = u + τ ε, and follow fro
     score     ∇ ln p_τ(m) = (D − m) / τ²;  the network gives τ times that
     edm       (D − c_skip m) / c_out,  c_skip = s²/(s²+τ²),  c_out = s τ/√(s²+τ²),  s the standard deviation of the data
 
-They differ in what a network's error does: one of the noise is magnified where there is much noise, one of the data where there is
-little. v is edm with s = 1, but for its sign.
+They differ in what a network's error does: one of the noise is magnified where there is much noise, one of the data where there
+is little. v is edm with s = 1, but for its sign.
 
-Sources: Ho et al. (2020); Salimans & Ho, Progressive distillation for fast sampling of diffusion models (2022); Song & Ermon (2019);
-Karras et al. (2022).
+Sources: Ho et al. (2020); Salimans & Ho, Progressive distillation for fast sampling of diffusion models (2022); Song & Ermon
+(2019); Karras et al. (2022).
 """
 
 from torch import Tensor

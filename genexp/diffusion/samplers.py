@@ -10,7 +10,6 @@ Both have the same marginals at every s (Song et al. 2021). After the last step 
 
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor
 

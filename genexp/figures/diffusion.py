@@ -102,7 +102,7 @@ def plane_frames(paths: Sequence[Paths], followed: int, limit: float, size: int)
 
 @dataclass(frozen=True)
 class GuidedView:
-    """Guided points (classes, n, 2), and ln of the tilted density of each class on a grid (classes, side, side), at one weight."""
+    """At one weight guided points, (classes, n, 2), and ln of the tilted density of each class on a grid, (classes, side, side)."""
 
     weight: float
     points: np.ndarray

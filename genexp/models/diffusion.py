@@ -8,8 +8,8 @@
 The networks are those of flow matching, of which this is another way of writing: its point is x = t m at t = 1/(1+τ), and its
 velocity D − ε̂.
 
-Sources: Ho et al., Denoising diffusion probabilistic models (2020); Karras et al., Elucidating the design space of diffusion-based
-generative models (2022).
+Sources: Ho et al., Denoising diffusion probabilistic models (2020); Karras et al., Elucidating the design space of
+diffusion-based generative models (2022).
 """
 
 import math

@@ -18,8 +18,8 @@ class ModulatedField(FieldNetwork):
 
         z = x / √(s²t² + (1−t)²),   h ← h + W₂ act((1 + γ) ⊙ W₁ ĥ + β),   ĥ = h / root mean square of h
 
-    with s the standard deviation of each coordinate of the data, measured before training. γ and β are linear in the hat functions
-    of ln τ and the condition.
+    with s the standard deviation of each coordinate of the data, measured before training. γ and β are linear in the hat
+    functions of ln τ and the condition.
 
     Args:
         width: of the layers. depth: how many residual ones.
