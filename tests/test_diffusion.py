@@ -1,6 +1,7 @@
 """Diffusion: predictions convert, scores are gradients, samplers have their order, the bound and guidance are what they say."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ def test_schedules_are_those_of_their_sources() -> None:
 def by_hand(name: str, tau: list[float], std: float, ratio: float = 0.16) -> float:
     """The variance of samples of N(0, std²) by exact scores, step by step, in m: the recursions that a hand writes down."""
     variance = 1 + tau[0] ** 2
-    for t, after in zip(tau[:-1], tau[1:], strict=True):
+    for t, after in pairwise(tau):
         clean = std**2 / (std**2 + t**2)
         if name == "ddim":
             variance *= (clean + after / t * (1 - clean)) ** 2
@@ -180,8 +181,8 @@ def test_euler_maruyama_has_strong_order_one_as_its_noise_does_not_depend_on_x()
         draws = iter(coarse)
         walk = sampler_of("euler_maruyama").walk(LINE.denoised, start, schedule, steps, lambda m, draws=draws: next(draws))
         ends.append(walk.m[-1])
-    errors = [float((a - b).square().mean().sqrt()) for a, b in zip(ends, ends[1:], strict=False)]
-    for coarse_error, fine_error in zip(errors, errors[1:], strict=False):
+    errors = [float((a - b).square().mean().sqrt()) for a, b in pairwise(ends)]
+    for coarse_error, fine_error in pairwise(errors):
         assert math.log2(coarse_error / fine_error) == pytest.approx(1, abs=0.35)
 
 
@@ -229,8 +230,8 @@ def test_the_flows_likelihood_is_that_of_the_mixture() -> None:
 
 
 def sde_std(gain: float, std: float, ends: tuple[float, float]) -> float:
-    """Of the reversed SDE with scores of N(0, std²) that are `gain` times as large, d(m)/dτ² = ½… in closed quadrature: the variance
-    V(τ) obeys dV/dq = 2 g V/(s²+q) − 1 in q = τ², falling from τ₁².
+    """Of the reversed SDE with scores of N(0, std²) that are `gain` times as large: its variance
+    obeys dV/dq = 2 g V/(s²+q) − 1 in q = τ², falling from τ₁².
     """
     low, high = (end**2 for end in ends)
     solved = integrate.solve_ivp(lambda q, v: 2 * gain * v / (std**2 + q) - 1, (high, low), [1 + high], rtol=1e-9, atol=1e-12)

@@ -59,7 +59,8 @@ class Between(Schedule):
 class Cosine(Between):
     """α = cos φ, σ = sin φ, φ even between the ends: the variance is preserved, and signal turns into noise at a constant rate.
 
-    Source: Nichol & Dhariwal, Improved denoising diffusion probabilistic models (2021); its offset of 0.008 is a least τ of 0.0125.
+    Source: Nichol & Dhariwal, Improved denoising diffusion probabilistic models (2021), with an offset of 0.008: a least τ
+    of 0.0125.
     """
 
     def _angle(self, s: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def distances(curves: Sequence[Curve], floor: float) -> Figure:
     right.set(title="these data, the network's scores", ylabel="W₁ to the data, their units")
     for cell in (left, right):
         cell.set(xscale="log", yscale="log", xlabel="evaluations of the network")
-        cell.set_xticks(curves[0].evaluations, [str(count) for count in curves[0].evaluations])
+        cell.set_xticks(curves[0].evaluations, [f"{count:.0f}" for count in curves[0].evaluations])
         cell.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     low = max(1e-4, min(float(curve.exact[curve.exact > 0].min(initial=1)) for curve in curves) / 2)
     left.set_ylim(bottom=low)
@@ -102,7 +102,7 @@ def plane_frames(paths: Sequence[Paths], followed: int, limit: float, size: int)
 
 @dataclass(frozen=True)
 class GuidedView:
-    """At one weight guided points, (classes, n, 2), and ln of the tilted density of each class on a grid, (classes, side, side)."""
+    """At one weight: points (classes, n, 2), and ln of the tilted density of each class on a grid, (classes, side, side)."""
 
     weight: float
     points: np.ndarray
@@ -146,5 +146,5 @@ def cloud(axes: Axes, view: GuidedView, points: np.ndarray, window: Window) -> N
     for index, colour in enumerate(classes(len(points))):
         log_p = view.log_p[index]
         axes.contour(x, y, log_p - log_p.max(), levels=[-4.5, -2, -0.5], colors=colour, linewidths=0.9, linestyles="-")
-        axes.plot(points[index, :, 0], points[index, :, 1], ls="", marker=".", ms=3, mew=0, color=colour, alpha=0.8)
+        axes.plot(points[index, :, 0], points[index, :, 1], ls="", marker=".", ms=4, mew=0, color=colour, alpha=0.8)
     square(axes, "", window)

@@ -17,6 +17,7 @@ MODEL, DATA = {"diffusion", "classes"}, {"plane", "gaussian_classes"}
 WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0)
 POINTS = 80  # of each class
 STEPS = 24  # of RK4
+NEAREST, FARTHEST = 5e-3, 40.0  # noise levels, so far that the classes are not seen at the start
 SIDE, REACH = 200, 8.0  # of the quadrature of Z, in the units of u
 
 
@@ -59,7 +60,7 @@ def log_z(mixture: NoisyMixture, weight: float) -> Tensor:
 def guided(subject: Subject) -> list[Guided]:
     """At each weight, from the same noise."""
     model, mixture = subject.model, mixture_of(subject)
-    ends, found = model.schedule.ends, []
+    ends, found = (NEAREST, FARTHEST), []
     label = torch.arange(len(mixture.weights)).repeat_interleave(POINTS)
     with seeded(seed_for(subject.settings.seed, "guidance"), subject.device), torch.autocast(subject.device.type, enabled=False):
         noise = torch.randn(len(label), 2)

@@ -71,7 +71,7 @@ class Diffusion(GenerativeModel):
         *,
         field: Part[FieldNetwork] = fields.part("noise_aware"),
         prediction: Part[Prediction] = predictions.part("edm"),
-        schedule: Part[Schedule] = schedules.part("karras"),
+        schedule: Part[Schedule] = schedules.part("straight"),
         times: Part[TrainingTimes] = training_times.part("log_normal"),
         sampler: Part[DiffusionSampler] = samplers.part("heun"),
         space: Part[Space] = spaces.part("standard"),

@@ -23,7 +23,7 @@ COMPARED, TRIED = 500, 5_000  # points of the run's network, and of exact scores
 STEPS = 60  # of the paths
 FOLLOWED, SHOWN = 10, 700  # paths, and points of the film
 BEHIND, BINS, REACH = 20_000, 90, 3.2  # points of the density behind the paths; unit variances
-SIDE, WIDE = 160, 3.4  # of the contours
+SIDE, WIDE = 160, 4.0  # of the contours
 BOTH = {"heun": "along the ODE: straight", "euler_maruyama": "along the SDE: trembling"}
 
 
