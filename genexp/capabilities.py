@@ -41,6 +41,7 @@ Ability = Literal[
     "discrete",
     "attention",
     "energy",
+    "diffusion",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -73,6 +74,7 @@ ABILITIES: dict[Ability, str] = {
     "discrete": "log_prob(x) is the probability of whole numbers (greys, bits, symbols), and no density",
     "attention": "attention(x): which places each place looks at, (layers, n, heads, dim, dim)",
     "energy": "energy(x): −ln p(x) up to ln Z; short_run(x, k), partition(n), partition_back(x): chains, and what they tell of Z",
+    "diffusion": "denoised(m, tau), walk(noise), sampler, schedule: noise is removed step by step, by any sampler",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
     "in_turn": "in_turn(): the same model, which finds features one after the other where it would find them all at once",
 }
@@ -108,6 +110,7 @@ Known = Literal[
     "decoder",
     "text",
     "factors",
+    "gaussian_classes",
 ]
 KNOWN: dict[Known, str] = {
     "points": "examples are points, (dim,)",
@@ -139,6 +142,7 @@ KNOWN: dict[Known, str] = {
     "decoder": "symbols that stand for pictures: decode(k), reconstruction(n): −ln p(x|k) of the first n test pictures",
     "tokens": "examples are sequences of symbols, (length,)",
     "factors": "factors: what varies in the examples, and test_factors: its values in each of the test examples, (n, factors)",
+    "gaussian_classes": "each class is a Gaussian: density.weights, means and factors, of all of them in turn",
     "text": "passages of a text, whose characters spec.alphabet has; train_text, test_text: the parts in one piece",
 }
 

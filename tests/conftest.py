@@ -19,8 +19,9 @@ from genexp.data.fruit import CLASSES
 from genexp.data.glyphs import draw_glyphs
 from genexp.figures.style import OurFigure
 from genexp.measures import cost, quadrature
+from genexp.measures import guidance, quadrature
 from genexp.measures.record import films, measures, pictures, terms
-from genexp.models import flow_matching
+from genexp.models import diffusion, flow_matching
 from genexp.registry import datasets, kinds, models
 from tests import browser
 from tests.forking import Forks
@@ -191,6 +192,12 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Brows
 def roughen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make what a run measures rough: what is asked of whole runs is not whether an integral is right."""
     monkeypatch.setattr(flow_matching, "LIKELIHOOD_STEPS", 8)
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Overrides that make any experiment a matter of seconds, with likelihoods of flow matching that are rough."""
+    for model in (flow_matching, diffusion):
+        monkeypatch.setattr(model, "LIKELIHOOD_STEPS", 8)
+    monkeypatch.setattr(guidance, "STEPS", 2)
     monkeypatch.setattr(quadrature, "GRID_SIDE", 96)
     monkeypatch.setattr(quadrature, "STRIP_SIDE", 48)
     monkeypatch.setattr(cost, "SIZES", (8,))

@@ -104,7 +104,15 @@ SECTIONS = {
 CHAINS = ["experiment=double_gaussian", "model=chains", "model.chains=4", "model.burn_in=0", "model.draws=2"]
 ENERGY = ["experiment=double_gaussian", "model=energy", "model.annealing=2", "model.steps=1", "model.leaps=1"]
 BITS = ["experiment=binary_mnist_made", "dataset=glyphs", "dataset.binarise=dynamic", "dataset.size=8", *DRAWN, "model.width=8"]
+DIFFUSION = ["experiment=ode_beside_sde", "model.field.width=8", "model.field.depth=1"]
+GUIDED = ["experiment=guidance", *DIFFUSION[1:]]
 SECTIONS |= {
+    "model=diffusion": DIFFUSION,
+    **{
+        f"model/{kind}={name}": [*(GUIDED if kind == "guidance" else DIFFUSION), f"model/{kind}={name}"]
+        for kind in ("prediction", "schedule", "sampler", "space", "guidance")
+        for name in members(kind)
+    },
     "model=chains": CHAINS,
     "model=energy": ENERGY,
     **{f"model/flow_objective={name}": [*GAUSSIAN, f"model/objective={name}"] for name in members("flow_objective")},
@@ -148,6 +156,7 @@ REFUSED = {
 }
 # Numbers that say where the data are and not how much of anything there is: none of them makes a run longer or larger.
 FREE = {
+    "dataset=class_mixture": {"means"},
     "dataset=double_gaussian": {"means", "stds", "weights", "bridge"},
     "dataset=mixture": {"means", "covariances", "weights"},
     "dataset=normal": {"mean", "covariance"},

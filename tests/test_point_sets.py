@@ -28,6 +28,7 @@ OTHERS: dict[str, dict[str, Any]] = {  # settings that are not the defaults
         "covariances": [[[1.0, 0.5], [0.5, 1.0]], [[0.2, 0.0], [0.0, 2.0]]],
         "weights": [1.0, 3.0],
     },
+    "class_mixture": {"means": [[0.0, 0.0], [1.0, 3.0]], "std": 0.5},
     "uniform": {"low": [-1.0, 3.0], "high": [5.0, 4.0]},
     "checkerboard": {"cells": 5, "reach": 1.0},
     "eight_gaussians": {"components": 3, "radius": 1.0, "std": 0.5},

@@ -18,19 +18,21 @@ from genexp.samplers.ode import Solver, solvers
 from genexp.velocity.base import Affine, FieldNetwork, Parametrisation, TrainingTimes, fields, parametrisations, training_times
 from genexp.velocity.likelihood import EXACT_DIVERGENCE, likelihood_times, log_prob
 from genexp.velocity.path import flow_matching_loss, straight_path
+from genexp.velocity.spaces import Space, spaces
 
 LIKELIHOOD_STEPS = 64
 
 
 @models.register("flow_matching")
 class FlowMatching(GenerativeModel):
-    """Flow matching on straight paths, for data that are points.
+    """Flow matching on straight paths, for data that are points, and for pictures by their principal components.
 
     Args:
         field: the network, and what it sees of a point.
         parametrisation: what the network predicts.
         times: at which times it is trained.
         solver: of the ODE that samples follow.
+        space: the vectors u that noise is carried into. Of data in other units than their own there are samples alone.
 
     Raises:
         UserError: data that are no points, or no points for that field.
@@ -47,15 +49,20 @@ class FlowMatching(GenerativeModel):
         parametrisation: Part[Parametrisation] = parametrisations.part("denoiser"),
         times: Part[TrainingTimes] = training_times.part("log_noise"),
         solver: Part[Solver] = solvers.part("heun"),
+        space: Part[Space] = spaces.part("as_is"),
     ) -> None:
         super().__init__()
-        self.dim = spec.points("flow_matching")
+        self.space = space(spec, "flow_matching")
+        self.dim = self.space.dim
         self.parametrisation, self.times, self.solver = parametrisation(), times(), solver()
-        self.register_buffer("data_scale", torch.tensor(self.parametrisation.data_scale or 1.0))
+        scale = torch.tensor(self.parametrisation.data_scale or 1.0)
+        self.register_buffer("data_scale", scale if self.space.exact else scale.repeat(self.dim))
         self.field = field(self.dim)
 
     @property
     def can(self) -> frozenset[Ability]:
+        if not self.space.identity:
+            return frozenset({"sample"})
         likelihood: Ability = "exact" if self.dim <= EXACT_DIVERGENCE else "estimate"
         return frozenset({"sample", "velocity", "refined", likelihood})
 
@@ -64,19 +71,22 @@ class FlowMatching(GenerativeModel):
     @torch.no_grad()
     def initialise(self, batch: Batch) -> None:
         """Measure the scale of the data, where it was not given; let the field look at them."""
+        self.space.measure(batch.x)
+        u = self.space.into(batch.x)
         if self.parametrisation.data_scale is None:
-            self.data_scale.copy_(batch.x.std(0).square().mean().sqrt())
-        self.field.initialise(batch.x)
+            self.data_scale.copy_(u.std(0).square().mean().sqrt() if self.space.exact else u.std(0).clamp(min=1e-3))
+        self.field.initialise(u)
 
     def loss(self, batch: Batch) -> Terms:
         """Mean squared error per element of the network, in the units of the network's own output."""
-        path = straight_path(torch.randn_like(batch.x), batch.x, self.times.draw(len(batch.x), batch.x.device))
+        u = self.space.into(batch.x)
+        path = straight_path(torch.randn_like(u), u, self.times.draw(len(u), u.device))
         target = self.affine(path.t).output(path.velocity, path.x_t)
         return {"loss": (self.field(path.x_t, path.t).float() - target).square().mean()}
 
     def validate(self, batch: Batch) -> Terms:
         """E|v(x_t, t) − (y − x₀)|² per element with t ~ U(0, 1): the plain flow-matching loss, whatever the settings."""
-        return {"loss": flow_matching_loss(self.velocity, batch.x)}
+        return {"loss": flow_matching_loss(self.velocity, self.space.into(batch.x))}
 
     # --- the velocity ----------------------------------------------------------------------------------------
 
@@ -90,9 +100,9 @@ class FlowMatching(GenerativeModel):
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
-        """n points, shape (n, dim)."""
+        """n examples, shape (n, *shape)."""
         x_0 = torch.randn(n, self.dim, device=self.device)
-        return self.solver.solve(self.velocity, x_0, self.solver.times(self.device))[-1]
+        return self.space.back(self.solver.solve(self.velocity, x_0, self.solver.times(self.device))[-1])
 
     @torch.no_grad()
     def trajectory(self, x0: Tensor, frames: int) -> Tensor:

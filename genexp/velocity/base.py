@@ -11,10 +11,11 @@ from genexp.registry import Registry
 class FieldNetwork(nn.Module):
     """A network F(x, t) from points x, (n, dim), and times t in [0, 1], (n,), to vectors, (n, dim).
 
-    Told when built: `dim`.
+    Told when built: `dim`, and of how many numbers a condition consists that it is given beside them; 0: there is none.
     """
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """F, (n, dim); `condition` is (n, condition)."""
         raise NotImplementedError
 
     def initialise(self, x: Tensor) -> None:

@@ -21,6 +21,11 @@ Knots = Annotated[int, Field(ge=2, le=4096)]
 KNOT_RANGE = 1e-3, 3.0  # of τ: where the hat functions of the noise level have their knots
 
 
+def given(known: Tensor, condition: Tensor | None) -> list[Tensor]:
+    """What is known of each point, and the condition beside it where there is one."""
+    return [known] if condition is None else [known, condition.to(known.dtype)]
+
+
 @fields.register("plain")
 class PlainField(FieldNetwork):
     """An MLP on (x, t).
@@ -30,14 +35,21 @@ class PlainField(FieldNetwork):
     """
 
     def __init__(
-        self, dim: int, *, width: Width = 256, depth: Depth = 3, activation: Activation = "relu", layer_norm: bool = False
+        self,
+        dim: int,
+        condition: int = 0,
+        *,
+        width: Width = 256,
+        depth: Depth = 3,
+        activation: Activation = "relu",
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
         _draw_unused(dim)
-        self.trunk = mlp([dim + 1, *[width] * depth, dim], activation, layer_norm)
+        self.trunk = mlp([dim + 1 + condition, *[width] * depth, dim], activation, layer_norm)
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        return self.trunk(torch.cat([x, t[:, None]], dim=1))
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.trunk(torch.cat([x, *given(t[:, None], condition)], dim=1))
 
 
 @fields.register("random")
@@ -54,6 +66,7 @@ class RandomFourierField(FieldNetwork):
     def __init__(
         self,
         dim: int,
+        condition: int = 0,
         *,
         num_frequencies: Width = 256,
         frequency_scale: Scale = 16.0,
@@ -67,15 +80,15 @@ class RandomFourierField(FieldNetwork):
         super().__init__()
         self.features = FourierFeatures(random_frequencies(dim, num_frequencies, frequency_scale, frequency_spread))
         self.time = nn.Sequential(*mlp([1, time_width, time_width]), nn.SiLU())
-        self.trunk = mlp([2 * num_frequencies + time_width, *[width] * depth, dim], activation, layer_norm)
+        self.trunk = mlp([2 * num_frequencies + time_width + condition, *[width] * depth, dim], activation, layer_norm)
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """The first layer is applied to features and time apart: of features, four in five inputs, no gradient is wanted."""
         first, *rest = self.trunk
         assert isinstance(first, nn.Linear)
         waves = self.features(x)
         of_waves, of_time = first.weight.split([waves.shape[1], first.in_features - waves.shape[1]], dim=1)
-        h = F.linear(waves, of_waves) + F.linear(self.time(t[:, None]), of_time, first.bias)
+        h = F.linear(waves, of_waves) + F.linear(torch.cat(given(self.time(t[:, None]), condition), dim=1), of_time, first.bias)
         for layer in rest:
             h = layer(h)
         return h
@@ -87,6 +100,7 @@ class NoiseAwareField(FieldNetwork):
     def __init__(
         self,
         dim: int,
+        condition: int,
         features: NoiseAwareFourierFeatures | NoiseAwareFeatureGrids,
         hidden: list[int],
         activation: Activation,
@@ -95,17 +109,17 @@ class NoiseAwareField(FieldNetwork):
         super().__init__()
         self.features = features
         self.noise_level = HatFunctions(knots, *map(math.log, KNOT_RANGE))
-        self.trunk = ModulatedMLP([features.width + dim + knots, *hidden, dim], knots, activation)
+        self.trunk = ModulatedMLP([features.width + dim + knots + condition, *hidden, dim], knots + condition, activation)
 
     def initialise(self, x: Tensor) -> None:
         if isinstance(self.features, NoiseAwareFeatureGrids):
             self.features.cover(x)
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         t = t.clamp(1e-6, 1 - 1e-6)
         tau = (1 - t) / t
         features = self.features(x / t[:, None], tau)
-        level = 2 * self.noise_level(tau.log())
+        level = torch.cat(given(2 * self.noise_level(tau.log()), condition), dim=1)
         unit = x / (t**2 + (1 - t) ** 2).sqrt()[:, None]
         return self.trunk(torch.cat([features, unit, level], dim=1), level)
 
@@ -113,6 +127,7 @@ class NoiseAwareField(FieldNetwork):
 @fields.register("noise_aware")
 def noise_aware(
     dim: int,
+    condition: int = 0,
     *,
     num_frequencies: Width = 256,
     frequency_scale: Scale = 16.0,
@@ -132,12 +147,13 @@ def noise_aware(
         time_width: how many hat functions of ln τ.
     """
     waves = random_frequencies(dim, num_frequencies, frequency_scale, frequency_spread)
-    return NoiseAwareField(dim, NoiseAwareFourierFeatures(waves, damping), [width] * depth, activation, time_width)
+    return NoiseAwareField(dim, condition, NoiseAwareFourierFeatures(waves, damping), [width] * depth, activation, time_width)
 
 
 @fields.register("feature_grid")
 def feature_grid(
     dim: int,
+    condition: int = 0,
     *,
     levels: Annotated[int, Field(ge=1, le=16)] = 8,
     side: Annotated[int, Field(ge=4, le=2048)] = 384,
@@ -163,7 +179,7 @@ def feature_grid(
         raise UserError("model/field=feature_grid is for points of the plane", hint="model/field=noise_aware")
     _draw_unused(dim)
     grids = NoiseAwareFeatureGrids(levels, side, channels, damping)
-    return NoiseAwareField(dim, grids, [width] * depth, activation, time_width)
+    return NoiseAwareField(dim, condition, grids, [width] * depth, activation, time_width)
 
 
 def _draw_unused(dim: int) -> None:

@@ -13,7 +13,7 @@ from genexp.context import Context
 from genexp.data.base import DataSpec
 from genexp.errors import UserError
 from genexp.measures.latent_quadrature import integrated_nll
-from genexp.models import flow_matching
+from genexp.models import diffusion, flow_matching
 from genexp.models.base import GenerativeModel
 from genexp.quadrature import midpoints
 from genexp.registry import models
@@ -80,7 +80,8 @@ MIXTURES = [
 
 @pytest.fixture(autouse=True)
 def _short_odes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow_matching, "LIKELIHOOD_STEPS", 16)
+    for model in (flow_matching, diffusion):
+        monkeypatch.setattr(model, "LIKELIHOOD_STEPS", 16)
 
 
 # --- can -------------------------------------------------------------------------------------------------------------
