@@ -74,9 +74,7 @@ class VariationalNoise(Dequantisation):
 
     learnt = True
 
-    def __init__(
-        self, shape: tuple[int, ...], *, couplings: Annotated[int, Field(ge=1, le=16)] = 2, width: Width = 32
-    ) -> None:
+    def __init__(self, shape: tuple[int, ...], *, couplings: Annotated[int, Field(ge=1, le=16)] = 2, width: Width = 32) -> None:
         super().__init__()
         size = (shape[0], shape[1], shape[2])
         self.couplings = nn.ModuleList(

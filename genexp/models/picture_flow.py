@@ -59,7 +59,9 @@ class PictureFlow(GenerativeModel):
     @property
     def sizes(self) -> list[int]:
         """How many numbers of z each scale has, the coarsest first."""
-        return next((layer.bijection.sizes for layer in self.flow.bijections if isinstance(layer, Unflattened)), [len(self.flow.centre)])
+        return next(
+            (layer.bijection.sizes for layer in self.flow.bijections if isinstance(layer, Unflattened)), [len(self.flow.centre)]
+        )
 
     # --- the objective ---------------------------------------------------------------------------------------
 
@@ -148,9 +150,7 @@ def picture_shape(spec: DataSpec, model: str) -> Shape:
     return spec.shape[0], spec.shape[1], spec.shape[2]
 
 
-def as_vectors(
-    spec: DataSpec, model: str, dequantisation: Part[Dequantisation], preprocessing: Part[Preprocessing]
-) -> DataSpec:
+def as_vectors(spec: DataSpec, model: str, dequantisation: Part[Dequantisation], preprocessing: Part[Preprocessing]) -> DataSpec:
     """The spec of what a flow of vectors is to learn: the points themselves, or pictures as vectors of real numbers.
 
     Raises:
@@ -168,7 +168,9 @@ def as_vectors(
     return DataSpec((dim,), kind="real")
 
 
-def of_data(spec: DataSpec, flow: Flow, dequantisation: Part[Dequantisation], preprocessing: Part[Preprocessing]) -> GenerativeModel:
+def of_data(
+    spec: DataSpec, flow: Flow, dequantisation: Part[Dequantisation], preprocessing: Part[Preprocessing]
+) -> GenerativeModel:
     """The flow itself, where the data are points; behind dequantisation and preprocessing, where they are pictures.
 
     Raises:
@@ -179,5 +181,3 @@ def of_data(spec: DataSpec, flow: Flow, dequantisation: Part[Dequantisation], pr
     if flow.learns != "examples":
         raise UserError("pictures are learnt from examples", hint="model/objective=likelihood")
     return PictureFlow(spec, flow, dequantisation, preprocessing)
-
-
