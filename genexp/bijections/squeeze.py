@@ -11,8 +11,8 @@ from genexp.errors import UserError
 class Squeeze(PictureBijection):
     """(C, H, W) → (4C, H/2, W/2): the four numbers of each 2×2 square become four channels. ln |det| = 0.
 
-    Those on the main diagonals of all squares are the first half of the channels, in order, and the others the second: half of the
-    channels is then one colour of a checkerboard.
+    Those on the main diagonals of the squares are the first half of the channels, the others the second: so half of the channels
+    is one colour of a checkerboard.
 
     Raises:
         UserError: a side that cannot be halved.

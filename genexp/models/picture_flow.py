@@ -15,7 +15,6 @@ from genexp.autoregressive.base import BYTES
 from genexp.bijections.base import Base, Bijection
 from genexp.bijections.dequantisation import Dequantisation, continuous, greys
 from genexp.bijections.multi_scale import MultiScale
-from genexp.bijections.objectives import FlowObjective
 from genexp.bijections.picture_base import Shape
 from genexp.bijections.preprocessing import Preprocessing
 from genexp.capabilities import Ability, Objective
@@ -26,6 +25,7 @@ from genexp.models.flow import Flow
 from genexp.registry import Part
 
 MOST_NUMBERS = 4_096  # of a picture that a flow takes as a vector: its networks see every number, and so do its masks
+LOOKED_AT = 512  # pictures that convolutions look at before the first step: every place of each tells of their few channels
 PLAIN = ("uniform", "logit")  # what flows of points, which have neither noise nor preprocessing, are built with
 
 
@@ -55,6 +55,10 @@ class PictureFlow(GenerativeModel):
     @property
     def objective(self) -> Objective:  # type: ignore[override]
         return "bound" if self.dequantisation.learnt else "nll"
+
+    @property
+    def base(self) -> Base:
+        return self.flow.base
 
     @property
     def sizes(self) -> list[int]:
@@ -131,7 +135,7 @@ class Unflattened(Bijection):
         self.bijection, self.shape = bijection, bijection.shape
 
     def initialise(self, x: Tensor) -> None:
-        self.bijection.initialise(x.unflatten(1, self.shape))
+        self.bijection.initialise(x[:LOOKED_AT].unflatten(1, self.shape))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.bijection(x.unflatten(1, self.shape))  # type: ignore[no-any-return]
@@ -148,6 +152,18 @@ def picture_shape(spec: DataSpec, model: str) -> Shape:
         raise UserError(f"{model} learns pictures, and not data of shape {what}", hint="genexp list models --data NAME")
     spec.check_kind(("unit",), model)
     return spec.shape[0], spec.shape[1], spec.shape[2]
+
+
+def at_scales(
+    spec: DataSpec,
+    bijection: MultiScale,
+    dequantisation: Part[Dequantisation],
+    preprocessing: Part[Preprocessing],
+    base: Part[Base],
+) -> PictureFlow:
+    """A flow of pictures that is one bijection at several scales."""
+    size = sum(bijection.sizes)
+    return PictureFlow(spec, Flow(size, [Unflattened(bijection)], base(size), False), dequantisation, preprocessing)
 
 
 def as_vectors(spec: DataSpec, model: str, dequantisation: Part[Dequantisation], preprocessing: Part[Preprocessing]) -> DataSpec:

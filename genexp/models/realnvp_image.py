@@ -16,8 +16,7 @@ from genexp.bijections.picture_coupling import HiddenLayers, PictureCoupling
 from genexp.bijections.picture_linear import PictureActNorm
 from genexp.bijections.preprocessing import Preprocessing, preprocessings
 from genexp.data.base import DataSpec
-from genexp.models.flow import Flow
-from genexp.models.picture_flow import PictureFlow, Unflattened, picture_shape
+from genexp.models.picture_flow import PictureFlow, at_scales, picture_shape
 from genexp.registry import Part, models
 from genexp.settings import Width
 
@@ -66,6 +65,5 @@ def realnvp_image(
     def prior(shape: Shape, layer: int) -> PictureCoupling:
         return PictureCoupling(shape, layer, width=width, hidden_layers=0)
 
-    bijection = Unflattened(MultiScale(shape, scales, steps, prior))
-    size = sum(bijection.bijection.sizes)
-    return PictureFlow(spec, Flow(size, [bijection], base(size), False), dequantisation, preprocessing)
+    bijection = MultiScale(shape, scales, steps, prior)
+    return at_scales(spec, bijection, dequantisation, preprocessing, base)
