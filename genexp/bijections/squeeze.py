@@ -25,7 +25,7 @@ class Squeeze(PictureBijection):
     def __init__(self, shape: Shape, layer: int) -> None:
         channels, height, width = shape
         if height % 2 or width % 2:
-            raise UserError(f"a picture of {height}×{width} cannot be halved", hint="model.scales=1, or sides that are even")
+            raise UserError(f"a picture of {height}×{width} cannot be halved", hint="sides that are even")
         super().__init__(shape, (4 * channels, height // 2, width // 2))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,15 +20,15 @@ from genexp.models.picture_flow import PictureFlow, at_scales, picture_shape
 from genexp.registry import Part, models
 from genexp.settings import Width
 
-KEEPS_THE_FIRST = 1  # the layer of a coupling that moves the second half of the channels
+Couplings = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=8)]
+SECOND_HALF = 0  # the layer of a coupling that moves the second half of the channels
 
 
 @models.register("glow")
 def glow(
     spec: DataSpec,
     *,
-    scales: Annotated[int, Field(ge=1, le=8)] = 2,
-    depth: Annotated[int, Field(ge=1, le=64)] = 4,
+    couplings: Couplings = (4, 8),
     width: Width = 48,
     hidden_layers: HiddenLayers = 1,
     transformer: Part[Transformer] = transformers.part("affine"),
@@ -36,12 +36,11 @@ def glow(
     preprocessing: Part[Preprocessing] = preprocessings.part("logit"),
     base: Part[Base] = bases.part("normal"),
 ) -> PictureFlow:
-    """At each scale: squeeze; `depth` steps, each an activation normalisation, a 1×1 convolution that mixes the channels and a
+    """At each scale: squeeze; steps, each an activation normalisation, a 1×1 convolution that mixes the channels and a
     coupling of their second half; and half of the channels is given out, less what the other half tells of it.
 
     Args:
-        scales: how many times the sides are halved.
-        depth: steps at each scale.
+        couplings: how many steps at each scale, the finest first; each scale halves the sides once more.
         width, hidden_layers: of the couplings' convolutions.
         transformer: the map of each number that moves.
         dequantisation: the noise that makes greys continuous.
@@ -55,12 +54,12 @@ def glow(
 
     def steps(shape: Shape, level: int) -> Sequence[PictureBijection]:
         found: list[PictureBijection] = []
-        for layer in range(depth):
-            moves = PictureCoupling(shape, KEEPS_THE_FIRST, width=width, hidden_layers=hidden_layers, transformer=transformer)
+        for layer in range(couplings[level]):
+            moves = PictureCoupling(shape, SECOND_HALF, width=width, hidden_layers=hidden_layers, transformer=transformer)
             found += [PictureActNorm(shape, layer), Pointwise(shape, layer), moves]
         return found
 
     def prior(shape: Shape, layer: int) -> PictureCoupling:
         return PictureCoupling(shape, layer, width=width, hidden_layers=0)
 
-    return at_scales(spec, MultiScale(shape, scales, steps, prior), dequantisation, preprocessing, base)
+    return at_scales(spec, MultiScale(shape, len(couplings), steps, prior), dequantisation, preprocessing, base)
