@@ -17,8 +17,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genexp.bijections.base import transformers
 from genexp.bijections.picture_coupling import PictureCoupling
-from genexp.bijections.transformers import Affine
 from genexp.registry import Registry
 from genexp.settings import Width
 
@@ -76,7 +76,9 @@ class VariationalNoise(Dequantisation):
         super().__init__()
         size = (shape[0], shape[1], shape[2])
         self.couplings = nn.ModuleList(
-            PictureCoupling(size, place, mask="checkerboard", width=width, hidden_layers=1, transformer=Affine, seen=shape[0])
+            PictureCoupling(
+                size, place, mask="places", width=width, hidden_layers=1, transformer=transformers.part("affine"), seen=shape[0]
+            )
             for place in range(couplings)
         )
 

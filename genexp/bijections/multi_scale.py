@@ -60,7 +60,7 @@ class MultiScale(PictureBijection):
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
         for number, level in enumerate(self.levels):
-            for step in level:  # type: ignore[union-attr]
+            for step in level:  # type: ignore[union-attr, attr-defined]
                 step.initialise(x)
                 x, _ = step(x)
             if number < len(self.priors):
@@ -69,7 +69,7 @@ class MultiScale(PictureBijection):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         log_det, given = x.new_zeros(len(x)), []
         for number, level in enumerate(self.levels):
-            for step in level:  # type: ignore[union-attr]
+            for step in level:  # type: ignore[union-attr, attr-defined]
                 x, more = step(x)
                 log_det = log_det + more
             if number < len(self.priors):

@@ -1,6 +1,6 @@
 """Couplings of pictures: half of the numbers moves, under parameters that convolutions find from the other half.
 
-A checkboard's colour, or half of the channels, stays. Convolutions see either as channels at half of the side (the two white
+A checkerboard's colour, or half of the channels, stays. Convolutions see either as channels at half of the side (the two white
 numbers of each 2×2 square, say): a 3×3 one then reaches 6×6 numbers and costs a quarter.
 
 Source: Dinh et al., Density Estimation Using Real NVP (2017), section 3.4.
@@ -20,7 +20,7 @@ from genexp.nn.picture_network import PictureNetwork
 from genexp.registry import Part
 from genexp.settings import Width
 
-Mask = Literal["checkerboard", "channels"]
+Mask = Literal["places", "channels"]
 HiddenLayers = Annotated[int, Field(ge=0, le=32)]
 
 
@@ -29,8 +29,9 @@ class PictureCoupling(PictureBijection):
     """z_moved = T(x_moved; c(x_kept)), z_kept = x_kept;  ln |det| = Σ ln T′.
 
     Args:
-        mask: what moves: one colour of a `checkerboard`, in every other layer the other; or half of the `channels`, likewise.
-            Each pair of layers halves these in another way, as long as there are others: c // 4, c // 2 and c of eight, modulo 2.
+        mask: what moves: half of the `places`, one colour of a checkerboard, or half of the `channels`; then the other half.
+            Each pair of layers halves channels in another way, as long as there are others: of eight c // 4, c // 2 and c
+            modulo 2.
         width, hidden_layers: of the convolutions.
         transformer: the map of each number that moves.
         seen: channels of a picture of the same size that the convolutions see beside the kept half: 0, or not those of the data.
@@ -54,7 +55,7 @@ class PictureCoupling(PictureBijection):
         seen: Annotated[int, Field(ge=0, le=4096)] = 0,
     ) -> None:
         super().__init__(shape)
-        self.squeeze = Squeeze(shape, 0) if mask == "checkerboard" else None
+        self.squeeze = Squeeze(shape, 0) if mask == "places" else None
         self.look = Squeeze((seen, *shape[1:]), 0) if self.squeeze and seen else None
         channels, height, wide = self.squeeze.after if self.squeeze else shape  # type: ignore[misc]
         if channels < 2:

@@ -26,7 +26,7 @@ from genexp.registry import Part
 
 MOST_NUMBERS = 4_096  # of a picture that a flow takes as a vector: its networks see every number, and so do its masks
 LOOKED_AT = 512  # pictures that convolutions look at before the first step: every place of each tells of their few channels
-PLAIN = ("uniform", "logit")  # what flows of points, which have neither noise nor preprocessing, are built with
+PLAIN = {"dequantisation": "uniform", "preprocessing": "logit"}  # as flows of points, which have neither, are built
 
 
 class PictureFlow(GenerativeModel):
@@ -50,7 +50,8 @@ class PictureFlow(GenerativeModel):
     @property
     def can(self) -> frozenset[Ability]:
         scaled: set[Ability] = {"scales"} if len(self.sizes) > 1 else set()
-        return frozenset({"sample", "estimate", "dequantised", "reversible"}) | scaled
+        words: set[Ability] = {"sample", "estimate", "dequantised", "reversible"}
+        return frozenset(words | scaled)
 
     @property
     def objective(self) -> Objective:  # type: ignore[override]
@@ -173,9 +174,10 @@ def as_vectors(spec: DataSpec, model: str, dequantisation: Part[Dequantisation],
         UserError: a choice that is of pictures, where these are points; pictures of more than MOST_NUMBERS numbers, or no greys.
     """
     if len(spec.shape) != 3:
-        for key, part, plain in zip(("dequantisation", "preprocessing"), (dequantisation, preprocessing), PLAIN, strict=True):
-            if part.name != plain:
-                raise UserError(f"model/{key}={part.name} is of pictures of greys, and these data are not")
+        chosen = {"dequantisation": dequantisation.name, "preprocessing": preprocessing.name}
+        for key, name in chosen.items():
+            if name != PLAIN[key]:
+                raise UserError(f"model/{key}={name} is of pictures of greys, and these data are not")
         return spec
     dim = math.prod(picture_shape(spec, model))
     if dim > MOST_NUMBERS:
