@@ -1,6 +1,8 @@
 """Flows of pictures: what is accepted, what is said of pictures and their z, temperatures."""
 
+import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,13 @@ import pytest
 import torch
 
 from genexp.data.base import Batch, DataSpec
+from genexp.data.images import ImageSet
 from genexp.errors import UserError
 from genexp.runs.tempered import Tempered
+from genexp.settings import EvaluationSettings, RunSettings
+from genexp.subject import Subject
 from tests.parts import make
+from tests.subjects import taken
 
 SPEC = DataSpec((1, 8, 8), ("a", "b"), "unit", levels=17)
 ALL = ["nice", "realnvp", "maf", "realnvp_image", "glow"]
@@ -90,6 +96,33 @@ def test_a_run_is_sampled_at_a_temperature(genexp, runs: Path) -> None:
         code, _, err = genexp("sample", str(runs / run), "--temperature", value, "--out", "no.npz")
         assert code == 2
         assert words in err
+
+
+class Coin:
+    """A model of pictures of four numbers of two levels whose p(y) is ½ or 3/2 by the toss of a coin: P(k) = 2⁻⁴."""
+
+    can, objective, levels = frozenset({"sample", "estimate", "dequantised"}), "nll", 2
+
+    def log_prob(self, x: torch.Tensor) -> torch.Tensor:
+        return (0.5 + torch.randint(2, (len(x),))).log()
+
+
+def test_bits_of_one_draw_and_of_eight_are_bounds_of_their_closed_form() -> None:
+    part = ImageSet(torch.zeros(1500, 1, 2, 2, dtype=torch.uint8))
+    evaluation = EvaluationSettings(num_points=1500)
+    settings = RunSettings.model_construct(seed=0, evaluation=evaluation)
+    data: Any = SimpleNamespace(spec=SPEC, knows=frozenset({"examples"}), test=part, draw="")
+    data.spec = DataSpec((1, 2, 2), kind="unit", levels=2)
+    found = taken(Subject(Coin(), data, settings, torch.device("cpu")), "bits_per_dim", "bits_per_dim_iw8")
+    means = [math.log2((0.5 * (8 - k) + 1.5 * k) / 8) for k in range(9)]  # k of eight coins
+    eight = 1 - sum(math.comb(8, k) / 256 * mean for k, mean in enumerate(means)) / 4
+    one = 1 - 0.5 * math.log2(0.5 * 1.5) / 4
+    for name, exact in (("bits_per_dim", one), ("bits_per_dim_iw8", eight)):
+        assert float(found[name]) == pytest.approx(exact, abs=4 * float(found[f"{name}_error"]))  # type: ignore[arg-type]
+    assert 1 < eight < one
+    assert float(found["bits_per_dim_iw8_error"]) < 0.003  # type: ignore[arg-type]
+    assert found["floor/bits_per_dim"] == 0
+    assert found["baseline/bits_per_dim"] == 1
 
 
 REFUSALS = [
