@@ -42,6 +42,8 @@ Ability = Literal[
     "attention",
     "energy",
     "diffusion",
+    "reversible",
+    "scales",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -75,6 +77,8 @@ ABILITIES: dict[Ability, str] = {
     "attention": "attention(x): which places each place looks at, (layers, n, heads, dim, dim)",
     "energy": "energy(x): −ln p(x) up to ln Z; short_run(x, k), partition(n), partition_back(x): chains, and what they tell of Z",
     "diffusion": "denoised(m, tau), walk(noise), sampler, schedule: noise is removed step by step, by any sampler",
+    "reversible": "pictures by a bijection: transform(x): z (n, dim); inverse(z), pictures(z); sample_base(n), noise(x)",
+    "scales": "sizes: how many numbers of z are of each scale, the coarsest first",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
     "in_turn": "in_turn(): the same model, which finds features one after the other where it would find them all at once",
 }
