@@ -1,0 +1,149 @@
+"""`model=pixel_flow`: an autoregressive flow over the pixels of a picture, by one small network that all pixels share."""
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from genexp.autoregressive.base import Head, Heuristic, heads, heuristics
+from genexp.data.base import Batch, DataSpec
+from genexp.errors import UserError
+from genexp.models.autoregressive import Autoregressive, Step, whole_numbers
+from genexp.models.base import Terms
+from genexp.nn.neighbourhood import Neighbourhood, Places, SharedNetwork
+from genexp.registry import Part, models
+from genexp.settings import Width
+
+BRIGHT = 250 / 255
+FEATURES = 3  # of each number
+AT_ONCE = 16_384  # numbers that go through the network together, of whole pictures
+
+
+@models.register("pixel_flow")
+class PixelFlow(Autoregressive):
+    """z_i = F(y_i | y_<i), the CDF of each number of a picture given those before it, row by row; y = (k + u)/K, u ~ U[0, 1).
+
+    Source: …
+
+    Args:
+        width, depth: of the network, and how many blocks it has.
+        radius: rows above, and pixels to each side, of the window that a pixel sees.
+        block: pixels a side of the blocks that it is told the mean of; 0: it is told of its window only.
+        pixels: numbers that a step of training looks at, of all in a batch.
+        quiet: the share of them whose window is empty.
+        head: p of one number given its parameters.
+        heuristic: how samples are drawn.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        width: Width = 256,
+        depth: Annotated[int, Field(ge=0, le=64)] = 2,
+        radius: Annotated[int, Field(ge=1, le=32)] = 6,
+        block: Annotated[int, Field(ge=0, le=32)] = 4,
+        pixels: Annotated[int, Field(ge=1, le=2**20)] = 8_192,
+        quiet: Annotated[float, Field(gt=0, lt=1)] = 0.1,
+        head: Part[Head] = heads.part("categorical"),
+        heuristic: Part[Heuristic] = heuristics.part("none"),
+    ) -> None:
+        whole_numbers(spec, "model=pixel_flow")
+        super().__init__(spec, head, heuristic)
+        if len(spec.shape) != 3:
+            raise UserError("model=pixel_flow learns pictures", hint="genexp list models --data NAME")
+        channels, height, wide = self.pixel_shape = spec.shape
+        self.order.copy_(torch.arange(self.dim).view(channels, height * wide).T.flatten())
+        self.pixels, self.quiet = pixels, quiet
+        self.neighbourhood = Neighbourhood(self.pixel_shape, FEATURES, radius, block)
+        self.network = SharedNetwork(self.neighbourhood.size, height * wide, channels, width, depth, self.head.outputs)
+
+    # --- the objective ---------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def initialise(self, batch: Batch) -> None:
+        """The network begins with the frequencies that all numbers have together."""
+        super().initialise(batch)
+        frequencies = self.head.marginals(batch.x.flatten()[:, None])
+        if frequencies is not None:
+            self.network.last.bias.copy_(frequencies[0])
+
+    def loss(self, batch: Batch) -> Terms:
+        """−E[ln p(x)] in nats per example, estimated without bias from `pixels` numbers of the batch."""
+        x = batch.x.flatten(1)[:, self.order]
+        if not self.training or x.numel() <= self.pixels:
+            return super().loss(batch)
+        features = self.features(x)
+        total = x.new_zeros(())
+        for among, share in self._strata(x):
+            some = among[torch.randint(len(among), (max(1, round(share * self.pixels)),), device=x.device)]
+            nats = self._nats_at(x, features, some)
+            total = total + nats.mean() * (len(among) / len(x))
+        return {"loss": total}
+
+    def _strata(self, x: Tensor) -> list[tuple[Tensor, float]]:
+        """Numbers, by their index in x.flatten(), whose window is not empty, and those whose is; and which share is drawn of each."""
+        channels, height, wide = self.pixel_shape
+        r = self.neighbourhood.radius
+        grey = x.unflatten(1, (height, wide, channels)).amax(-1)
+        grey = F.pad((grey > 0).to(x.dtype), (r, r, r, 0))[:, None]
+        above = F.max_pool2d(F.max_pool2d(grey[:, :, :-1], (1, 2 * r + 1), 1), (r, 1), 1)
+        left = F.max_pool2d(grey[:, :, r:, : -r - 1], (1, r), 1)
+        busy = (torch.maximum(above, left)[:, 0] > 0).flatten().repeat_interleave(channels)
+        found = [busy.nonzero()[:, 0], (~busy).nonzero()[:, 0]]
+        shares = [1 - self.quiet, self.quiet] if all(map(len, found)) else [1.0, 1.0]
+        return [(some, share) for some, share in zip(found, shares, strict=True) if len(some)]
+
+    def _nats_at(self, x: Tensor, features: Tensor, index: Tensor) -> Tensor:
+        raw = self._raw(features, self._places(index))
+        return -self.head.log_prob(x.flatten()[index], raw)
+
+    # --- the network -----------------------------------------------------------------------------------------
+
+    def features(self, x: Tensor) -> Tensor:
+        """Its grey, whether it is not black, and whether it is nearly white: a black pixel is like what is outside."""
+        return torch.stack([x, (x > 0).to(x), (x >= BRIGHT).to(x)], dim=2)
+
+    def parameters_of(self, features: Tensor) -> Tensor:
+        few = max(1, AT_ONCE // self.dim)
+        found = []
+        for part in features.split(few):
+            index = torch.arange(len(part) * self.dim, device=part.device)
+            found.append(self._raw(part, self._places(index)).unflatten(0, (len(part), self.dim)))
+        return torch.cat(found)
+
+    def step(self, n: int) -> Step:
+        channels, height, wide = self.pixel_shape
+        radius, weight = self.neighbourhood.radius, self.network.first.weight
+        features = weight.new_zeros(n, self.dim, FEATURES)
+        padded, summary = self.neighbourhood.padded(features), self.neighbourhood.summary(features)
+        picture = torch.arange(n, device=weight.device)
+
+        def one(x: Tensor, i: int) -> Tensor:
+            nonlocal summary
+            if i:
+                features[:, i - 1 : i] = new = self.features(x[:, i - 1 : i].to(weight))
+                pixel, channel = divmod(i - 1, channels)
+                row, column = divmod(pixel, wide)
+                here = slice(channel * FEATURES, (channel + 1) * FEATURES)
+                padded[:, radius + row, radius + column, here] = new[:, 0]
+            if i % (wide * channels) == 0:  # a summary is of the rows above
+                summary = self.neighbourhood.summary(features)
+            places = self._places(picture * self.dim + i)
+            return self._told(self.neighbourhood.gather(padded, summary, places), places)
+
+        return one
+
+    def _places(self, index: Tensor) -> Places:
+        channels, _, wide = self.pixel_shape
+        picture, place = index // self.dim, index % self.dim
+        pixel = place // channels
+        return Places(picture, pixel // wide, pixel % wide, place % channels)
+
+    def _raw(self, features: Tensor, places: Places) -> Tensor:
+        return self._told(self.neighbourhood.at(features, places), places)
+
+    def _told(self, told: Tensor, places: Places) -> Tensor:
+        return self.network(told, places.row * self.pixel_shape[2] + places.column, places.channel)
