@@ -17,6 +17,7 @@ from genexp.registry import Part, models
 from genexp.settings import Width
 
 BRIGHT = 250 / 255
+Share = Annotated[float, Field(gt=0, lt=0.5)]
 FEATURES = 3  # of each number
 AT_ONCE = 16_384  # numbers that go through the network together, of whole pictures
 
@@ -32,6 +33,7 @@ class PixelFlow(Autoregressive):
         radius: rows above, and pixels to each side, of the window that a pixel sees.
         block: pixels a side of the blocks that it is told the mean of; 0: it is told of its window only.
         pixels: numbers that a step of training looks at, of all in a batch.
+        near: the share of them which are beside nothing, but have something in their window.
         quiet: the share of them whose window is empty.
         head: p of one number given its parameters.
         heuristic: how samples are drawn.
@@ -45,8 +47,9 @@ class PixelFlow(Autoregressive):
         depth: Annotated[int, Field(ge=0, le=64)] = 2,
         radius: Annotated[int, Field(ge=1, le=32)] = 6,
         block: Annotated[int, Field(ge=0, le=32)] = 4,
-        pixels: Annotated[int, Field(ge=1, le=2**20)] = 8_192,
-        quiet: Annotated[float, Field(gt=0, lt=1)] = 0.1,
+        pixels: Annotated[int, Field(ge=1, le=2**20)] = 4_096,
+        near: Share = 0.25,
+        quiet: Share = 0.1,
         head: Part[Head] = heads.part("categorical"),
         heuristic: Part[Heuristic] = heuristics.part("none"),
     ) -> None:
@@ -56,9 +59,11 @@ class PixelFlow(Autoregressive):
             raise UserError("model=pixel_flow learns pictures", hint="genexp list models --data NAME")
         channels, height, wide = self.pixel_shape = spec.shape
         self.order.copy_(torch.arange(self.dim).view(channels, height * wide).T.flatten())
-        self.pixels, self.quiet = pixels, quiet
+        self.pixels, self.near, self.quiet = pixels, near, quiet
         self.neighbourhood = Neighbourhood(self.pixel_shape, FEATURES, radius, block)
         self.network = SharedNetwork(self.neighbourhood.size, height * wide, channels, width, depth, self.head.outputs)
+
+    cached = False  # a step is the network at one place: nothing is computed twice, and a table of all places each time is no rival
 
     # --- the objective ---------------------------------------------------------------------------------------
 
@@ -84,17 +89,23 @@ class PixelFlow(Autoregressive):
         return {"loss": total}
 
     def _strata(self, x: Tensor) -> list[tuple[Tensor, float]]:
-        """Numbers, by their index in x.flatten(), whose window is not empty, and those whose is; and which share is drawn of each."""
+        """Numbers by their index in x.flatten(), and which share of a step is drawn among them: those beside something (left of it
+        or above is a pixel that is not black), those that have something in their window, those that have nothing.
+        """
         channels, height, wide = self.pixel_shape
-        r = self.neighbourhood.radius
-        grey = x.unflatten(1, (height, wide, channels)).amax(-1)
-        grey = F.pad((grey > 0).to(x.dtype), (r, r, r, 0))[:, None]
-        above = F.max_pool2d(F.max_pool2d(grey[:, :, :-1], (1, 2 * r + 1), 1), (r, 1), 1)
-        left = F.max_pool2d(grey[:, :, r:, : -r - 1], (1, r), 1)
-        busy = (torch.maximum(above, left)[:, 0] > 0).flatten().repeat_interleave(channels)
-        found = [busy.nonzero()[:, 0], (~busy).nonzero()[:, 0]]
-        shares = [1 - self.quiet, self.quiet] if all(map(len, found)) else [1.0, 1.0]
+        grey = x.unflatten(1, (height, wide, channels)).amax(-1)[:, None]
+        beside, inside = (self._seen(grey, reach) for reach in (1, self.neighbourhood.radius))
+        kinds = [beside, inside & ~beside, ~inside]
+        shares = [1 - self.near - self.quiet, self.near, self.quiet]
+        found = [kind.flatten().repeat_interleave(channels).nonzero()[:, 0] for kind in kinds]
         return [(some, share) for some, share in zip(found, shares, strict=True) if len(some)]
+
+    def _seen(self, grey: Tensor, reach: int) -> Tensor:
+        """Whether some pixel before each one, `reach` away at most, is not black, (n, height, width)."""
+        some = F.pad((grey > 0).to(grey), (reach, reach, reach, 0))
+        above = F.max_pool2d(F.max_pool2d(some[:, :, :-1], (1, 2 * reach + 1), 1), (reach, 1), 1)
+        left = F.max_pool2d(some[:, :, reach:, : -reach - 1], (1, reach), 1)
+        return torch.maximum(above, left)[:, 0] > 0
 
     def _nats_at(self, x: Tensor, features: Tensor, index: Tensor) -> Tensor:
         raw = self._raw(features, self._places(index))
