@@ -38,6 +38,8 @@ Ability = Literal[
     "autoregressive",
     "discrete",
     "attention",
+    "reversible",
+    "scales",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -67,6 +69,8 @@ ABILITIES: dict[Ability, str] = {
     "autoregressive": "nats(x), complete(x, known), order: ln p(x) is the sum of those of each number, given the ones before it",
     "discrete": "log_prob(x) is the probability of whole numbers (greys, bits, symbols), and no density",
     "attention": "attention(x): which places each place looks at, (layers, n, heads, dim, dim)",
+    "reversible": "pictures by a bijection: transform(x): z (n, dim); inverse(z), pictures(z); sample_base(n), noise(x)",
+    "scales": "sizes: how many numbers of z are of each scale, the coarsest first",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
     "in_turn": "in_turn(): the same model, which finds features one after the other where it would find them all at once",
 }

@@ -6,9 +6,13 @@ Source: Dinh et al., NICE: Non-linear Independent Components Estimation (2015).
 from genexp.bijections.base import Base, Bijection, Conditioner, bases, conditioners, transformers
 from genexp.bijections.coupling import Coupling, alternating
 from genexp.bijections.linear import Linear
+from genexp.bijections.dequantisation import Dequantisation, dequantisations
 from genexp.bijections.objectives import FlowObjective, objectives
+from genexp.bijections.preprocessing import Preprocessing, preprocessings
 from genexp.data.base import DataSpec
+from genexp.models.base import GenerativeModel
 from genexp.models.flow import Depth, Flow, Normalise, features_to_couple
+from genexp.models.picture_flow import as_vectors, of_data
 from genexp.registry import Part, models
 
 
@@ -19,23 +23,28 @@ def nice(
     depth: Depth = 6,
     conditioner: Part[Conditioner] = conditioners.part("mlp"),
     normalise: Normalise = True,
+    dequantisation: Part[Dequantisation] = dequantisations.part("uniform"),
+    preprocessing: Part[Preprocessing] = preprocessings.part("logit"),
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
-) -> Flow:
+) -> GenerativeModel:
     """Couplings that shift, and one stretch of each feature at the end.
 
     Args:
         depth: number of couplings.
         conditioner: the network that finds the shifts from the features that stay.
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1), or (`whiten`) to covariance I.
+        dequantisation, preprocessing: of pictures, the noise that makes greys continuous, and what they go through first.
         base: the noise that samples begin from.
         objective: what it is trained by.
 
     Raises:
-        UserError: data that are no points, or of one dimension.
+        UserError: data that are neither points nor pictures of greys, or of one dimension.
     """
-    dim = features_to_couple(spec, "nice")
+    flat = as_vectors(spec, "model=nice", dequantisation, preprocessing)
+    dim = features_to_couple(flat, "nice")
     shift = transformers.part("additive")
     layers: list[Bijection] = [Coupling(alternating(dim, layer), shift, conditioner) for layer in range(depth)]
     layers.append(Linear(dim, depth, factor="diagonal"))
-    return Flow(dim, layers, base(dim), normalise, objective())
+    flow = Flow(dim, layers, base(dim), normalise, objective())
+    return of_data(spec, flow, dequantisation, preprocessing)

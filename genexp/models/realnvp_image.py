@@ -1,0 +1,71 @@
+"""`model=realnvp_image`: RealNVP on pictures, couplings by convolutions at several scales.
+
+Source: Dinh et al., Density Estimation Using Real NVP (2017), section 3.6.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from genexp.bijections.base import Base, Transformer, bases, transformers
+from genexp.bijections.dequantisation import Dequantisation, dequantisations
+from genexp.bijections.multi_scale import MultiScale
+from genexp.bijections.picture_base import PictureBijection, Shape
+from genexp.bijections.picture_coupling import HiddenLayers, PictureCoupling
+from genexp.bijections.picture_linear import PictureActNorm
+from genexp.bijections.preprocessing import Preprocessing, preprocessings
+from genexp.data.base import DataSpec
+from genexp.models.flow import Flow
+from genexp.models.picture_flow import PictureFlow, Unflattened, picture_shape
+from genexp.registry import Part, models
+from genexp.settings import Width
+
+Scales = Annotated[int, Field(ge=1, le=8)]
+Couplings = Annotated[int, Field(ge=1, le=32)]
+
+
+@models.register("realnvp_image")
+def realnvp_image(
+    spec: DataSpec,
+    *,
+    scales: Scales = 2,
+    depth: Couplings = 4,
+    width: Width = 48,
+    hidden_layers: HiddenLayers = 1,
+    transformer: Part[Transformer] = transformers.part("affine"),
+    dequantisation: Part[Dequantisation] = dequantisations.part("uniform"),
+    preprocessing: Part[Preprocessing] = preprocessings.part("logit"),
+    base: Part[Base] = bases.part("normal"),
+) -> PictureFlow:
+    """At each scale: squeeze; couplings whose convolutions see half of the channels and move the other, in turn, after an
+    activation normalisation each; and half of the channels is given out. Directly after a squeeze, half of the channels is one
+    colour of the checkerboard.
+
+    Args:
+        scales: how many times the sides are halved.
+        depth: couplings at each scale.
+        width, hidden_layers: of the couplings' convolutions.
+        transformer: the map of each number that moves.
+        dequantisation: the noise that makes greys continuous.
+        preprocessing: what greys go through first.
+        base: the noise that samples begin from.
+
+    Raises:
+        UserError: no pictures of greys, or ones that cannot be halved so often.
+    """
+    shape = picture_shape(spec, "model=realnvp_image")
+
+    def coupling(shape: Shape, layer: int) -> PictureCoupling:
+        return PictureCoupling(shape, layer, width=width, hidden_layers=hidden_layers, transformer=transformer)
+
+    def steps(shape: Shape, level: int) -> Sequence[PictureBijection]:
+        pairs = ((PictureActNorm(shape, layer), coupling(shape, layer)) for layer in range(depth))
+        return [step for pair in pairs for step in pair]
+
+    def prior(shape: Shape, layer: int) -> PictureCoupling:
+        return PictureCoupling(shape, layer, width=width, hidden_layers=0)
+
+    bijection = Unflattened(MultiScale(shape, scales, steps, prior))
+    size = sum(bijection.bijection.sizes)
+    return PictureFlow(spec, Flow(size, [bijection], base(size), False), dequantisation, preprocessing)
