@@ -29,7 +29,7 @@ ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_flowmatch_plain", "fruit_vae_iaf"),
     *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar", "mala", "hmc", "phi4_coupling"),
     *("digits_transformer", "funnel_flow", "gmm40_flow"),
-    *("binary_mnist_vae", "vae_terms", "posterior_collapse"),
+    *("binary_mnist_vae", "vae_terms", "posterior_collapse", "mnist_pixel_flow", "mnist_patch_flow"),
 }
 OF_ANOTHER_RUN = {  # the key that names it, and one that will do
     "flow_mcmc": ("model.kernel.run", "gaussian"),

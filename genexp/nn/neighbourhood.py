@@ -29,14 +29,25 @@ class Places:
 class Neighbourhood(nn.Module):
     """features (n, channels · height · width, f) in order → what each place is told, (m, size).
 
-    What lies outside of the picture is zero, as is what a place must not see.
+    What lies outside of the picture is zero, as is what a place must not see. `window`, `far`: how much further on than its first
+    pixel, and its first block, the others of a place are.
     """
+
+    window: Tensor
+    far: Tensor
 
     def __init__(self, shape: tuple[int, int, int], features: int, radius: int, block: int) -> None:
         super().__init__()
         self.shape, self.features, self.radius, self.block = shape, features, radius, block
         self.channels, self.height, self.width = shape
         self.depth = self.channels * features  # of one pixel
+        up, across = torch.arange(radius), torch.arange(2 * radius + 1)
+        columns = self.width + 2 * radius  # of a padded picture
+        above = columns * up[:, None] + across
+        self.register_buffer("window", torch.cat([above.flatten(), columns * radius + up]), False)
+        up, across = block * torch.arange(UP), block * torch.arange(2 * ASIDE + 1)
+        columns = self.width + 2 * ASIDE * block  # of a summary
+        self.register_buffer("far", (columns * up[:, None] + across).flatten(), False)
         self.size = 2 * radius * (radius + 1) * self.depth + (self.channels - 1) * features + self.blocks
 
     @property
@@ -69,7 +80,7 @@ class Neighbourhood(nn.Module):
         """The same of what `padded` and `summary` gave."""
         rows, columns = padded.shape[1:3]
         first = (places.picture * rows + places.row) * columns + places.column
-        found = [_taken(padded.flatten(0, 2), first, self._window(columns, first.device))]
+        found = [_taken(padded.flatten(0, 2), first, self.window)]
         if self.channels > 1:
             own = padded.flatten(0, 2)[first + self.radius * (columns + 1), : -self.features]
             before = torch.arange(self.channels - 1, device=first.device) < places.channel[:, None]
@@ -77,15 +88,8 @@ class Neighbourhood(nn.Module):
         if summary is not None:
             rows, columns = summary.shape[1:]
             first = (places.picture * rows + places.row) * columns + places.column
-            up, aside = (self.block * torch.arange(count, device=first.device) for count in (UP, 2 * ASIDE + 1))
-            found.append(_taken(summary.flatten()[:, None], first, (columns * up[:, None] + aside).flatten()))
+            found.append(_taken(summary.flatten()[:, None], first, self.far))
         return torch.cat(found, 1)
-
-    def _window(self, columns: int, device: torch.device) -> Tensor:
-        """How much further on than its upper left corner the pixels of a window are."""
-        r = self.radius
-        above = columns * torch.arange(r, device=device)[:, None] + torch.arange(2 * r + 1, device=device)
-        return torch.cat([above.flatten(), columns * r + torch.arange(r, device=device)])
 
 
 def _taken(rows: Tensor, first: Tensor, further: Tensor) -> Tensor:

@@ -1,0 +1,197 @@
+"""Flows over pixels and patches: what a place is told, which pixels a step looks at, the bijection; simple models."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from genexp.bijections.base import transformers
+from genexp.bijections.patches import PatchAutoregressive
+from genexp.context import Context
+from genexp.data.base import Batch, DataSpec
+from genexp.errors import UserError
+from genexp.measures import simple_bits
+from genexp.models.pixel_flow import PixelFlow
+from genexp.nn.neighbourhood import ASIDE, UP, Neighbourhood, Places
+from genexp.registry import models
+from tests.laws.members import shaken
+
+SMALL = {"width": 12, "depth": 1, "radius": 2, "block": 2}
+
+
+def made(spec: DataSpec, **keys: object) -> PixelFlow:
+    torch.manual_seed(0)
+    return shaken(models.build({"name": "pixel_flow", **SMALL, **keys}, spec, Context()), 0.4).eval()  # type: ignore[return-value]
+
+
+def strokes(n: int, shape: tuple[int, int, int], levels: int = 256) -> Tensor:
+    """Pictures (n, *shape) that are black but for a stroke from above."""
+    x = torch.zeros(n, *shape, dtype=torch.float64)
+    x[:, :, 2:5, 4] = torch.randint(1, levels, (n, shape[0], 3)).double() / (levels - 1)
+    return x
+
+
+# --- what a place is told --------------------------------------------------------------------------------------------
+
+
+def test_a_place_is_told_its_window_its_earlier_channels_and_blocks_of_the_rows_above() -> None:
+    channels, height, width, radius, block = 2, 5, 6, 2, 2
+    part = Neighbourhood((channels, height, width), 1, radius, block)
+    x = torch.rand(1, channels, height, width, dtype=torch.float64) + 1
+    features = x[0].permute(1, 2, 0).reshape(1, -1, 1)
+    for row, column, channel in ((3, 2, 1), (0, 0, 0), (4, 5, 0), (2, 5, 1)):
+        index = [torch.tensor([each]) for each in (0, row, column, channel)]
+        told = part.at(features, Places(*index))[0]
+        assert len(told) == part.size
+
+        def grey(i: int, j: int) -> list[float]:
+            inside = 0 <= i < height and 0 <= j < width
+            return x[0, :, i, j].tolist() if inside else [0.0] * channels
+
+        above = [(row - up, column + to) for up in (2, 1) for to in range(-radius, radius + 1)]
+        window = [each for place in [*above, (row, column - 2), (row, column - 1)] for each in grey(*place)]
+        own = [float(x[0, 0, row, column]) if channel else 0.0]
+        blocks = []
+        for up in range(UP, 0, -1):
+            for aside in range(-ASIDE, ASIDE + 1):
+                rows = range(row - up * block, row - (up - 1) * block)
+                columns = range(column + aside * block - block // 2, column + aside * block + block - block // 2)
+                values = [each for i in rows for j in columns for each in grey(i, j)]
+                blocks.append(sum(values) / len(values))
+        assert told.tolist() == pytest.approx([*window, *own, *blocks])
+
+
+# --- which pixels a step looks at ------------------------------------------------------------------------------------
+
+
+def test_every_number_is_in_one_stratum_and_the_loss_is_right_in_the_mean() -> None:
+    spec = DataSpec((1, 8, 9), kind="unit")
+    model = made(spec, pixels=60, near=0.3, quiet=0.2)
+    x = strokes(5, spec.shape)
+    strata = model._strata(x.flatten(1)[:, model.order])
+    assert len(strata) == 3
+    assert torch.cat([some for some, _ in strata]).sort().values.tolist() == [*range(x.numel())]
+    assert sum(share for _, share in strata) == pytest.approx(1)
+    picture, place = strata[0][0][0] // 72, strata[0][0][0] % 72
+    row, column = int(place // 9), int(place % 9)
+    seen = [x[picture, 0, i, j] for i, j in ((row, column - 1), (row - 1, column - 1), (row - 1, column), (row - 1, column + 1))]
+    assert max(seen) > 0
+    whole = float(model.validate(Batch(x))["loss"])
+    model.train()
+    with torch.no_grad():
+        tried = torch.stack([model.loss(Batch(x))["loss"] for _ in range(300)])
+    error = float(tried.std()) / 300**0.5
+    assert error < 0.02 * whole
+    assert float(tried.mean()) == pytest.approx(whole, abs=4 * error)
+
+
+# --- the bijection ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 5), (2, 3, 3)])
+@pytest.mark.parametrize("head", ["categorical", "logistic_mixture"])
+@torch.no_grad()
+def test_noise_to_pictures_undoes_pictures_to_noise_and_the_density_is_the_probability(shape, head: str) -> None:
+    spec = DataSpec(shape, kind="unit", levels=7)
+    model = made(spec, head={"name": head})
+    x = torch.randint(0, 7, (6, *shape)).double() / 6
+    torch.manual_seed(1)
+    z, log_det = model.transform(x)
+    torch.manual_seed(1)
+    u = model.noise(x)
+    y, back = model.inverse(z)
+    assert torch.allclose(y, (6 * x + u) / 7, atol=1e-7)
+    assert torch.allclose(back, -log_det, atol=1e-5)
+    assert torch.equal(model.pictures(z), x)
+    log_normal = -0.5 * z.square().sum(1) - 0.5 * model.dim * math.log(2 * math.pi)
+    assert torch.allclose(log_normal + log_det, model.log_prob(x) + model.dim * math.log(7), atol=1e-6)
+
+
+@torch.no_grad()
+def test_the_slope_of_one_number_is_what_the_determinant_counts() -> None:
+    spec = DataSpec((1, 2, 2), kind="unit", levels=4)
+    model = made(spec)
+    table = model.head.log_table(torch.randn(3, 4, dtype=torch.float64))
+    k, u, step = torch.tensor([0, 2, 3]), torch.tensor([0.3, 0.6, 0.8]).double(), 1e-6
+    (low, _), (high, _) = (model._to_noise(k, u + side * step, table) for side in (-1, 1))
+    assert torch.allclose(((high - low) / (2 * step / 4)).log(), model._to_noise(k, u, table)[1], atol=1e-6)
+
+
+@torch.no_grad()
+def test_samples_of_the_base_are_samples_of_the_model() -> None:
+    """Pictures of three greys: the frequencies of pictures of N(0, I) are their probabilities."""
+    model = made(DataSpec((1, 1, 3), kind="unit", levels=3))
+    every = torch.cartesian_prod(*[torch.arange(3)] * 3).double().view(-1, 1, 1, 3) / 2
+    p = model.log_prob(every).exp()
+    drawn = model.pictures(model.sample_base(4000)).flatten(1)
+    index = ((drawn * 2).round() * torch.tensor([9.0, 3.0, 1.0])).sum(1).long()
+    counts = torch.bincount(index, minlength=27)
+    assert float(((counts - 4000 * p).square() / (4000 * p)).sum()) < 27 + 6 * 54**0.5
+
+
+# --- patches ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layer", range(4))
+@pytest.mark.parametrize("transformer", ["affine", "spline"])
+def test_patches_are_moved_and_moved_back_and_the_determinant_is_autograds(layer: int, transformer: str) -> None:
+    torch.manual_seed(layer)
+    keys = {"patch": 2, "width": 8, "blocks": 1, "attention_heads": 2}
+    part = shaken(PatchAutoregressive((1, 4, 4), layer, transformer=transformers.part(transformer), **keys), 0.3)  # type: ignore[arg-type]
+    x = torch.randn(3, 16, dtype=torch.float64)
+    z, log_det = part(x)
+    jacobian = torch.autograd.functional.jacobian(lambda v: part(v[None])[0][0], x[0])
+    assert torch.allclose(torch.linalg.slogdet(jacobian).logabsdet, log_det[0])
+    assert bool((jacobian - jacobian.diag().diag()).abs().max() > 1e-3)  # patches depend on one another
+    for grad in (True, False):  # without a cache and with one
+        with torch.set_grad_enabled(grad):
+            back, more = part.inverse(z)
+        assert torch.allclose(back, x, atol=1e-9)
+        assert torch.allclose(more, -log_det, atol=1e-9)
+
+
+def test_what_cannot_be_cut_into_patches_is_refused() -> None:
+    with pytest.raises(UserError, match="cannot be cut"):
+        models.build({"name": "patch_flow", "patch": 3}, DataSpec((1, 8, 8), kind="unit"), Context())
+
+
+# --- simple models ---------------------------------------------------------------------------------------------------
+
+
+def test_histograms_cost_the_entropy_of_each_pixel() -> None:
+    torch.manual_seed(0)
+    p = torch.tensor([[0.9, 0.1], [0.5, 0.5], [0.25, 0.75]]).double()
+    drawn = [torch.stack([torch.multinomial(row, n, True) for row in p], 1).view(n, 1, 1, 3) for n in (20_000, 500, 20_000)]
+    entropy = -float(torch.xlogy(p, p).sum(1).mean())
+    assert simple_bits.histograms(*drawn, 2) == pytest.approx(entropy, abs=0.01)
+    unseen = simple_bits.histograms(
+        torch.zeros(4, 1, 1, 2).long(), torch.ones(2, 1, 1, 2).long(), torch.ones(2, 1, 1, 2).long(), 2
+    )
+    assert unseen == pytest.approx(-math.log(1 / 6))  # (0 + 1)/(4 + 2)
+
+
+def test_a_table_of_neighbours_knows_what_they_tell() -> None:
+    """Each pixel is the one above it with probability 0.9; those of the first row are coins."""
+    torch.manual_seed(0)
+    parts = []
+    for n in (3000, 1000):
+        x = torch.randint(0, 2, (n, 1, 1, 4))
+        rows = [x]
+        for _ in range(5):
+            rows.append(torch.where(torch.rand(x.shape) < 0.9, rows[-1], 1 - rows[-1]))
+        parts.append(torch.cat(rows, 2))
+    found = simple_bits.neighbours(*parts, 2)
+    first, later = math.log(2), -(0.9 * math.log(0.9) + 0.1 * math.log(0.1))
+    assert set(found) == {4, 5}
+    assert found[4] == pytest.approx((first + 5 * later) / 6, abs=0.06)
+
+
+def test_a_table_of_one_context_is_counts_with_backoff() -> None:
+    """Of black pictures with one that never came: types = 1 at each order, p = 1/2 of what there was before."""
+    black, dot = torch.zeros(1, 1, 2, 2).long(), torch.zeros(1, 1, 2, 2).long()
+    dot[0, 0, 1, 1] = 1
+    p, q = 0.5, 0.5
+    for _ in range(5):  # orders 0 to 4
+        p, q = (4 + p) / 5, q / 5
+    assert simple_bits.neighbours(black, dot, 2)[4] == pytest.approx(-(3 * math.log(p) + math.log(q)) / 4)
