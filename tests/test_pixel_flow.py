@@ -1,7 +1,9 @@
 """Flows over pixels and patches: what a place is told, which pixels a step looks at, the bijection; simple models."""
 
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,8 +12,12 @@ from genexp.bijections.base import transformers
 from genexp.bijections.patches import PatchAutoregressive
 from genexp.context import Context
 from genexp.data.base import Batch, DataSpec
+from genexp.data.images import ImageSet
 from genexp.errors import UserError
-from genexp.measures import simple_bits
+from genexp.figures.anomalies import told_apart
+from genexp.measures import simple_bits, typicality
+from genexp.measures.altered import MADE
+from genexp.measures.altered import made as altered
 from genexp.models.pixel_flow import PixelFlow
 from genexp.nn.neighbourhood import ASIDE, UP, Neighbourhood, Places
 from genexp.registry import models
@@ -65,6 +71,7 @@ def test_a_place_is_told_its_window_its_earlier_channels_and_blocks_of_the_rows_
 # --- which pixels a step looks at ------------------------------------------------------------------------------------
 
 
+@torch.no_grad()
 def test_every_number_is_in_one_stratum_and_the_loss_is_right_in_the_mean() -> None:
     spec = DataSpec((1, 8, 9), kind="unit")
     model = made(spec, pixels=60, near=0.3, quiet=0.2)
@@ -79,8 +86,7 @@ def test_every_number_is_in_one_stratum_and_the_loss_is_right_in_the_mean() -> N
     assert max(seen) > 0
     whole = float(model.validate(Batch(x))["loss"])
     model.train()
-    with torch.no_grad():
-        tried = torch.stack([model.loss(Batch(x))["loss"] for _ in range(300)])
+    tried = torch.stack([model.loss(Batch(x))["loss"] for _ in range(300)])
     error = float(tried.std()) / 300**0.5
     assert error < 0.02 * whole
     assert float(tried.mean()) == pytest.approx(whole, abs=4 * error)
@@ -195,3 +201,86 @@ def test_a_table_of_one_context_is_counts_with_backoff() -> None:
     for _ in range(5):  # orders 0 to 4
         p, q = (4 + p) / 5, q / 5
     assert simple_bits.neighbours(black, dot, 2)[4] == pytest.approx(-(3 * math.log(p) + math.log(q)) / 4)
+
+
+# --- other pictures --------------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_altered_as_their_names_say() -> None:
+    torch.manual_seed(0)
+    x = torch.randint(0, 256, (3, 2, 6, 5), dtype=torch.uint8)
+    found = {name: altered(ImageSet(x), alter).x for name, alter in MADE.items()}
+    assert all(each.shape == x.shape and each.dtype == torch.uint8 for each in found.values())
+    assert not found["black"].any()
+    assert torch.equal(found["inverted"], 255 - x)
+    assert bool(((found["faded"].int() - x.int() / 2).abs() <= 0.5).all())
+    assert torch.equal(found["shuffled"].flatten(2).sort(2).values, x.flatten(2).sort(2).values)
+    assert len({tuple(each) for each in found["shuffled"].flatten(2).argsort(2)[:, 0].tolist()}) == 3
+    assert float(found["blurred"].double().std()) < 0.6 * float(x.double().std())
+    assert float(found["blurred"].double().mean()) == pytest.approx(float(x.double().mean()), rel=0.1)
+    assert {*altered(ImageSet(255 * (x > 99).byte()), MADE["blurred"]).x.unique().tolist()} <= {0, 255}
+
+
+def test_the_middle_of_a_gaussian_is_likelier_than_its_samples_and_not_typical() -> None:
+    """The trap in closed form: N(0, I) of 100 dimensions, whose H is 50 ln 2πe; and a background twice as wide."""
+    random = np.random.default_rng(0)
+    points = {
+        "test": random.normal(size=(400, 100)),
+        "middle": 0.3 * random.normal(size=(300, 100)),
+        "wide": 2 * random.normal(size=(300, 100)),
+    }
+
+    def log_prob(x: np.ndarray, scale: float) -> np.ndarray:
+        return -0.5 * (x**2).sum(1) / scale**2 - 50 * math.log(2 * math.pi * scale**2)
+
+    typical = 50 * math.log(2 * math.pi * math.e)
+    judged = {name: typicality.Judged(log_prob(x, 1), log_prob(x, 2), typical) for name, x in points.items()}
+    subject = SimpleNamespace(found={typicality.judged.__wrapped__: judged})  # type: ignore[attr-defined]
+    share, nll, typed, ratio = (
+        {name: each.value for name, each in measure(subject).items()}  # type: ignore[arg-type, operator]
+        for measure in (typicality.likelier, typicality.auroc_nll, typicality.auroc_typicality, typicality.auroc_likelihood_ratio)
+    )
+    assert share == {"middle": 1, "wide": 0}
+    assert nll == {"middle": 0, "wide": 1}
+    assert min(typed.values()) > 0.99
+    assert ratio["wide"] > 0.99
+
+
+def test_the_background_model_is_the_same_table_of_pictures_with_random_greys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """H is the mean over training pictures, and each picture's ln b is the sum over its pixels."""
+    torch.manual_seed(0)
+    greys = torch.randint(0, 4, (50, 1, 3, 3), dtype=torch.uint8) * 85
+    part, test = ImageSet(greys), ImageSet(greys[:5])
+    likelihood = SimpleNamespace(log_prob=torch.tensor([-3.0, -5.0]).repeat(5)[:5])
+    monkeypatch.setattr(typicality, "likelihood", lambda subject, x: likelihood)
+    monkeypatch.setattr(typicality, "of_test", lambda subject: likelihood)
+    monkeypatch.setattr(typicality, "MUTATED", 0.0)
+    monkeypatch.setattr(typicality.anomalies, "others", lambda subject: {"same": test})
+    data = SimpleNamespace(train=part, examples=lambda n, seed: part.batch())
+    subject = SimpleNamespace(
+        found={},
+        data=data,
+        test_part=test,
+        model=SimpleNamespace(levels=4),
+        settings=SimpleNamespace(seed=0),
+        device=torch.device("cpu"),
+    )
+    found = typicality.judged(subject)  # type: ignore[arg-type]
+    table = simple_bits.table_of(simple_bits.greys_of(part, 4), 4)
+    own = table.log_prob(simple_bits.greys_of(test, 4)).view(5, 9).sum(1)
+    assert found["same"].typical == pytest.approx(3.8)
+    assert found["same"].background == pytest.approx(own.numpy())
+    assert found["test"].ratio == pytest.approx(own.numpy() - likelihood.log_prob.numpy())
+    monkeypatch.setattr(typicality, "MUTATED", 0.9)
+    subject.found.clear()
+    assert typicality.judged(subject)["same"].background.mean() < own.mean()  # type: ignore[arg-type]
+
+
+def test_sets_are_drawn_beside_one_another() -> None:
+    random = np.random.default_rng(0)
+    sets = {"test": random.random((8, 1, 4, 4)), "other": np.zeros((8, 1, 4, 4))}
+    scores = {name: {"test": random.normal(size=50), "other": np.full(50, -9.0)} for name in ("a", "b")}
+    figure = told_apart(sets, scores, {"a": {"other": 0.0}, "b": {"other": 1.0}}, 0.5)
+    axes = figure.axes
+    assert [each.get_title() for each in axes] == ["test", "other", "a", "b"]
+    assert axes[2].get_ylim()[1] < 0.5  # the bar of equal scores does not squeeze the others

@@ -9,6 +9,7 @@ from genexp.figures.images import mosaic
 from genexp.figures.style import INK, classes, drawn, figure_of
 
 BINS = 60
+ALIKE = 0.5  # share in one bin: of a set whose pictures all have the same score, whose bar goes beyond the axes
 
 
 @drawn
@@ -41,16 +42,19 @@ def told_apart(
         every = np.concatenate([*found.values()])
         low, high = np.quantile(every, [0.002, 0.998])
         edges = np.linspace(low, max(high, low + 1e-6 * max(1, abs(low))), BINS)
+        top = []
         for name, values in found.items():
             word = name if name not in aurocs[score] else f"{name}: {aurocs[score][name]:.3f}"
             shown = np.clip(values, edges[0], edges[-1])
             heights, _ = np.histogram(shown, edges)
             share = heights / len(values)
+            top.append(float(share.max()))
             axes.stairs(share, edges, fill=True, alpha=0.45, color=colors[name])
             axes.stairs(share, edges, color=colors[name], linewidth=1.3, label=word)
         if index == 0:
             axes.axvline(mark, color=INK, linestyle="--", linewidth=1, label="mean of training pictures")
-        axes.set(title=score, xlabel="nats", ylim=(0, None))
+        broad = [height for height in top if height < ALIKE] or top
+        axes.set(title=score, xlabel="nats", ylim=(0, 1.3 * max(broad)))
         axes.set_ylabel("share of the pictures" if index == 0 else "")
-        axes.legend(title="AUROC against test", loc="upper right", fontsize=8)
+        axes.legend(title="AUROC against test", loc="upper right", fontsize=8, frameon=True, edgecolor="none")
     return figure
