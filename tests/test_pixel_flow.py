@@ -79,7 +79,9 @@ def test_every_number_is_in_one_stratum_and_the_loss_is_right_in_the_mean() -> N
     strata = model._strata(x.flatten(1)[:, model.order])
     assert len(strata) == 3
     assert torch.cat([some for some, _ in strata]).sort().values.tolist() == [*range(x.numel())]
-    assert sum(share for _, share in strata) == pytest.approx(1)
+    assert [count for _, count in strata] == [30, 18, 12]
+    everywhere = model._strata(torch.ones(5, 72, dtype=torch.float64))
+    assert [count for _, count in everywhere] == [43, 17]  # only the first pixels see nothing
     picture, place = strata[0][0][0] // 72, strata[0][0][0] % 72
     row, column = int(place // 9), int(place % 9)
     seen = [x[picture, 0, i, j] for i, j in ((row, column - 1), (row - 1, column - 1), (row - 1, column), (row - 1, column + 1))]
@@ -201,6 +203,8 @@ def test_a_table_of_one_context_is_counts_with_backoff() -> None:
     for _ in range(5):  # orders 0 to 4
         p, q = (4 + p) / 5, q / 5
     assert simple_bits.neighbours(black, dot, 2)[4] == pytest.approx(-(3 * math.log(p) + math.log(q)) / 4)
+    found = simple_bits.table_of(dot, 3).log_prob(torch.tensor([0, 1, 2, 2]).view(1, 1, 2, 2), 0)  # two types, no context
+    assert found.exp().tolist() == pytest.approx([(3 + 2 / 3) / 6, (1 + 2 / 3) / 6, (2 / 3) / 6, (2 / 3) / 6])
 
 
 # --- other pictures --------------------------------------------------------------------------------------------------

@@ -44,8 +44,8 @@ class PixelFlow(Autoregressive):
         loss = Σ_s N_s/n · mean of −ln P over the pixels drawn among the N_s of stratum s (without bias),
 
     where more are drawn among pixels beside something, which have most of the loss, than among those of an empty background.
-    Source: Papamakarios et al., Normalizing Flows for Probabilistic Modeling and Inference (2021), section 3.1; with a network of
-    this kind, Theis & Bethge, Generative Image Modeling Using Spatial LSTMs (2015).
+    Sources: Papamakarios et al., Normalizing Flows for Probabilistic Modeling and Inference (2021), section 3.1; Theis et al.,
+    Mixtures of Conditional Gaussian Scale Mixtures Applied to Multiscale Image Representations (2012), for one model of all.
 
     Args:
         width, depth: of the network, and how many blocks it has.
@@ -83,9 +83,7 @@ class PixelFlow(Autoregressive):
         self.neighbourhood = Neighbourhood(self.pixel_shape, FEATURES, radius, block)
         self.network = SharedNetwork(self.neighbourhood.size, height * wide, channels, width, depth, self.head.outputs)
 
-    cached = (
-        False  # a step is the network at one place: nothing is computed twice, and a table of all places each time is no rival
-    )
+    cached = False  # a step is the network at one place: there is nothing to save, and all places at every step are no rival
 
     @property
     def can(self) -> frozenset[Ability]:
@@ -106,16 +104,16 @@ class PixelFlow(Autoregressive):
         x = batch.x.flatten(1)[:, self.order]
         if not self.training or x.numel() <= self.pixels:
             return super().loss(batch)
-        features = self.features(x)
-        total = x.new_zeros(())
-        for among, share in self._strata(x):
-            some = among[torch.randint(len(among), (max(1, round(share * self.pixels)),), device=x.device)]
-            nats = self._nats_at(x, features, some)
-            total = total + nats.mean() * (len(among) / len(x))
-        return {"loss": total}
+        strata = self._strata(x)
+        drawn = [among[torch.randint(len(among), (count,), device=x.device)] for among, count in strata]
+        index = torch.cat(drawn)
+        raw = self._raw(self.features(x), self._places(index))
+        nats = -self.head.log_prob(x.flatten()[index], raw)
+        parts = zip(strata, nats.split([count for _, count in strata]), strict=True)
+        return {"loss": torch.stack([len(among) / len(x) * part.mean() for (among, _), part in parts]).sum()}
 
-    def _strata(self, x: Tensor) -> list[tuple[Tensor, float]]:
-        """Numbers by their index in x.flatten(), and which share of a step is drawn among them: those beside something (to the
+    def _strata(self, x: Tensor) -> list[tuple[Tensor, int]]:
+        """Numbers by their index in x.flatten(), and how many of a step are drawn among them: those beside something (to the
         left or above is a pixel that is not black), those that have something in their window, those that have nothing.
         """
         channels, height, wide = self.pixel_shape
@@ -124,7 +122,9 @@ class PixelFlow(Autoregressive):
         kinds = [beside, inside & ~beside, ~inside]
         shares = [1 - self.near - self.quiet, self.near, self.quiet]
         found = [kind.flatten().repeat_interleave(channels).nonzero()[:, 0] for kind in kinds]
-        return [(some, share) for some, share in zip(found, shares, strict=True) if len(some)]
+        there = [(some, share) for some, share in zip(found, shares, strict=True) if len(some)]
+        whole = sum(share for _, share in there)
+        return [(some, max(1, round(share / whole * self.pixels))) for some, share in there]
 
     def _seen(self, grey: Tensor, reach: int) -> Tensor:
         """Whether some pixel before each one, `reach` away at most, is not black, (n, height, width)."""
@@ -132,10 +132,6 @@ class PixelFlow(Autoregressive):
         above = F.max_pool2d(F.max_pool2d(some[:, :, :-1], (1, 2 * reach + 1), 1), (reach, 1), 1)
         left = F.max_pool2d(some[:, :, reach:, : -reach - 1], (1, reach), 1)
         return torch.maximum(above, left)[:, 0] > 0
-
-    def _nats_at(self, x: Tensor, features: Tensor, index: Tensor) -> Tensor:
-        raw = self._raw(features, self._places(index))
-        return -self.head.log_prob(x.flatten()[index], raw)
 
     # --- the bijection ---------------------------------------------------------------------------------------
 
