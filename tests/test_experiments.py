@@ -34,6 +34,7 @@ ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("binary_mnist_vae", "vae_terms", "posterior_collapse"),
     *("mnist_nice", "mnist_realnvp", "mnist_maf", "mnist_realnvp_image", "mnist_glow", "glyphs_glow", "fruit_glow"),
     *("digits_nice", "glyphs_realnvp_image", "drawn_fruit_glow"),
+    *("binary_mnist_vae", "vae_terms", "posterior_collapse", "mnist_pixel_flow", "mnist_patch_flow"),
 }
 OF_ANOTHER_RUN = {  # the key that names it, and one that will do
     "flow_mcmc": ("model.kernel.run", "gaussian"),

@@ -1,4 +1,4 @@
-"""On request: does a model find pictures of other data sets more surprising than test pictures?"""
+"""On request: does a model find pictures of other data sets, or altered ones, more surprising than test pictures?"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +9,11 @@ import numpy as np
 from torch import Tensor
 
 from genexp.data.base import Batch
+from genexp.data.images import ImageSet
 from genexp.errors import UserError
 from genexp.measures import bounds
 from genexp.measures import latent_quadrature as integral
+from genexp.measures.altered import MADE, made
 from genexp.measures.record import Value, measure
 from genexp.registry import datasets
 from genexp.subject import Subject, once
@@ -45,17 +47,20 @@ def check(subject: Subject) -> None:
 
 
 @once
-def others(subject: Subject) -> dict[str, Any]:
-    """The data sets, by name."""
+def others(subject: Subject) -> dict[str, ImageSet]:
+    """Their test parts, by name; and what is made of our own test pictures."""
     found = {}
     for name in subject.settings.evaluation.anomalies:
+        if name in MADE:
+            found[name] = made(subject.test_part, MADE[name])
+            continue
         data = datasets.build({"name": name}, Path(subject.settings.data_dir))
         if data.spec.shape != subject.data.spec.shape:
             ours, theirs = ("×".join(map(str, spec.shape)) for spec in (subject.data.spec, data.spec))
             raise UserError(f"evaluation.anomalies: the pictures of {name} are {theirs}, not {ours}")
         if data.spec.kind != subject.data.spec.kind:
             raise UserError(f"evaluation.anomalies: the values of {name} are of another kind")
-        found[name] = data.to(subject.device)
+        found[name] = data.to(subject.device).test[: subject.settings.evaluation.num_points]
     return found
 
 
@@ -72,8 +77,7 @@ def scores(subject: Subject, batch: Batch | None = None) -> Scores:
 
 @once
 def scores_of_others(subject: Subject) -> dict[str, Scores]:
-    count = subject.settings.evaluation.num_points
-    return {name: scores(subject, data.test[:count].batch()) for name, data in others(subject).items()}
+    return {name: scores(subject, test.batch()) for name, test in others(subject).items()}
 
 
 def told_apart(usual: Scores, others: dict[str, Scores], by: Callable[[Scores], Any]) -> dict[str, Value]:
@@ -81,21 +85,21 @@ def told_apart(usual: Scores, others: dict[str, Scores], by: Callable[[Scores], 
     return {name: Value(auroc(by(usual), by(found))) for name, found in others.items()}
 
 
-def _asked(evaluation: Any) -> bool:
+def asked(evaluation: Any) -> bool:
     return bool(evaluation.anomalies)
 
 
-@measure("auroc_neg_elbo", MEANING, better="higher", model={"latents", "posterior"}, data=DATA, asked=_asked)
+@measure("auroc_neg_elbo", MEANING, better="higher", model={"latents", "posterior"}, data=DATA, asked=asked)
 def auroc_neg_elbo(subject: Subject) -> dict[str, Value]:
     return told_apart(scores(subject), scores_of_others(subject), lambda found: found.neg_elbo)
 
 
-@measure("auroc_iwae_nll", MEANING, better="higher", model={"latents", "posterior"}, data=DATA, asked=_asked)
+@measure("auroc_iwae_nll", MEANING, better="higher", model={"latents", "posterior"}, data=DATA, asked=asked)
 def auroc_iwae_nll(subject: Subject) -> dict[str, Value]:
     return told_apart(scores(subject), scores_of_others(subject), lambda found: found.iwae_nll)
 
 
-@measure("auroc_quadrature_nll", MEANING, better="higher", model={"latents", "pairs"}, data=DATA, asked=_asked)
+@measure("auroc_quadrature_nll", MEANING, better="higher", model={"latents", "pairs"}, data=DATA, asked=asked)
 def auroc_quadrature_nll(subject: Subject) -> dict[str, Value]:
     return told_apart(scores(subject), scores_of_others(subject), lambda found: found.quadrature_nll)
 
