@@ -18,8 +18,7 @@ from genexp.data.drawn_fruit import draw_fruit
 from genexp.data.fruit import CLASSES
 from genexp.data.glyphs import draw_glyphs
 from genexp.figures.style import OurFigure
-from genexp.measures import cost, quadrature
-from genexp.measures import guidance, quadrature
+from genexp.measures import cost, guidance, quadrature
 from genexp.measures.record import films, measures, pictures, terms
 from genexp.models import diffusion, flow_matching
 from genexp.registry import datasets, kinds, models
@@ -195,10 +194,6 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Brows
 
 def roughen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make what a run measures rough: what is asked of whole runs is not whether an integral is right."""
-    monkeypatch.setattr(flow_matching, "LIKELIHOOD_STEPS", 8)
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Overrides that make any experiment a matter of seconds, with likelihoods of flow matching that are rough."""
     for model in (flow_matching, diffusion):
         monkeypatch.setattr(model, "LIKELIHOOD_STEPS", 8)
     monkeypatch.setattr(guidance, "STEPS", 2)

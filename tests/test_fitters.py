@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from genexp.models.whitening import factor_of
 from torch import Tensor
 
 from genexp.config.composition import compose
@@ -22,7 +23,6 @@ from genexp.mixtures.whitening import factor_of
 from genexp.models.gmm import GMM
 from genexp.models.mfa import MFA
 from genexp.models.normal import Normal
-from genexp.models.whitening import factor_of
 from genexp.optim.schedule import Rate
 from genexp.registry import datasets
 from tests.conftest import small_parts

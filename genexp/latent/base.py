@@ -139,12 +139,10 @@ class Bound:
         return -self.drawn.log_likelihood.mean()
 
 
-class TrainingObjective:
-    """What is minimised, given the bound. `samples`: how many of the posterior it wants of each example. `path_only`: whether
-    ln q(z|x) is to have gradients by way of z alone, and none by way of the parameters of q.
 class TrainingObjective(nn.Module):
-    """What is minimised, given the bound. `samples`: how many of the posterior it wants of each example. What it learns itself
-    (a discriminator) is trained in the same step.
+    """What is minimised, given the bound. `samples`: how many of the posterior it wants of each example. `path_only`: whether
+    ln q(z|x) is to have gradients by way of z alone, and none by way of the parameters of q. What it learns itself (a
+    discriminator) is trained in the same step.
 
     Told when built: the `Latent`, where it asks for it.
     """

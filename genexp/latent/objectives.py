@@ -68,13 +68,11 @@ class IWAE(TrainingObjective):
     def __init__(
         self, *, k: Annotated[int, Field(ge=2, le=65_536)] = 5, gradient: Literal["plain", "doubly"] = "plain"
     ) -> None:
+        super().__init__()
         self.samples, self.path_only = k, gradient == "doubly"
 
     def loss(self, bound: Bound, step: Tensor) -> Tensor:
         return doubly_reparameterised(bound.drawn) if self.path_only else self.validate(bound)
-    def __init__(self, *, k: Annotated[int, Field(ge=2, le=65_536)] = 5) -> None:
-        super().__init__()
-        self.samples = k
 
     def validate(self, bound: Bound) -> Tensor:
         return -bound.drawn.log_evidence().mean()

@@ -72,14 +72,13 @@ class VAE(GenerativeModel):
         self.networks = network(Sizes(spec.shape, latent, self.classes, likely.logits))
         self.encoder, self.decoder = self.networks.encoder, self.networks.decoder
         self.posterior = posterior(self.encoder.features, latent)
+        space = Latent(latent, spec.shape, self.classes, self.posterior)
+        self.prior, self.training_objective = prior(space), objective(space)
         if self.training_objective.path_only and not self.posterior.has_density:
             raise UserError(
                 f"model/posterior={posterior.name}: a doubly reparameterised gradient wants ln q(z|x) at any z, which this has not",
                 hint="model.objective.gradient=plain, or model/posterior=gaussian",
             )
-        self.prior = prior(Latent(latent, spec.shape, self.classes, self.posterior))
-        space = Latent(latent, spec.shape, self.classes, self.posterior)
-        self.prior, self.training_objective = prior(space), objective(space)
         self.likelihood = likely
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
 
