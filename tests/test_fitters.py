@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from genexp.models.whitening import factor_of
 from torch import Tensor
 
 from genexp.config.composition import compose
 from genexp.data.base import Batch, DataSpec
 from genexp.fit.em import EM
-from genexp.fit.schedule import Rate
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.mixtures import shrinkage
@@ -23,6 +23,7 @@ from genexp.mixtures.whitening import factor_of
 from genexp.models.gmm import GMM
 from genexp.models.mfa import MFA
 from genexp.models.normal import Normal
+from genexp.optim.schedule import Rate
 from genexp.registry import datasets
 from tests.conftest import small_parts
 from tests.test_distributed import metrics

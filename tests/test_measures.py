@@ -15,10 +15,10 @@ from genexp.context import Context
 from genexp.data.base import DataSpec, FreshData, Kind
 from genexp.errors import UserError
 from genexp.fit.base import fitters
-from genexp.fit.schedule import Rate
 from genexp.folder.records import Record
 from genexp.measures.record import BESIDE, Collection, Measure, Value, films, measures, pictures, terms
 from genexp.measures.take import Taken, take
+from genexp.optim.schedule import Rate
 from genexp.registry import models
 from genexp.runs.words import words_of
 from genexp.settings import TrainerSettings

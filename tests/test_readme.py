@@ -1,4 +1,4 @@
-"""The README is run, not believed: its examples of a data set and a model work as printed."""
+"""The README and the pages that it leads to are run, not believed: their examples of a data set and a model work as printed."""
 
 import json
 import re
@@ -10,12 +10,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CHAPTERS = (ROOT / "conf" / "experiment" / "README.md").read_text(encoding="utf-8")
+HOUSE = (ROOT / "genexp" / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "genexp").rglob("*.md")), *sorted((ROOT / "conf").rglob("*.md"))]
 
 
 def block(name: str) -> str:
     """The code block that follows the mention of a file."""
-    found = re.search(rf"`{re.escape(name)}`:\n\n```\w+\n(.*?)```", README, re.DOTALL)
+    found = re.search(rf"`{re.escape(name)}`:\n\n```\w+\n(.*?)```", HOUSE, re.DOTALL)
     assert found, name
     return found.group(1)
 
@@ -30,7 +31,7 @@ def own_files(genexp, tmp_path: Path) -> Path:
 
 
 def test_the_readmes_data_set_and_model_run_as_printed(genexp, tiny: list[str], own_files: Path) -> None:
-    lines = [line for line in README.splitlines() if line.startswith("genexp run --plugin circles.py")]
+    lines = [line for line in HOUSE.splitlines() if line.startswith("genexp run --plugin circles.py")]
     assert len(lines) == 2
     for number, line in enumerate(lines):
         words = [word for word in line.split()[1:] if "max_steps" not in word]
@@ -55,7 +56,7 @@ def test_the_readmes_data_set_and_model_run_as_printed(genexp, tiny: list[str], 
 
 def test_the_readmes_measure_and_picture_run_as_printed(genexp, tiny: list[str]) -> None:
     Path("radius.py").write_text(block("radius.py"))
-    (line,) = [line for line in README.splitlines() if line.startswith("genexp run --plugin radius.py")]
+    (line,) = [line for line in HOUSE.splitlines() if line.startswith("genexp run --plugin radius.py")]
     code, out, err = genexp(*line.split()[1:], *tiny, "figures.gif=false", "run_dir=run")
     assert code == 0, err
     assert json.loads(Path("run/metrics.json").read_text())["median_radius"] > 0
@@ -96,12 +97,22 @@ def test_the_first_session_runs_as_printed(genexp, tiny: list[str]) -> None:
     assert np.load("more.npz")["samples"].shape == (100, 2)
 
 
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page}: {link}"
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 200
+
+
 def test_every_command_in_the_readme_is_a_valid_one() -> None:
     """Each `genexp run …` line composes, the first and the last job of a sweep (those with a user's own files are run above)."""
     from genexp.config.composition import compose
     from genexp.sweep.plan import jobs
 
-    joined = f"{README}\n{CHAPTERS}".replace("\\\n", " ")
+    joined = "\n".join(page.read_text(encoding="utf-8") for page in PAGES).replace("\\\n", " ")
     lines = [line for line in joined.splitlines() if line.startswith("genexp run")]
     assert len(lines) > 20
     composed: list[list[str]] = []

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from genexp.article.cases import CASES, Case, Way
-from genexp.article.numbers import FULL_KL, STUDIES, value_of
+from genexp.article.numbers import FULL_KL, value_of
+from genexp.claims.records import Case, Study, Way
 from genexp.config.composition import Composed, compose
 from genexp.errors import Interrupted, UserError
 from genexp.folder.records import read_run
 from genexp.folder.run_folder import RunFolder
 from genexp.measures.bounds import bounds
 from genexp.measures.reconstruction import error_and_kl
+from genexp.measures.record import measures, pictures
 from genexp.reproduce import plan as planning
 from genexp.reproduce.carry_out import alone_in, carry_out
+from genexp.reproduce.chapters import CASES, STUDIES
 from genexp.reproduce.page import cells_and_known
 from genexp.reproduce.plan import plan
 from genexp.runs.experiment import build
@@ -41,7 +43,16 @@ def test_every_case_is_a_run(case: Case) -> None:
             steps = quick.trainer.max_steps
             assert steps is not None
             assert quick.trainer.max_epochs is None
-            assert steps < (full.trainer.max_steps or 1000)
+            shorter = any(word.startswith("trainer.max_steps") for word in case.quick)
+            assert steps < (full.trainer.max_steps or 1000) if shorter else case.seconds <= 15  # or all of it takes seconds
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_every_study_speaks_of_numbers_and_pictures_that_there_are(study: Study) -> None:
+    known = {each.name for each in measures.all()} | {"seconds_train", "heldout_loss"}
+    for name in {*(claim.measure for claim in study.claims), *study.measures} - {FULL_KL}:
+        assert name.split("/")[0] in known or name.removesuffix("_error") in known, name
+    assert set(study.figures) <= {each.name for each in pictures.all()}
 
 
 def test_real_data_where_they_are_and_embedded_ones_where_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +96,7 @@ def test_the_page_says_what_a_run_was_trained_on_not_what_is_there_today(
     page = (tmp_path / "again" / "report.html").read_text()
     assert "<td>glyphs, embedded, in place of mnist" in page
     assert one.differs in page
-    assert "Other data than the article" in page
+    assert "Other data than those of the article" in page
 
     (tmp_path / "again" / case.name / "config.yaml").unlink()
     (one,) = plan(Path("again"), True)

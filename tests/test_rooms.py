@@ -15,7 +15,7 @@ from genexp.registry import datasets, models
 ROOT = Path(__file__).parent.parent / "genexp"
 
 # Where members are named all the same, and why.
-CASES = ("article", "bench", "commands.bench")  # lists of cases: data of their own
+CASES = ("article", "bench", "commands.bench", "lectures")  # lists of cases: data of their own
 NAMING = {
     "fetch.sets": "what can be fetched, by the data set that it is for",
     "data.fruit": "its embedded stand-in",

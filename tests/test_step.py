@@ -13,10 +13,10 @@ from genexp.config.composition import compose
 from genexp.data.base import Batch
 from genexp.errors import UserError
 from genexp.fit.gradient import make_optimizer
-from genexp.fit.schedule import Rate
 from genexp.fit.step import CompiledStep, Step, make_step
 from genexp.folder import checkpoint
 from genexp.models.base import GenerativeModel
+from genexp.optim.schedule import Rate
 from genexp.runs.experiment import build
 from genexp.settings import TrainerSettings
 from tests.test_trainer import assert_same_state

@@ -17,12 +17,12 @@ from genexp.fit.average import Average
 from genexp.fit.gradient import make_optimizer
 from genexp.fit.interrupts import Interrupts
 from genexp.fit.loop import fit as fit_
-from genexp.fit.schedule import schedule
 from genexp.fit.step import make_step
 from genexp.fit.validation import Watch
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.models.base import GenerativeModel
+from genexp.optim.schedule import schedule
 from genexp.settings import TrainerSettings
 
 STEPS = 30

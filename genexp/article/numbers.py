@@ -4,32 +4,11 @@ Source: Likelihood-based Generative Models: VAEs and NFs (seminar report, 2025).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from genexp.claims.records import Claim, Study
 from genexp.folder.records import Number
 
 ARTICLE = "Likelihood-based Generative Models: VAEs and NFs (seminar report, 2025)"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A number of the article. `measure` is our metric of the same quantity, or one of DERIVED."""
-
-    measure: str
-    value: float | str
-    remark: str
-
-
-@dataclass(frozen=True)
-class Study:
-    """A case study: what it is, the article's figures of it by our name, its claims, and our numbers worth showing beside."""
-
-    name: str
-    title: str
-    text: str
-    figures: Mapping[str, str]
-    claims: tuple[Claim, ...]
-    measures: tuple[str, ...]
 
 
 # What is a weighted sum of metrics. article_loss is squared error + ½ KL(q ‖ N(0, I)); the metric `kl` would not do for the

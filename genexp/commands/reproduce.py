@@ -1,25 +1,28 @@
-"""`genexp reproduce`: the article's case studies again, and one page of all."""
+"""`genexp reproduce`: what the lectures and the article claim, run again, and one page of all."""
 
 import argparse
 from pathlib import Path
 
 from genexp.paths import expanded
 
-HELP = "every case study of the article, and one report beside the article's numbers"
+HELP = "every claim of the lectures and of the article, run again: one report"
 DESCRIPTION = """\
-Run every case study of the article, in its setting and in ours, and write one page that puts the figures and numbers beside
-the article's and beside the floors. Data that are not on disk are replaced by embedded ones, and the page says which.
+Run what the lectures claim, chapter by chapter, and the article's case studies in its setting and in ours, and write one page:
+figures and numbers beside what is claimed and beside the floors. Data that are not on disk are replaced by embedded ones, and the
+page says which.
 
   genexp reproduce --quick                       all of them in a few minutes, with small budgets, each labelled as such
   genexp reproduce --plan                        what would be done, and about how long it takes
   genexp reproduce                               in full, the cheapest first
   genexp reproduce --into outputs/reproduce/ID   go on with one that was stopped; what is finished stays
+  genexp reproduce --chapter flows,article --quick
   genexp reproduce --only qr_flowmatch,mnist_vae
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="small budgets, labelled as such")
+    parser.add_argument("--chapter", metavar="NAME,…", help="only these chapters: sampling, flows, …, article")
     parser.add_argument("--only", metavar="CASE,…", help="only these cases")
     parser.add_argument(
         "--into", type=expanded, metavar="DIR", help="go on in this folder (default: a new one, outputs/reproduce/ID)"
@@ -43,7 +46,8 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
         raise UserError(f"{folder} was begun without --quick", hint="leave --quick out, or begin anew without --into")
     quick = options.quick if mode is None else mode
     only = [name for name in (options.only or "").split(",") if name]
-    planned = plan(folder, quick, only)
+    chapters = [name for name in (options.chapter or "").split(",") if name]
+    planned = plan(folder, quick, only, chapters)
     print(f"{'quick: small budgets, fewer samples' if quick else 'in full'} → {folder}\n{in_words(planned)}", flush=True)
     if options.plan:
         return 0

@@ -160,9 +160,9 @@ def is_there(name: str) -> bool:
 
 
 def data_in_words(needs: str | None, name: str, data_dir: Path) -> str:
-    """What the data set `name` is, where `needs` was wanted: real, embedded in its place, or, where nothing was, exact."""
+    """What the data set `name` is, where `needs` was wanted: real, embedded in its place, or, where nothing was, its name."""
     if needs is None:
-        return f"{name}, exact"
+        return name
     if name == needs:
         return f"{name}, real, from {data_dir}"
     return f"{name}, embedded, in place of {needs}"

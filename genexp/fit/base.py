@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from genexp.data.base import Batch, Dataset, Stream
-from genexp.fit.schedule import Rate
 from genexp.models.base import GenerativeModel, Terms
+from genexp.optim.schedule import Rate
 from genexp.registry import Registry
 from genexp.settings import TrainerSettings
 

@@ -2,9 +2,9 @@
 
 from genexp.data.base import Batch, Dataset
 from genexp.fit.base import Fitter, fitters
-from genexp.fit.schedule import Rate
 from genexp.fit.whole import Whole
 from genexp.models.base import GenerativeModel, Terms
+from genexp.optim.schedule import Rate
 from genexp.seeds import seed_for
 from genexp.settings import TrainerSettings
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from genexp.data.base import Batch, Dataset
 from genexp.fit.base import Every, Fitter, fitters
-from genexp.fit.schedule import Rate
 from genexp.fit.whole import whole
 from genexp.models.base import GenerativeModel, Terms
+from genexp.optim.schedule import Rate
 from genexp.settings import TrainerSettings
 
 

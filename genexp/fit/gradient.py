@@ -1,18 +1,17 @@
 """`fitter = "gradient"`: descent along the gradients of the loss of one batch after another."""
 
-from importlib import import_module
 from typing import Any
 
-import torch
 from torch import nn
 
 from genexp.data.base import Batch, Dataset
 from genexp.fit.average import Average
 from genexp.fit.base import Fitter, fitters
-from genexp.fit.schedule import Rate
 from genexp.fit.step import make_step
 from genexp.machine.device import choose_precision
 from genexp.models.base import GenerativeModel, Terms
+from genexp.optim.adam import Adam
+from genexp.optim.schedule import Rate
 from genexp.seeds import seed_for
 from genexp.settings import TrainerSettings
 
@@ -29,7 +28,6 @@ class Gradient(Fitter):
     def __init__(self, model: GenerativeModel, data: Dataset, settings: TrainerSettings, seed: int) -> None:
         super().__init__(model, data, settings, seed)
         self.stream = data.train_stream(settings.batch_size, seed_for(seed, "data"))
-        import_module("torch._dynamo")  # which the first optimizer imports: seconds that are no training
 
     @property
     def model(self) -> GenerativeModel:
@@ -51,7 +49,7 @@ class Gradient(Fitter):
         return terms
 
     def facts(self) -> dict[str, float]:
-        return {"lr": self.optimizer.param_groups[0]["lr"]}
+        return {"lr": self.optimizer.group["lr"]}
 
     def state_dict(self) -> dict[str, Any]:
         return {"average": self.average.model.state_dict(), "optimizer": self.optimizer.state_dict()}
@@ -61,7 +59,7 @@ class Gradient(Fitter):
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def make_optimizer(model: nn.Module, settings: TrainerSettings) -> torch.optim.Optimizer:
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
+def make_optimizer(model: nn.Module, settings: TrainerSettings) -> Adam:
     trained = [weights for weights in model.parameters() if weights.requires_grad]
-    return kind(trained, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True)
+    decoupled = settings.optimizer == "adamw"
+    return Adam(trained, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, decoupled=decoupled)

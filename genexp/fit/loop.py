@@ -11,13 +11,13 @@ from genexp.fit.budget import Budget, Stopwatch
 from genexp.fit.interrupts import Interrupts
 from genexp.fit.profiler import profiling
 from genexp.fit.progress import Reporter
-from genexp.fit.schedule import schedule
 from genexp.fit.state import Position, Training
 from genexp.fit.validation import Watch, heldout_batch
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.machine.distributed import Moment, agreed, noise_of_its_own, on_main
 from genexp.models.base import GenerativeModel
+from genexp.optim.schedule import schedule
 from genexp.seeds import seed_for, seeded
 from genexp.settings import TrainerSettings
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
 
 from genexp.data.base import Batch
 from genexp.errors import UserError
 from genexp.fit.objective import Objective, make_objective
-from genexp.fit.schedule import Rate
 from genexp.machine.device import autocast
 from genexp.machine.distributed import world
 from genexp.models.base import GenerativeModel, Terms
+from genexp.optim.adam import Adam
+from genexp.optim.schedule import Rate
 from genexp.settings import TrainerSettings
 
 
@@ -23,19 +23,17 @@ class Step:
     """θ ← θ − η m̂ / (√v̂ + ε), with m̂ and v̂ the running moments of ∇_θ loss(batch): loss, gradients, clipping, Adam."""
 
     objective: Objective
-    optimizer: torch.optim.Optimizer
+    optimizer: Adam
     settings: TrainerSettings
     precision: str
 
     def __post_init__(self) -> None:
-        (self.group,) = self.optimizer.param_groups
-        self.weights: list[Tensor] = self.group["params"]
+        self.weights: list[Tensor] = self.optimizer.weights
         self.device = self.weights[0].device
 
     def __call__(self, batch: Batch, rate: Rate) -> Terms:
         """Train on `batch` at that rate; the terms of the loss before."""
-        self.group["lr"] = self.settings.lr * rate.factor
-        self.group["betas"] = (rate.beta1 or self.settings.betas[0], self.settings.betas[1])
+        self.optimizer.follow(rate)
         with compiling() if self.settings.compile else nullcontext():
             terms = self.update(batch)
         self.objective.after_step()
@@ -44,7 +42,7 @@ class Step:
     def update(self, batch: Batch) -> Terms:
         with autocast(self.device, self.precision):
             terms = self.objective(batch)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         terms["loss"].backward()
         if self.settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.weights, self.settings.clip_norm)
@@ -55,22 +53,19 @@ class Step:
 class CompiledStep(Step):
     """The same step compiled whole, so that only kernels are left: no autograd engine, and no Python between them.
 
-    Adam's state stays where torch.optim keeps it, so that a checkpoint serves either kind of step; it is to be restored before.
+    Adam's state is the same, so that a checkpoint serves either kind of step; it is to be restored before.
     """
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._lr, self._beta1 = torch.tensor(0.0, device=self.device), torch.tensor(0.0, device=self.device)
         for weights in self.weights:
-            if not self.optimizer.state[weights]:
-                moments = {"exp_avg": torch.zeros_like(weights), "exp_avg_sq": torch.zeros_like(weights)}
-                self.optimizer.state[weights] = {"step": torch.zeros((), device=self.device), **moments}
-        self._state = [self.optimizer.state[weights] for weights in self.weights]
+            self.optimizer.moments(weights)  # which a trace cannot make
         self._run = torch.compile(self._whole)
 
     def update(self, batch: Batch) -> Terms:
-        self._lr.fill_(self.group["lr"])
-        self._beta1.fill_(self.group["betas"][0])
+        self._lr.fill_(self.optimizer.group["lr"])
+        self._beta1.fill_(self.optimizer.group["betas"][0])
         return self._run(batch)
 
     def _whole(self, batch: Batch) -> Terms:
@@ -82,29 +77,12 @@ class CompiledStep(Step):
         if self.settings.clip_norm is not None:
             norm = torch.stack([gradient.square().sum() for gradient in found]).sum().sqrt()
             found = [gradient * torch.clamp(self.settings.clip_norm / (norm + 1e-6), max=1) for gradient in found]
-        with torch.no_grad():
-            adam(
-                [self.weights[index] for index in reached],
-                found,
-                [self._state[index]["exp_avg"] for index in reached],
-                [self._state[index]["exp_avg_sq"] for index in reached],
-                [],
-                [self._state[index]["step"] for index in reached],
-                foreach=True,
-                capturable=True,
-                decoupled_weight_decay=self.settings.optimizer == "adamw",
-                amsgrad=False,
-                beta1=self._beta1,
-                beta2=self.settings.betas[1],
-                lr=self._lr,
-                weight_decay=self.settings.weight_decay,
-                eps=self.group["eps"],
-                maximize=False,
-            )
+        weights = [self.weights[index] for index in reached]
+        self.optimizer.update(weights, found, lr=self._lr, beta1=self._beta1, foreach=True, capturable=True)
         return {name: value.detach() for name, value in terms.items()}
 
 
-def make_step(model: GenerativeModel, optimizer: torch.optim.Optimizer, settings: TrainerSettings, precision: str) -> Step:
+def make_step(model: GenerativeModel, optimizer: Adam, settings: TrainerSettings, precision: str) -> Step:
     """The step that `settings` ask for.
 
     Of `trainer.compile`, only the loss is compiled among several processes, whose gradients meet outside of it, and by a torch

@@ -7,6 +7,8 @@ from genexp.data.base import Batch
 from genexp.latent.importance import HasPosterior
 from genexp.measures.bounds import bounds
 from genexp.measures.record import Value, measure
+from genexp.optim.adam import Adam
+from genexp.optim.schedule import Rate
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject
 
@@ -19,9 +21,9 @@ def fitted_posteriors(model: HasPosterior, batch: Batch, steps: int = 400, k: in
     Source: Cremer, Li & Duvenaud, Inference Suboptimality in Variational Autoencoders (2018).
     """
     parameters = model.infer(batch.x, batch.label).detach().requires_grad_()
-    optimizer = torch.optim.Adam([parameters], lr=0.05)
+    optimizer = Adam([parameters], lr=0.05)
     for step in range(steps):
-        optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / steps)
+        optimizer.follow(Rate(1 - step / steps))
         loss = -model.importance(batch.x, batch.label, k, parameters).log_weights().mean(0).sum()
         (parameters.grad,) = torch.autograd.grad(loss, [parameters])
         optimizer.step()

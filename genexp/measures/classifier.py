@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genexp.data.images import ImageSet
+from genexp.optim.adam import Adam
+from genexp.optim.schedule import one_cycle
 
 _SIDE = 32
 
@@ -38,16 +40,15 @@ def train_classifier(pictures: ImageSet, classes: int, steps: int = 400, batch_s
     parts = [F.interpolate(part.float() / 255, size, mode="bilinear", antialias=True) for part in pictures.x.split(2048)]
     x = torch.cat(parts)
     model = Classifier(x.shape[1], classes).to(x.device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    optimizer = Adam(model.parameters(), lr=3e-3, weight_decay=0.05, decoupled=True)
     with torch.enable_grad():
-        for _ in range(steps):
+        for rate in one_cycle(steps):
             index = torch.randint(len(x), (min(batch_size, len(x)),), device=x.device)
             loss = F.cross_entropy(model(x[index]), pictures.label[index])
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             loss.backward()
+            optimizer.follow(rate)
             optimizer.step()
-            schedule.step()
     return model.eval()
 
 

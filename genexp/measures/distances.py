@@ -7,6 +7,9 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from genexp.optim.adam import Adam
+from genexp.optim.schedule import one_cycle
+
 FOLDS, WIDTH, EPOCHS, BATCH = 5, 64, 10, 256  # of the classifier that tells two clouds apart
 
 
@@ -95,14 +98,13 @@ class _Networks(nn.Module):
 def _trained(x: Tensor, label: Tensor) -> _Networks:
     """The networks that tell labels (folds, n) of points x (folds, n, dim), by cross-entropy and Adam."""
     network, count = _Networks(x.shape[2]), x.shape[1]
-    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     steps = max(1, count // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=EPOCHS * steps)
+    optimizer, rates = Adam(network.parameters(), lr=3e-3), one_cycle(EPOCHS * steps)
     for _ in range(EPOCHS):
         for index in torch.randperm(count).chunk(steps):
             loss = F.binary_cross_entropy_with_logits(network(x[:, index]), label[:, index])
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             loss.backward()
+            optimizer.follow(next(rates))
             optimizer.step()
-            schedule.step()
     return network.requires_grad_(False)

@@ -1,6 +1,7 @@
-"""The article's case studies again: ours and the article's settings, and one page of both beside the article's numbers.
+"""What the lectures and the article claim, run again: one page of every number beside what is claimed of it and what is known.
 
-plan       which of genexp.article.cases are to do, on which data, and about how long that takes
+chapters   what there is to show: `genexp.lectures`, a module for each chapter, and `genexp.article`
+plan       which of its cases are to do, on which data, and about how long that takes
 carry_out  doing them, one after the other
-page       the report of all, beside genexp.article.numbers
+page       the report of all
 """

@@ -1,16 +1,19 @@
-"""One page of all cases: the article's figures and numbers, its settings run here, and ours, beside the floors."""
+"""One page of all cases: what is claimed, the number found here, and what is known of it; the figures; the line that runs it."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from genexp.article.numbers import ARTICLE, FULL_KL, MEANING_OF_FULL_KL, STUDIES, Claim, Study, value_of
+from genexp.article.numbers import ARTICLE, FULL_KL, MEANING_OF_FULL_KL, value_of
+from genexp.claims.records import Claim, Study
 from genexp.folder.records import Number, read_metrics
 from genexp.report.gather import Run, gather
 from genexp.report.live import Live, bring_to_life
 from genexp.report.pictures import Still, stills
 from genexp.report.render import environment
 from genexp.report.side_by_side import words_in
+from genexp.reproduce.chapters import CHAPTERS
 from genexp.reproduce.plan import Planned, state_of
 from genexp.summary import BESIDE
 
@@ -24,6 +27,11 @@ class Done:
     metrics: Mapping[str, Number]
     stills: list[Still]
     live: Live
+
+    @property
+    def line(self) -> str:
+        """What runs it."""
+        return shlex.join(["genexp", "run", *self.planned.composed.overrides])
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Plate:
-    """A figure of the article's, from each run that has it."""
+    """A figure, from each run that has it."""
 
     caption: str
     pictures: list[tuple[Done, Still]]
@@ -55,8 +63,9 @@ class Plate:
 
 @dataclass(frozen=True)
 class Chapter:
-    """A case study with its runs, the article's setting first."""
+    """What is shown, with its runs, the article's setting first; `part`: the title of its chapter where it begins one."""
 
+    part: str
     study: Study
     done: list[Done]
     unfinished: list[tuple[Planned, str]]
@@ -102,7 +111,7 @@ def cells_and_known(measure: str, runs: Sequence[Mapping[str, Number]]) -> tuple
 def chapters(planned: Sequence[Planned], failed: Mapping[str, str], live: bool = True) -> list[Chapter]:
     """The case studies of these cases."""
     found = []
-    for study in STUDIES:
+    for part, study in _in_order():
         mine = [one for one in planned if one.case.study == study.name]
         mine.sort(key=lambda one: one.case.setting == "ours")
         done, unfinished, shown_alive = [], [], False
@@ -116,13 +125,21 @@ def chapters(planned: Sequence[Planned], failed: Mapping[str, str], live: bool =
             pictures = stills(run.folder, only=tuple(study.figures))
             done.append(Done(one, run, read_metrics(one.path), pictures, bring_to_life(run) if alive else Live()))
         if mine:
-            found.append(Chapter(study, done, unfinished))
+            begins = all(one.part != part for one in found)
+            found.append(Chapter(part if begins else "", study, done, unfinished))
     return found
+
+
+def _in_order() -> list[tuple[str, Study]]:
+    return [(chapter.title, study) for chapter in CHAPTERS.values() for study in chapter.studies]
 
 
 def page(planned: Sequence[Planned], failed: Mapping[str, str], quick: bool) -> str:
     """The page."""
     template = environment(Path(__file__).parent).get_template("reproduce.html.j2")
     return template.render(
-        title="The article's case studies, reproduced", article=ARTICLE, chapters=chapters(planned, failed), quick=quick
+        title="What the lectures and the article claim, reproduced",
+        article=ARTICLE,
+        chapters=chapters(planned, failed),
+        quick=quick,
     )

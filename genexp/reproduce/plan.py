@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from genexp.article.cases import CASES, Case
+from genexp.claims.records import Case
 from genexp.config.composition import Composed, compose
 from genexp.errors import UserError, unknown
 from genexp.fetch import default_data_dir
 from genexp.fetch.sets import data_in_words, is_there
 from genexp.folder.records import read_config, read_run
+from genexp.reproduce.chapters import CASES, CHAPTERS
 from genexp.settings import TrainerSettings, validate
 
 State = Literal["finished", "to go on with", "to do"]
@@ -43,8 +44,11 @@ class Planned:
         return f"{'quick: ' if self.quick else ''}{self.budget}; in full {self.full_budget}"
 
 
-def plan(folder: Path, quick: bool, only: Sequence[str] = ()) -> list[Planned]:
-    """The cases in order of their cost. UserError for a name in `only` that is none of them."""
+def plan(folder: Path, quick: bool, only: Sequence[str] = (), chapters: Sequence[str] = ()) -> list[Planned]:
+    """The cases in order of their cost. UserError for a name in `only` or `chapters` that is none of them."""
+    for name in chapters:
+        if name not in CHAPTERS:
+            raise unknown("chapter", name, list(CHAPTERS))
     names = [case.name for case in CASES]
     for name in only:
         if name not in names:
@@ -52,6 +56,8 @@ def plan(folder: Path, quick: bool, only: Sequence[str] = ()) -> list[Planned]:
     if quick and only and (left_out := [case.name for case in CASES if case.name in only and case.quick is None]):
         raise UserError(f"{left_out[0]} is not part of --quick", hint=f"genexp reproduce --only {left_out[0]}")
     chosen = [case for case in CASES if (not only or case.name in only) and not (quick and case.quick is None)]
+    wanted = {case.name for name in chapters for case in CHAPTERS[name].cases}
+    chosen = [case for case in chosen if not chapters or case.name in wanted]
     planned = [_planned(case, folder / case.name, quick) for case in chosen]
     return sorted(planned, key=lambda one: one.seconds)
 

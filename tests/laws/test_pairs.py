@@ -10,8 +10,8 @@ import torch
 from genexp.context import Context
 from genexp.errors import UserError
 from genexp.fit.base import fitters
-from genexp.fit.schedule import Rate
 from genexp.models.base import check_learns
+from genexp.optim.schedule import Rate
 from genexp.registry import datasets, models
 from genexp.settings import TrainerSettings
 from genexp.suitability import refusal

@@ -1,6 +1,7 @@
 """Learning-rate schedules as functions of progress: 0 at the first step, 1 at the end of whichever budget is in force."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 25e4
@@ -36,6 +37,12 @@ def schedule(name: str, progress: float, warmup: float = 0.0) -> Rate:
     share = max(0.0, (progress - warmup) / (1 - warmup))
     fall = {"constant": 1.0, "linear": 1 - share, "cosine": _cosine(1.0, 0.0, share)}[name]
     return Rate(rise * fall)
+
+
+def one_cycle(steps: int, warmup: float = 0.3) -> Iterator[Rate]:
+    """The rates of so many steps, as torch.optim.lr_scheduler.OneCycleLR has them."""
+    for step in range(steps):
+        yield schedule("one_cycle", step / max(steps - 1, 1), warmup)
 
 
 def _cosine(start: float, end: float, share: float) -> float:

@@ -1,0 +1,1 @@
+"""Descent along gradients: Adam, and how its rate goes with the progress of a run."""
