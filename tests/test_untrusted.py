@@ -21,6 +21,7 @@ from genexp.folder import checkpoint
 from genexp.folder.records import FOLDERS
 from genexp.folder.run_folder import RunFolder
 from genexp.registry import models
+from tests.conftest import roughen
 from tests.forking import Ended
 from tests.test_disk import TINY
 from tests.test_hostile_commands import wrong_in
@@ -55,7 +56,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     place = tmp_path_factory.mktemp("trained")
     words = [*TINY, "experiment=double_gaussian", "model.conditioner.width=4", "model.transformer.bins=4", f"run_dir={place}/run"]
-    run(compose(words))
+    with pytest.MonkeyPatch.context() as patch:
+        roughen(patch)
+        run(compose(words))
     return place / "run"
 
 

@@ -11,6 +11,8 @@ from genexp.nn.fourier import FourierFeatures
 from genexp.nn.mlp import Activation, mlp
 from genexp.settings import Scale, Width
 
+Gain = Annotated[float, Field(gt=0, le=100)]
+
 
 @conditioners.register("mlp")
 class MLPConditioner(Conditioner):
@@ -34,7 +36,7 @@ class MLPConditioner(Conditioner):
         activation: Activation = "silu",
         harmonics: Annotated[int, Field(ge=0, le=1024)] = 0,
         span: Scale = 5.0,
-        gain: Scale = 1.0,
+        gain: Gain = 1.0,
     ) -> None:
         super().__init__()
         self.gain = gain

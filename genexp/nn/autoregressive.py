@@ -21,9 +21,10 @@ class MaskedLinear(nn.Linear):
     def __init__(self, mask: Tensor) -> None:
         super().__init__(mask.shape[1], mask.shape[0])
         self.register_buffer("mask", mask.float())
+        self.whole = bool(mask.all())  # as between hidden layers where there are two inputs
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight * self.mask, self.bias)
+        return F.linear(x, self.weight if self.whole else self.weight * self.mask, self.bias)
 
 
 class MADE(nn.Module):
