@@ -68,9 +68,7 @@ class HierarchicalPosterior(Posterior):
     layered = True
     has_density = True
 
-    def __init__(
-        self, features: int, latent: int, *, layers: Annotated[int, Field(ge=1, le=32)] = 3, width: Width = 128
-    ) -> None:
+    def __init__(self, features: int, latent: int, *, layers: Annotated[int, Field(ge=1, le=32)] = 3, width: Width = 128) -> None:
         super().__init__()
         if latent < layers:
             raise UserError(f"model.posterior.layers={layers}: there are only {latent} latent dimensions for so many layers")
@@ -92,7 +90,9 @@ class HierarchicalPosterior(Posterior):
         for up, head in zip(self.up, list(self.heads)[1:], strict=True):
             features = F.silu(up(features))
             said.append(head(features))
-        mean, log_variance = (torch.cat(parts, dim=-1).float() for parts in zip(*(each.chunk(2, -1) for each in said), strict=True))
+        mean, log_variance = (
+            torch.cat(parts, dim=-1).float() for parts in zip(*(each.chunk(2, -1) for each in said), strict=True)
+        )
         return torch.cat([mean, bounded(log_variance)], dim=-1)
 
     @torch.no_grad()

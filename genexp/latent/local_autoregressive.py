@@ -87,9 +87,9 @@ class LocalAutoregressive(Bernoulli):
         reach, (height, width, _) = self.window // 2, flat.shape
         x = F.pad(torch.zeros_like(flat), (0, 0, reach, reach, reach, 0))
         chance = torch.rand_like(flat)
+        down, right = (torch.tensor(place)[:, None] + reach for place in zip(*causal_places(self.window), strict=True))
         for rows, columns in wavefronts(height, width, self.window):
-            near = [x[rows + reach + row, columns + reach + column] for row, column in causal_places(self.window)]
-            seen, logits = torch.stack(near).flatten(1), flat[rows, columns].flatten()
+            seen, logits = x[rows + down, columns + right].flatten(1), flat[rows, columns].flatten()
             logits = logits + self.correction(seen, logits) * seen.amax(0)
             x[rows + reach, columns + reach] = (chance[rows, columns] < torch.sigmoid(logits).view(len(rows), -1)).to(x)
         return x[reach:, reach : reach + width].permute(2, 0, 1).reshape(raw.shape)
