@@ -1,4 +1,4 @@
-"""Inference beyond one Gaussian and one sample: local likelihoods, layers of latents, gradients, gaps; against sums and formulas."""
+"""Local likelihoods, layers of latents, gradients of bounds and the gaps of inference, against sums and formulas."""
 
 from functools import partial
 from itertools import product
@@ -58,7 +58,7 @@ def test_each_pixel_sees_what_is_before_and_near_it() -> None:
     logits = raw.clone()
     for n, row, column in product(range(4), range(6), range(7)):
         seen = [
-            float(x[n, 0, row + down, column + right]) if 0 <= row + down and 0 <= column + right < 7 else 0.0
+            float(x[n, 0, row + down, column + right]) if row + down >= 0 and 0 <= column + right < 7 else 0.0
             for down, right in product((-2, -1, 0), range(-2, 3))
             if down < 0 or right < 0
         ]

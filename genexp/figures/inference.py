@@ -16,8 +16,8 @@ ESTIMATORS = {"plain": (ORANGE, "o-", 8, "of the bound"), "doubly": (BLUE, "s--"
 
 @dataclass(frozen=True)
 class Posterior:
-    """An example (height, width); its p(z|x) on a grid (side, side), z₂ upwards, up to a factor; where the grid lies (left, right,
-    bottom, top); and the Gaussians of the encoder and fitted to it alone.
+    """An example (height, width); its p(z|x) on a grid (side, side), z₂ upwards, up to a factor; where the grid lies (left,
+    right, bottom, top); and the Gaussians of the encoder and fitted to it alone.
     """
 
     example: np.ndarray

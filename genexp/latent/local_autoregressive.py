@@ -76,7 +76,7 @@ class LocalAutoregressive(Bernoulli):
         return torch.cat(parts).view(raw.shape[: raw.dim() - x.dim() + 1])
 
     def _logits(self, near: Tensor, inked: Tensor, raw: Tensor) -> Tensor:
-        """Corrected at the pixels `inked` (m,) of n pictures, which have near (places, m): raw (k, n, 1, height, width) → the same."""
+        """raw (k, n, 1, height, width), corrected at the pixels `inked` (m,) of the n pictures, which see near (places, m)."""
         flat = raw.flatten(1)
         more = self.correction(near.repeat(1, len(raw)), flat.index_select(1, inked).flatten())
         return flat.index_add(1, inked, more.view(len(raw), -1)).view_as(raw)

@@ -74,7 +74,7 @@ class VAE(GenerativeModel):
         self.posterior = posterior(self.encoder.features, latent)
         if self.training_objective.path_only and not self.posterior.has_density:
             raise UserError(
-                f"model/posterior={posterior.name}: a doubly reparameterised gradient wants ln q(z|x) at any z, which this has not",
+                f"model/posterior={posterior.name}: a doubly reparameterised gradient wants ln q(z|x) at any z, and it has none",
                 hint="model.objective.gradient=plain, or model/posterior=gaussian",
             )
         self.prior = prior(Latent(latent, spec.shape, self.classes, self.posterior))
