@@ -61,7 +61,7 @@ class HierarchicalPosterior(Posterior):
     The parameters, (n, 2·latent), are μ̂ and ln σ̂². p(z) begins as N(0, I).
 
     Args:
-        layers: L.
+        layers: L; no more than there are dimensions.
         width: of the networks' hidden layers.
     """
 
@@ -70,8 +70,7 @@ class HierarchicalPosterior(Posterior):
 
     def __init__(self, features: int, latent: int, *, layers: Annotated[int, Field(ge=1, le=32)] = 3, width: Width = 128) -> None:
         super().__init__()
-        if latent < layers:
-            raise UserError(f"model.posterior.layers={layers}: there are only {latent} latent dimensions for so many layers")
+        layers = min(layers, latent)
         self.sizes = halving(latent, layers)
         widths = [features, *[width] * (layers - 1)]
         self.up = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
