@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator, ScalarFormatter
 
 from genexp.figures.linear import Bell
 from genexp.figures.style import BLUE, INK, ORANGE, SKY, drawn, panels
 
-ESTIMATORS = {"plain": (ORANGE, "o", "of the bound"), "doubly": (BLUE, "s", "doubly reparameterised")}
+ESTIMATORS = {"plain": (ORANGE, "o-", 8, "of the bound"), "doubly": (BLUE, "s--", 4, "doubly reparameterised")}
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """An example (height, width); its p(z|x) on a grid (side, side), z₂ upwards, up to a factor; where the grid lies (left, right,
-    bottom, top); and the Gaussians of the encoder and fitted to it alone.
+    """An example (height, width); its p(z|x) on a grid (side, side), z₂ upwards, up to a factor; where the grid lies (left,
+    right, bottom, top); and the Gaussians of the encoder and fitted to it alone.
     """
 
     example: np.ndarray
@@ -59,7 +59,7 @@ def layers(kl: np.ndarray, sizes: Sequence[int]) -> Figure:
     axes.barh(number, kl, color=SKY, height=0.7)
     for place, nats in zip(number, kl, strict=True):
         axes.text(nats, place, f" {nats:.2f}", va="center", color=INK)
-    axes.set_yticks(number, [f"z{chr(0x2080 + place)}, {size} dimensions" if place < 10 else f"z, {size}" for place, size in zip(number, sizes, strict=True)])
+    axes.set_yticks(number, [f"layer {place}, {size} dimensions" for place, size in zip(number, sizes, strict=True)])
     axes.set(title=f"what each layer says of x: {kl.sum():.1f} nats in all", xlabel="KL(q ‖ p) given the layers above, nats")
     axes.margins(x=0.12)
     return figure
@@ -73,9 +73,12 @@ def gradients(
     figure, [[left, middle, right]] = panels(1, 3, 3.9, 3.5)
     for axes, found, title in ((left, encoder, "the encoder's gradient"), (middle, decoder, "the decoder's gradient")):
         for name, by_k in found.items():
-            color, marker, label = ESTIMATORS[name]
-            axes.loglog(list(by_k), list(by_k.values()), marker=marker, color=color, ms=5, label=label)
+            color, style, size, label = ESTIMATORS[name]
+            axes.loglog(list(by_k), list(by_k.values()), style, color=color, ms=size, label=label)
         axes.set(title=title, ylabel="signal to noise")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.legend()
     right.plot(list(share), list(share.values()), "o-", color=INK, ms=5)
     right.set(title="weighted samples that count", ylabel="ESS / k", xscale="log", ylim=(0, 1.05))

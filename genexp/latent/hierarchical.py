@@ -61,19 +61,16 @@ class HierarchicalPosterior(Posterior):
     The parameters, (n, 2·latent), are μ̂ and ln σ̂². p(z) begins as N(0, I).
 
     Args:
-        layers: L.
+        layers: L; no more than there are dimensions.
         width: of the networks' hidden layers.
     """
 
     layered = True
     has_density = True
 
-    def __init__(
-        self, features: int, latent: int, *, layers: Annotated[int, Field(ge=1, le=32)] = 3, width: Width = 128
-    ) -> None:
+    def __init__(self, features: int, latent: int, *, layers: Annotated[int, Field(ge=1, le=32)] = 3, width: Width = 128) -> None:
         super().__init__()
-        if latent < layers:
-            raise UserError(f"model.posterior.layers={layers}: there are only {latent} latent dimensions for so many layers")
+        layers = min(layers, latent)
         self.sizes = halving(latent, layers)
         widths = [features, *[width] * (layers - 1)]
         self.up = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(widths))
@@ -92,7 +89,9 @@ class HierarchicalPosterior(Posterior):
         for up, head in zip(self.up, list(self.heads)[1:], strict=True):
             features = F.silu(up(features))
             said.append(head(features))
-        mean, log_variance = (torch.cat(parts, dim=-1).float() for parts in zip(*(each.chunk(2, -1) for each in said), strict=True))
+        mean, log_variance = (
+            torch.cat(parts, dim=-1).float() for parts in zip(*(each.chunk(2, -1) for each in said), strict=True)
+        )
         return torch.cat([mean, bounded(log_variance)], dim=-1)
 
     @torch.no_grad()

@@ -76,7 +76,7 @@ class LocalAutoregressive(Bernoulli):
         return torch.cat(parts).view(raw.shape[: raw.dim() - x.dim() + 1])
 
     def _logits(self, near: Tensor, inked: Tensor, raw: Tensor) -> Tensor:
-        """Corrected at the pixels `inked` (m,) of n pictures, which have near (places, m): raw (k, n, 1, height, width) → the same."""
+        """raw (k, n, 1, height, width), corrected at the pixels `inked` (m,) of the n pictures, which see near (places, m)."""
         flat = raw.flatten(1)
         more = self.correction(near.repeat(1, len(raw)), flat.index_select(1, inked).flatten())
         return flat.index_add(1, inked, more.view(len(raw), -1)).view_as(raw)
@@ -87,9 +87,9 @@ class LocalAutoregressive(Bernoulli):
         reach, (height, width, _) = self.window // 2, flat.shape
         x = F.pad(torch.zeros_like(flat), (0, 0, reach, reach, reach, 0))
         chance = torch.rand_like(flat)
+        down, right = (torch.tensor(place)[:, None] + reach for place in zip(*causal_places(self.window), strict=True))
         for rows, columns in wavefronts(height, width, self.window):
-            near = [x[rows + reach + row, columns + reach + column] for row, column in causal_places(self.window)]
-            seen, logits = torch.stack(near).flatten(1), flat[rows, columns].flatten()
+            seen, logits = x[rows + down, columns + right].flatten(1), flat[rows, columns].flatten()
             logits = logits + self.correction(seen, logits) * seen.amax(0)
             x[rows + reach, columns + reach] = (chance[rows, columns] < torch.sigmoid(logits).view(len(rows), -1)).to(x)
         return x[reach:, reach : reach + width].permute(2, 0, 1).reshape(raw.shape)

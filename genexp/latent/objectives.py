@@ -69,6 +69,7 @@ class IWAE(TrainingObjective):
         self, *, k: Annotated[int, Field(ge=2, le=65_536)] = 5, gradient: Literal["plain", "doubly"] = "plain"
     ) -> None:
         super().__init__()
+    def __init__(self, *, k: Annotated[int, Field(ge=2, le=65_536)] = 5, gradient: Literal["plain", "doubly"] = "plain") -> None:
         self.samples, self.path_only = k, gradient == "doubly"
 
     def loss(self, bound: Bound, step: Tensor) -> Tensor:

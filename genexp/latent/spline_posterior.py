@@ -48,7 +48,7 @@ def spline(
     bins: Annotated[int, Field(ge=2, le=256)] = 8,
     bound: Scale = 5.0,
 ) -> FlowPosterior:
-    """An inverse autoregressive flow whose steps are monotone rational-quadratic splines: a posterior of several peaks, if need be.
+    """An inverse autoregressive flow whose steps are monotone rational-quadratic splines: of several peaks, if need be.
 
     Source: Durkan et al., Neural Spline Flows (2019), section 5.2.
 

@@ -40,8 +40,8 @@ def fitted_posteriors(model: HasPosterior, batch: Batch, steps: int = 400, k: in
 
 @dataclass(frozen=True)
 class Gaps:
-    """Of the first few test examples: their ln p(x), or a bound of it, and the ELBOs of posteriors that are fitted to each of them
-    alone and of the encoder's, each a mean in nats; and the parameters of the fitted ones.
+    """Of the first few test examples: their ln p(x), or a bound of it, and the ELBOs of posteriors that are fitted to each of
+    them alone and of the encoder's, each a mean in nats; and the parameters of the fitted ones.
     """
 
     evidence: float

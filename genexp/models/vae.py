@@ -76,7 +76,7 @@ class VAE(GenerativeModel):
         self.prior, self.training_objective = prior(space), objective(space)
         if self.training_objective.path_only and not self.posterior.has_density:
             raise UserError(
-                f"model/posterior={posterior.name}: a doubly reparameterised gradient wants ln q(z|x) at any z, which this has not",
+                f"model/posterior={posterior.name}: a doubly reparameterised gradient wants ln q(z|x) at any z, and it has none",
                 hint="model.objective.gradient=plain, or model/posterior=gaussian",
             )
         self.likelihood = likely

@@ -15,7 +15,7 @@ from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject
 
 OUTLINED, SIDE = 6, 120  # examples whose posteriors are drawn, points a side of each
-REACH = 5.0  # standard deviations of the widest of the Gaussians around it
+REACH = 4.0  # standard deviations of the widest of the Gaussians around it
 DATA = {"examples", "pictures"}
 
 
