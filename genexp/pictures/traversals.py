@@ -27,7 +27,7 @@ def latents_shown(subject: Subject) -> list[int]:
     that each says most of.
     """
     spread = test_latents(subject).std(0, correction=0)
-    most = [j for j in spread.argsort(descending=True).tolist() if float(spread[j]) > UNUSED * float(spread.max())][:ROWS]
+    most = [j for j in spread.argsort(descending=True).tolist() if float(spread[j]) >= UNUSED * float(spread.max())][:ROWS]
     if "factors" not in subject.knows:
         return most
     told = {j: found(subject).shares[j] for j in most}
