@@ -18,6 +18,7 @@ ROWS, COLUMNS = 12, 13  # latents at most, and pictures of each
 REACH = 2.0  # standard deviations of the latent to either side
 UNUSED = 0.15  # of the spread of the latent that varies most: the decoder does not see what varies less
 LEAST = 0.15  # of a factor's entropy, for it to be named
+PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉–", "0123456789 ")  # the font of films has no others
 MODEL, DATA = {"latents"}, {"examples", "pictures"}
 
 
@@ -26,7 +27,7 @@ def latents_shown(subject: Subject) -> list[int]:
     that each says most of.
     """
     spread = test_latents(subject).std(0, correction=0)
-    most = [j for j in spread.argsort(descending=True).tolist() if float(spread[j]) > UNUSED * float(spread.max())][:ROWS]
+    most = [j for j in spread.argsort(descending=True).tolist() if float(spread[j]) >= UNUSED * float(spread.max())][:ROWS]
     if "factors" not in subject.knows:
         return most
     told = {j: found(subject).shares[j] for j in most}
@@ -79,7 +80,8 @@ def traversals_film(subject: Subject) -> Film:
     settings, latents = subject.settings.figures, latents_shown(subject)
     phase = 2 * math.pi * torch.arange(settings.gif_frames) / settings.gif_frames
     frames = moved(subject, latents, REACH * phase.sin()).swapaxes(0, 1)
-    made = images.film(frames, names_of(subject, latents), max(2, 4 * settings.gif_size // len(latents)))
+    names = [name.translate(PLAIN) for name in names_of(subject, latents)]
+    made = images.film(frames, names, max(2, 4 * settings.gif_size // len(latents)))
     return Film(made, settings.gif_fps, hold_last=1 / settings.gif_fps)
 
 
