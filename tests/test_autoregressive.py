@@ -17,6 +17,7 @@ from genexp.measures.autoregressive import bits_of_whole_numbers, bits_per_chara
 from genexp.measures.counts import Seen, best_table, log_probs, of_pictures, of_text, parts_of_text
 from genexp.measures.likelihood import Likelihood, of_test
 from genexp.measures.orderings import nll_orderings
+from genexp.measures.reading import read
 from genexp.models.made import MADE
 from genexp.models.pixelcnn import PixelCNN
 from genexp.nn.causal import CausalTransformer, Recent
@@ -419,3 +420,22 @@ def test_parts_that_are_known_are_halves_or_the_whole_with_a_hole() -> None:
     assert {name: int(part.sum()) for name, part in parts.items()} == {
         **{"upper half": 12, "left half": 12, "middle": 4, "border": 20, "every other pixel": 12}
     }
+
+
+def test_who_reads_learns_from_each_character_once_it_is_counted() -> None:
+    """One weight, the logit of a 1: by hand, as a text of ones becomes ever cheaper; and the model stays as it is."""
+
+    class Coin(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.logit = torch.nn.Parameter(torch.zeros(()))
+
+        def nats(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.binary_cross_entropy_with_logits(self.logit.expand(x.shape), x.float(), reduction="none")
+
+    model = Coin()
+    found, still = read(model, torch.ones(12), 4, 0.1), read(model, torch.ones(12), 4, 0.0)
+    assert torch.allclose(still, torch.full((12,), math.log(2)).double())
+    steps = [0.0] * 4 + [0.1] * 2 + [0.2] * 2 + [0.3] * 2 + [0.4] * 2  # Adam's steps are as long as its rate while the sign stays
+    assert torch.allclose(found, torch.tensor([math.log1p(math.exp(-logit)) for logit in steps]).double(), atol=2e-4)
+    assert float(model.logit) == 0

@@ -28,7 +28,7 @@ DRAWN = {  # one experiment of each kind of figures; those of the default one ar
 ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_flowmatch_plain", "fruit_vae_iaf"),
     *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar", "mala", "hmc", "phi4_coupling"),
-    *("digits_transformer", "funnel_flow", "gmm40_flow"),
+    *("digits_transformer", "fruit_pixelcnn", "funnel_flow", "gmm40_flow"),
     *("binary_mnist_vae", "vae_terms", "posterior_collapse"),
 }
 OF_ANOTHER_RUN = {  # the key that names it, and one that will do
