@@ -17,6 +17,7 @@ from genexp.measures.autoregressive import bits_of_whole_numbers, bits_per_chara
 from genexp.measures.counts import Seen, best_table, log_probs, of_pictures, of_text, parts_of_text
 from genexp.measures.likelihood import Likelihood, of_test
 from genexp.measures.orderings import nll_orderings
+from genexp.measures.reading import read
 from genexp.models.made import MADE
 from genexp.models.pixelcnn import PixelCNN
 from genexp.nn.causal import CausalTransformer, Recent
@@ -323,13 +324,14 @@ def test_one_set_of_weights_has_a_distribution_in_every_order_and_masks_move_uni
     """Each sums to one, and no two are alike; training goes through all of them, and evaluation is that of the first."""
     torch.manual_seed(0)
     model = shaken(
-        MADE(DataSpec((4,), kind="bits"), width=9, order_seed=2, orderings=3, masks=2, head=heads.part("bernoulli")), 0.6
+        MADE(DataSpec((4,), kind="bits"), width=9, order_seed=2, direct=True, orderings=3, masks=2, head=heads.part("bernoulli")),
+        0.6,
     )
     x = torch.cartesian_prod(*[torch.arange(2.0)] * 4).double()
     p = [model.in_ordering(model.ordering(k), model.degrees_of(d)).log_prob(x).exp() for k in range(3) for d in range(2)]
     assert torch.stack(p).sum(1).tolist() == pytest.approx([1.0] * 6)
     assert all(not torch.allclose(p[i], p[j]) for i in range(6) for j in range(i))
-    losses = {round(float(model.train().loss(Batch(x))["loss"]), 9) for _ in range(60)}
+    losses = {round(float(model.train().loss(Batch(x))["loss"].detach()), 9) for _ in range(60)}
     assert losses == {round(-float(each.log().mean()), 9) for each in p}
     assert float(model.eval().loss(Batch(x))["loss"]) == pytest.approx(-float(p[0].log().mean()))
     assert "orderings" in model.can
@@ -418,4 +420,28 @@ def test_parts_that_are_known_are_halves_or_the_whole_with_a_hole() -> None:
     assert torch.equal(parts["middle"], ~parts["border"])
     assert {name: int(part.sum()) for name, part in parts.items()} == {
         "upper half": 12, "left half": 12, "middle": 4, "border": 20, "every other pixel": 12
+        "upper half": 12,
+        "left half": 12,
+        "middle": 4,
+        "border": 20,
+        "every other pixel": 12,
     }
+
+
+def test_who_reads_learns_from_each_character_once_it_is_counted() -> None:
+    """One weight, the logit of a 1: by hand, as a text of ones becomes ever cheaper; and the model stays as it is."""
+
+    class Coin(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.logit = torch.nn.Parameter(torch.zeros(()))
+
+        def nats(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.binary_cross_entropy_with_logits(self.logit.expand(x.shape), x.float(), reduction="none")
+
+    model = Coin()
+    found, still = read(model, torch.ones(12), 4, 0.1), read(model, torch.ones(12), 4, 0.0)
+    assert torch.allclose(still, torch.full((12,), math.log(2)).double())
+    steps = [0.0] * 4 + [0.1] * 2 + [0.2] * 2 + [0.3] * 2 + [0.4] * 2  # Adam's steps are as long as its rate while the sign stays
+    assert torch.allclose(found, torch.tensor([math.log1p(math.exp(-logit)) for logit in steps]).double(), atol=5e-3)
+    assert float(model.logit) == 0

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
@@ -82,18 +83,21 @@ def attention_maps(maps: np.ndarray, names: Sequence[str]) -> Figure:
 @drawn
 def attention_over_picture(picture: np.ndarray, seen: np.ndarray, places: Sequence[tuple[int, int]]) -> Figure:
     """A picture (channels, height, width), and what each place looks at, (places, layers, height, width)."""
-    layers = seen.shape[1]
+    layers, scale = seen.shape[1], PowerNorm(0.5, 0, float(seen.max()))
     figure, grid = panels(len(places), layers + 1, 1.9, 1.9)
     for row, place, maps in zip(grid, places, seen, strict=True):
         row[0].imshow(to_bytes(picture), interpolation="nearest")
         for layer, axes in enumerate(row[1:]):
-            axes.imshow(np.sqrt(maps[layer]), cmap=SEEN, vmin=0, vmax=1, interpolation="nearest")
+            shown = axes.imshow(maps[layer], cmap=SEEN, norm=scale, interpolation="nearest")
             if row is grid[0]:
                 axes.set_title(f"layer {layer + 1}")
         for axes in row:
             axes.add_patch(_square(place))
             axes.set(**BARE)
     grid[0][0].set_title("test picture")
+    figure.colorbar(
+        shown, ax=[axes for row in grid for axes in row[1:]], label="share of what the pixel in orange looks at", shrink=0.6
+    )
     return figure
 
 
