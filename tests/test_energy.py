@@ -178,7 +178,7 @@ def energy_model(dim: int = 2, **keys: Any) -> EnergyModel:
 
 def test_likelihood_and_energy_are_in_units_of_x() -> None:
     """ln p(x) of data that are scaled by a: less by dim ln a; E by as much more."""
-    x, scale = torch.randn(500, 2), torch.tensor([10.0, 0.1])
+    x, scale = torch.randn(500, 2), torch.tensor([10.0, 0.5])
     one, other = energy_model(), energy_model()
     one.initialise(Batch(x))
     other.initialise(Batch(x * scale + 3))
