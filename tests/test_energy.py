@@ -138,6 +138,26 @@ def test_chains_leave_the_density_as_it_is_and_come_to_it() -> None:
     assert float(far.square().mean()) == pytest.approx(1e-4, rel=0.2)
 
 
+class Walls(EnergyNetwork):
+    """A wide valley between steep walls."""
+
+    def forward(self, u: Tensor) -> Tensor:
+        return (2 * u.square() + 60 * torch.relu(u.abs() - 1).square()).sum(1)
+
+
+def test_chains_that_begin_on_a_wall_come_down() -> None:
+    """With the step size of the valley alone they would overshoot it, and be rejected for ever."""
+    torch.manual_seed(0)
+    energy = Energy(Walls(), (1,), WIDTH)
+    u, tuning = 0.4 * torch.randn(520, 1, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
+    u[:20] = 3.0
+    for _ in range(8):
+        walked = walk(MALA(), energy, u, 8, tuning)
+        u, tuning = walked.u, walked.tuning
+    assert float(tuning[0].exp()) > 0.1
+    assert float(u[:20].abs().max()) < 2
+
+
 def test_annealed_chains_find_z_and_both_valleys() -> None:
     """E[w] = Z, on the way there and 1/Z on the way back; samples drawn by weights are in each of two far valleys as often as
     they should be.
