@@ -4,6 +4,7 @@ import copy
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from genexp.energy.base import Energy, EnergyNetwork, EnergyObjective, energy_ob
 from genexp.energy.chains import walk
 from genexp.energy.partition import resolved
 from genexp.errors import UserError
+from genexp.figures import energies as figures
+from genexp.figures.style import Window
 from genexp.measures.energies import EqualCells, log_mean
 from genexp.models.energy import EnergyModel
 from genexp.registry import models
@@ -272,3 +275,22 @@ def test_what_is_refused() -> None:
     ):
         with pytest.raises(UserError, match=what):
             models.build({"name": "energy", **keys}, spec, Context())
+
+
+def test_pictures_of_energies() -> None:
+    """A valley is darker than the heights around it; every picture is drawn, with one panel for each of its parts."""
+    window, side = Window(0.0, 0.0, 2.0), 24
+    across = np.linspace(-2, 2, side)
+    energy = 6 * (across[:, None] ** 2 + across[None] ** 2)
+    lit = figures.relief(energy)
+    assert lit.shape == (side, side, 3)
+    assert lit[side // 2, side // 2].sum() < lit[0, side // 2].sum() - 0.5
+    frames = figures.rolling_frames(energy, np.zeros((3, 5, 2)), [0, 1, 9], window, 64)
+    assert [frame.size for frame in frames] == [(64, 64)] * 3
+    series = {name: (np.arange(4), np.arange(4.0) * scale) for name, scale in (("data", 1.0), ("samples", 2.0))}
+    found = {name: np.random.default_rng(0).normal(size=50) for name in ("test data", "samples", "noise")}
+    assert len(figures.energies(series, found).axes) == 3
+    assert len(figures.energies({}, found).axes) == 1
+    curves = {"begun at the noise": [1.0, 0.1], "begun at the data": [0.1, 0.1]}
+    assert len(figures.short_runs((1, 10), curves, 0.1, 0.1).axes) == 1
+    assert len(figures.pulled([figures.Pull("now", energy, energy - 3)], window).axes) == 2  # the other is its colours

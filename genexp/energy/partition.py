@@ -19,7 +19,6 @@ COARSE = {1: 4_096, 2: 100}  # cells a side of the first grid, by dimension
 FINE = {1: 16_384, 2: 256}  # and of the second, over what has any of the mass
 DEPTH = 30.0  # nats below the highest value of the first grid, from which nothing is counted
 REACH, DOUBLINGS = 6.0, 5  # standard deviations of the reference to each side at first; how often that is doubled at most
-OUTER = 4.0  # standard deviations of the reference that training counts: exp(−8) of a Gaussian lie beyond
 PART = 16_384  # points at once
 
 
@@ -131,7 +130,7 @@ class ByQuadrature(EnergyObjective):
     def rule(self, energy: Energy, shift: Tensor) -> tuple[Tensor, Tensor]:
         """Points (n, dim) and ln of their weights (n,): a fine grid in the box of the data, and 3^dim − 1 blocks around it."""
         side = self.side if energy.dim == 2 else self.side**2
-        outer = max(OUTER * energy.width, float(self.high.max()) + 1, float(1 - self.low.min()))
+        outer = max(REACH * energy.width, float(self.high.max()) + 1, float(1 - self.low.min()))
         edges = [[-outer, low, high, outer] for low, high in zip(self.low.tolist(), self.high.tolist(), strict=True)]
         points, weights = [], []
         for block in product(range(3), repeat=energy.dim):
