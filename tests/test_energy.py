@@ -4,6 +4,7 @@ import copy
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from genexp.energy.base import Energy, EnergyNetwork, EnergyObjective, energy_ob
 from genexp.energy.chains import walk
 from genexp.energy.partition import resolved
 from genexp.errors import UserError
+from genexp.figures import energies as figures
+from genexp.figures.style import Window
 from genexp.measures.energies import EqualCells, log_mean
 from genexp.models.energy import EnergyModel
 from genexp.registry import models
@@ -138,6 +141,26 @@ def test_chains_leave_the_density_as_it_is_and_come_to_it() -> None:
     assert float(far.square().mean()) == pytest.approx(1e-4, rel=0.2)
 
 
+class Walls(EnergyNetwork):
+    """A wide valley between steep walls."""
+
+    def forward(self, u: Tensor) -> Tensor:
+        return (2 * u.square() + 60 * torch.relu(u.abs() - 1).square()).sum(1)
+
+
+def test_chains_that_begin_on_a_wall_come_down() -> None:
+    """With the step size of the valley alone they would overshoot it, and be rejected for ever."""
+    torch.manual_seed(0)
+    energy = Energy(Walls(), (1,), WIDTH)
+    u, tuning = 0.4 * torch.randn(520, 1, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
+    u[:20] = 3.0
+    for _ in range(8):
+        walked = walk(MALA(), energy, u, 8, tuning)
+        u, tuning = walked.u, walked.tuning
+    assert float(tuning[0].exp()) > 0.1
+    assert float(u[:20].abs().max()) < 2
+
+
 def test_annealed_chains_find_z_and_both_valleys() -> None:
     """E[w] = Z, on the way there and 1/Z on the way back; samples drawn by weights are in each of two far valleys as often as
     they should be.
@@ -178,7 +201,7 @@ def energy_model(dim: int = 2, **keys: Any) -> EnergyModel:
 
 def test_likelihood_and_energy_are_in_units_of_x() -> None:
     """ln p(x) of data that are scaled by a: less by dim ln a; E by as much more."""
-    x, scale = torch.randn(500, 2), torch.tensor([10.0, 0.1])
+    x, scale = torch.randn(500, 2), torch.tensor([10.0, 0.5])
     one, other = energy_model(), energy_model()
     one.initialise(Batch(x))
     other.initialise(Batch(x * scale + 3))
@@ -252,3 +275,22 @@ def test_what_is_refused() -> None:
     ):
         with pytest.raises(UserError, match=what):
             models.build({"name": "energy", **keys}, spec, Context())
+
+
+def test_pictures_of_energies() -> None:
+    """A valley is darker than the heights around it; every picture is drawn, with one panel for each of its parts."""
+    window, side = Window(0.0, 0.0, 2.0), 24
+    across = np.linspace(-2, 2, side)
+    energy = 6 * (across[:, None] ** 2 + across[None] ** 2)
+    lit = figures.relief(energy)
+    assert lit.shape == (side, side, 3)
+    assert lit[side // 2, side // 2].sum() < lit[0, side // 2].sum() - 0.5
+    frames = figures.rolling_frames(energy, np.zeros((3, 5, 2)), [0, 1, 9], window, 64)
+    assert [frame.size for frame in frames] == [(64, 64)] * 3
+    series = {name: (np.arange(4), np.arange(4.0) * scale) for name, scale in (("data", 1.0), ("samples", 2.0))}
+    found = {name: np.random.default_rng(0).normal(size=50) for name in ("test data", "samples", "noise")}
+    assert len(figures.energies(series, found).axes) == 3
+    assert len(figures.energies({}, found).axes) == 1
+    curves = {"begun at the noise": [1.0, 0.1], "begun at the data": [0.1, 0.1]}
+    assert len(figures.short_runs((1, 10), curves, 0.1, 0.1).axes) == 1
+    assert len(figures.pulled([figures.Pull("now", energy, energy - 3)], window).axes) == 2  # the other is its colours

@@ -138,7 +138,7 @@ class ByQuadrature(EnergyObjective):
                 torch.tensor([edges[axis][place + more] for axis, place in enumerate(block)], dtype=torch.float64)
                 for more in (0, 1)
             )
-            found = cells(low, high, side if set(block) == {1} else max(4, side // 6), shift.cpu())
+            found = cells(low, high, side if set(block) == {1} else max(4, side // 3), shift.cpu())
             points.append(found.points)
             weights.append(torch.full((len(found.points),), found.log_volume, dtype=torch.float64))
         return torch.cat(points).to(shift.device), torch.cat(weights).to(shift.device)
