@@ -119,6 +119,8 @@ def small_parts(experiment: str) -> list[str]:
         words += ["evaluation.num_samples=64", "evaluation.batch_size=64"]  # so many are drawn at once
     if settings.model.get("network", {}).get("name") == "principal":
         words += ["model.network.components=12", "model.latent=4"]
+    if settings.model.get("space", {}).get("name") == "principal":
+        words += ["model.space.components=12", "model.field.width=16"]
     if "burn_in" in settings.model:
         words += ["model.burn_in=0", "model.chains=6"]
     if settings.dataset["name"] == "text":

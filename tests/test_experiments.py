@@ -30,6 +30,7 @@ ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar", "mala", "hmc", "phi4_coupling"),
     *("digits_transformer", "funnel_flow", "gmm40_flow"),
     *("binary_mnist_vae", "vae_terms", "posterior_collapse"),
+    *("qr_diffusion", "mnist_flowmatch"),
 }
 OF_ANOTHER_RUN = {  # the key that names it, and one that will do
     "flow_mcmc": ("model.kernel.run", "gaussian"),

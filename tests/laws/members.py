@@ -46,7 +46,12 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "capacity": 200,
 }
 LIKE_ANY_OTHER = ("activation", "times", "time_grid", "heuristic", "schedule")  # choices that no law of a model depends on
-WITH_ONE = {"alpha": "coupling_flow", "fab": "coupling_flow"}  # what asks the same of every flow is tried with one
+WITH_ONE = {
+    "alpha": "coupling_flow",
+    "fab": "coupling_flow",
+    "plain": "flow_matching",
+    "random": "flow_matching",
+}  # what asks the same of every flow is tried with one
 SLOW = ("dopri5",)  # and one that would take half of the time
 
 
