@@ -123,6 +123,8 @@ def small_parts(experiment: str) -> list[str]:
         words += ["model.width=6", "model.couplings=[1,1]", "evaluation.num_samples=40", "evaluation.num_points=40"]
     if "dequantisation" in settings.model:
         words += ["evaluation.num_points=40"]
+    if settings.model.get("space", {}).get("name") == "principal":
+        words += ["model.space.components=12", "model.field.width=16"]
     if "burn_in" in settings.model:
         words += ["model.burn_in=0", "model.chains=6"]
     if settings.dataset["name"] == "text":

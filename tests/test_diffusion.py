@@ -259,6 +259,15 @@ def test_the_bound_lies_below_the_sdes_likelihood_and_is_tight_for_exact_scores(
         assert float(found.mean()) > nll + 4 * error
 
 
+def test_the_bound_pays_for_both_of_its_ends() -> None:
+    """Of N(0, 1) it is tight for any range of noise levels, however much is left at their ends."""
+    torch.manual_seed(0)
+    u = torch.randn(4_000, 2, dtype=torch.float64)
+    for ends in ((0.02, 1.0), (0.02, 8.0)):
+        found = negative_bound(lambda m, tau: m / (1 + tau[:, None] ** 2), u, ends, 16)
+        assert float(found.mean()) == pytest.approx(math.log(2 * math.pi * math.e), abs=0.05)
+
+
 def test_the_bound_is_exact_point_by_point_for_exact_scores() -> None:
     torch.manual_seed(0)
     u = torch.tensor([[-1.0, 0.0], [1.5, 0.5]], dtype=torch.float64)

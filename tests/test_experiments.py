@@ -35,6 +35,7 @@ ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("mnist_pixel_flow", "mnist_patch_flow"),
     *("digits_transformer", "fruit_pixelcnn", "funnel_flow", "gmm40_flow"),
     *("binary_mnist_vae", "vae_terms", "posterior_collapse"),
+    *("qr_diffusion", "mnist_flowmatch"),
 }
 OF_ANOTHER_RUN = {  # the key that names it, and one that will do
     "flow_mcmc": ("model.kernel.run", "gaussian"),

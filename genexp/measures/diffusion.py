@@ -36,7 +36,7 @@ def by_sampler(subject: Subject, sampler: DiffusionSampler, evaluations: int, n:
 @once
 def compared(subject: Subject) -> tuple[Tensor, float] | None:
     """Points of the data, (n, dim), and the distance of as many others; None where there are too few, or far too many numbers."""
-    count = COMPARED
+    count = min(COMPARED, subject.settings.evaluation.num_samples)
     real = subject.data.heldout(2 * count, seed_for(subject.settings.seed, "samplers/data")).x.cpu()
     count = min(count, len(real) // 2)
     if count < 10:

@@ -18,7 +18,7 @@ WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0)
 POINTS = 80  # of each class
 STEPS = 24  # of RK4
 NEAREST, FARTHEST = 5e-3, 40.0  # noise levels, so far that the classes are not seen at the start
-SIDE, REACH = 200, 8.0  # of the quadrature of Z, in the units of u
+SIDE, REACH = 120, 8.0  # of the quadrature of Z, in the units of u
 
 
 @dataclass(frozen=True)

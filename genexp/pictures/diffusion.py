@@ -32,7 +32,8 @@ def ode_beside_sde(subject: Subject) -> Figure | None:
     """On Gaussian data of the same covariance in closed form, and by drawing; on the data themselves by the run's network."""
     if (found := compared(subject)) is None or not subject.model.space.exact:
         return None
-    real, floor = found[0][:COMPARED], distances.wasserstein(found[0][COMPARED:], found[0][:COMPARED])
+    half = min(COMPARED, len(found[0]) // 2)
+    real, floor = found[0][:half], distances.wasserstein(found[0][half : 2 * half], found[0][:half])
     model = subject.model
     scale = float(model.space.units[1])
     covariance = (found[0].double() / scale).mT.cov().reshape(model.dim, model.dim)

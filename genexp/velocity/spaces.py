@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genexp.data.base import DataSpec
+from genexp.errors import UserError
 from genexp.nn.principal import PrincipalComponents
 from genexp.registry import Registry
 
@@ -101,7 +102,10 @@ class Principal(Space):
     hold is lost, and the values of data in [0, 1] are clipped to that.
 
     Args:
-        components: how many; of data with fewer values, or of fewer examples, as many as there are.
+        components: how many; of data with fewer values as many as there are.
+
+    Raises:
+        UserError: there are no more examples than components.
     """
 
     exact = False
@@ -114,6 +118,8 @@ class Principal(Space):
         self.principal = PrincipalComponents(spec.shape, self.dim)
 
     def measure(self, x: Tensor) -> None:
+        if len(x) <= self.dim:
+            raise UserError(f"model.space.components={self.dim}: there are only {len(x):,} examples to find them in")
         self.principal.fit(x)
 
     def into(self, x: Tensor) -> Tensor:

@@ -48,6 +48,13 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
 }
 LIKE_ANY_OTHER = ("activation", "times", "time_grid", "heuristic", "moves", "schedule")  # choices that no law of a model depends on
 WITH_ONE = {"alpha": "coupling_flow", "fab": "coupling_flow"}  # what asks the same of every flow is tried with one
+LIKE_ANY_OTHER = ("activation", "times", "time_grid", "heuristic", "schedule")  # choices that no law of a model depends on
+WITH_ONE = {
+    "alpha": "coupling_flow",
+    "fab": "coupling_flow",
+    "plain": "flow_matching",
+    "random": "flow_matching",
+}  # what asks the same of every flow is tried with one
 SLOW = ("dopri5",)  # and one that would take half of the time
 
 
