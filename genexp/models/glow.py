@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from genexp.bijections.base import Base, Transformer, bases, transformers
+from genexp.bijections.base import Transformer, transformers
 from genexp.bijections.dequantisation import Dequantisation, dequantisations
 from genexp.bijections.multi_scale import MultiScale
 from genexp.bijections.picture_base import PictureBijection, Shape
@@ -34,7 +34,6 @@ def glow(
     transformer: Part[Transformer] = transformers.part("affine"),
     dequantisation: Part[Dequantisation] = dequantisations.part("uniform"),
     preprocessing: Part[Preprocessing] = preprocessings.part("logit"),
-    base: Part[Base] = bases.part("normal"),
 ) -> PictureFlow:
     """At each scale: squeeze; steps, each an activation normalisation, a 1×1 convolution that mixes the channels and a
     coupling of their second half; and half of the channels is given out, less what the other half tells of it.
@@ -45,7 +44,6 @@ def glow(
         transformer: the map of each number that moves.
         dequantisation: the noise that makes greys continuous.
         preprocessing: what greys go through first.
-        base: the noise that samples begin from.
 
     Raises:
         UserError: no pictures of greys, or ones that cannot be halved so often.
@@ -62,4 +60,4 @@ def glow(
     def prior(shape: Shape, layer: int) -> PictureCoupling:
         return PictureCoupling(shape, layer, width=width, hidden_layers=0)
 
-    return at_scales(spec, MultiScale(shape, len(couplings), steps, prior), dequantisation, preprocessing, base)
+    return at_scales(spec, MultiScale(shape, len(couplings), steps, prior), dequantisation, preprocessing)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genexp.autoregressive.base import BYTES
 from genexp.bijections.base import Base, Bijection
+from genexp.bijections.bases import Normal
 from genexp.bijections.dequantisation import Dequantisation, continuous, greys
 from genexp.bijections.multi_scale import MultiScale
 from genexp.bijections.picture_base import Shape
@@ -156,15 +157,11 @@ def picture_shape(spec: DataSpec, model: str) -> Shape:
 
 
 def at_scales(
-    spec: DataSpec,
-    bijection: MultiScale,
-    dequantisation: Part[Dequantisation],
-    preprocessing: Part[Preprocessing],
-    base: Part[Base],
+    spec: DataSpec, bijection: MultiScale, dequantisation: Part[Dequantisation], preprocessing: Part[Preprocessing]
 ) -> PictureFlow:
-    """A flow of pictures that is one bijection at several scales."""
+    """A flow of pictures that is one bijection at several scales, from N(0, I)."""
     size = sum(bijection.sizes)
-    return PictureFlow(spec, Flow(size, [Unflattened(bijection)], base(size), False), dequantisation, preprocessing)
+    return PictureFlow(spec, Flow(size, [Unflattened(bijection)], Normal(size), False), dequantisation, preprocessing)
 
 
 def as_vectors(spec: DataSpec, model: str, dequantisation: Part[Dequantisation], preprocessing: Part[Preprocessing]) -> DataSpec:

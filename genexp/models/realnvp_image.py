@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from genexp.bijections.base import Base, Transformer, bases, transformers
+from genexp.bijections.base import Transformer, transformers
 from genexp.bijections.dequantisation import Dequantisation, dequantisations
 from genexp.bijections.multi_scale import MultiScale
 from genexp.bijections.picture_base import PictureBijection, Shape
@@ -33,7 +33,6 @@ def realnvp_image(
     transformer: Part[Transformer] = transformers.part("affine"),
     dequantisation: Part[Dequantisation] = dequantisations.part("uniform"),
     preprocessing: Part[Preprocessing] = preprocessings.part("logit"),
-    base: Part[Base] = bases.part("normal"),
 ) -> PictureFlow:
     """At each scale: squeeze; couplings whose convolutions see half of the channels and move the other, in turn, after an
     activation normalisation each; and half of the channels is given out, which the last coupling has moved. Directly after a
@@ -45,7 +44,6 @@ def realnvp_image(
         transformer: the map of each number that moves.
         dequantisation: the noise that makes greys continuous.
         preprocessing: what greys go through first.
-        base: the noise that samples begin from.
 
     Raises:
         UserError: no pictures of greys, or ones that cannot be halved so often.
@@ -63,4 +61,4 @@ def realnvp_image(
         return PictureCoupling(shape, layer, width=width, hidden_layers=0)
 
     bijection = MultiScale(shape, len(couplings), steps, prior)
-    return at_scales(spec, bijection, dequantisation, preprocessing, base)
+    return at_scales(spec, bijection, dequantisation, preprocessing)

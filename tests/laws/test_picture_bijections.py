@@ -17,7 +17,8 @@ from tests.laws.members import shaken, variants
 from tests.parts import make
 
 BIJECTIONS = variants(picture_bijections)
-PREPROCESSINGS, DEQUANTISATIONS = variants(preprocessings), variants(dequantisations)
+PREPROCESSINGS = {**variants(preprocessings), "logit alpha=0.05": {"name": "logit", "alpha": 0.05}}
+DEQUANTISATIONS = variants(dequantisations)
 every = pytest.mark.parametrize("kind", list(BIJECTIONS))
 SHAPE = (2, 4, 4)
 LEVELS = 8
