@@ -119,6 +119,10 @@ def small_parts(experiment: str) -> list[str]:
         words += ["evaluation.num_samples=64", "evaluation.batch_size=64"]  # so many are drawn at once
     if settings.model.get("network", {}).get("name") == "principal":
         words += ["model.network.components=12", "model.latent=4"]
+    if "couplings" in settings.model:
+        words += ["model.width=6", "model.couplings=[1,1]", "evaluation.num_samples=40", "evaluation.num_points=40"]
+    if "dequantisation" in settings.model:
+        words += ["evaluation.num_points=40"]
     if "burn_in" in settings.model:
         words += ["model.burn_in=0", "model.chains=6"]
     if settings.dataset["name"] == "text":

@@ -23,13 +23,15 @@ from tests.subjects import timeless
 
 DRAWN = {  # one experiment of each kind of figures; those of the default one are in `test_the_folder_holds_what_it_should`
     *("qr_coupling", "double_gaussian", "glyphs_vae", "drawn_fruit_vae_iaf", "fruit_cvae", "mnist_gtm", "phi4_continuous"),
-    *("digits_pixelcnn", "text_transformer"),
+    *("digits_pixelcnn", "text_transformer", "digits_glow"),
 }
 ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_flowmatch_plain", "fruit_vae_iaf"),
     *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar", "mala", "hmc", "phi4_coupling"),
     *("digits_transformer", "funnel_flow", "gmm40_flow"),
     *("binary_mnist_vae", "vae_terms", "posterior_collapse", "mnist_pixel_flow", "mnist_patch_flow"),
+    *("mnist_nice", "mnist_realnvp", "mnist_maf", "mnist_realnvp_image", "mnist_glow", "glyphs_glow", "fruit_glow"),
+    *("digits_nice", "glyphs_realnvp_image", "drawn_fruit_glow"),
 }
 OF_ANOTHER_RUN = {  # the key that names it, and one that will do
     "flow_mcmc": ("model.kernel.run", "gaussian"),

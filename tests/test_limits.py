@@ -109,6 +109,20 @@ SECTIONS |= {
     **{f"model/local_kernel={name}": [*CHAINS, f"model/kernel={name}"] for name in members("local_kernel")},
     **{f"model/{kind}={name}": [*BITS, f"model/{kind}={name}"] for kind in ("head", "heuristic") for name in members(kind)},
 }
+PIXELS = ["experiment=digits_glow", "model.width=8", "model.couplings=[1,1]"]
+VECTORS = ["experiment=digits_nice", "model.depth=2", "model.conditioner.width=8"]
+SECTIONS |= {
+    "model=glow": PIXELS,
+    "model=realnvp_image": [PIXELS[0], "model=realnvp_image", *PIXELS[1:]],
+    "model=nice": VECTORS,
+    "model=realnvp": [*VECTORS, "model=realnvp"],
+    "model=maf": ["experiment=digits_maf", "model.width=8"],
+    **{
+        f"model/{kind}={name}": [*PIXELS, f"model/{kind}={name}"]
+        for kind in ("dequantisation", "preprocessing")
+        for name in members(kind)
+    },
+}
 WITH = {
     "trainer.max_steps": ["trainer.max_seconds=0.2"],
     "trainer.max_epochs": [*VAE, "trainer.max_steps=null", "trainer.max_seconds=0.2"],

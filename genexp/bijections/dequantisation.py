@@ -17,8 +17,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genexp.bijections.base import transformers
 from genexp.bijections.picture_coupling import PictureCoupling
-from genexp.bijections.transformers import Affine
 from genexp.registry import Registry
 from genexp.settings import Width
 
@@ -26,9 +26,7 @@ SHORT_OF_ONE = 1 - 2.0**-24  # the largest float32 below 1
 
 
 class Dequantisation(nn.Module):
-    """Told when built: the `shape` of a picture, (channels, height, width). `learnt`: whether its noise is, so that −ln p − … is a
-    bound that it makes tighter.
-    """
+    """Told when built: the `shape` of a picture, (channels, height, width). `learnt`: whether the noise is, in training."""
 
     learnt = False
 
@@ -46,7 +44,7 @@ def continuous(x: Tensor, u: Tensor, levels: int) -> Tensor:
 
 
 def greys(y: Tensor, levels: int) -> Tensor:
-    """The other way round: x = k/(levels − 1) of the bin k that y lies in; what is outside of [0, 1] in the first and the last."""
+    """The other way round: x = k/(levels − 1) of the bin k that y lies in; of what is outside of [0, 1] the first or the last."""
     return (y * levels).floor().clamp(0, levels - 1) / (levels - 1)
 
 
@@ -78,7 +76,9 @@ class VariationalNoise(Dequantisation):
         super().__init__()
         size = (shape[0], shape[1], shape[2])
         self.couplings = nn.ModuleList(
-            PictureCoupling(size, place, mask="checkerboard", width=width, hidden_layers=1, transformer=Affine, seen=shape[0])
+            PictureCoupling(
+                size, place, mask="places", width=width, hidden_layers=1, transformer=transformers.part("affine"), seen=shape[0]
+            )
             for place in range(couplings)
         )
 

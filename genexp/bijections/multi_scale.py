@@ -40,7 +40,9 @@ class MultiScale(PictureBijection):
     def __init__(self, shape: Shape, scales: int, steps: Steps, prior: Callable[[Shape, int], PictureCoupling]) -> None:
         if any(side % 2**scales for side in shape[1:]):
             size = "×".join(map(str, shape[1:]))
-            raise UserError(f"model.scales={scales}: a picture of {size} cannot be halved {scales} times", hint="model.scales=1")
+            raise UserError(
+                f"a picture of {size} cannot be halved {scales} times, once for each scale", hint="model.couplings=[4]"
+            )
         super().__init__(shape, (math.prod(shape),))
         self.levels, self.priors, given = nn.ModuleList(), nn.ModuleList(), []
         for level in range(scales):
@@ -48,7 +50,7 @@ class MultiScale(PictureBijection):
             shape = squeeze.after  # type: ignore[assignment]
             self.levels.append(nn.ModuleList([squeeze, *steps(shape, level)]))
             if level < scales - 1:
-                self.priors.append(prior(shape, 1))  # the second half moves, given the first
+                self.priors.append(prior(shape, 0))  # the second half moves, given the first
                 kept = shape[0] // 2
                 given.append((shape[0] - kept, *shape[1:]))
                 shape = (kept, *shape[1:])
@@ -58,7 +60,7 @@ class MultiScale(PictureBijection):
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
         for number, level in enumerate(self.levels):
-            for step in level:  # type: ignore[union-attr]
+            for step in level:  # type: ignore[union-attr, attr-defined]
                 step.initialise(x)
                 x, _ = step(x)
             if number < len(self.priors):
@@ -67,7 +69,7 @@ class MultiScale(PictureBijection):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         log_det, given = x.new_zeros(len(x)), []
         for number, level in enumerate(self.levels):
-            for step in level:  # type: ignore[union-attr]
+            for step in level:  # type: ignore[union-attr, attr-defined]
                 x, more = step(x)
                 log_det = log_det + more
             if number < len(self.priors):

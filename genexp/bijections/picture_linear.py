@@ -14,7 +14,7 @@ from genexp.bijections.picture_base import PictureBijection, Shape, picture_bije
 class PictureActNorm(PictureBijection):
     """z = (x − mean) exp(−log_scale) of each channel; ln |det| = −H·W Σ log_scale.
 
-    `initialise` sets both so that z of these data has mean 0 and deviation 1: once, before the first step, and never in `forward`,
+    `initialise` sets both so that z of these data has mean 0 and deviation 1: once, before the first step; never in `forward`,
     which would do it again after weights were loaded.
     """
 

@@ -11,8 +11,8 @@ from genexp.errors import UserError
 class Squeeze(PictureBijection):
     """(C, H, W) → (4C, H/2, W/2): the four numbers of each 2×2 square become four channels. ln |det| = 0.
 
-    Those on the main diagonals of all squares are the first half of the channels, in order, and the others the second: half of the
-    channels is then one colour of a checkerboard.
+    Those on the main diagonals of the squares are the first half of the channels, the others the second: so half of the channels
+    is one colour of a checkerboard.
 
     Raises:
         UserError: a side that cannot be halved.
@@ -25,7 +25,7 @@ class Squeeze(PictureBijection):
     def __init__(self, shape: Shape, layer: int) -> None:
         channels, height, width = shape
         if height % 2 or width % 2:
-            raise UserError(f"a picture of {height}×{width} cannot be halved", hint="model.scales=1, or sides that are even")
+            raise UserError(f"a picture of {height}×{width} cannot be halved", hint="sides that are even")
         super().__init__(shape, (4 * channels, height // 2, width // 2))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -53,7 +53,7 @@ def bits_of_eight_draws(subject: Subject) -> Value:
     x = subject.test.x[:MOST_OF_EIGHT]
     log_p = likelihood(subject, x.repeat_interleave(DRAWS, 0)).log_prob.view(len(x), DRAWS)
     bound = of_levels(subject, subject.model.levels, Likelihood(log_p.logsumexp(1) - math.log(DRAWS)))
-    return replace(bound, baseline=of_levels(subject, subject.model.levels, Likelihood(log_p[:, 0])).value)
+    return replace(bound, baseline=float(of_levels(subject, subject.model.levels, Likelihood(log_p[:, 0])).value))  # type: ignore[arg-type]
 
 
 def of_levels(subject: Subject, count: int, found: Likelihood | None = None) -> Value:

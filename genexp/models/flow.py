@@ -101,9 +101,9 @@ class Flow(GenerativeModel):
         layers: list[Bijection] = [*self.bijections]  # type: ignore[list-item]
         looking = [type(layer).initialise is not Bijection.initialise for layer in layers]
         for number, layer in enumerate(layers):
-            if not any(looking[number:]):  # nobody further on wants to see the data
-                break
             layer.initialise(x)
+            if not any(looking[number + 1 :]):  # nobody further on wants to see the data
+                break
             x, _ = layer(x)
 
     def loss(self, batch: Batch) -> Terms:

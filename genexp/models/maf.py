@@ -12,9 +12,9 @@ from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.preprocessing import Preprocessing, preprocessings
 from genexp.data.base import DataSpec
 from genexp.models.base import GenerativeModel
-from genexp.models.flow import Depth, Flow, Normalise, repeated
-from genexp.nn.mlp import Activation
+from genexp.models.flow import Depth, Normalise, repeated
 from genexp.models.picture_flow import as_vectors, of_data
+from genexp.nn.mlp import Activation
 from genexp.registry import Part, models
 from genexp.settings import Width
 

@@ -5,8 +5,8 @@ Source: Dinh et al., NICE: Non-linear Independent Components Estimation (2015).
 
 from genexp.bijections.base import Base, Bijection, Conditioner, bases, conditioners, transformers
 from genexp.bijections.coupling import Coupling, alternating
-from genexp.bijections.linear import Linear
 from genexp.bijections.dequantisation import Dequantisation, dequantisations
+from genexp.bijections.linear import Linear
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.bijections.preprocessing import Preprocessing, preprocessings
 from genexp.data.base import DataSpec

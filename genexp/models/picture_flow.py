@@ -15,7 +15,6 @@ from genexp.autoregressive.base import BYTES
 from genexp.bijections.base import Base, Bijection
 from genexp.bijections.dequantisation import Dequantisation, continuous, greys
 from genexp.bijections.multi_scale import MultiScale
-from genexp.bijections.objectives import FlowObjective
 from genexp.bijections.picture_base import Shape
 from genexp.bijections.preprocessing import Preprocessing
 from genexp.capabilities import Ability, Objective
@@ -26,7 +25,8 @@ from genexp.models.flow import Flow
 from genexp.registry import Part
 
 MOST_NUMBERS = 4_096  # of a picture that a flow takes as a vector: its networks see every number, and so do its masks
-PLAIN = ("uniform", "logit")  # what flows of points, which have neither noise nor preprocessing, are built with
+LOOKED_AT = 512  # pictures that convolutions look at before the first step: every place of each tells of their few channels
+PLAIN = {"dequantisation": "uniform", "preprocessing": "logit"}  # as flows of points, which have neither, are built
 
 
 class PictureFlow(GenerativeModel):
@@ -50,11 +50,16 @@ class PictureFlow(GenerativeModel):
     @property
     def can(self) -> frozenset[Ability]:
         scaled: set[Ability] = {"scales"} if len(self.sizes) > 1 else set()
-        return frozenset({"sample", "estimate", "dequantised", "reversible"}) | scaled
+        words: set[Ability] = {"sample", "estimate", "dequantised", "reversible"}
+        return frozenset(words | scaled)
 
     @property
     def objective(self) -> Objective:  # type: ignore[override]
         return "bound" if self.dequantisation.learnt else "nll"
+
+    @property
+    def base(self) -> Base:
+        return self.flow.base
 
     @property
     def sizes(self) -> list[int]:
@@ -131,7 +136,7 @@ class Unflattened(Bijection):
         self.bijection, self.shape = bijection, bijection.shape
 
     def initialise(self, x: Tensor) -> None:
-        self.bijection.initialise(x.unflatten(1, self.shape))
+        self.bijection.initialise(x[:LOOKED_AT].unflatten(1, self.shape))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.bijection(x.unflatten(1, self.shape))  # type: ignore[no-any-return]
@@ -150,6 +155,18 @@ def picture_shape(spec: DataSpec, model: str) -> Shape:
     return spec.shape[0], spec.shape[1], spec.shape[2]
 
 
+def at_scales(
+    spec: DataSpec,
+    bijection: MultiScale,
+    dequantisation: Part[Dequantisation],
+    preprocessing: Part[Preprocessing],
+    base: Part[Base],
+) -> PictureFlow:
+    """A flow of pictures that is one bijection at several scales."""
+    size = sum(bijection.sizes)
+    return PictureFlow(spec, Flow(size, [Unflattened(bijection)], base(size), False), dequantisation, preprocessing)
+
+
 def as_vectors(spec: DataSpec, model: str, dequantisation: Part[Dequantisation], preprocessing: Part[Preprocessing]) -> DataSpec:
     """The spec of what a flow of vectors is to learn: the points themselves, or pictures as vectors of real numbers.
 
@@ -157,9 +174,10 @@ def as_vectors(spec: DataSpec, model: str, dequantisation: Part[Dequantisation],
         UserError: a choice that is of pictures, where these are points; pictures of more than MOST_NUMBERS numbers, or no greys.
     """
     if len(spec.shape) != 3:
-        for key, part, plain in zip(("dequantisation", "preprocessing"), (dequantisation, preprocessing), PLAIN, strict=True):
-            if part.name != plain:
-                raise UserError(f"model/{key}={part.name} is of pictures of greys, and these data are not")
+        chosen = {"dequantisation": dequantisation.name, "preprocessing": preprocessing.name}
+        for key, name in chosen.items():
+            if name != PLAIN[key]:
+                raise UserError(f"model/{key}={name} is of pictures of greys, and these data are not")
         return spec
     dim = math.prod(picture_shape(spec, model))
     if dim > MOST_NUMBERS:

@@ -16,21 +16,18 @@ from genexp.bijections.picture_coupling import HiddenLayers, PictureCoupling
 from genexp.bijections.picture_linear import PictureActNorm
 from genexp.bijections.preprocessing import Preprocessing, preprocessings
 from genexp.data.base import DataSpec
-from genexp.models.flow import Flow
-from genexp.models.picture_flow import PictureFlow, Unflattened, picture_shape
+from genexp.models.picture_flow import PictureFlow, at_scales, picture_shape
 from genexp.registry import Part, models
 from genexp.settings import Width
 
-Scales = Annotated[int, Field(ge=1, le=8)]
-Couplings = Annotated[int, Field(ge=1, le=32)]
+Couplings = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=8)]
 
 
 @models.register("realnvp_image")
 def realnvp_image(
     spec: DataSpec,
     *,
-    scales: Scales = 2,
-    depth: Couplings = 4,
+    couplings: Couplings = (4, 8),
     width: Width = 48,
     hidden_layers: HiddenLayers = 1,
     transformer: Part[Transformer] = transformers.part("affine"),
@@ -39,12 +36,11 @@ def realnvp_image(
     base: Part[Base] = bases.part("normal"),
 ) -> PictureFlow:
     """At each scale: squeeze; couplings whose convolutions see half of the channels and move the other, in turn, after an
-    activation normalisation each; and half of the channels is given out. Directly after a squeeze, half of the channels is one
-    colour of the checkerboard.
+    activation normalisation each; and half of the channels is given out, which the last coupling has moved. Directly after a
+    squeeze, half of the channels is one colour of the checkerboard.
 
     Args:
-        scales: how many times the sides are halved.
-        depth: couplings at each scale.
+        couplings: how many at each scale, the finest first; each scale halves the sides once more.
         width, hidden_layers: of the couplings' convolutions.
         transformer: the map of each number that moves.
         dequantisation: the noise that makes greys continuous.
@@ -60,12 +56,11 @@ def realnvp_image(
         return PictureCoupling(shape, layer, width=width, hidden_layers=hidden_layers, transformer=transformer)
 
     def steps(shape: Shape, level: int) -> Sequence[PictureBijection]:
-        pairs = ((PictureActNorm(shape, layer), coupling(shape, layer)) for layer in range(depth))
+        pairs = ((PictureActNorm(shape, layer), coupling(shape, layer)) for layer in reversed(range(couplings[level])))
         return [step for pair in pairs for step in pair]
 
     def prior(shape: Shape, layer: int) -> PictureCoupling:
         return PictureCoupling(shape, layer, width=width, hidden_layers=0)
 
-    bijection = Unflattened(MultiScale(shape, scales, steps, prior))
-    size = sum(bijection.bijection.sizes)
-    return PictureFlow(spec, Flow(size, [bijection], base(size), False), dequantisation, preprocessing)
+    bijection = MultiScale(shape, len(couplings), steps, prior)
+    return at_scales(spec, bijection, dequantisation, preprocessing, base)

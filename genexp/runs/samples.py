@@ -17,6 +17,7 @@ from genexp.files import Replacing, write_gif
 from genexp.paths import check_new
 from genexp.runs.given import going_on_from
 from genexp.runs.sampling import NpzWriter, class_index, log_likelihood, moving, sampler_of
+from genexp.runs.tempered import at_temperature
 from genexp.runs.trained import Trained, Which, open_run
 from genexp.sampling import Drawn
 
@@ -35,6 +36,7 @@ class Request:
     label: str | None = None
     log_prob: bool = False
     given: str | None = None
+    temperature: float | None = None
 
 
 def write(path: Path, request: Request, which: Which, device: str | None) -> str:
@@ -55,6 +57,10 @@ def write(path: Path, request: Request, which: Which, device: str | None) -> str
         if write_file is write_gif_file:
             raise UserError("--given has no film", hint="--out samples.png, .npz or .txt")
         trained = going_on_from(trained, request.given)
+    if request.temperature is not None:
+        if write_file is write_gif_file:
+            raise UserError("--temperature has no film", hint="--out samples.png or .npz")
+        trained = at_temperature(trained, request.temperature)
     what = write_file(trained, request, label)
     name = f"{trained.settings.experiment}, {which} checkpoint of step {trained.step}"
     return f"{what} from {path} ({name}), seed {request.seed} → {request.out}"

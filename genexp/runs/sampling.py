@@ -17,6 +17,7 @@ from genexp.sampling import Sampler
 from genexp.seeds import seed_for, seeded
 
 STOPS = 12  # latent points that a walk through latent space visits
+AT_ONCE = 64  # pictures of a film that a flow finds at once
 
 
 def sampler_of(trained: Trained, label: int | None = None) -> Sampler:
@@ -56,6 +57,9 @@ def moving(trained: Trained, num: int, frames: int, seed: int, label: int | None
         if "latents" in model.can and len(trained.spec.shape) == 3:
             z = closed_walk(_latent_points(trained, STOPS, labels(STOPS)), frames)
             return model.decode(z, labels(len(z))).float().cpu().numpy()[:, None]
+        if "reversible" in model.can:
+            z = closed_walk(model.sample_base(STOPS), frames)
+            return torch.cat([model.pictures(few) for few in z.split(AT_ONCE)]).float().cpu().numpy()[:, None]
     raise UserError(f"model={trained.settings.model['name']}: its sampling has no film", hint="--out samples.npz, or .png")
 
 
