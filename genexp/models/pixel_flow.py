@@ -78,7 +78,7 @@ class PixelFlow(Autoregressive):
         if len(spec.shape) != 3:
             raise UserError("model=pixel_flow learns pictures", hint="genexp list models --data NAME")
         self.levels, self.base = levels, Normal(self.dim)
-        channels, height, wide = self.pixel_shape = spec.shape
+        channels, height, wide = self.pixel_shape = (spec.shape[0], spec.shape[1], spec.shape[2])
         self.order.copy_(torch.arange(self.dim).view(channels, height * wide).T.flatten())
         self.pixels, self.near, self.quiet = pixels, near, quiet
         self.neighbourhood = Neighbourhood(self.pixel_shape, FEATURES, radius, block)
