@@ -36,6 +36,9 @@ ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("digits_transformer", "fruit_pixelcnn", "funnel_flow", "gmm40_flow"),
     *("binary_mnist_vae", "vae_terms", "posterior_collapse"),
     *("qr_diffusion", "mnist_flowmatch"),
+    *("binary_mnist_vae", "vae_terms", "posterior_collapse", "mnist_pixel_flow", "mnist_patch_flow"),
+    *("mnist_nice", "mnist_realnvp", "mnist_maf", "mnist_realnvp_image", "mnist_glow", "glyphs_glow", "fruit_glow"),
+    *("digits_nice", "glyphs_realnvp_image", "drawn_fruit_glow"),
 }
 OF_ANOTHER_RUN = {  # the key that names it, and one that will do
     "flow_mcmc": ("model.kernel.run", "gaussian"),

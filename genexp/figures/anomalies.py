@@ -1,6 +1,7 @@
 """A picture of how other pictures are told from test pictures, by several scores."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -29,7 +30,7 @@ def told_apart(
     """
     colors = dict(zip(examples, classes(len(examples)), strict=True))
     figure = figure_of(4.0 * len(scores), 5.6)
-    above, below = figure.subfigures(2, 1, height_ratios=[1.15, 3])
+    above, below = cast(np.ndarray, figure.subfigures(2, 1, height_ratios=[1.15, 3]))
     for axes, (name, pictures) in zip(np.atleast_1d(above.subplots(1, len(examples))), examples.items(), strict=True):
         axes.imshow(mosaic(pictures.reshape(2, -1, *pictures.shape[1:])), interpolation="nearest")
         axes.set(xticks=[], yticks=[])

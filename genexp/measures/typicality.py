@@ -5,11 +5,11 @@ in many dimensions has, where none of its samples is. Three scores, the higher t
 
     likelihood          −ln p(x)
     typicality          |−ln p(x) − H|,  H = −mean ln p of training pictures
-    likelihood ratio    ln b(x) − ln p(x), b a background model that knows what neighbouring pixels are like, and nothing of shapes
+    likelihood ratio    ln b(x) − ln p(x), b a background model that knows how neighbouring pixels are alike, and no shapes
 
 b is a table of counts given five neighbours in eight shades, of training pictures a tenth of whose pixels have a random grey.
-Sources: Nalisnick et al., Do Deep Generative Models Know What They Don't Know? (2019), and Detecting Out-of-Distribution
-Inputs to Deep Generative Models Using Typicality (2019); Ren et al., Likelihood Ratios for Out-of-Distribution Detection (2019).
+Sources: Nalisnick et al., Do Deep Generative Models Know What They Don't Know? (2019), and Detecting Out-of-Distribution Inputs
+to Deep Generative Models Using Typicality (2019); Ren et al., Likelihood Ratios for Out-of-Distribution Detection (2019).
 """
 
 from collections.abc import Callable

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genexp.autoregressive.base import Head, Heuristic, heads, heuristics
+from genexp.bijections.bases import Normal
 from genexp.bijections.dequantisation import greys
 from genexp.capabilities import Ability
 from genexp.data.base import Batch, DataSpec
@@ -76,8 +77,8 @@ class PixelFlow(Autoregressive):
         super().__init__(spec, head, heuristic)
         if len(spec.shape) != 3:
             raise UserError("model=pixel_flow learns pictures", hint="genexp list models --data NAME")
-        self.levels = levels
-        channels, height, wide = self.pixel_shape = spec.shape
+        self.levels, self.base = levels, Normal(self.dim)
+        channels, height, wide = self.pixel_shape = (spec.shape[0], spec.shape[1], spec.shape[2])
         self.order.copy_(torch.arange(self.dim).view(channels, height * wide).T.flatten())
         self.pixels, self.near, self.quiet = pixels, near, quiet
         self.neighbourhood = Neighbourhood(self.pixel_shape, FEATURES, radius, block)
@@ -176,7 +177,7 @@ class PixelFlow(Autoregressive):
         return torch.rand(x.shape, dtype=self.network.place.dtype, device=x.device)
 
     def sample_base(self, n: int) -> Tensor:
-        return torch.randn(n, self.dim, dtype=self.network.place.dtype, device=self.device)
+        return self.base.sample(n)
 
     def pictures(self, z: Tensor) -> Tensor:
         """z (n, dim) → pictures of greys, (n, *shape)."""
