@@ -28,17 +28,10 @@ DRAWN = {  # one experiment of each kind of figures; those of the default one ar
 ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_flowmatch_plain", "fruit_vae_iaf"),
     *("mnist_iwae", "gmm", "gmm_overfit", "marsaglia_polar", "mala", "hmc", "phi4_coupling"),
-    *("digits_transformer", "funnel_flow", "gmm40_flow"),
+    *("digits_transformer", "fruit_pixelcnn", "funnel_flow", "gmm40_flow", "qr_diffusion", "mnist_flowmatch"),
     *("binary_mnist_vae", "binary_mnist_iwae", "binary_mnist_vamp", "binary_mnist_iaf", "vae_terms", "posterior_collapse"),
     *("mnist_nice", "mnist_realnvp", "mnist_maf", "mnist_realnvp_image", "mnist_glow", "glyphs_glow", "fruit_glow"),
-    *("digits_nice", "glyphs_realnvp_image", "drawn_fruit_glow"),
-    *("mnist_pixel_flow", "mnist_patch_flow"),
-    *("digits_transformer", "fruit_pixelcnn", "funnel_flow", "gmm40_flow"),
-    *("binary_mnist_vae", "vae_terms", "posterior_collapse"),
-    *("qr_diffusion", "mnist_flowmatch"),
-    *("binary_mnist_vae", "vae_terms", "posterior_collapse", "mnist_pixel_flow", "mnist_patch_flow"),
-    *("mnist_nice", "mnist_realnvp", "mnist_maf", "mnist_realnvp_image", "mnist_glow", "glyphs_glow", "fruit_glow"),
-    *("digits_nice", "glyphs_realnvp_image", "drawn_fruit_glow"),
+    *("digits_nice", "glyphs_realnvp_image", "drawn_fruit_glow", "mnist_pixel_flow", "mnist_patch_flow"),
 }
 OF_ANOTHER_RUN = {  # the key that names it, and one that will do
     "flow_mcmc": ("model.kernel.run", "gaussian"),

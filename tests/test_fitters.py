@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from genexp.models.whitening import factor_of
 from torch import Tensor
 
 from genexp.config.composition import compose

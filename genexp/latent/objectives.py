@@ -65,11 +65,8 @@ class IWAE(TrainingObjective):
         gradient: `plain`, that of the bound; or `doubly`, the encoder's doubly reparameterised.
     """
 
-    def __init__(
-        self, *, k: Annotated[int, Field(ge=2, le=65_536)] = 5, gradient: Literal["plain", "doubly"] = "plain"
-    ) -> None:
-        super().__init__()
     def __init__(self, *, k: Annotated[int, Field(ge=2, le=65_536)] = 5, gradient: Literal["plain", "doubly"] = "plain") -> None:
+        super().__init__()
         self.samples, self.path_only = k, gradient == "doubly"
 
     def loss(self, bound: Bound, step: Tensor) -> Tensor:

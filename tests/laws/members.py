@@ -46,15 +46,13 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "points": 50,
     "capacity": 200,
 }
-LIKE_ANY_OTHER = ("activation", "times", "time_grid", "heuristic", "moves", "schedule")  # choices that no law of a model depends on
-WITH_ONE = {"alpha": "coupling_flow", "fab": "coupling_flow"}  # what asks the same of every flow is tried with one
-LIKE_ANY_OTHER = ("activation", "times", "time_grid", "heuristic", "schedule")  # choices that no law of a model depends on
-WITH_ONE = {
+LIKE_ANY_OTHER = ("activation", "times", "time_grid", "heuristic", "moves", "schedule")  # no law of a model depends on these
+WITH_ONE = {  # what asks the same of every flow is tried with one
     "alpha": "coupling_flow",
     "fab": "coupling_flow",
     "plain": "flow_matching",
     "random": "flow_matching",
-}  # what asks the same of every flow is tried with one
+}
 SLOW = ("dopri5",)  # and one that would take half of the time
 
 
