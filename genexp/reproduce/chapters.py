@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from genexp.article import cases, numbers
 from genexp.claims.records import Case, Study
-from genexp.lectures import autoregressive, flows, latent, sampling, targets
+from genexp.lectures import autoregressive, diffusion, energy, flows, latent, pictures, sampling, targets
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,12 @@ CHAPTERS = {
     for name, module in {
         "sampling": sampling,
         "flows": flows,
+        "pictures": pictures,
         "targets": targets,
         "latent": latent,
         "autoregressive": autoregressive,
+        "energy": energy,
+        "diffusion": diffusion,
     }.items()
 }
 CHAPTERS["article"] = Contents("The article's case studies", numbers.STUDIES, cases.CASES)
