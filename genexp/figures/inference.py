@@ -55,7 +55,7 @@ def true_posteriors(shown: Sequence[Posterior], family: float, encoder: float) -
 def layers(kl: np.ndarray, sizes: Sequence[int]) -> Figure:
     """KL of each layer (layers,) in nats; `sizes` are their dimensions. The last layer, which the others hang from, is on top."""
     figure, [[axes]] = panels(1, 1, 5.6, 0.9 + 0.55 * len(kl))
-    number = np.arange(1, len(kl) + 1)
+    number = range(1, len(kl) + 1)
     axes.barh(number, kl, color=SKY, height=0.7)
     for place, nats in zip(number, kl, strict=True):
         axes.text(nats, place, f" {nats:.2f}", va="center", color=INK)

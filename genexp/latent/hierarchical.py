@@ -179,8 +179,8 @@ class HierarchicalPrior(Prior):
     def sample(self, n: int, given: Given) -> Tensor:
         posterior = given.posterior
         assert isinstance(posterior, HierarchicalPosterior)
-        empty = posterior.heads[0].weight.new_empty(n, 0)  # type: ignore[union-attr]
-        return posterior.descend(empty, [], drawn=0)  # type: ignore[arg-type]
+        empty = next(posterior.parameters()).new_empty(n, 0)
+        return posterior.descend(empty, [], drawn=0)
 
 
 def halving(latent: int, layers: int) -> list[int]:

@@ -112,7 +112,7 @@ class Bernoulli(Likelihood):
     """
 
     logits = True
-    kinds = ("unit", "bits")
+    kinds: ClassVar[tuple[Kind, ...]] = ("unit", "bits")
     within = (0.0, 1.0)
 
     def mean(self, raw: Tensor) -> Tensor:

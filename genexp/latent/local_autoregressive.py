@@ -1,13 +1,13 @@
 """A likelihood whose pixels are not independent given z: each also sees the few before it that lie near."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genexp.data.base import DataSpec
+from genexp.data.base import DataSpec, Kind
 from genexp.errors import UserError
 from genexp.latent.likelihoods import Bernoulli, likelihoods
 from genexp.nn.windows import causal_places, causal_windows, wavefronts
@@ -42,7 +42,7 @@ class LocalAutoregressive(Bernoulli):
 
     has_pairs = False
     independent = False
-    kinds = ("bits",)
+    kinds: ClassVar[tuple[Kind, ...]] = ("bits",)
 
     def __init__(self, spec: DataSpec, *, window: Annotated[int, Field(ge=3, le=31)] = 7, width: Width = 32) -> None:
         super().__init__(spec)

@@ -65,8 +65,8 @@ def gaps(subject: Subject) -> Gaps:
         evidence = -torch.minimum(encoder.iwae_nll, fitted.iwae_nll)
         if "pairs" in subject.can:
             evidence = -integrated_nll(model, few.x, settings.quadrature_side)
-    means = (float(values.double().mean()) for values in (evidence, -fitted.neg_elbo, -encoder.neg_elbo))
-    return Gaps(*means, parameters)
+    highest, best, own = (float(values.double().mean()) for values in (evidence, -fitted.neg_elbo, -encoder.neg_elbo))
+    return Gaps(highest, best, own, parameters)
 
 
 @measure(

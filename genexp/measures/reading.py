@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genexp.measures.record import Value, measure
+from genexp.optim.adam import Adam
 from genexp.subject import Subject
 
 RATES = (0.0, 3e-4, 1e-3)  # of Adam; 0 learns nothing
@@ -25,7 +26,8 @@ def read(model: Any, text: Tensor, length: int, rate: float) -> Tensor:
     Passages overlap by half: of each but the first the second half is counted, and then a step of Adam is made on it.
     """
     model, half = copy.deepcopy(model).eval(), length // 2
-    optimizer, found = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99)), []
+    found: list[Tensor] = []
+    optimizer = Adam(model.parameters(), lr=rate, betas=(0.9, 0.99))
     for passage in text.unfold(0, length, length - half):
         nats = model.nats(passage[None])[0][half if found else 0 :]
         found.append(nats.detach().double().cpu())

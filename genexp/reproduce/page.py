@@ -110,7 +110,7 @@ def cells_and_known(measure: str, runs: Sequence[Mapping[str, Number]]) -> tuple
 
 def chapters(planned: Sequence[Planned], failed: Mapping[str, str], live: bool = True) -> list[Chapter]:
     """The case studies of these cases."""
-    found = []
+    found: list[Chapter] = []
     for part, study in _in_order():
         mine = [one for one in planned if one.case.study == study.name]
         mine.sort(key=lambda one: one.case.setting == "ours")
