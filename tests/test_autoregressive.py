@@ -443,4 +443,4 @@ def test_who_reads_learns_from_each_character_once_it_is_counted() -> None:
     assert torch.allclose(still, torch.full((12,), math.log(2)).double())
     steps = [0.0] * 4 + [0.1] * 2 + [0.2] * 2 + [0.3] * 2 + [0.4] * 2  # Adam's steps are as long as its rate while the sign stays
     assert torch.allclose(found, torch.tensor([math.log1p(math.exp(-logit)) for logit in steps]).double(), atol=5e-3)
-    assert float(model.logit) == 0
+    assert float(model.logit.detach()) == 0
