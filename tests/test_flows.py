@@ -206,8 +206,7 @@ def test_every_coordinate_moves_under_a_flow_prior(size: int, blocks: int) -> No
 
 
 OF_COUPLINGS = ("coupling_flow", "flow", "nice", "realnvp", "spline_coupling")
-OF_PICTURES = ("patch_flow",)
-NAMED = [name for name in models.names() if "base" in models.parts(name) and name not in OF_PICTURES]  # every flow of points
+NAMED = [name for name in models.names() if "base" in models.parts(name)]  # every flow of points
 
 
 @pytest.mark.parametrize("model", NAMED)

@@ -10,7 +10,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from genexp.bijections.base import Base, Transformer, bases, transformers
+from genexp.bijections.base import Transformer, transformers
+from genexp.bijections.bases import Normal
 from genexp.bijections.dequantisation import Dequantisation, dequantisations
 from genexp.bijections.patches import PatchAutoregressive
 from genexp.bijections.preprocessing import Preprocessing, preprocessings
@@ -33,7 +34,6 @@ def patch_flow(
     transformer: Part[Transformer] = transformers.part("affine"),
     dequantisation: Part[Dequantisation] = dequantisations.part("uniform"),
     preprocessing: Part[Preprocessing] = preprocessings.part("equalise"),
-    base: Part[Base] = bases.part("normal"),
 ) -> PictureFlow:
     """Maps of each patch by parameters that a causal transformer finds from the patches before it, in turn from the first to the
     last and from the last to the first.
@@ -45,7 +45,6 @@ def patch_flow(
         transformer: the map of each number.
         dequantisation: the noise that makes greys continuous.
         preprocessing: what greys go through first.
-        base: the noise that samples begin from.
 
     Raises:
         UserError: no pictures of greys, or ones that cannot be cut into such patches.
@@ -54,4 +53,4 @@ def patch_flow(
     network = partial(PatchAutoregressive, shape, patch=patch, width=width, blocks=blocks, attention_heads=attention_heads)
     layers = [network(layer, transformer=transformer) for layer in range(depth)]
     size = math.prod(shape)
-    return PictureFlow(spec, Flow(size, layers, base(size), False), dequantisation, preprocessing)
+    return PictureFlow(spec, Flow(size, layers, Normal(size), False), dequantisation, preprocessing)
