@@ -36,6 +36,7 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "size": 16,
     "examples": 2000,
     "steps": 16,
+    "noise_range": (3e-3, 2.0),  # untrained, some leave points as far apart as the noise, with detail that a grid must resolve
     "chains": 6,
     "burn_in": 2,
     "draws": 8,
