@@ -59,6 +59,9 @@ class Between(Schedule):
 class Cosine(Between):
     """α = cos φ, σ = sin φ, φ even between the ends: the variance is preserved, and signal turns into noise at a constant rate.
 
+    Args:
+        noise_range: of τ, in standard deviations of the data.
+
     Source: Nichol & Dhariwal, Improved denoising diffusion probabilistic models (2021), with an offset of 0.008: a least τ
     of 0.0125.
     """
@@ -98,6 +101,9 @@ class Exploding(Between):
 class Geometric(Exploding):
     """σ falls by equal factors: σ = low (high/low)^u.
 
+    Args:
+        noise_range: of τ, in standard deviations of the data.
+
     Source: Song & Ermon, Generative modeling by estimating gradients of the data distribution (2019).
     """
 
@@ -127,7 +133,11 @@ class Karras(Exploding):
 
 @schedules.register("straight")
 class Straight(Between):
-    """α = 1 − r, σ = r, r even between the ends: the straight path of flow matching."""
+    """α = 1 − r, σ = r, r even between the ends: the straight path of flow matching.
+
+    Args:
+        noise_range: of τ, in standard deviations of the data.
+    """
 
     def sigma(self, s: Tensor) -> Tensor:
         first, last = self.low / (1 + self.low), self.high / (1 + self.high)
