@@ -36,6 +36,7 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "size": 16,
     "examples": 2000,
     "steps": 16,
+    "noise_range": (3e-3, 2.0),  # untrained, some leave points as far apart as the noise, with detail that a grid must resolve
     "chains": 6,
     "burn_in": 2,
     "draws": 8,
@@ -46,11 +47,16 @@ SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
     "points": 50,
     "capacity": 200,
 }
-LIKE_ANY_OTHER = ("activation", "times", "time_grid", "heuristic", "moves", "schedule")  # no law of a model depends on these
-WITH_ONE = {  # what asks the same of every flow is tried with one
+LIKE_ANY_OTHER = (  # no law of a model depends on these
+    *("activation", "times", "time_grid", "heuristic", "moves", "schedule", "sampler"),
+)
+WITH_ONE = {  # what asks the same of every flow, or of both that use it, is tried with one
     "alpha": "coupling_flow",
     "fab": "coupling_flow",
     "plain": "flow_matching",
+    "noise_aware": "flow_matching",
+    "feature_grid": "flow_matching",
+    "modulated": "flow_matching",
     "random": "flow_matching",
 }
 SLOW = ("dopri5",)  # and one that would take half of the time
