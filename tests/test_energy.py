@@ -174,7 +174,7 @@ def test_annealed_chains_find_z_and_both_valleys() -> None:
             each = torch.stack([math.log(0.8) - 8 * (u[:, 0] - 1.5) ** 2, math.log(0.2) - 8 * (u[:, 0] + 1.5) ** 2])
             return -each.logsumexp(0)
 
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     energy = Energy(TwoValleys(), (1,), WIDTH)
     energy.network.register_parameter("none", torch.nn.Parameter(torch.zeros((), dtype=torch.float64)))
     sampler = AnnealedSampler(12, 4, 3).double()

@@ -11,7 +11,8 @@ from genexp.energy.partition import MOST
 @energy_objectives.register("likelihood")
 class Likelihood(EnergyObjective):
     """−E_data[ln p(u)] = E_data[E(u)] + ln Z. On a line and in the plane ln Z is a sum over a grid, as `quadrature` says; in more
-    dimensions its gradient is found by chains, as `persistent` says. Both as they are by default: to set what they do, choose one.
+    dimensions its gradient is found by chains, as `persistent` says. Both are as they are by default: for other settings of
+    theirs, choose one of them.
     """
 
     kind: Objective = "nll"
