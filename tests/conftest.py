@@ -140,7 +140,7 @@ def small_parts(experiment: str) -> list[str]:
     if "temperatures" in settings.model:
         words += ["model.points=200", "model.temperatures=8"]
     if "annealing" in settings.model:
-        words += ["model.annealing=4", "model.steps=2", "model.leaps=2"]
+        words += ["model.annealing=2", "model.settling=1", "model.leaps=1"]
     if "tested" in settings.model:
         words += ["model.tested=2000"]
     return words

@@ -68,6 +68,7 @@ def data() -> Tensor:
 
 
 OPTIMA = {
+    "likelihood": (VARIANCE, {}),
     "quadrature": (VARIANCE, {}),
     "contrastive_divergence": (VARIANCE, {"penalty": 0.0, "steps": 12}),
     "persistent": (VARIANCE, {"penalty": 0.0, "capacity": 10_000, "steps": 2, "fresh": 0.0}),
@@ -91,7 +92,9 @@ def test_the_gradient_of_the_likelihood_is_the_lectures() -> None:
     of a network in the plane.
     """
     torch.manual_seed(0)
-    model = models.build({"name": "energy", "network": {"name": "mlp", "width": 8, "depth": 1}}, DataSpec((2,)), Context())
+    model = models.build(
+        {"name": "energy", "network": {"name": "mlp", "width": 8, "depth": 1, "num_frequencies": 0}}, DataSpec((2,)), Context()
+    )
     model.double()
     energy, u = model.unnormalised, 0.6 * torch.randn(400, 2, dtype=torch.float64) + 0.3
     for weights in energy.parameters():
@@ -171,7 +174,7 @@ def test_annealed_chains_find_z_and_both_valleys() -> None:
             each = torch.stack([math.log(0.8) - 8 * (u[:, 0] - 1.5) ** 2, math.log(0.2) - 8 * (u[:, 0] + 1.5) ** 2])
             return -each.logsumexp(0)
 
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     energy = Energy(TwoValleys(), (1,), WIDTH)
     energy.network.register_parameter("none", torch.nn.Parameter(torch.zeros((), dtype=torch.float64)))
     sampler = AnnealedSampler(12, 4, 3).double()
@@ -195,7 +198,7 @@ def test_what_is_drawn_again_comes_up_by_its_weight() -> None:
 
 def energy_model(dim: int = 2, **keys: Any) -> EnergyModel:
     torch.manual_seed(0)
-    small = {"network": {"name": "mlp", "width": 8, "depth": 1}, "annealing": 4, "steps": 2}
+    small = {"network": {"name": "mlp", "width": 8, "depth": 1, "num_frequencies": 0}, "annealing": 4, "settling": 2}
     return models.build({"name": "energy", **small, **keys}, DataSpec((dim,), kind="real"), Context())  # type: ignore[no-any-return]
 
 

@@ -102,7 +102,7 @@ SECTIONS = {
     },
 }
 CHAINS = ["experiment=double_gaussian", "model=chains", "model.chains=4", "model.burn_in=0", "model.draws=2"]
-ENERGY = ["experiment=double_gaussian", "model=energy", "model.annealing=2", "model.steps=1", "model.leaps=1"]
+ENERGY = ["experiment=double_gaussian", "model=energy", "model.annealing=2", "model.settling=1", "model.leaps=1"]
 BITS = ["experiment=binary_mnist_made", "dataset=glyphs", "dataset.binarise=dynamic", "dataset.size=8", *DRAWN, "model.width=8"]
 DIFFUSION = ["experiment=ode_beside_sde", "model.field.width=8", "model.field.depth=1"]
 GUIDED = ["experiment=guidance", *DIFFUSION[1:]]

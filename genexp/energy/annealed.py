@@ -17,8 +17,9 @@ from genexp.samplers.annealing import Annealed, anneal
 from genexp.samplers.hmc import hmc
 from genexp.samplers.kernels import State, with_gradient
 
-PILOTS, ROUNDS = 128, 12  # chains by which the step sizes are found, and how often
-WANTED, GAIN = 0.65, 1.5  # acceptance; by how much the logarithm of a step size is changed where it is another
+PILOTS, ROUNDS = 128, 12  # chains by which the step sizes are found, and how often at most
+WANTED, NEAR = 0.65, 0.15  # acceptance; and how near to it is good enough
+GAIN = 1.5  # by how much the logarithm of a step size is changed where it is another
 
 
 class AnnealedSampler(nn.Module):
@@ -37,7 +38,7 @@ class AnnealedSampler(nn.Module):
         self.steps, self.leaps = steps, leaps
         betas = torch.linspace(0, 1, temperatures + 1, dtype=torch.float64) ** 2
         self.register_buffer("betas", betas, persistent=False)
-        self.register_buffer("step_sizes", torch.full((temperatures,), 0.3))  # of the chain at each β > 0
+        self.register_buffer("step_sizes", torch.ones(temperatures))  # of the chain at each β > 0
 
     @torch.no_grad()
     def tune(self, energy: Energy) -> None:
@@ -45,7 +46,10 @@ class AnnealedSampler(nn.Module):
         for _ in range(ROUNDS):
             found = self._annealed(energy, energy.reference(PILOTS))
             last = self._moved(energy, found.x, 1)[1]
-            self.step_sizes *= torch.exp(GAIN * (torch.cat([found.acceptance, last[None]]) - WANTED))
+            missed = torch.cat([found.acceptance, last[None]]) - WANTED
+            if float(missed.abs().max()) <= NEAR:
+                return
+            self.step_sizes *= torch.exp(GAIN * missed)
 
     def _annealed(self, energy: Energy, u: Tensor) -> Annealed:
         return anneal(u, energy.log_reference, energy.log_density, self.betas, self.step_sizes[:-1], self.leaps)

@@ -20,6 +20,7 @@ from genexp.settings import Scale, Width
 
 Depth = Annotated[int, Field(ge=1, le=32)]
 Frequencies = Annotated[int, Field(ge=0, le=4_096)]
+FEW = 32  # frequencies of a line and of the plane
 
 
 @energy_networks.register("mlp")
@@ -29,7 +30,8 @@ class Perceptron(EnergyNetwork):
     Args:
         width: of the hidden layers.
         depth: how many.
-        num_frequencies: so many random frequencies, whose cos and sin the network also sees: for energies with fine detail.
+        num_frequencies: so many random frequencies, whose cos and sin the network also sees: for energies with fine detail. null:
+            32 on a line and in the plane, none in more dimensions, where the directions are too many.
         frequency_scale: the largest of them, in cycles per standard deviation of the data.
     """
 
@@ -39,11 +41,13 @@ class Perceptron(EnergyNetwork):
         *,
         width: Width = 64,
         depth: Depth = 3,
-        num_frequencies: Frequencies = 0,
+        num_frequencies: Frequencies | None = None,
         frequency_scale: Scale = 1.0,
     ) -> None:
         super().__init__()
         dim = math.prod(shape)
+        if num_frequencies is None:
+            num_frequencies = FEW if dim <= 2 else 0
         drawn = random_frequencies(dim, num_frequencies, frequency_scale, "even") if num_frequencies else None
         self.fourier = None if drawn is None else FourierFeatures(drawn)
         self.net = mlp([dim + 2 * num_frequencies, *[width] * depth, 1], "silu")

@@ -42,7 +42,7 @@ class EnergyModel(GenerativeModel):
         noise: standard deviation of Gaussian noise that training examples get, in units of x: greys that many pixels share would
             have a density without bound. null: 0.1 of pictures, 0 of points.
         annealing: samples begin at the Gaussian, and are led to the energy by so many transitions.
-        steps: transitions that follow.
+        settling: transitions that follow.
         leaps: leapfrog steps of each.
         network: f.
         objective: what it is learnt by.
@@ -62,10 +62,10 @@ class EnergyModel(GenerativeModel):
         width: Scale = 1.5,
         noise: Weight | None = None,
         annealing: Number = 30,
-        steps: Number = 20,
+        settling: Number = 20,
         leaps: Number = 5,
         network: Part[EnergyNetwork] = energy_networks.part("mlp"),
-        objective: Part[EnergyObjective] = energy_objectives.part("persistent"),
+        objective: Part[EnergyObjective] = energy_objectives.part("likelihood"),
     ) -> None:
         super().__init__()
         spec.check_kind(("real", "unit"), "model=energy")
@@ -74,7 +74,7 @@ class EnergyModel(GenerativeModel):
         self.unnormalised = Energy(network(spec.shape), spec.shape, width)
         self.criterion = objective()
         self.criterion.prepare(self.unnormalised)
-        self.sampler = AnnealedSampler(annealing, steps, leaps)
+        self.sampler = AnnealedSampler(annealing, settling, leaps)
         self.register_buffer("middle", torch.zeros(spec.shape))
         self.register_buffer("spread", torch.ones(spec.shape))
         self.register_buffer("gap", torch.zeros(()))

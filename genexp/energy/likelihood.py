@@ -1,0 +1,28 @@
+"""`model/objective=likelihood`: maximum likelihood, by the best way that there is in so many dimensions."""
+
+from torch import Tensor
+
+from genexp.capabilities import Objective
+from genexp.data.base import Terms
+from genexp.energy.base import Energy, EnergyObjective, energy_objectives
+from genexp.energy.partition import MOST
+
+
+@energy_objectives.register("likelihood")
+class Likelihood(EnergyObjective):
+    """−E_data[ln p(u)] = E_data[E(u)] + ln Z. On a line and in the plane ln Z is a sum over a grid, as `quadrature` says; in more
+    dimensions its gradient is found by chains, as `persistent` says. Both are as they are by default: for other settings of
+    theirs, choose one of them.
+    """
+
+    kind: Objective = "nll"
+
+    def prepare(self, energy: Energy) -> None:
+        self.way = energy_objectives.build({"name": "quadrature" if energy.dim <= MOST else "persistent"})
+        self.way.prepare(energy)
+
+    def initialise(self, energy: Energy, u: Tensor) -> None:
+        self.way.initialise(energy, u)
+
+    def loss(self, energy: Energy, u: Tensor) -> Terms:
+        return self.way.loss(energy, u)
