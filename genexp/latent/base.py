@@ -55,7 +55,7 @@ class Posterior(nn.Module):
         return None
 
     def layer_kl(self, z: Tensor, parameters: Tensor) -> Tensor:
-        """KL(q(z_l|z_>l, x) ‖ p(z_l|z_>l)) in nats of each layer, given samples z (k, n, latent): (k, n, layers), where `layered`."""
+        """KL(q(z_l|z_>l, x) ‖ p(z_l|z_>l)) of each layer in nats, z (k, n, latent) → (k, n, layers), where `layered`."""
         raise NotImplementedError
 
     def start_narrow(self) -> None:
