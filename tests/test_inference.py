@@ -282,7 +282,7 @@ def test_the_upper_layers_alone_are_from_the_posterior_where_so_many_are_asked_f
     """What x says is made exact: its layers are then drawn at its means, the others anywhere."""
     posterior = ladder(7, 3)
     mean = torch.arange(7).float().expand(500, 7) - 3
-    parameters = torch.cat([mean, torch.full_like(mean, 30.0)], dim=1)
+    parameters = torch.cat([mean, torch.full_like(mean, -30.0)], dim=1)
     z = posterior.descend(mean.new_empty(500, 0), posterior.said(parameters), drawn=2)
     assert torch.allclose(z[:, 4:], mean[:, 4:], atol=1e-4)
     assert float(z[:, :4].std(0).min()) > 0.1

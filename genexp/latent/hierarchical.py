@@ -7,7 +7,7 @@ What x says of a layer, μ̂ and σ̂, and what the layers above say of it meet 
 all layers. Source: Sønderby et al., Ladder Variational Autoencoders (2016).
 
 The encoder does not give μ̂ and σ̂ themselves. Where x says little, σ̂ ≫ 1, only σ_l²/σ̂² of a step in μ̂ arrives at m_l: a layer
-that has once lost its information does not find it again. It gives a and the precision τ = 1/σ̂², μ̂ = a (1 + τ)/τ: under the
+that has once lost its information does not find it again. It gives a and σ̂² = 1/τ, μ̂ = a (1 + τ)/τ: under the
 prior N(0, I) that is q = N(a, 1/(1 + τ)), whose mean moves freely even at τ = 0.
 """
 
@@ -69,7 +69,7 @@ class HierarchicalPosterior(Posterior):
     """The networks of both densities: a_l and τ_l of the encoder's features, which go through one more layer for each layer of
     latents, and μ_l, σ_l of the latents above. z are z_1 … z_L side by side; a layer has half as many as the one below it.
 
-    The parameters, (n, 2·latent), are a and ln τ. p(z) begins as N(0, I).
+    The parameters, (n, 2·latent), are a and ln σ̂² = −ln τ. p(z) begins as N(0, I).
 
     Args:
         layers: L; no more than there are dimensions.
@@ -100,15 +100,15 @@ class HierarchicalPosterior(Posterior):
         for up, head in zip(self.up, list(self.heads)[1:], strict=True):
             features = F.silu(up(features))
             said.append(head(features))
-        mean, log_precision = (
+        mean, log_variance = (
             torch.cat(parts, dim=-1).float() for parts in zip(*(each.chunk(2, -1) for each in said), strict=True)
         )
-        return torch.cat([mean, log_precision], dim=-1)
+        return torch.cat([mean, log_variance], dim=-1)
 
     @torch.no_grad()
-    def start_narrow(self, log_precision: float = 3.0) -> None:
+    def start_narrow(self, log_variance: float = -3.0) -> None:
         for head, size in zip(self.heads, self.sizes, strict=True):
-            head.bias[size:] = log_precision  # type: ignore[operator,index]
+            head.bias[size:] = log_variance  # type: ignore[operator,index]
 
     # --- the densities ---------------------------------------------------------------------------------------
 
@@ -122,8 +122,8 @@ class HierarchicalPosterior(Posterior):
 
     def said(self, parameters: Tensor) -> list[Measurement]:
         """What x says of each layer."""
-        mean, log_precision = parameters.chunk(2, dim=-1)
-        parts = zip(mean.split(self.sizes, -1), log_precision.split(self.sizes, -1), strict=True)
+        mean, log_variance = parameters.chunk(2, dim=-1)
+        parts = zip(mean.split(self.sizes, -1), (-log_variance).split(self.sizes, -1), strict=True)
         return [Measurement(*part) for part in parts]
 
     def of(self, z: Tensor) -> Iterator[tuple[int, Tensor, Gaussian]]:
@@ -190,7 +190,7 @@ class HierarchicalPrior(Prior):
     def sample(self, n: int, given: Given) -> Tensor:
         posterior = given.posterior
         assert isinstance(posterior, HierarchicalPosterior)
-        empty = posterior.heads[0].weight.new_empty(n, 0)  # type: ignore[union-attr]
+        empty = posterior.heads[0].weight.new_empty(n, 0)  # type: ignore[union-attr,operator]
         return posterior.descend(empty, [], drawn=0)  # type: ignore[arg-type]
 
 

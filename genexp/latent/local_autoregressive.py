@@ -42,7 +42,7 @@ class LocalAutoregressive(Bernoulli):
 
     has_pairs = False
     independent = False
-    kinds = ("bits",)
+    kinds = ("bits",)  # type: ignore[assignment]
 
     def __init__(self, spec: DataSpec, *, window: Annotated[int, Field(ge=3, le=31)] = 7, width: Width = 32) -> None:
         super().__init__(spec)
