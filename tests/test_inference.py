@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.base import Given, Latent, posteriors, priors
-from genexp.latent.hierarchical import Gaussian, HierarchicalPosterior, halving
+from genexp.latent.hierarchical import Gaussian, HierarchicalPosterior, Measurement, halving
 from genexp.latent.importance import Importance
 from genexp.latent.likelihoods import Bernoulli, likelihoods
 from genexp.latent.objectives import doubly_reparameterised
@@ -183,13 +184,68 @@ def test_layers_halve_and_add_up() -> None:
 
 
 def test_two_measurements_of_one_number_meet_by_their_precisions() -> None:
-    one, other = (Gaussian(torch.randn(4).double(), torch.randn(4).double()) for _ in range(2))
-    z = torch.randn(2, 4).double()
-    both = one.times(other).log_prob(z) - one.log_prob(z) - other.log_prob(z)
-    assert torch.allclose(both[0], both[1])  # the product of the densities, up to a factor
-    normals = [MultivariateNormal(each.mean, each.log_variance.exp().diag()) for each in (one, other)]
-    assert float(one.kl(other)) == pytest.approx(float(torch.distributions.kl_divergence(*normals)))
-    assert torch.allclose(one.log_prob(z), normals[0].log_prob(z))
+    torch.manual_seed(0)
+    mean, log_precision, z = torch.randn(4).double(), torch.randn(4).double(), torch.randn(2, 4).double()
+    prior = Gaussian(torch.randn(4).double(), torch.randn(4).double())
+    alone = Gaussian(mean * (1 + log_precision.exp()) / log_precision.exp(), -log_precision)
+    posterior = Measurement(mean, log_precision).under(prior)
+    ratio = posterior.log_prob(z) - alone.log_prob(z) - prior.log_prob(z)
+    assert torch.allclose(ratio[0], ratio[1])  # the product of the densities, up to a factor
+    normals = [MultivariateNormal(each.mean, each.log_variance.exp().diag()) for each in (posterior, prior)]
+    assert float(posterior.kl(prior)) == pytest.approx(float(torch.distributions.kl_divergence(*normals)))
+    assert torch.allclose(posterior.log_prob(z), normals[0].log_prob(z))
+
+
+def test_a_layer_that_says_nothing_can_begin_to() -> None:
+    """At any precision, none included, q's mean moves with what x says, and no precision makes numbers that are none."""
+    mean = torch.zeros(5, requires_grad=True)
+    log_precision = torch.tensor([-200.0, -10.0, 0.0, 10.0, 200.0], requires_grad=True)
+    standard = Gaussian(torch.zeros(5), torch.zeros(5))
+    posterior = Measurement(mean, log_precision).under(standard)
+    (moved,) = torch.autograd.grad(posterior.mean.sum(), mean, retain_graph=True)
+    assert torch.allclose(moved, torch.ones(5))
+    assert torch.allclose(posterior.log_variance, -F.softplus(log_precision))
+    (bent,) = torch.autograd.grad(Measurement(mean + 1, log_precision).under(standard).kl(standard), log_precision)
+    assert torch.isfinite(bent).all()
+
+
+def test_each_layer_learns_what_there_is_to_know() -> None:
+    """x_d = w_d z_d + ε_d with z, ε ~ N(0, 1): the layer of z_d carries I = ½ Σ ln(1 + w_d²), even where that is little."""
+    torch.manual_seed(0)
+    weight = torch.tensor([3.0, 3.0, 2.0, 0.7, 1.0, 0.5, 1.0])
+    known = torch.stack([part.sum() for part in (0.5 * torch.log1p(weight.square())).split([4, 2, 1])])
+    posterior = posteriors.build({"name": "hierarchical", "layers": 3, "width": 16}, 7, 7)
+    posterior.down.requires_grad_(False)  # p(z) stays N(0, I)
+    posterior.start_narrow()
+    adam = torch.optim.Adam(posterior.parameters(), 2e-2)
+    for step in range(300):
+        x = weight * torch.randn(64, 7) + torch.randn(64, 7)
+        parameters = posterior(x)
+        z = posterior.draw(parameters, 1).z
+        carried = posterior.layer_kl(z, parameters).mean((0, 1))
+        loss = 0.5 * (x - weight * z[0]).square().sum(-1).mean() + carried.sum()
+        adam.param_groups[0]["lr"] = 2e-2 * (1 - step / 300)
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    with torch.no_grad():
+        x = weight * torch.randn(20_000, 7) + torch.randn(20_000, 7)
+        parameters = posterior(x)
+        carried = posterior.layer_kl(posterior.draw(parameters, 1).z, parameters).mean((0, 1))
+    assert torch.allclose(carried, known, atol=0.2)
+
+
+def test_layers_are_charged_by_their_own_divergences() -> None:
+    torch.manual_seed(0)
+    keys = {"posterior": {"name": "hierarchical", "layers": 3, "width": 8}, "prior": "hierarchical"}
+    model = vae(DataSpec((4,), kind="unit"), latent=7, **keys)
+    shaken(model, 0.2).float()
+    batch = Batch(torch.rand(4000, 4))
+    bound = model._bound(batch)
+    assert bound.kl.shape == (3,)
+    by_samples = bound.drawn.log_posterior - bound.drawn.log_prior
+    error = 5 * float(by_samples.detach().std()) / 4000**0.5
+    assert float(bound.kl.detach().sum()) == pytest.approx(float(by_samples.detach().mean()), abs=error)
 
 
 @torch.no_grad()

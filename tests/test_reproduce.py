@@ -242,7 +242,7 @@ def test_how_a_run_stands_is_looked_up_when_it_is_its_turn(genexp, tmp_path: Pat
 def test_the_plan_is_said_and_nothing_is_done(genexp, tmp_path: Path) -> None:
     code, out, _ = genexp("reproduce", "--plan")
     assert code == 0
-    places = [out.index(f"  {case.name} ") for case in sorted(CASES, key=lambda case: case.seconds)]
+    places = [out.index(f"\n  {case.name} ") for case in sorted(CASES, key=lambda case: case.seconds)]
     assert places == sorted(places)
     assert "about 2.4 hours" in out
     assert "fruit is not in" in out

@@ -54,6 +54,10 @@ class Posterior(nn.Module):
         """KL(q ‖ N(0, I)) of each latent dimension in nats, (n, latent); None where it has no closed form."""
         return None
 
+    def layer_kl(self, z: Tensor, parameters: Tensor) -> Tensor:
+        """KL(q(z_l|z_>l, x) ‖ p(z_l|z_>l)) of each layer in nats, z (k, n, latent) → (k, n, layers), where `layered`."""
+        raise NotImplementedError
+
     def start_narrow(self) -> None:
         """Begin far narrower than the prior, where that can be."""
 
@@ -120,7 +124,7 @@ class Prior(nn.Module):
 @dataclass(frozen=True)
 class Bound:
     """What a training step knows of ln p(x): posterior samples with their densities; and the KL term in nats, of each latent
-    dimension (latent,), or of all together (1,).
+    dimension (latent,), of each layer of them (layers,), or of all together (1,).
 
     `parameters`: of the posteriors, (n, …); `sample_prior`: draws so many points of p(z), (n, latent). `noted`: where an
     objective leaves further terms of its own, to be logged.

@@ -5,6 +5,10 @@
 
 What x says of a layer, μ̂ and σ̂, and what the layers above say of it meet like two measurements of one number. The decoder sees
 all layers. Source: Sønderby et al., Ladder Variational Autoencoders (2016).
+
+The encoder does not give μ̂ and σ̂ themselves. Where x says little, σ̂ ≫ 1, only σ_l²/σ̂² of a step in μ̂ arrives at m_l: a layer
+that has once lost its information does not find it again. It gives a and σ̂² = 1/τ, μ̂ = a (1 + τ)/τ: under the
+prior N(0, I) that is q = N(a, 1/(1 + τ)), whose mean moves freely even at τ = 0.
 """
 
 import math
@@ -39,13 +43,6 @@ class Gaussian:
         squares = (z - self.mean).square() * torch.exp(-self.log_variance)
         return -0.5 * (squares + self.log_variance + math.log(2 * math.pi)).sum(-1)
 
-    def times(self, other: "Gaussian") -> "Gaussian":
-        """The normalised product of both densities: precisions add."""
-        log_variance = -torch.logaddexp(-self.log_variance, -other.log_variance)
-        shares = (torch.exp(log_variance - each.log_variance) for each in (self, other))
-        mean = sum(share * each.mean for share, each in zip(shares, (self, other), strict=True))
-        return Gaussian(mean, log_variance)  # type: ignore[arg-type]
-
     def kl(self, other: "Gaussian") -> Tensor:
         """KL(self ‖ other) in nats, (…)."""
         narrower = self.log_variance - other.log_variance
@@ -53,12 +50,26 @@ class Gaussian:
         return 0.5 * (torch.exp(narrower) + squares - 1 - narrower).sum(-1)
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What x says of a layer: q is N(mean, 1/(1 + τ)) where the layers above say N(0, I), τ = e^log_precision; both (…, size)."""
+
+    mean: Tensor
+    log_precision: Tensor
+
+    def under(self, prior: Gaussian) -> Gaussian:
+        """The posterior: precisions add, 1/s² = τ + 1/σ², and m = s² [a (1 + τ) + μ/σ²]."""
+        log_variance = -torch.logaddexp(self.log_precision, -prior.log_variance)
+        said = torch.exp(log_variance + F.softplus(self.log_precision)) * self.mean
+        return Gaussian(said + torch.exp(log_variance - prior.log_variance) * prior.mean, log_variance)
+
+
 @posteriors.register("hierarchical")
 class HierarchicalPosterior(Posterior):
-    """The networks of both densities: μ̂_l and σ̂_l of the encoder's features, which go through one more layer for each layer of
+    """The networks of both densities: a_l and τ_l of the encoder's features, which go through one more layer for each layer of
     latents, and μ_l, σ_l of the latents above. z are z_1 … z_L side by side; a layer has half as many as the one below it.
 
-    The parameters, (n, 2·latent), are μ̂ and ln σ̂². p(z) begins as N(0, I).
+    The parameters, (n, 2·latent), are a and ln σ̂² = −ln τ. p(z) begins as N(0, I).
 
     Args:
         layers: L; no more than there are dimensions.
@@ -92,7 +103,7 @@ class HierarchicalPosterior(Posterior):
         mean, log_variance = (
             torch.cat(parts, dim=-1).float() for parts in zip(*(each.chunk(2, -1) for each in said), strict=True)
         )
-        return torch.cat([mean, bounded(log_variance)], dim=-1)
+        return torch.cat([mean, log_variance], dim=-1)
 
     @torch.no_grad()
     def start_narrow(self, log_variance: float = -3.0) -> None:
@@ -109,11 +120,11 @@ class HierarchicalPosterior(Posterior):
         mean, log_variance = self.down[index](higher).to(higher).chunk(2, dim=-1)
         return Gaussian(mean, bounded(log_variance))
 
-    def said(self, parameters: Tensor) -> list[Gaussian]:
+    def said(self, parameters: Tensor) -> list[Measurement]:
         """What x says of each layer."""
         mean, log_variance = parameters.chunk(2, dim=-1)
-        parts = zip(mean.split(self.sizes, -1), log_variance.split(self.sizes, -1), strict=True)
-        return [Gaussian(*part) for part in parts]
+        parts = zip(mean.split(self.sizes, -1), (-log_variance).split(self.sizes, -1), strict=True)
+        return [Measurement(*part) for part in parts]
 
     def of(self, z: Tensor) -> Iterator[tuple[int, Tensor, Gaussian]]:
         """The layers of z (…, latent): number, from 0, the layer's z_l, and p(z_l|z_>l)."""
@@ -124,7 +135,7 @@ class HierarchicalPosterior(Posterior):
         z = self.descend(parameters.new_empty(k, len(parameters), 0), self.said(parameters))
         return Draws(z, self.log_prob(z, parameters))
 
-    def descend(self, z: Tensor, said: list[Gaussian], drawn: int | None = None, noise: bool = True) -> Tensor:
+    def descend(self, z: Tensor, said: list[Measurement], drawn: int | None = None, noise: bool = True) -> Tensor:
         """From the last layer down, z (…, 0) → (…, latent): the upper `drawn` layers (None: all) from the posterior, those below
         from the prior; each by a sample or, without `noise`, by its mean.
         """
@@ -132,13 +143,13 @@ class HierarchicalPosterior(Posterior):
         for index in range(last, -1, -1):
             layer = self.above(index, z)
             if drawn is None or last - index < drawn:
-                layer = layer.times(said[index])
+                layer = said[index].under(layer)
             z = torch.cat([layer.sample() if noise else layer.mean, z], dim=-1)
         return z
 
     def log_prob(self, z: Tensor, parameters: Tensor) -> Tensor:
         said = self.said(parameters)
-        return sum(prior.times(said[index]).log_prob(layer) for index, layer, prior in self.of(z))  # type: ignore[return-value]
+        return sum(said[index].under(prior).log_prob(layer) for index, layer, prior in self.of(z))  # type: ignore[return-value]
 
     def log_prior(self, z: Tensor) -> Tensor:
         """ln p(z) in nats, (…)."""
@@ -149,7 +160,7 @@ class HierarchicalPosterior(Posterior):
         KL(q(z|x) ‖ p(z)).
         """
         said = self.said(parameters)
-        return torch.stack([prior.times(said[index]).kl(prior) for index, _, prior in self.of(z)], dim=-1)
+        return torch.stack([said[index].under(prior).kl(prior) for index, _, prior in self.of(z)], dim=-1)
 
     def centre(self, parameters: Tensor) -> Tensor:
         """The mean of each layer, given those of the layers above."""

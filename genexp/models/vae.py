@@ -132,9 +132,18 @@ class VAE(GenerativeModel):
         drawn = self.importance(batch.x, batch.label, self.training_objective.samples, parameters)
         if self.training_objective.path_only:
             drawn = replace(drawn, log_posterior=self.posterior.log_prob(drawn.z, parameters.detach()))
+        return Bound(
+            drawn, self._kl(drawn, parameters), self.latent, parameters, lambda n: self.prior.sample(n, self._given(batch.label))
+        )
+
+    def _kl(self, drawn: Importance, parameters: Tensor) -> Tensor:
+        """KL(q ‖ p) in nats, a mean over the batch: of each dimension, of each layer given samples of those above, or in one."""
         exact = self.posterior.kl_to_standard(parameters) if self.prior.standard else None
-        kl = (drawn.log_posterior - drawn.log_prior).mean()[None] if exact is None else exact.mean(0)
-        return Bound(drawn, kl, self.latent, parameters, lambda n: self.prior.sample(n, self._given(batch.label)))
+        if exact is not None:
+            return exact.mean(0)
+        if self.prior.layered:
+            return self.posterior.layer_kl(drawn.z, parameters).mean((0, 1))
+        return (drawn.log_posterior - drawn.log_prior).mean()[None]
 
     @property
     def standard_prior(self) -> bool:
