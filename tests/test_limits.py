@@ -149,6 +149,7 @@ WITH = {
     "evaluation.ode_points": FLOW,
     **{f"figures.{key}": FLOW for key in OF_FLOWS},
     "dataset.version": ["dataset.text=a"],
+    "model.local": ["dataset=digits", "dataset.binarise=static", "model/head=bernoulli"],  # pictures of one channel
     "dataset.raster": ["dataset.image=PICTURES/a/0.png"],
 }
 # What may be refused all the same, as these data have fewer, or this machine has less memory: at that limit, ge or le.
@@ -162,6 +163,7 @@ REFUSED = {
     **{("model.times.noise_range", side): "the first must be less than the second" for side in ("ge", "le")},  # of the other one
     **{("model.solver.time_grid.grid_range", side): "the first must be less than the second" for side in ("ge", "le")},
     ("model.network.components", "le"): "an example has only 64 values",
+    ("model.step_size", "le"): "of the proposals are accepted",  # steps far longer than the data are wide
     ("model.base.bound", "gt"): "the loss is inf",  # no data lie in so small a square
     **{
         (f"model.{key}", "le"): "not enough memory|the model is too large"
