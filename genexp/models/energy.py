@@ -26,10 +26,7 @@ from genexp.settings import Scale, Weight
 
 PICTURES = 0.1  # noise that pictures get, unless it is said how much
 HELD = 0.2  # σ of the score matching by which held-out examples judge what has no exact likelihood
-AWAY, AWAY_EACH = (
-    3.0,
-    1 / 8,
-)  # nats by which samples may differ from the data in energy before it is said: so many, or for each number
+AWAY, AWAY_EACH = 3.0, 1 / 8  # nats that samples and data may lie apart in energy before it is said: in all, or each number
 Number = Annotated[int, Field(ge=1, le=100_000)]
 
 
