@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,6 +63,7 @@ def test_every_experiment_runs_two_steps(genexp, tiny: list[str], tmp_path: Path
         small.append(f"{key}={request.getfixturevalue('runs') / other}")
     code, out, err = genexp("run", f"experiment={experiment}", *small)
     assert code == 0, err
+    assert not re.findall(r"\S+ is left out: \w*(?:Error|Exception): .*", out + err)
     run = only_run(tmp_path)
     assert run.parent == tmp_path / "outputs" / experiment
     whole = {"config.yaml", "run.json", "metrics.json", "history.jsonl", "log.txt", "checkpoints", "samples"}

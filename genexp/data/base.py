@@ -51,11 +51,11 @@ class DataSpec:
         }
         return frozenset(word for word, true in told.items() if true)
 
-    def points(self, model: str) -> int:
+    def points(self, model: str, hint: str = "genexp list models --data NAME") -> int:
         """The dimension of data that are points; UserError where they are something else, which `model` cannot learn."""
         if len(self.shape) != 1:
             what = "×".join(map(str, self.shape))
-            raise UserError(f"model={model} learns points, and not data of shape {what}", hint="genexp list models --data NAME")
+            raise UserError(f"model={model} learns points, and not data of shape {what}", hint=hint)
         self.check_kind(("real", "unit"), f"model={model}")
         return self.shape[0]
 

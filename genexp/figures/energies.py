@@ -122,6 +122,6 @@ def pulled(views: Sequence[Pull], window: Window) -> Figure:
         levels = np.arange(0.5, 12, 1.5)
         cell.contour(across, up, view.energy - view.energy.min(), levels=levels, colors=INK, linewidths=0.5, alpha=0.6)
         square(cell, view.title, window)
-        label = "p_model − p_data: orange is pushed up, violet pulled down" if index == len(views) - 1 else ""
+        label = "p_model − p_data\n(orange: pushed up, violet: pulled down)" if index == len(views) - 1 else ""
         figure.colorbar(image, ax=cell, shrink=0.75, label=label)
     return figure

@@ -1,5 +1,6 @@
 """What a user sees while a model trains."""
 
+import math
 import sys
 import time
 import warnings
@@ -49,7 +50,8 @@ class Reporter:
         total = f"/{self.budget.steps}" if self.budget.steps else ""
         done = self.budget.progress(step, seconds)
         left = f"   {seconds * (1 - done) / done:5.0f} s left" if done > 0 else ""
-        self.folder.say(f"  step {step:>6}{total}   loss {self.loss:.4f}{more}   {seconds:6.1f} s{left}")
+        loss = "" if math.isnan(self.loss) else f"   loss {self.loss:.4f}"  # before the first is known
+        self.folder.say(f"  step {step:>6}{total}{loss}{more}   {seconds:6.1f} s{left}")
         self.last_said = time.perf_counter()
 
 

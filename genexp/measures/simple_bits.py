@@ -38,7 +38,8 @@ DATA = {"pictures", "examples"}
 )
 @once
 def bits_of_simple_models(subject: Subject) -> dict[str, Value]:
-    data, levels = subject.data, subject.model.levels
+    data = subject.data
+    levels = getattr(subject.model, "head", subject.model).levels
     train, validation, test = (greys_of(part, levels) for part in (data.train, data.validation, subject.test_part))
     found = {"histograms": histograms(train, validation, test, levels)}
     for count, value in neighbours(train, test, levels).items():

@@ -76,7 +76,7 @@ class Standard(Space):
 
     def __init__(self, spec: DataSpec, who: str) -> None:
         super().__init__()
-        self.dim = spec.points(who)
+        self.dim = spec.points(who, hint="model/space=principal learns pictures among their principal components")
         self.register_buffer("mean", torch.zeros(self.dim))
         self.register_buffer("scale", torch.ones(()))
 
