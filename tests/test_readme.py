@@ -103,6 +103,11 @@ def test_links_lead_somewhere() -> None:
             assert (page.parent / link).exists(), f"{page}: {link}"
 
 
+def test_the_map_has_every_room() -> None:
+    rooms = {path.parent.name for path in (ROOT / "genexp").glob("*/__init__.py")}
+    assert {room for room in rooms if f"`{room}/`" not in HOUSE} == set()
+
+
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 200
 
