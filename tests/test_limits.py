@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -164,6 +165,7 @@ REFUSED = {
     **{("model.times.noise_range", side): "the first must be less than the second" for side in ("ge", "le")},  # of the other one
     **{("model.solver.time_grid.grid_range", side): "the first must be less than the second" for side in ("ge", "le")},
     ("model.network.components", "le"): "an example has only 64 values",
+    **{(f"model.network.{key}", "le"): "times, which cannot be" for key in ("encoder_widths", "decoder_widths")},  # of 8×8
     ("model.step_size", "le"): "of the proposals are accepted",  # steps far longer than the data are wide
     ("model.base.bound", "gt"): "the loss is inf",  # no data lie in so small a square
     **{
@@ -269,8 +271,8 @@ def test_a_number_without_a_limit_is_seen_wherever_it_is() -> None:
 
 
 def test_some_limits_work(forks: Forks, tmp_path: Path, pictures: Path) -> None:
-    """One in a hundred. (All of them: make test-slow.)"""
-    run_all(forks, tmp_path, pictures, LIMITS[54::250])
+    """One in two hundred or so, by its name. (All of them: make test-slow.)"""
+    run_all(forks, tmp_path, pictures, [limit for limit in LIMITS if crc32(str(limit).encode()) % 250 == 0])
 
 
 @pytest.mark.slow
