@@ -58,6 +58,8 @@ def plan(folder: Path, quick: bool, only: Sequence[str] = (), chapters: Sequence
     chosen = [case for case in CASES if (not only or case.name in only) and not (quick and case.quick is None)]
     wanted = {case.name for name in chapters for case in CHAPTERS[name].cases}
     chosen = [case for case in chosen if not chapters or case.name in wanted]
+    if not chosen:
+        raise UserError(f"of chapter {','.join(chapters)} no case is left to do", hint="leave --only or --quick out")
     planned = [_planned(case, folder / case.name, quick) for case in chosen]
     return sorted(planned, key=lambda one: one.seconds)
 
