@@ -12,7 +12,7 @@ import torch
 from genexp.data.base import Batch, DataSpec
 from genexp.data.images import ImageSet
 from genexp.errors import UserError
-from genexp.runs.tempered import Tempered
+from genexp.runs.tempered import tempered
 from genexp.settings import EvaluationSettings, RunSettings
 from genexp.subject import Subject
 from tests.parts import make
@@ -77,7 +77,7 @@ def test_temperature_stretches_the_noise_and_nothing_else() -> None:
     found = {}
     for t in (0.0, 0.5, 1.0):
         torch.manual_seed(2)
-        found[t] = Tempered(flow, t).sample(4)
+        found[t] = tempered(flow, t).sample(4)
     torch.manual_seed(2)
     assert torch.equal(found[1.0], flow.sample(4))
     assert bool((found[0.0] == found[0.0][:1]).all())

@@ -11,33 +11,11 @@ from torch import Tensor
 
 from genexp.data.pictures import read_pictures
 from genexp.errors import UserError
-from genexp.models.base import GenerativeModel
 from genexp.paths import expanded
+from genexp.runs.otherwise import SampledOtherwise
 from genexp.runs.trained import Trained
 
 TEST = "test:"
-
-
-class GoingOn(GenerativeModel):
-    """A model whose samples all begin alike: the first `known` numbers, in its order, are those of x (1, *shape)."""
-
-    def __init__(self, model: Any, x: Tensor, known: int) -> None:
-        super().__init__()
-        self.model, self.x, self.known = model, x, known
-
-    @property
-    def can(self) -> Any:
-        return self.model.can
-
-    @property
-    def device(self) -> torch.device:
-        return cast(torch.device, self.model.device)
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        return cast(Tensor, self.model.log_prob(x))
-
-    def sample(self, n: int) -> Tensor:
-        return cast(Tensor, self.model.complete(self.x.repeat(n, *[1] * (self.x.dim() - 1)), self.known))
 
 
 def going_on_from(trained: Trained, given: str) -> Trained:
@@ -49,8 +27,14 @@ def going_on_from(trained: Trained, given: str) -> Trained:
     """
     if "autoregressive" not in trained.model.can:
         raise UserError(f"--given: model={trained.settings.model['name']} does not draw one number after another")
+    model: Any = trained.model
     x, known = (beginning if trained.spec.alphabet else first_half)(trained, given)
-    return replace(trained, model=GoingOn(trained.model, x.to(trained.device), known).eval())
+    x = x.to(trained.device)  # (1, *shape), of which the first `known` numbers, in the model's order, stay
+
+    def draw(n: int) -> Tensor:
+        return cast(Tensor, model.complete(x.repeat(n, *[1] * (x.dim() - 1)), known))
+
+    return replace(trained, model=SampledOtherwise(model, draw).eval())
 
 
 def beginning(trained: Trained, given: str) -> tuple[Tensor, int]:

@@ -4,35 +4,21 @@ import math
 from dataclasses import replace
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from genexp.errors import UserError
-from genexp.models.base import GenerativeModel
+from genexp.runs.otherwise import SampledOtherwise
 from genexp.runs.trained import Trained
 
 
-class Tempered(GenerativeModel):
-    """A flow whose base is stretched by `temperature` when it samples; its likelihood is that of the flow itself."""
+def tempered(model: Any, temperature: float) -> SampledOtherwise:
+    """A flow whose base is stretched by `temperature` when it samples."""
 
-    def __init__(self, model: Any, temperature: float) -> None:
-        super().__init__()
-        self.model, self.temperature = model, temperature
+    def draw(n: int) -> Tensor:
+        z = temperature * model.sample_base(n)
+        return cast(Tensor, model.pictures(z) if "reversible" in model.can else model.inverse(z)[0])
 
-    @property
-    def can(self) -> Any:
-        return self.model.can
-
-    @property
-    def device(self) -> torch.device:
-        return cast(torch.device, self.model.device)
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        return cast(Tensor, self.model.log_prob(x))
-
-    def sample(self, n: int) -> Tensor:
-        z = self.temperature * self.model.sample_base(n)
-        return cast(Tensor, self.model.pictures(z) if "reversible" in self.can else self.model.inverse(z)[0])
+    return SampledOtherwise(model, draw)
 
 
 def at_temperature(trained: Trained, temperature: float) -> Trained:
@@ -48,4 +34,4 @@ def at_temperature(trained: Trained, temperature: float) -> Trained:
         raise UserError(f"--temperature: model={trained.settings.model['name']} is no flow, whose noise could be stretched")
     if model.base.bounded:
         raise UserError("--temperature is of Gaussian noise, and this flow begins from bounded noise")
-    return replace(trained, model=Tempered(model, temperature).eval())
+    return replace(trained, model=tempered(model, temperature).eval())
