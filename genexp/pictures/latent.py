@@ -110,15 +110,24 @@ def sampling(subject: Subject) -> Figure | None:
 def interpolation(subject: Subject) -> Figure:
     """Straight and along an arc, the two pictures themselves at the ends."""
     ends, rows = walk(subject, STRIP)
-    framed = {name: np.concatenate([ends[:1], row, ends[1:]]) for name, row in rows.items()}
-    return images.rows(framed, "between two test pictures (left and right end)")
+    return between(ends, rows)
 
 
 @film("interpolation", "From one test picture to another", lead=4, model=MODEL, data=DATA)
 def interpolation_film(subject: Subject) -> Film:
     """There and back."""
+    return there_and_back(subject, walk(subject, subject.settings.figures.gif_frames)[1])
+
+
+def between(ends: np.ndarray, rows: dict[str, np.ndarray]) -> Figure:
+    """The pictures of each way with its two ends (2, *shape)."""
+    framed = {name: np.concatenate([ends[:1], row, ends[1:]]) for name, row in rows.items()}
+    return images.rows(framed, "between two test pictures (left and right end)")
+
+
+def there_and_back(subject: Subject, rows: dict[str, np.ndarray]) -> Film:
+    """The pictures of each way, side by side, one after another."""
     figures = subject.settings.figures
-    _, rows = walk(subject, figures.gif_frames)
     moving = np.stack([*rows.values()], axis=1)
     frames = images.film(np.concatenate([moving, moving[-2:0:-1]]), list(rows), figures.gif_size)
     return Film(frames, figures.gif_fps, hold_last=1 / figures.gif_fps)

@@ -12,7 +12,7 @@ from torch import Tensor
 from genexp.figures import images
 from genexp.latent.paths import four_corners, linear, spherical
 from genexp.measures.record import Film, film, picture
-from genexp.pictures.latent import array, endpoints, spread
+from genexp.pictures.latent import array, between, endpoints, spread, there_and_back
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -59,27 +59,21 @@ def interpolation(subject: Subject) -> Figure:
     """Straight and along an arc, the two pictures themselves at the ends; above, the pictures themselves faded over."""
     x, rows = ways(subject, STRIP)
     share = np.linspace(0, 1, STRIP, dtype=np.float32)[:, None, None, None]
-    rows = {"faded over": (1 - share) * x[0] + share * x[1], **rows}
-    framed = {name: np.concatenate([x[:1], row, x[1:]]) for name, row in rows.items()}
-    return images.rows(framed, "between two test pictures (left and right end)")
+    return between(x, {"faded over": (1 - share) * x[0] + share * x[1], **rows})
 
 
 @film("interpolation", "From one test picture to another, in the flow's z", lead=4, model=MODEL, data=DATA)
 def interpolation_film(subject: Subject) -> Film:
     """There and back."""
-    figures = subject.settings.figures
-    _, rows = ways(subject, figures.gif_frames)
-    moving = np.stack([*rows.values()], axis=1)
-    frames = images.film(np.concatenate([moving, moving[-2:0:-1]]), list(rows), figures.gif_size)
-    return Film(frames, figures.gif_fps, hold_last=1 / figures.gif_fps)
+    return there_and_back(subject, ways(subject, subject.settings.figures.gif_frames)[1])
 
 
 def ways(subject: Subject, steps: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Two test pictures (2, *shape), and `steps` pictures on each way from one z to the other."""
     x = subject.test_part[endpoints(subject)].batch().x
     start, end = z_of(subject, x)
-    between = {"straight in z": linear, "along an arc in z": spherical}
-    return array(x), {name: found(subject, way(start, end, steps)) for name, way in between.items()}
+    paths = {"straight in z": linear, "along an arc in z": spherical}
+    return array(x), {name: found(subject, way(start, end, steps)) for name, way in paths.items()}
 
 
 @picture("four_corners", "A square between the z of four test pictures", model=MODEL, data=DATA)
