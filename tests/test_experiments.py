@@ -32,6 +32,7 @@ ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("digits_transformer", "fruit_pixelcnn", "funnel_flow", "gmm40_flow", "qr_diffusion", "mnist_flowmatch"),
     *("binary_mnist_vae", "binary_mnist_iwae", "binary_mnist_vamp", "binary_mnist_iaf", "vae_terms", "posterior_collapse"),
     *("mnist_nice", "mnist_realnvp", "mnist_maf", "mnist_realnvp_image", "mnist_glow", "glyphs_glow", "fruit_glow"),
+    *("papers/nice", "papers/realnvp", "papers/maf"),
     *("digits_nice", "glyphs_realnvp_image", "drawn_fruit_glow", "mnist_pixel_flow", "mnist_patch_flow"),
 }
 OF_ANOTHER_RUN = {  # the key that names it, and one that will do

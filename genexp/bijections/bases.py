@@ -56,6 +56,28 @@ class Uniform(Base):
         return self.bound * (2 * torch.rand(n, self.dim, device=self.like.device, dtype=self.like.dtype) - 1)
 
 
+@bases.register("logistic")
+class Logistic(Base):
+    """p(z) = Π e^(−z_i) / (1 + e^(−z_i))²: a bell with heavier tails than N(0, 1), of variance π²/3.
+
+    Source: Dinh et al., NICE (2015), section 3.4.
+    """
+
+    like: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.register_buffer("like", torch.empty(0), persistent=False)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        return (torch.nn.functional.logsigmoid(z) + torch.nn.functional.logsigmoid(-z)).sum(-1)
+
+    def sample(self, n: int) -> Tensor:
+        u = torch.rand(n, self.dim, device=self.like.device, dtype=self.like.dtype)
+        return u.clamp(torch.finfo(u.dtype).tiny, 1 - torch.finfo(u.dtype).eps).logit()
+
+
 class Interval(Base):
     """Uniform on [low, high] in each feature, whose ends belong to it as far as rounding can tell."""
 

@@ -20,6 +20,20 @@ class Preprocessing(Bijection):
 preprocessings: Registry[Preprocessing] = Registry("preprocessing", "genexp.bijections", Preprocessing)
 
 
+@preprocessings.register("none")
+class Unchanged(Preprocessing):
+    """v = y: greys as they are in [0, 1]. The flow's samples may lie outside, and are black or white there."""
+
+    def __init__(self, levels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x.new_zeros(len(x))
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return z, z.new_zeros(len(z))
+
+
 @preprocessings.register("logit")
 class Logit(Preprocessing):
     """v = (ln s/(1 − s) − mean)/deviation of s = α + (1 − 2α) y, so that a flow's samples stay between black and white.
