@@ -141,6 +141,8 @@ def small_parts(experiment: str) -> list[str]:
         words += ["model.points=200", "model.temperatures=8"]
     if "annealing" in settings.model:
         words += ["model.annealing=2", "model.settling=1", "model.leaps=1"]
+    if "repetitions" in settings.model:
+        words += ["model.repetitions=20", "model.failing=20", "model.samples=20", "model.rungs=1", "model.examples=200"]
     if "tested" in settings.model:
         words += ["model.tested=2000"]
     return words

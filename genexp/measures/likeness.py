@@ -8,17 +8,21 @@ components of the pixels and, where there are classes, the features of a small c
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from genexp.data.images import ImageData
 from genexp.measures.classifier import Classifier, in_parts, train_classifier
 from genexp.measures.copies import MOST, compared
+from genexp.measures.distances import frechet, mmd, share_variation
 from genexp.measures.neighbours import Likeness, first_of_equals, likeness
+from genexp.measures.on_trial import Clouds, on_trial
 from genexp.measures.record import Value, Values, measure
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
 PIXEL_COMPONENTS = 64  # the principal components of the pixels that pictures are compared in
+FEW = 1_000  # of each, where all pairs are summed
 DATA = {"examples", "pictures"}
 
 Found = dict[str, dict[str, Value]]  # by name and ending
@@ -52,6 +56,9 @@ def _compare(found: Found, ending: str, features: Tensor) -> None:
     value, best = likeness(real, fake), likeness(real, other)
     for name in Likeness.__dataclass_fields__:
         found.setdefault(name, {})[ending] = Value(getattr(value, name), real_vs_real=getattr(best, name))
+    real, other, fake = (x[:FEW] for x in (real, other, fake))
+    found.setdefault("mmd", {})[ending] = Value(mmd(fake, real), real_vs_real=mmd(other, real))
+    found.setdefault("frechet", {})[ending] = Value(frechet(fake, real), real_vs_real=frechet(other, real))
 
 
 def _class_shares(found: Found, model: Classifier, samples: Tensor, data: ImageData) -> None:
@@ -61,6 +68,9 @@ def _class_shares(found: Found, model: Classifier, samples: Tensor, data: ImageD
     assert test.label is not None
     right = (in_parts(model, test.batch().x).argmax(1) == test.label).double().mean()
     found["classifier_accuracy"] = {"": Value(float(right))}
+    seen = in_parts(model, data.train.few(MOST).batch().x).argmax(1)
+    ours, real, true = (F.one_hot(found, len(data.spec.classes)) for found in (called, seen, in_parts(model, test.batch().x).argmax(1)))
+    found["share_variation"] = {"": Value(share_variation(ours, real), real_vs_real=share_variation(true, real))}
     found["share"] = {name: Value(float((called == index).double().mean())) for index, name in enumerate(data.spec.classes)}
 
 
@@ -110,3 +120,39 @@ def classifier_accuracy(subject: Subject) -> Values:
 @measure("share", "share of the samples that are of this class, by the classifier", data=DATA | {"classes"})
 def share(subject: Subject) -> Values:
     return _of(subject, "share")
+
+
+@measure("mmd", "kernel distance between samples and real pictures, of features", better="lower", data=DATA)
+def mmd_of_pictures(subject: Subject) -> Values:
+    return _of(subject, "mmd")
+
+
+@measure(
+    "frechet",
+    "Fréchet distance of features' means and covariances, by our own classifier: no published FID",
+    better="lower",
+    data=DATA,
+)
+def frechet_of_pictures(subject: Subject) -> Values:
+    return _of(subject, "frechet")
+
+
+@measure(
+    "share_variation",
+    "half the sum of what class shares of samples differ from those of real pictures by, by the classifier",
+    better="lower",
+    data=DATA | {"classes"},
+)
+def variation_of_shares(subject: Subject) -> Values:
+    return _of(subject, "share_variation")
+
+
+@on_trial("precision", "recall", "density", "coverage")
+def neighbours(clouds: Clouds) -> list[float]:
+    found = likeness(clouds.real, clouds.samples)
+    return [getattr(found, name) for name in Likeness.__dataclass_fields__]
+
+
+@on_trial("share_variation", space="classes")
+def shares(clouds: Clouds) -> list[float]:
+    return [share_variation(clouds.samples, clouds.real)]
