@@ -69,7 +69,9 @@ def _class_shares(found: Found, model: Classifier, samples: Tensor, data: ImageD
     right = (in_parts(model, test.batch().x).argmax(1) == test.label).double().mean()
     found["classifier_accuracy"] = {"": Value(float(right))}
     seen = in_parts(model, data.train.few(MOST).batch().x).argmax(1)
-    ours, real, true = (F.one_hot(found, len(data.spec.classes)) for found in (called, seen, in_parts(model, test.batch().x).argmax(1)))
+    ours, real, true = (
+        F.one_hot(found, len(data.spec.classes)) for found in (called, seen, in_parts(model, test.batch().x).argmax(1))
+    )
     found["share_variation"] = {"": Value(share_variation(ours, real), real_vs_real=share_variation(true, real))}
     found["share"] = {name: Value(float((called == index).double().mean())) for index, name in enumerate(data.spec.classes)}
 

@@ -144,7 +144,9 @@ def share_variation(subject: Subject) -> Value:
 )
 def sample_nll(subject: Subject) -> Value:
     log_p = subject.density.log_prob(subject.samples.double())
-    return Value(-float(log_p.mean()) + subject.log_scale, exact=subject.density.entropy + subject.log_scale, error=standard_error(log_p))
+    return Value(
+        -float(log_p.mean()) + subject.log_scale, exact=subject.density.entropy + subject.log_scale, error=standard_error(log_p)
+    )
 
 
 # --- on trial -----------------------------------------------------------------------------------------------
