@@ -1,1 +1,1 @@
-"""Samplers that fail in known ways, for the trial of the numbers that samples are judged by. One function each, found by itself."""
+"""Samplers that fail in known ways, to put on trial what samples are judged by. One function each, found by itself."""

@@ -13,6 +13,7 @@ from genexp.figures.style import INK, SKY, drawn, figure_of
 
 LIT = LinearSegmentedColormap.from_list("lit", ["#FFF6B0", "#F5C518", "#D9822B"])  # the fewer samples, the brighter
 PAPER = "#EEF1F5"
+GLIMMER = 0.15  # of the repetitions: what is noticed in fewer is dark
 ACROSS, DOWN = 0.95, 0.5  # inches of a column and of a row
 LEFT, TOP = 2.6, 3.7  # columns for the names of the numbers; rows for the small pictures and the names of the failures
 
@@ -24,6 +25,7 @@ class Lamps:
     Args:
         numbers: what each number is called, (S,). failures: and each sampler, (F,).
         noticed: the fewest samples that it takes, 0 where it is not noticed, (S, F); praised: likewise.
+        shares: of the repetitions with the most samples in which it is noticed, (S, F).
         alarms: share of true repetitions that are called suspicious, (S,).
         ladder: numbers of samples that were tried, the least first.
         looks: samples of each sampler, and of the truth as the last one: points (n, 2), or a square of pictures (h, w[, 3]).
@@ -34,6 +36,7 @@ class Lamps:
     failures: Sequence[str]
     noticed: np.ndarray
     praised: np.ndarray
+    shares: np.ndarray
     alarms: np.ndarray
     ladder: Sequence[int]
     looks: Sequence[np.ndarray]
@@ -57,7 +60,12 @@ def lamps(found: Lamps, title: str) -> Figure:
     for y, row in enumerate(rows):
         axes.text(-0.62, -y, found.numbers[row], ha="right", va="center", color=PAPER, fontsize=11)
         for x, column in enumerate(columns):
-            _lamp(axes, x, -y, int(found.noticed[row, column]), int(found.praised[row, column]), found.ladder)
+            noticed, praised, share = (
+                int(found.noticed[row, column]),
+                int(found.praised[row, column]),
+                found.shares[row, column],
+            )
+            _lamp(axes, x, -y, noticed, praised, found.ladder, float(share))
         axes.text(last, -y, f"{100 * found.alarms[row]:.1f} %", ha="center", va="center", color=PAPER, fontsize=10)
     for x, which in zip([*range(len(columns)), last], [*columns, len(columns)], strict=True):
         name = "the truth:\nfalse alarms" if which == len(columns) else found.failures[which].replace(" ", "\n", 1)
@@ -69,17 +77,17 @@ def lamps(found: Lamps, title: str) -> Figure:
     return figure
 
 
-def _lamp(axes: Axes, x: float, y: float, noticed: int, praised: int, ladder: Sequence[int]) -> None:
-    """Lit where there is something to see, with the fewest samples in it."""
-
+def _lamp(axes: Axes, x: float, y: float, noticed: int, praised: int, ladder: Sequence[int], share: float = 0.0) -> None:
+    """Lit where there is something to see, with the fewest samples in it; it glimmers where that is seen now and then."""
     size = {"width": 0.86 * DOWN / ACROSS, "height": 0.86}
     count = noticed or praised
     if not count:
+        axes.add_patch(Ellipse((x, y), **size, fc=LIT(1.0), alpha=0.6 * max(0.0, share - GLIMMER), ec="none"))
         axes.add_patch(Ellipse((x, y), **size, fill=False, ec="#4d5b73", lw=1.0))
         return
     place = [*ladder].index(count) / max(len(ladder) - 1, 1)
     axes.add_patch(Ellipse((x, y), **size, fc=LIT(place) if noticed else SKY, ec="none"))
-    axes.text(x, y, str(count), ha="center", va="center", color=INK, fontsize=8, fontweight="bold")
+    axes.text(x, y, str(count), ha="center", va="center", color=INK, fontsize=9, fontweight="bold")
 
 
 def _look(axes: Axes, look: np.ndarray, limits: tuple[float, float] | None) -> None:
@@ -101,8 +109,8 @@ def _legend(axes: Axes, y: float, ladder: Sequence[int]) -> None:
     for count in ladder:
         _lamp(axes, x, y, count, 0, ladder)
         x += 0.5
-    axes.text(x - 0.15, y, "noticed with so many samples", va="center", color=PAPER, fontsize=10)
-    _lamp(axes, x + 2.8, y, 0, ladder[-1], ladder)
-    axes.text(x + 3.1, y, "looks better than the truth", va="center", color=PAPER, fontsize=10)
-    _lamp(axes, x + 5.6, y, 0, 0, ladder)
-    axes.text(x + 5.9, y, "not noticed", va="center", color=PAPER, fontsize=10)
+    axes.text(x - 0.15, y, "noticed with so many samples of each", va="center", color=PAPER, fontsize=10)
+    _lamp(axes, x + 3.3, y, 0, ladder[-1], ladder)
+    axes.text(x + 3.6, y, "looks better than the truth", va="center", color=PAPER, fontsize=10)
+    _lamp(axes, x + 6.1, y, 0, 0, ladder)
+    axes.text(x + 6.4, y, "not noticed", va="center", color=PAPER, fontsize=10)

@@ -105,8 +105,8 @@ def two_sample_accuracy(one: Tensor, other: Tensor) -> float:
     A network of two hidden layers sees a point and how many of its neighbours are of the one cloud: these tell fine detail in few
     dimensions, the network relations between many. It learns from four fifths of the points to tell the other fifth, in turn,
     all five at once. Random numbers are those of the moment: seed them outside. The standard error of chance is √(1/8n).
-    Of fewer points than there are fifths nothing can be learnt: ½. Of equal clouds each point's twin speaks for the other
-    one: below ½.
+    Of fewer than ten points nothing can be learnt: ½. Of equal clouds each point has a twin, always of the other cloud, and that
+    can be learnt: above ½.
 
     Source: Lopez-Paz & Oquab, Revisiting Classifier Two-Sample Tests (2017).
     """

@@ -5,7 +5,7 @@ components of the pixels and, where there are classes, the features of a small c
 /classifier). `real_vs_real/…` is what the other half gets: the best that can be asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -63,26 +63,27 @@ def _compare(found: Found, ending: str, features: Tensor) -> None:
 
 def _class_shares(found: Found, model: Classifier, samples: Tensor, data: ImageData) -> None:
     """The share of the samples in each class as the classifier sees it; and how often it is right on test pictures."""
-    called = in_parts(model, samples).argmax(1)
-    test = data.test.few(MOST)
+    test, train = (part.few(MOST) for part in (data.test, data.train))
     assert test.label is not None
-    right = (in_parts(model, test.batch().x).argmax(1) == test.label).double().mean()
-    found["classifier_accuracy"] = {"": Value(float(right))}
-    seen = in_parts(model, data.train.few(MOST).batch().x).argmax(1)
-    ours, real, true = (
-        F.one_hot(found, len(data.spec.classes)) for found in (called, seen, in_parts(model, test.batch().x).argmax(1))
-    )
+    called, of_test, of_train = (in_parts(model, x).argmax(1) for x in (samples, test.batch().x, train.batch().x))
+    found["classifier_accuracy"] = {"": Value(float((of_test == test.label).double().mean()))}
+    ours, true, real = (F.one_hot(classes, len(data.spec.classes)) for classes in (called, of_test, of_train))
     found["share_variation"] = {"": Value(share_variation(ours, real), real_vs_real=share_variation(true, real))}
     found["share"] = {name: Value(float((called == index).double().mean())) for index, name in enumerate(data.spec.classes)}
 
 
 def _principal(*sets: Tensor) -> Tensor:
     """All pictures of all sets, one after another, in the leading principal components of the first set's pixels."""
-    real = sets[0].flatten(1)
-    mean = real.mean(0)
-    count = min(PIXEL_COMPONENTS, len(real) - 1, real.shape[1])
-    _, _, directions = torch.pca_lowrank(real - mean, count, center=False, niter=3)
-    return torch.cat([(x.flatten(1) - mean) @ directions for x in sets])
+    return torch.cat([*map(principal(sets[0]), sets)])
+
+
+def principal(real: Tensor) -> Callable[[Tensor], Tensor]:
+    """Pictures (n, *shape) → (n, d), the leading principal components of the pixels of the `real` ones."""
+    flat = real.flatten(1)
+    mean = flat.mean(0)
+    count = min(PIXEL_COMPONENTS, len(flat) - 1, flat.shape[1])
+    _, _, directions = torch.pca_lowrank(flat - mean, count, center=False, niter=3)
+    return lambda x: (x.flatten(1) - mean) @ directions
 
 
 def _of(subject: Subject, name: str) -> Mapping[str, Value] | None:

@@ -23,7 +23,8 @@ def likeness(real: Tensor, fake: Tensor, k: int = 5) -> Likeness:
     over the real balls about it, of 1 / other reals in that ball. coverage: share of real balls that hold a fake.
 
     Without ties a ball holds k others, which is the usual density. Where points repeat, a ball may have the radius 0 and more
-    than k others; a single point has a ball of radius 0, which counts as holding one other. Distances are those of the differences, so that equal points are at 0, and copies of the data score 1.
+    than k others; that of a single point counts as holding one other. Distances are those of the differences, so that equal
+    points are at 0, and copies of the data score 1.
     """
     real, fake = real.double(), fake.double()
     k = min(k, len(real) - 1, len(fake) - 1)

@@ -20,7 +20,7 @@ COARSE, COMPONENTS = 8, 8  # pixels a side, and their principal components, by w
 PARTS = 4  # of the examples: what is trained on, what is held out, and twice as many of which samplers are made
 LEAST = 10  # samples of the least trial
 
-Repetitions = Annotated[int, Field(ge=20, le=100_000)]
+Repetitions = Annotated[int, Field(ge=1, le=2_000)]
 
 
 @models.register("metric_trial")
@@ -167,7 +167,8 @@ def by_gaussians(x: Tensor, mode: Tensor) -> Tensor:
     for each in mode.unique():
         own = x[mode == each]
         covariance = own.mT.cov().view(x.shape[1], -1) if len(own) > 1 else torch.zeros(x.shape[1], x.shape[1])
-        covariance = covariance + 1e-3 * x.var() * torch.eye(x.shape[1])
+        least = 1e-3 * covariance.diagonal().mean() + 1e-6 * x.var() + 1e-12  # of numbers that are constant within a mode
+        covariance = covariance + least * torch.eye(x.shape[1])
         gaussian = torch.distributions.MultivariateNormal(own.mean(0), covariance)
         found[mode == each] = gaussian.log_prob(own) + torch.tensor(len(own) / len(x)).log()
     return found

@@ -16,8 +16,8 @@ POINTS, SIDE = 400, 3  # samples in each small picture: points, and pictures a s
 
 @picture(
     "lamps",
-    "Which number notices which failing sampler at 5 % false alarms, with the fewest samples in the lamp; blue: it looks better than "
-    "the truth; above, samples of each; on the right, how often the truth itself is called suspicious",
+    "Which number notices which failing sampler at 5 % false alarms, with the fewest samples in the lamp; blue: it looks better "
+    "than the truth; above, samples of each; on the right, how often the truth itself is called suspicious",
     lead=0,
     model=MODEL,
 )
@@ -33,6 +33,7 @@ def lamps_of(subject: Subject) -> Figure:
         [name.replace("_", " ") for name in found.failures],
         found.fewest(found.noticed),
         found.fewest(found.praised),
+        found.noticed[..., -1],
         found.alarms / found.truths,
         found.ladder,
         looks,
