@@ -26,11 +26,15 @@ class Clouds:
 
 @dataclass(frozen=True)
 class Tried:
-    """Numbers that one function gives, by the names of their measures; `data`: what else has to be known of the data."""
+    """Numbers that one function gives, by the names of their measures.
+
+    `data`: what else has to be known of the data; `every`: an expensive one is found in one of so many repetitions.
+    """
 
     names: tuple[str, ...]
     space: Space
     data: frozenset[Known]
+    every: int
     function: Callable[[Clouds], Sequence[float]]
 
 
@@ -38,12 +42,12 @@ tried: list[Tried] = []
 
 
 def on_trial(
-    *names: str, space: Space = "features", data: Sequence[Known] = ()
+    *names: str, space: Space = "features", data: Sequence[Known] = (), every: int = 1
 ) -> Callable[[Callable[[Clouds], Sequence[float]]], Callable[[Clouds], Sequence[float]]]:
     """Decorator: a function of the clouds gives these numbers. Random numbers are those of the moment."""
 
     def add(function: Callable[[Clouds], Sequence[float]]) -> Callable[[Clouds], Sequence[float]]:
-        tried.append(Tried(names, space, frozenset(data), function))
+        tried.append(Tried(names, space, frozenset(data), every, function))
         return function
 
     return add

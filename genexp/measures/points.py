@@ -162,7 +162,7 @@ def by_ways(clouds: Clouds) -> list[float]:
     return [distances.sliced_wasserstein(clouds.samples, clouds.real), distances.wasserstein(clouds.samples, clouds.real)]
 
 
-@on_trial("c2st", data=["points"])
+@on_trial("c2st", data=["points"], every=2)
 def by_classifier(clouds: Clouds) -> list[float]:
     return [distances.two_sample_accuracy(clouds.samples, clouds.real)]
 

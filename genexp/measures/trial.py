@@ -38,7 +38,7 @@ class Trial:
         names: of the numbers, (S,). failures: of the samplers. ladder: numbers of samples.
         noticed: share of the repetitions in which each number is suspicious, (S, F, N); praised: in which it is better than it
             is of 95 % of the true ones.
-        alarms: of how many other repetitions of the truth, `truths`, each is suspicious, (S,).
+        alarms: of how many other repetitions of the truth, `truths`, each is suspicious, (S,) both.
     """
 
     names: tuple[str, ...]
@@ -47,7 +47,7 @@ class Trial:
     noticed: np.ndarray
     praised: np.ndarray
     alarms: np.ndarray
-    truths: int
+    truths: np.ndarray
 
     def fewest(self, shares: np.ndarray) -> np.ndarray:
         """The least number of samples from which on the shares (…, N) are above a half; 0 where there is none."""
@@ -65,8 +65,9 @@ def trial(subject: Subject) -> Trial:
         known = {key: seen(model.x) for key, seen in spaces.items()}
         failing = [name for name in failures.names() if name != TRUTH]
         noticed, praised, alarms, names = [], [], [], []
+        every = {name: each.every for each in tried for name in each.names}
 
-        def judged(name: str, n: int) -> list[float]:
+        def judged(name: str, n: int, number: int) -> list[float]:
             train, held, fresh = model.deal(n)
             if name == TRUTH:
                 seen = {key: x[fresh[:n]] for key, x in known.items()}
@@ -74,14 +75,23 @@ def trial(subject: Subject) -> Trial:
                 samples = model.made_by(failures[name], fresh, n, train)
                 seen = {key: see(samples) for key, see in spaces.items()}
             clouds = {key: Clouds(seen[key], x[held], x[train]) for key, x in known.items()}
-            numbers = judge(subject, clouds)
+            numbers = judge(subject, clouds, number)
             names[:] = numbers
             return [*numbers.values()]
 
+        def repeated(name: str, n: int, times: int) -> np.ndarray:
+            return np.array([judged(name, n, number) for number in range(times)])
+
         for n in model.ladder:
-            truth = np.array([judged(TRUTH, n) for _ in range(2 * model.repetitions)])
-            others = np.array([[judged(name, n) for _ in range(model.failing)] for name in failing])  # (F, repetitions, S)
-            found = [verdict(better_of(name), truth[:, s], others[:, :, s]) for s, name in enumerate(names)]
+            truth, others = (
+                repeated(TRUTH, n, 2 * model.repetitions),
+                np.stack([repeated(name, n, model.failing) for name in failing]),
+            )
+            steps = [every[name.partition("/")[0]] for name in names]
+            found = [
+                verdict(better_of(name), truth[::step, s], others[:, ::step, s])
+                for s, (name, step) in enumerate(zip(names, steps, strict=True))
+            ]
             for all_of, one in zip((noticed, praised, alarms), zip(*found, strict=True), strict=True):
                 all_of.append(np.array(one))
         return Trial(
@@ -91,7 +101,7 @@ def trial(subject: Subject) -> Trial:
             np.stack(noticed, -1),
             np.stack(praised, -1),
             np.sum(alarms, 0),
-            model.repetitions * len(model.ladder),
+            np.array([math.ceil(2 * model.repetitions / step) // 2 for step in steps]) * len(model.ladder),
         )
 
 
@@ -111,15 +121,16 @@ def spaces_of(subject: Subject) -> dict[tuple[str, str], Seen]:
     return found
 
 
-def judge(subject: Subject, clouds: Mapping[tuple[str, str], Clouds]) -> dict[str, float]:
-    """Every number on trial that can be had, by name and the ending of its space."""
+def judge(subject: Subject, clouds: Mapping[tuple[str, str], Clouds], number: int = 0) -> dict[str, float]:
+    """Every number on trial that can be had, by name and the ending of its space; NaN where repetition `number` leaves it out."""
     found: dict[str, float] = {}
     for each in tried:
         if each.data <= subject.knows:
             for (kind, ending), cloud in clouds.items():
                 if kind == each.space:
                     names = [f"{name}/{ending}" if ending else name for name in each.names]
-                    found |= zip(names, each.function(cloud), strict=True)
+                    wanted = number % each.every == 0
+                    found |= zip(names, each.function(cloud) if wanted else [math.nan] * len(names), strict=True)
     return found
 
 
@@ -131,7 +142,7 @@ def better_of(name: str) -> Better:
 
 def verdict(better: Better, truth: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Of a number in 2R repetitions of the truth, and in those of others (F, repetitions): in which share it is suspicious, and
-    praised, (F,); and of how many of the last R true ones it is suspicious.
+    praised, (F,); and of how many of the other true ones it is suspicious.
 
     The first R set the threshold. Equal values are told apart by chance, as in a randomised test, so that a number that takes few
     values has its 5 % too. Where any value is a mistake, 2.5 % are on either side, and nothing is praised.
@@ -218,8 +229,7 @@ def missed(subject: Subject) -> dict[str, Value]:
 def false_alarms(subject: Subject) -> dict[str, Value]:
     """Not those that the threshold was set by. The standard error has that of the threshold in it."""
     found = trial(subject)
-    error = math.sqrt(2 * ALARMS * (1 - ALARMS) / found.truths)
     return {
-        name: Value(float(count) / found.truths, exact=ALARMS, error=error)
-        for name, count in zip(found.names, found.alarms, strict=True)
+        name: Value(float(count / most), exact=ALARMS, error=math.sqrt(2 * ALARMS * (1 - ALARMS) / most))
+        for name, count, most in zip(found.names, found.alarms, found.truths, strict=True)
     }

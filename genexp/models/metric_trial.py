@@ -18,7 +18,7 @@ from genexp.seeds import seeded
 
 COARSE, COMPONENTS = 8, 8  # pixels a side, and their principal components, by which pictures are grouped and have a density
 PARTS = 4  # of the examples: what is trained on, what is held out, and twice as many of which samplers are made
-LEAST = 10  # samples of the least trial
+LEAST = 5  # samples of the least trial
 
 Repetitions = Annotated[int, Field(ge=1, le=2_000)]
 
@@ -37,7 +37,7 @@ class MetricTrial(GenerativeModel):
         failing: repetitions of each failing sampler.
 
     Raises:
-        UserError: no such sampler; symbols; fewer than 40 examples.
+        UserError: no such sampler; symbols; fewer than 20 examples.
     """
 
     fitter = "none"
@@ -51,7 +51,7 @@ class MetricTrial(GenerativeModel):
         spec: DataSpec,
         *,
         sampler: str = "truth",
-        examples: Annotated[int, Field(ge=40, le=100_000)] = 4_000,
+        examples: Annotated[int, Field(ge=20, le=100_000)] = 4_000,
         modes: Annotated[int, Field(ge=2, le=100)] = 8,
         samples: Annotated[int, Field(ge=LEAST, le=2_000)] = 400,
         rungs: Annotated[int, Field(ge=1, le=8)] = 4,
