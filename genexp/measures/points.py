@@ -126,7 +126,7 @@ def coverage(subject: Subject) -> Value | None:
     "share_variation",
     "half the sum of what the modes' shares of the samples differ from their masses by",
     better="lower",
-    data={"points", "modes", "sampler"},
+    data={"plane", "modes", "sampler"},
 )
 def share_variation(subject: Subject) -> Value:
     """Beside what as many true samples get."""
