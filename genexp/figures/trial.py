@@ -82,7 +82,7 @@ def _lamp(axes: Axes, x: float, y: float, noticed: int, praised: int, ladder: Se
     size = {"width": 0.86 * DOWN / ACROSS, "height": 0.86}
     count = noticed or praised
     if not count:
-        axes.add_patch(Ellipse((x, y), **size, fc=LIT(1.0), alpha=0.6 * max(0.0, share - GLIMMER), ec="none"))
+        axes.add_patch(Ellipse((x, y), **size, fc=LIT(1.0), alpha=share * (share > GLIMMER), ec="none"))
         axes.add_patch(Ellipse((x, y), **size, fill=False, ec="#4d5b73", lw=1.0))
         return
     place = [*ladder].index(count) / max(len(ladder) - 1, 1)
@@ -109,8 +109,11 @@ def _legend(axes: Axes, y: float, ladder: Sequence[int]) -> None:
     for count in ladder:
         _lamp(axes, x, y, count, 0, ladder)
         x += 0.5
-    axes.text(x - 0.15, y, "noticed with so many samples of each", va="center", color=PAPER, fontsize=10)
-    _lamp(axes, x + 3.3, y, 0, ladder[-1], ladder)
-    axes.text(x + 3.6, y, "looks better than the truth", va="center", color=PAPER, fontsize=10)
-    _lamp(axes, x + 6.1, y, 0, 0, ladder)
-    axes.text(x + 6.4, y, "not noticed", va="center", color=PAPER, fontsize=10)
+    axes.text(x - 0.15, y, "noticed, with so many samples", va="center", color=PAPER, fontsize=10)
+    for place, said, praised, share in (
+        (x + 2.75, "looks better than the truth", ladder[-1], 0.0),
+        (x + 5.3, "now and then", 0, 0.4),
+        (x + 6.9, "not noticed", 0, 0.0),
+    ):
+        _lamp(axes, place, y, 0, praised, ladder, share)
+        axes.text(place + 0.3, y, said, va="center", color=PAPER, fontsize=10)

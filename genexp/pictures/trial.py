@@ -39,7 +39,10 @@ def lamps_of(subject: Subject) -> Figure:
         looks,
         limits,
     )
-    return lamps(shown, f"{subject.settings.dataset['name'].replace('_', ' ')}: which number notices which failing sampler?")
+    return lamps(
+        shown,
+        f"{subject.settings.dataset['name'].replace('_', ' ')}: which number notices which failing sampler, at 5 % false alarms?",
+    )
 
 
 def label(name: str, pictures: bool) -> str:
