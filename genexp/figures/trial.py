@@ -105,15 +105,15 @@ def _look(axes: Axes, look: np.ndarray, limits: tuple[float, float] | None) -> N
 
 def _legend(axes: Axes, y: float, ladder: Sequence[int]) -> None:
     """What the lamps say."""
-    x = 0.0
+    x = -1.9
     for count in ladder:
         _lamp(axes, x, y, count, 0, ladder)
         x += 0.5
     axes.text(x - 0.15, y, "noticed, with so many samples", va="center", color=PAPER, fontsize=10)
     for place, said, praised, share in (
-        (x + 2.75, "looks better than the truth", ladder[-1], 0.0),
-        (x + 5.3, "now and then", 0, 0.4),
-        (x + 6.9, "not noticed", 0, 0.0),
+        (x + 2.8, "looks better than the truth", ladder[-1], 0.0),
+        (x + 5.5, "now and then", 0, 0.4),
+        (x + 7.2, "not noticed", 0, 0.0),
     ):
         _lamp(axes, place, y, 0, praised, ladder, share)
         axes.text(place + 0.3, y, said, va="center", color=PAPER, fontsize=10)

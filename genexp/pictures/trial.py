@@ -16,8 +16,8 @@ POINTS, SIDE = 400, 3  # samples in each small picture: points, and pictures a s
 
 @picture(
     "lamps",
-    "Which number notices which failing sampler at 5 % false alarms, with the fewest samples in the lamp; blue: it looks better "
-    "than the truth; above, samples of each; on the right, how often the truth itself is called suspicious",
+    "Which number notices which failing sampler in most repetitions, at 5 % false alarms: in the lamp the fewest samples that it "
+    "takes. Brown: in fewer than half of them. Blue: it looks better than the truth. On the right: how often the truth is suspicious",
     lead=0,
     model=MODEL,
 )
