@@ -309,7 +309,7 @@ def test_pictures_are_tried_in_two_spaces_and_drawn() -> None:
     }
     assert found.noticed.shape == found.praised.shape == (15, len(failures.names()) - 1, 1)
     assert len(lamps_of(subject).axes) == 1 + len(failures.names())  # and a small picture of each
-    assert square(torch.rand(9, 3, 4, 5)).shape == (12, 15, 3)
+    assert square(torch.rand(9, 3, 4, 5)).shape == (14, 17, 3)
     own = subject.model.sample(400)
     assert own.shape == (400, 1, 8, 8)
     assert all(any(torch.equal(x, each) for each in subject.model.x) for x in own[:3])  # of the truth

@@ -34,14 +34,14 @@ SHOWN = (
             "metric_trial_digits",
             "The same on handwritten digits",
             "Pictures, in principal components of the pixels and in the features of a small classifier. A sampler that is too "
-            "cautious looks better than the truth by density and precision.",
+            "cautious, or blurs, looks better than the truth by density.",
             FIGURES,
             (
                 Claim("noticed_by/copies", 2, "by the distance to the nearest training picture alone"),
-                Claim("noticed_by/outliers", 0, "of one picture in a hundred"),
+                Claim("noticed_by/outliers", 1, "one picture in a hundred, by the Fréchet distance of the pixels alone"),
                 Claim("praised/density", "sharpened among them", "likely pictures lie where others are dense"),
             ),
-            ("noticed_by/copies", "noticed_by/outliers", "praised/density", "praised/precision/classifier", "noticed/coverage"),
+            ("noticed_by/copies", "noticed_by/outliers", "praised/density", "praised/density/classifier", "noticed/coverage"),
             LECTURES,
         ),
         "metric_trial",

@@ -90,22 +90,51 @@ def _of(subject: Subject, name: str) -> Mapping[str, Value] | None:
     return numbers(subject).get(name)
 
 
-@measure("precision", "share of samples that lie among real pictures (k = 5)", better="higher", data=DATA)
+@measure(
+    "precision",
+    "share of samples that lie among real pictures (k = 5)",
+    better="higher",
+    data=DATA,
+    sees=("shift",),
+    blind=("copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+)
 def precision(subject: Subject) -> Values:
     return _of(subject, "precision")
 
 
-@measure("recall", "share of real pictures that lie among samples (k = 5)", better="higher", data=DATA)
+@measure(
+    "recall",
+    "share of real pictures that lie among samples (k = 5)",
+    better="higher",
+    data=DATA,
+    sees=("blur", "few_distinct", "lost_mode", "sharpened", "shift"),
+    blind=("copies", "noisy_copies", "outliers", "wrong_weight"),
+)
 def recall(subject: Subject) -> Values:
     return _of(subject, "recall")
 
 
-@measure("density", "how densely samples lie among real pictures (k = 5)", better="higher", data=DATA)
+@measure(
+    "density",
+    "how densely samples lie among real pictures (k = 5)",
+    better="higher",
+    data=DATA,
+    sees=("shift",),
+    blind=("blur", "copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+)
 def density(subject: Subject) -> Values:
     return _of(subject, "density")
 
 
-@measure("coverage", "share of real pictures with a sample nearby (k = 5)", better="higher", headline=80, data=DATA)
+@measure(
+    "coverage",
+    "share of real pictures with a sample nearby (k = 5)",
+    better="higher",
+    headline=80,
+    data=DATA,
+    sees=("blur", "few_distinct", "lost_mode", "shift"),
+    blind=("copies", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+)
 def coverage(subject: Subject) -> Values:
     return _of(subject, "coverage")
 
@@ -125,7 +154,14 @@ def share(subject: Subject) -> Values:
     return _of(subject, "share")
 
 
-@measure("mmd", "kernel distance between samples and real pictures, of features", better="lower", data=DATA)
+@measure(
+    "mmd",
+    "kernel distance between samples and real pictures, of features",
+    better="lower",
+    data=DATA,
+    sees=("blur", "few_distinct", "shift"),
+    blind=("copies", "noisy_copies", "outliers"),
+)
 def mmd_of_pictures(subject: Subject) -> Values:
     return _of(subject, "mmd")
 
@@ -135,6 +171,8 @@ def mmd_of_pictures(subject: Subject) -> Values:
     "Fréchet distance of features' means and covariances, by our own classifier: no published FID",
     better="lower",
     data=DATA,
+    sees=("blur", "few_distinct", "lost_mode", "shift"),
+    blind=("copies", "noisy_copies"),
 )
 def frechet_of_pictures(subject: Subject) -> Values:
     return _of(subject, "frechet")
@@ -145,6 +183,8 @@ def frechet_of_pictures(subject: Subject) -> Values:
     "half the sum of what class shares of samples differ from those of real pictures by, by the classifier",
     better="lower",
     data=DATA | {"classes"},
+    sees=("few_distinct", "lost_mode", "shift"),
+    blind=("blur", "copies", "noisy_copies", "outliers"),
 )
 def variation_of_shares(subject: Subject) -> Values:
     return _of(subject, "share_variation")

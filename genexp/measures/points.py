@@ -18,7 +18,15 @@ LEAST = 10  # points of each cloud: of fewer nothing is said
 DATA = {"points", "drawn"}
 
 
-@measure("sliced_wasserstein", "distance between samples and data, in their units", better="lower", headline=90, data=DATA)
+@measure(
+    "sliced_wasserstein",
+    "distance between samples and data, in their units",
+    better="lower",
+    headline=90,
+    data=DATA,
+    sees=("few_distinct", "lost_mode", "wrong_weight"),
+    blind=("blur", "copies", "noisy_copies", "outliers", "sharpened", "shift"),
+)
 def sliced_wasserstein(subject: Subject) -> Value:
     """Beside what as many other points of the data get; of a finite set those of the validation part, and of all alike many."""
     more = subject.data.heldout(len(subject.target), seed_for(subject.settings.seed, "floor")).x.cpu()
@@ -43,6 +51,8 @@ def clouds(subject: Subject) -> tuple[Tensor, Tensor, Tensor] | None:
     "W₁, the mean way from samples to data where each goes to its own, in their units; over a thousand of each",
     better="lower",
     data=DATA,
+    sees=("few_distinct", "lost_mode", "wrong_weight"),
+    blind=("blur", "copies", "noisy_copies", "outliers", "sharpened", "shift"),
 )
 def wasserstein(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get, by an optimal assignment."""
@@ -57,6 +67,8 @@ def wasserstein(subject: Subject) -> Value | None:
     "how often a classifier tells samples from data, of those that it has not seen: 0.5 is chance",
     better="lower",
     data=DATA,
+    sees=("few_distinct",),
+    blind=("blur", "copies", "noisy_copies", "outliers", "sharpened"),
 )
 def c2st(subject: Subject) -> Value | None:
     """Beside how often it tells two clouds of the data apart; the standard error is that of chance."""
@@ -68,7 +80,14 @@ def c2st(subject: Subject) -> Value | None:
     return Value(accuracy, real_vs_real=chance, error=error)
 
 
-@measure("mmd", "kernel distance between samples and data; over a thousand of each", better="lower", data=DATA)
+@measure(
+    "mmd",
+    "kernel distance between samples and data; over a thousand of each",
+    better="lower",
+    data=DATA,
+    sees=("few_distinct", "lost_mode", "wrong_weight"),
+    blind=("blur", "copies", "noisy_copies", "outliers", "sharpened", "shift"),
+)
 def mmd(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get."""
     if (found := clouds(subject)) is None:
@@ -77,7 +96,14 @@ def mmd(subject: Subject) -> Value | None:
     return Value(distances.mmd(samples, real), real_vs_real=distances.mmd(other, real))
 
 
-@measure("frechet", "Fréchet distance: by mean and covariance alone, in squared units", better="lower", data=DATA)
+@measure(
+    "frechet",
+    "Fréchet distance: by mean and covariance alone, in squared units",
+    better="lower",
+    data=DATA,
+    sees=("few_distinct", "lost_mode", "wrong_weight"),
+    blind=("blur", "copies", "noisy_copies", "outliers", "sharpened", "shift"),
+)
 def frechet(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get."""
     if (found := clouds(subject)) is None:
@@ -102,22 +128,50 @@ def _of(subject: Subject, name: str) -> Value | None:
     return Value(value, real_vs_real=best)
 
 
-@measure("precision", "share of samples that lie among points of the data (k = 5)", better="higher", data=DATA)
+@measure(
+    "precision",
+    "share of samples that lie among points of the data (k = 5)",
+    better="higher",
+    data=DATA,
+    sees=("blur",),
+    blind=("copies", "lost_mode", "noisy_copies", "sharpened", "shift", "wrong_weight"),
+)
 def precision(subject: Subject) -> Value | None:
     return _of(subject, "precision")
 
 
-@measure("recall", "share of points of the data that lie among samples (k = 5)", better="higher", data=DATA)
+@measure(
+    "recall",
+    "share of points of the data that lie among samples (k = 5)",
+    better="higher",
+    data=DATA,
+    sees=("few_distinct", "lost_mode", "sharpened"),
+    blind=("blur", "copies", "noisy_copies", "outliers", "shift", "wrong_weight"),
+)
 def recall(subject: Subject) -> Value | None:
     return _of(subject, "recall")
 
 
-@measure("density", "how densely samples lie among points of the data (k = 5)", better="higher", data=DATA)
+@measure(
+    "density",
+    "how densely samples lie among points of the data (k = 5)",
+    better="higher",
+    data=DATA,
+    sees=("blur",),
+    blind=("copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+)
 def density(subject: Subject) -> Value | None:
     return _of(subject, "density")
 
 
-@measure("coverage", "share of points of the data with a sample nearby (k = 5)", better="higher", data=DATA)
+@measure(
+    "coverage",
+    "share of points of the data with a sample nearby (k = 5)",
+    better="higher",
+    data=DATA,
+    sees=("few_distinct", "lost_mode"),
+    blind=("copies", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+)
 def coverage(subject: Subject) -> Value | None:
     return _of(subject, "coverage")
 
@@ -127,6 +181,8 @@ def coverage(subject: Subject) -> Value | None:
     "half the sum of what the modes' shares of the samples differ from their masses by",
     better="lower",
     data={"plane", "modes", "sampler"},
+    sees=("few_distinct", "lost_mode", "wrong_weight"),
+    blind=("blur", "copies", "noisy_copies", "outliers", "sharpened", "shift"),
 )
 def share_variation(subject: Subject) -> Value:
     """Beside what as many true samples get."""
@@ -141,6 +197,8 @@ def share_variation(subject: Subject) -> Value:
     "−E ln p of the samples under the data's own density, nats; its entropy is right, less is too sharp",
     better="exact",
     data={"points", "drawn", "density", "log_density"},
+    sees=("blur", "few_distinct", "outliers", "sharpened", "shift"),
+    blind=("copies", "lost_mode", "noisy_copies", "wrong_weight"),
 )
 def sample_nll(subject: Subject) -> Value:
     log_p = subject.density.log_prob(subject.samples.double())

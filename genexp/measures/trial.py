@@ -64,7 +64,10 @@ def trial(subject: Subject) -> Trial:
         spaces = spaces_of(subject)
         known = {key: seen(model.x) for key, seen in spaces.items()}
         failing = [name for name in failures.names() if name != TRUTH]
-        noticed, praised, alarms, names = [], [], [], []
+        names: list[str] = []
+        noticed: list[np.ndarray] = []
+        praised: list[np.ndarray] = []
+        alarms: list[np.ndarray] = []
         every = {name: each.every for each in tried for name in each.names}
 
         def judged(name: str, n: int, number: int) -> list[float]:

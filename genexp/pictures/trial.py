@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -17,7 +18,7 @@ POINTS, SIDE = 400, 3  # samples in each small picture: points, and pictures a s
 @picture(
     "lamps",
     "Which number notices which failing sampler in most repetitions, at 5 % false alarms: in the lamp the fewest samples that it "
-    "takes. Brown: in fewer than half of them. Blue: it looks better than the truth. On the right: how often the truth is suspicious",
+    "takes. Brown: in fewer than half of them. Blue: it looks better than the truth. On the right: the false alarms",
     lead=0,
     model=MODEL,
 )
@@ -66,6 +67,7 @@ def plane(x: Tensor) -> np.ndarray:
 
 
 def square(x: Tensor) -> np.ndarray:
-    """Pictures (n, channels, h, w), SIDE in a row, (SIDE h, SIDE w, channels) or without channels where there is one."""
-    rows = torch.cat([torch.cat([*row], dim=2) for row in x.split(SIDE) if len(row) == SIDE], dim=1)
+    """Pictures (n, channels, h, w), SIDE in a row with lines between, (H, W, channels) or without channels where there is one."""
+    x = F.pad(x, (0, 1, 0, 1), value=0.5)
+    rows = torch.cat([torch.cat([*row], dim=2) for row in x.split(SIDE) if len(row) == SIDE], dim=1)[:, :-1, :-1]
     return (rows[0] if len(rows) == 1 else rows.permute(1, 2, 0)).clamp(0, 1).numpy()
