@@ -3,17 +3,21 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genexp.folder.run_folder import RunFolder
 from genexp.measures.record import BESIDE as BESIDE
+from genexp.measures.record import eyesight
 
 if TYPE_CHECKING:
     from genexp.config.composition import Composed
 
 
-def results_table(metrics: Mapping[str, float | int | str | None]) -> str:
-    """The metrics, one a line, each with its floor where one is known."""
+Numbers = Mapping[str, float | int | str | None]
+
+
+def results_table(metrics: Numbers, words: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+    """The metrics, one a line, each with its floor where one is known, and by the measures' words what it can and cannot see."""
     lines = [""]
     for name, value in metrics.items():
         kind, _, of = name.partition("/")
@@ -23,7 +27,8 @@ def results_table(metrics: Mapping[str, float | int | str | None]) -> str:
         beside = "".join(
             f"   {kind.replace('_', ' ')} {number_text(number)}" for kind, number in known.items() if number is not None
         )
-        lines.append(f"  {name:<20} {number_text(value):>12}{beside}")
+        seen = eyesight((words or {}).get(name, {}))
+        lines.append(f"  {name:<20} {number_text(value):>12}{beside}{f'   {seen}' if seen else ''}")
     return "\n".join(lines)
 
 

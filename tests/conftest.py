@@ -17,8 +17,10 @@ from genexp.data.cells import UniformCells
 from genexp.data.drawn_fruit import draw_fruit
 from genexp.data.fruit import CLASSES
 from genexp.data.glyphs import draw_glyphs
+from genexp.failures.base import failures
 from genexp.figures.style import OurFigure
 from genexp.measures import cost, guidance, quadrature
+from genexp.measures.on_trial import tried
 from genexp.measures.record import films, measures, pictures, terms
 from genexp.models import diffusion, flow_matching
 from genexp.registry import datasets, kinds, models
@@ -92,7 +94,8 @@ def _plugins_are_of_one_test() -> Iterator[None]:
     yield
     for collection in (measures, pictures, films, terms):
         collection._records[:] = [each for each in collection._records if each.function.__module__.startswith(OURS)]
-    for registry in (datasets, models, *kinds.values()):
+    tried[:] = [each for each in tried if each.function.__module__.startswith(OURS)]
+    for registry in (datasets, models, failures, *kinds.values()):
         for name in [name for name, builder in registry._builders.items() if not builder.__module__.startswith(OURS)]:
             del registry._builders[name]
 
@@ -141,6 +144,8 @@ def small_parts(experiment: str) -> list[str]:
         words += ["model.points=200", "model.temperatures=8"]
     if "annealing" in settings.model:
         words += ["model.annealing=2", "model.settling=1", "model.leaps=1"]
+    if "repetitions" in settings.model:
+        words += ["model.repetitions=2", "model.failing=1", "model.samples=20", "model.rungs=1", "model.examples=200"]
     if "tested" in settings.model:
         words += ["model.tested=2000"]
     return words

@@ -24,7 +24,7 @@ from tests.subjects import timeless
 
 DRAWN = {  # one experiment of each kind of figures; those of the default one are in `test_the_folder_holds_what_it_should`
     *("qr_coupling", "double_gaussian", "glyphs_vae", "drawn_fruit_vae_iaf", "fruit_cvae", "mnist_gtm", "phi4_continuous"),
-    *("digits_pixelcnn", "text_transformer", "forest_of_orderings", "digits_glow"),
+    *("digits_pixelcnn", "text_transformer", "forest_of_orderings", "digits_glow", "metric_trial"),
 }
 ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_flowmatch_plain", "fruit_vae_iaf"),

@@ -103,6 +103,7 @@ SECTIONS = {
     },
 }
 CHAINS = ["experiment=double_gaussian", "model=chains", "model.chains=4", "model.burn_in=0", "model.draws=2"]
+TRIAL = ["experiment=metric_trial", *(f"model.{key}" for key in ("samples=10", "rungs=1", "repetitions=1", "failing=1"))]
 ENERGY = ["experiment=double_gaussian", "model=energy", "model.annealing=2", "model.settling=1", "model.leaps=1"]
 BITS = ["experiment=binary_mnist_made", "dataset=glyphs", "dataset.binarise=dynamic", "dataset.size=8", *DRAWN, "model.width=8"]
 DIFFUSION = ["experiment=ode_beside_sde", "model.field.width=8", "model.field.depth=1"]
@@ -115,6 +116,7 @@ SECTIONS |= {
         for name in members(kind)
     },
     "model=chains": CHAINS,
+    "model=metric_trial": TRIAL,
     "model=energy": ENERGY,
     **{f"model/flow_objective={name}": [*GAUSSIAN, f"model/objective={name}"] for name in members("flow_objective")},
     **{

@@ -34,8 +34,11 @@ TERMS = {
     "mutual_information",
     "total_correlation",
     "dimension_kl",
+    "missed",
 }  # of a model's own objective, or of its chains
-SETTINGS = {"importance_samples", "amortization_images", "normal", "uniform", "table", "mixture"}  # keys and choices of settings
+SETTINGS = {
+    *("importance_samples", "amortization_images", "normal", "uniform", "table", "mixture", "mmd"),
+}  # keys and choices of settings
 WORDS = {*get_args(Ability), *get_args(Known), *get_args(Objective), *HISTORY, *TERMS, *SETTINGS}
 REGISTERING = {"register", "part", "measure", "picture", "film", "heldout_term"}  # what is told a member's own name
 

@@ -5,20 +5,24 @@ components of the pixels and, where there are classes, the features of a small c
 /classifier). `real_vs_real/…` is what the other half gets: the best that can be asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from genexp.data.images import ImageData
 from genexp.measures.classifier import Classifier, in_parts, train_classifier
 from genexp.measures.copies import MOST, compared
+from genexp.measures.distances import frechet, mmd, share_variation
 from genexp.measures.neighbours import Likeness, first_of_equals, likeness
+from genexp.measures.on_trial import Clouds, on_trial
 from genexp.measures.record import Value, Values, measure
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
 PIXEL_COMPONENTS = 64  # the principal components of the pixels that pictures are compared in
+FEW = 1_000  # of each, where all pairs are summed
 DATA = {"examples", "pictures"}
 
 Found = dict[str, dict[str, Value]]  # by name and ending
@@ -52,47 +56,85 @@ def _compare(found: Found, ending: str, features: Tensor) -> None:
     value, best = likeness(real, fake), likeness(real, other)
     for name in Likeness.__dataclass_fields__:
         found.setdefault(name, {})[ending] = Value(getattr(value, name), real_vs_real=getattr(best, name))
+    real, other, fake = (x[:FEW] for x in (real, other, fake))
+    found.setdefault("mmd", {})[ending] = Value(mmd(fake, real), real_vs_real=mmd(other, real))
+    found.setdefault("frechet", {})[ending] = Value(frechet(fake, real), real_vs_real=frechet(other, real))
 
 
 def _class_shares(found: Found, model: Classifier, samples: Tensor, data: ImageData) -> None:
     """The share of the samples in each class as the classifier sees it; and how often it is right on test pictures."""
-    called = in_parts(model, samples).argmax(1)
-    test = data.test.few(MOST)
+    test, train = (part.few(MOST) for part in (data.test, data.train))
     assert test.label is not None
-    right = (in_parts(model, test.batch().x).argmax(1) == test.label).double().mean()
-    found["classifier_accuracy"] = {"": Value(float(right))}
+    called, of_test, of_train = (in_parts(model, x).argmax(1) for x in (samples, test.batch().x, train.batch().x))
+    found["classifier_accuracy"] = {"": Value(float((of_test == test.label).double().mean()))}
+    ours, true, real = (F.one_hot(classes, len(data.spec.classes)) for classes in (called, of_test, of_train))
+    found["share_variation"] = {"": Value(share_variation(ours, real), real_vs_real=share_variation(true, real))}
     found["share"] = {name: Value(float((called == index).double().mean())) for index, name in enumerate(data.spec.classes)}
 
 
 def _principal(*sets: Tensor) -> Tensor:
     """All pictures of all sets, one after another, in the leading principal components of the first set's pixels."""
-    real = sets[0].flatten(1)
-    mean = real.mean(0)
-    count = min(PIXEL_COMPONENTS, len(real) - 1, real.shape[1])
-    _, _, directions = torch.pca_lowrank(real - mean, count, center=False, niter=3)
-    return torch.cat([(x.flatten(1) - mean) @ directions for x in sets])
+    return torch.cat([*map(principal(sets[0]), sets)])
+
+
+def principal(real: Tensor) -> Callable[[Tensor], Tensor]:
+    """Pictures (n, *shape) → (n, d), the leading principal components of the pixels of the `real` ones."""
+    flat = real.flatten(1)
+    mean = flat.mean(0)
+    count = min(PIXEL_COMPONENTS, len(flat) - 1, flat.shape[1])
+    _, _, directions = torch.pca_lowrank(flat - mean, count, center=False, niter=3)
+    return lambda x: (x.flatten(1) - mean) @ directions
 
 
 def _of(subject: Subject, name: str) -> Mapping[str, Value] | None:
     return numbers(subject).get(name)
 
 
-@measure("precision", "share of samples that lie among real pictures (k = 5)", better="higher", data=DATA)
+@measure(
+    "precision",
+    "share of samples that lie among real pictures (k = 5)",
+    better="higher",
+    data=DATA,
+    sees=("shift",),
+    blind=("copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+)
 def precision(subject: Subject) -> Values:
     return _of(subject, "precision")
 
 
-@measure("recall", "share of real pictures that lie among samples (k = 5)", better="higher", data=DATA)
+@measure(
+    "recall",
+    "share of real pictures that lie among samples (k = 5)",
+    better="higher",
+    data=DATA,
+    sees=("blur", "few_distinct", "lost_mode", "sharpened", "shift"),
+    blind=("copies", "noisy_copies", "outliers", "wrong_weight"),
+)
 def recall(subject: Subject) -> Values:
     return _of(subject, "recall")
 
 
-@measure("density", "how densely samples lie among real pictures (k = 5)", better="higher", data=DATA)
+@measure(
+    "density",
+    "how densely samples lie among real pictures (k = 5)",
+    better="higher",
+    data=DATA,
+    sees=("shift",),
+    blind=("blur", "copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+)
 def density(subject: Subject) -> Values:
     return _of(subject, "density")
 
 
-@measure("coverage", "share of real pictures with a sample nearby (k = 5)", better="higher", headline=80, data=DATA)
+@measure(
+    "coverage",
+    "share of real pictures with a sample nearby (k = 5)",
+    better="higher",
+    headline=80,
+    data=DATA,
+    sees=("blur", "few_distinct", "lost_mode", "shift"),
+    blind=("copies", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+)
 def coverage(subject: Subject) -> Values:
     return _of(subject, "coverage")
 
@@ -110,3 +152,50 @@ def classifier_accuracy(subject: Subject) -> Values:
 @measure("share", "share of the samples that are of this class, by the classifier", data=DATA | {"classes"})
 def share(subject: Subject) -> Values:
     return _of(subject, "share")
+
+
+@measure(
+    "mmd",
+    "kernel distance between samples and real pictures, of features",
+    better="lower",
+    data=DATA,
+    sees=("blur", "few_distinct", "shift"),
+    blind=("copies", "noisy_copies", "outliers"),
+)
+def mmd_of_pictures(subject: Subject) -> Values:
+    return _of(subject, "mmd")
+
+
+@measure(
+    "frechet",
+    "Fréchet distance of features' means and covariances, by our own classifier: no published FID",
+    better="lower",
+    data=DATA,
+    sees=("blur", "few_distinct", "lost_mode", "shift"),
+    blind=("copies", "noisy_copies"),
+)
+def frechet_of_pictures(subject: Subject) -> Values:
+    return _of(subject, "frechet")
+
+
+@measure(
+    "share_variation",
+    "half the sum of what class shares of samples differ from those of real pictures by, by the classifier",
+    better="lower",
+    data=DATA | {"classes"},
+    sees=("few_distinct", "lost_mode", "shift"),
+    blind=("blur", "copies", "noisy_copies", "outliers"),
+)
+def variation_of_shares(subject: Subject) -> Values:
+    return _of(subject, "share_variation")
+
+
+@on_trial("precision", "recall", "density", "coverage")
+def neighbours(clouds: Clouds) -> list[float]:
+    found = likeness(clouds.real, clouds.samples)
+    return [getattr(found, name) for name in Likeness.__dataclass_fields__]
+
+
+@on_trial("share_variation", space="classes")
+def shares(clouds: Clouds) -> list[float]:
+    return [share_variation(clouds.samples, clouds.real)]

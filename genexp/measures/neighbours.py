@@ -23,14 +23,15 @@ def likeness(real: Tensor, fake: Tensor, k: int = 5) -> Likeness:
     over the real balls about it, of 1 / other reals in that ball. coverage: share of real balls that hold a fake.
 
     Without ties a ball holds k others, which is the usual density. Where points repeat, a ball may have the radius 0 and more
-    than k others; distances are those of the differences, so that equal points are at 0, and copies of the data score 1.
+    than k others; that of a single point counts as holding one other. Distances are those of the differences, so that equal
+    points are at 0, and copies of the data score 1.
     """
     real, fake = real.double(), fake.double()
     k = min(k, len(real) - 1, len(fake) - 1)
     among_reals, among_fakes, between = _distances(real, real), _distances(fake, fake), _distances(real, fake)
     real_radius, fake_radius = (among.kthvalue(k + 1, dim=1).values for among in (among_reals, among_fakes))
     inside_real, inside_fake = between <= real_radius[:, None], between <= fake_radius
-    others = (among_reals <= real_radius[:, None]).sum(1) - 1
+    others = ((among_reals <= real_radius[:, None]).sum(1) - 1).clamp_min(1)
     return Likeness(
         precision=float(inside_real.any(0).double().mean()),
         recall=float(inside_fake.any(1).double().mean()),

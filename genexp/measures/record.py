@@ -15,6 +15,16 @@ Better = Literal["lower", "higher", "exact"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def eyesight(words: Mapping[str, Any]) -> str:
+    """Of a measure's words, what it can and cannot see, in a phrase; "" where that is not known."""
+    parts = [(said, words.get(key)) for said, key in (("sees", "sees"), ("blind to", "blind"))]
+    return "; ".join(
+        f"{said} {', '.join(str(name).replace('_', ' ') for name in names)}"
+        for said, names in parts
+        if isinstance(names, list) and names
+    )
+
+
 class LeftOut(Exception):  # noqa: N818 (said in a line, nobody's defect)
     """Why a number cannot be had of this model and these data, after all."""
 
@@ -75,6 +85,8 @@ class Measure:
         headline: the less, the sooner it is shown; None: among the rest. What has the least, a run is judged by.
         asked: of an expensive one, whether the settings of the evaluation ask for it; None: it is always taken.
         wall_clock: it is read off a clock, and the same run does not give the same number again.
+        sees: of what samples are judged by, the failing samplers (`genexp.failures`) that it noticed on every data set of its
+            trial, `experiment=metric_trial`; blind: those that it never did.
         function: subject → its Value; a mapping of endings, '' among them, to Values; None where it does not apply after all.
     """
 
@@ -86,6 +98,8 @@ class Measure:
     needs: Needs = NOTHING
     asked: Callable[[Any], bool] | None = None
     wall_clock: bool = False
+    sees: tuple[str, ...] = ()
+    blind: tuple[str, ...] = ()
 
     def called(self, draw: str) -> str:
         """Its name in metrics.json, of data that became zeros and ones by this `draw`, if they did."""
@@ -94,7 +108,8 @@ class Measure:
     def words(self) -> dict[str, Any]:
         """For run.json: what a reader is told of it."""
         said = {"meaning": self.meaning, "better": self.better, "headline": self.headline}
-        return {**said, "wall_clock": True} if self.wall_clock else said
+        more = {"wall_clock": self.wall_clock, "sees": [*self.sees], "blind": [*self.blind]}
+        return said | {key: value for key, value in more.items() if value}
 
 
 @dataclass(frozen=True)
@@ -185,11 +200,14 @@ def measure(
     objective: Objective | None = None,
     asked: Callable[[Any], bool] | None = None,
     wall_clock: bool = False,
+    sees: Iterable[str] = (),
+    blind: Iterable[str] = (),
 ) -> Callable[[F], F]:
     """Decorator: a function of the subject is this measure. The arguments are those of `Measure` and of `Needs`."""
 
     def add(function: F) -> F:
-        measures.add(Measure(name, meaning, function, better, headline, Needs.of(model, data, objective), asked, wall_clock))
+        needs, seen = Needs.of(model, data, objective), (tuple(sees), tuple(blind))
+        measures.add(Measure(name, meaning, function, better, headline, needs, asked, wall_clock, *seen))
         return function
 
     return add

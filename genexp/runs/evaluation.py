@@ -45,7 +45,7 @@ def evaluate(
             temporary.write_text(json.dumps(finite(metrics), indent=2) + "\n")
     said = [
         f"{path}, {which} checkpoint of step {trained.step}: {subject.data.describe()}",
-        results_table(metrics),
+        results_table(metrics, taken.words),
         *warnings,
         "",
     ]

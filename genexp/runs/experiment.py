@@ -142,7 +142,7 @@ def _carry_out(
             folder.update(status="failed", error=f"{type(failure).__name__}: {said}", seconds=so_far())
         raise
     folder.update(status="finished", seconds=so_far())
-    folder.say(results_table(results.taken.metrics))
+    folder.say(results_table(results.taken.metrics, results.taken.words))
     folder.say(next_steps(folder, composed, plugins))
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from genexp.folder.records import Record
+from genexp.measures.record import eyesight
 
 LONGEST = 300  # characters
 MOST = 1_000  # records of one run
@@ -33,7 +34,8 @@ class Words:
         name = metric.partition("/")[0]
         for known in (metric, name):
             if known in self.measures:
-                return _text(self.measures[known].get("meaning"))
+                words = self.measures[known]
+                return "; ".join(filter(None, (_text(words.get("meaning")), _text(eyesight(words)))))
         for of in (metric.removesuffix("_error"), name.removesuffix("_error")):
             if of not in (metric, name) and of in self.measures:
                 return f"the standard error of {of}"
