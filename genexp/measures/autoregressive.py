@@ -11,12 +11,14 @@ from genexp.measures.cost import seconds_per_thousand
 from genexp.measures.counts import best_table, most_columns, of_pictures, parts_of_text
 from genexp.measures.likelihood import likelihood, of_likelihood, of_test
 from genexp.measures.record import Value, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
 COUNTED = 2_000_000  # pixels that a table of counts is made of
 LONGEST = 8  # characters of context that a table of counts looks at, at most
 AT_ONCE = 32  # passages
+BY_HEART = 0.02  # of the nll: by so much less training examples cost where they were learnt by heart
 
 
 @measure(
@@ -109,6 +111,19 @@ def compressed(subject: Subject) -> float:
 def nll_train(subject: Subject) -> Value:
     x = subject.data.examples(len(subject.test.x), seed_for(subject.settings.seed, "train")).x
     return of_likelihood(likelihood(subject, x))
+
+
+@suggests(11)
+def dropout(case: Case) -> Suggestion | None:
+    """A model that knows its training examples better than others, by more than chance."""
+    train, test, error = case.number("nll_train"), case.number("nll"), case.number("nll_error") or 0.0
+    if train is None or test is None or test - train < max(BY_HEART * abs(test), 4 * error):
+        return None
+    said = f"Training examples cost {test - train:.3g} nats less than others: it has learnt them by heart."
+    hidden = case.setting("model.dropout")
+    if isinstance(hidden, int | float) and hidden < 0.5:
+        return Suggestion(f"{said} Dropout makes that harder.", (f"model.dropout={max(0.2, 2 * hidden):g}",))
+    return Suggestion(f"{said} A smaller training budget stops before that.", case.longer(0.5))
 
 
 @measure(

@@ -11,12 +11,14 @@ from genexp.machine.distributed import sharded
 from genexp.measures.floors import known
 from genexp.measures.likelihood import standard_error
 from genexp.measures.record import Value, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
 MODEL = {"posterior", "latents"}
 FINE = 5_000  # posterior samples of each example, as published numbers have it
 VALUES = 12_000_000  # decoded at a time: 50 MB
+NOTICEABLE = 1.0  # nats by which a bound is worth tightening
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,19 @@ def kl(subject: Subject) -> Value:
 def iwae_nll(subject: Subject) -> Value:
     found = of_test(subject).iwae_nll
     return Value(mean(found), floor=known(subject).examples, error=error(found))
+
+
+@suggests(35)
+def richer_posterior(case: Case) -> Suggestion | None:
+    """A bound that is far from the likelihood, by a posterior of independent coordinates."""
+    elbo, finer, error = case.number("neg_elbo"), case.number("iwae_nll"), case.number("neg_elbo_error") or 0.0
+    gaussian = case.setting("model.posterior.name") == "gaussian"
+    if elbo is None or finer is None or not gaussian or elbo - finer < max(NOTICEABLE, 5 * error) or case.falling:
+        return None
+    said = (
+        f"The bound is {elbo - finer:.2g} nats or more from the likelihood: a posterior that can bend may close a part of that."
+    )
+    return Suggestion(said, ("model/posterior=iaf",))
 
 
 @measure(

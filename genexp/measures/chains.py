@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from genexp.measures.record import Value, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.samplers import diagnostics
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
 CHAINS = {"chains"}
 MOST = 64  # chains whose way from mode to mode is followed
+MIXED = 1.01  # R̂ of chains that agree
 
 
 @once
@@ -71,6 +73,18 @@ def r_hat(subject: Subject) -> Value:
 @once
 def ess(subject: Subject) -> float | None:
     return worst(of_each(subject, diagnostics.ess_bulk), largest=False)
+
+
+@suggests(5)
+def longer_chains(case: Case) -> Suggestion | None:
+    """Chains that do not agree with each other yet."""
+    r_hat = case.number("r_hat")
+    if r_hat is None or r_hat <= MIXED or not case.setting("model.draws"):
+        return None
+    said = (
+        f"R̂ is {r_hat:.3g}, above {MIXED}: the chains do not agree yet, and no number of them can be believed. Longer ones may."
+    )
+    return Suggestion(said, (case.times("model.burn_in", 2), case.times("model.draws", 2)))
 
 
 @measure(

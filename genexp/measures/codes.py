@@ -9,6 +9,7 @@ from torch import Tensor
 from genexp.measures.floors import floor_of_pictures, known
 from genexp.measures.likelihood import of_test, standard_error
 from genexp.measures.record import Value, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
 
 PART = 512  # examples at a time
@@ -58,6 +59,16 @@ def code_cost(subject: Subject) -> Value:
 def perplexity(subject: Subject) -> Value:
     share = _shares(subject)
     return Value(float(torch.special.entr(share).sum().exp()), exact=float(coded(subject).size))
+
+
+@suggests(40)
+def fewer_codes(case: Case) -> Suggestion | None:
+    """A codebook most of which nothing uses."""
+    perplexity, size = case.number("perplexity"), case.setting("model.codes")
+    if perplexity is None or not isinstance(size, int) or perplexity > size / 4 or size < 16:
+        return None
+    said = f"Of {size} codes as many are in use as {perplexity:.0f} that were all as frequent would be: half of them may do."
+    return Suggestion(said, (case.times("model.codes", 0.5),))
 
 
 @measure("used_codes", "share of the codes that the test examples use", better="higher", model=MODEL)

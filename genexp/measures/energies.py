@@ -11,6 +11,7 @@ from genexp.data.base import DataSpec
 from genexp.measures.distances import wasserstein
 from genexp.measures.likelihood import standard_error
 from genexp.measures.record import Value, Values, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.models.normal import Normal
 from genexp.seeds import seed_for
 from genexp.subject import Subject, once
@@ -174,6 +175,16 @@ class EqualCells:
         """KL of how points (n, 2) are shared out among the cells from how they should be, in nats."""
         found = torch.bincount(self.number(x), minlength=2**SPLITS).double() / len(x)
         return float(torch.xlogy(found, found / self.shares).sum())
+
+
+@suggests(20)
+def longer_annealing(case: Case) -> Suggestion | None:
+    """Samples whose energy is not that of the data: chains that have not arrived, or an energy that is wrong where they go."""
+    gap, error = case.number("energy_gap"), case.number("energy_gap_error") or 0.0
+    if gap is None or abs(gap) < max(1.0, 5 * error) or not case.setting("model.annealing"):
+        return None
+    said = f"The energy of the samples is {gap:+.2g} kT from that of the data: chains that are led more slowly may arrive."
+    return Suggestion(said, (case.times("model.annealing", 4), case.times("model.settling", 2)))
 
 
 @measure(

@@ -11,6 +11,7 @@ from genexp.measures.excess import surprisal
 from genexp.measures.floors import floor_of_bits
 from genexp.measures.gaussian import best_gaussian
 from genexp.measures.record import Value, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -95,6 +96,16 @@ def of_likelihood(found: Likelihood, floor: float | None = None) -> Value:
 def nll_discretisation(subject: Subject) -> Value | None:
     change = of_test(subject).discretisation
     return None if change is None else Value(change)
+
+
+@suggests(15)
+def finer_solver(case: Case) -> Suggestion | None:
+    """Steps of an ODE that leave the likelihood more uncertain than the number of points does."""
+    change, error = case.number("nll_discretisation"), case.number("nll_error")
+    if change is None or change <= max(ENOUGH, error or 0.0):
+        return None
+    said = f"Half the step of the ODE changes the nll by {change:.2g} nats, more than its standard error: a finer solver."
+    return Suggestion(said, case.finer())
 
 
 def _floor(subject: Subject) -> float | None:

@@ -12,8 +12,11 @@ from genexp.data.known import LOST, PART
 from genexp.machine.distributed import sharded
 from genexp.measures.likelihood import standard_error
 from genexp.measures.record import LeftOut, Value, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.quadrature import Rule
 from genexp.subject import Subject, once
+
+NOTICEABLE = 0.01  # nats of a divergence that a larger model may be worth
 
 GRID_SIDE, STRIP_SIDE = 480, 240  # of the quadratures, where a likelihood is one pass through a network
 ODE_GRID_SIDE, ODE_STRIP_SIDE = 64, 24  # and where it is an ODE
@@ -124,6 +127,16 @@ def beyond_box(subject: Subject) -> Tensor | None:
         log_q = in_parts(in_float64(subject.model).log_prob, far, subject.settings.evaluation.batch_size)
         ratios[outside] = log_q - in_parts(density.log_prob, far, PART)
     return ratios
+
+
+@suggests(30)
+def larger_model(case: Case) -> Suggestion | None:
+    """A divergence that is left where training no longer helps."""
+    kl = case.number("kl")
+    if kl is None or kl < NOTICEABLE or case.beside("floor", "kl") is None or case.falling:
+        return None
+    said = f"KL(data ‖ model) is {kl:.3g} nats above zero, and the held-out loss no longer falls: the model is too small for it."
+    return Suggestion(said, case.larger())
 
 
 @measure(

@@ -13,11 +13,13 @@ from torch import Tensor
 from genexp.machine.distributed import sharded
 from genexp.measures.likelihood import likelihood, of_test, standard_error
 from genexp.measures.record import LeftOut, Value, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for
 from genexp.subject import Subject, once
 
 MODEL, DATA = {"sample", "exact|weighted"}, {"log_density"}
 FOUND = 0.1  # a mode is found by samples of which it has at least so much of its share
+POOR = 0.1  # share of the samples that count, below which few stand for all
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,21 @@ def true_samples(subject: Subject) -> Tensor:
     count = settings.ode_points if "refined" in subject.can else settings.num_points
     generator = torch.Generator().manual_seed(seed_for(subject.settings.seed, "true samples"))
     return subject.density.sample(count, generator)  # type: ignore[no-any-return]
+
+
+@suggests(8)
+def find_the_modes(case: Case) -> Suggestion | None:
+    """Samples that stand for little of the density: modes are missed, or their masses are wrong."""
+    ess, found, there = case.number("ess"), case.number("modes_found"), case.beside("exact", "modes_found")
+    missed = found is not None and there is not None and found < there
+    if not missed and (ess is None or ess > POOR):
+        return None
+    what = f"{found:.0f} of {there:.0f} modes are found" if missed else f"{100 * (ess or 0):.2g} % of the samples count"
+    if case.setting("model.objective.name") in ("reverse_kl", "alpha"):
+        return Suggestion(f"{what}: annealed chains find what the flow's own samples never visit.", ("model/objective=fab",))
+    if case.setting("model.temperatures"):
+        return Suggestion(f"{what}: more temperatures lose fewer on the way.", (case.times("model.temperatures", 2),))
+    return Suggestion(f"{what}: a larger model follows the density more closely.", case.larger())
 
 
 @measure("modes_found", "modes with a tenth of their share of the samples at least", better="exact", headline=45, data={"modes"})
