@@ -4,7 +4,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from genexp.errors import UserError
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
 
@@ -83,6 +83,7 @@ def decoded(subject: Subject) -> Value:
 
 
 @measure("scannable", "1 where the samples, drawn, read as the payload", better="higher", headline=12, data={"code"})
+@cannot_see("how good a code is beyond being readable: error correction repairs much")
 def scannable(subject: Subject) -> Value:
     """None where the data are no code that can be read."""
     payload = subject.data.payload or decode(draw_cells(subject.density.mask.numpy()))

@@ -10,7 +10,7 @@ from genexp.latent.importance import HasPosterior, Importance
 from genexp.machine.distributed import sharded
 from genexp.measures.floors import known
 from genexp.measures.likelihood import standard_error
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
@@ -77,6 +77,7 @@ def of_test(subject: Subject) -> Bounds:
 
 
 @measure("neg_elbo", "−ELBO, a bound of −ln p(x), nats an example", better="lower", headline=20, model=MODEL)
+@cannot_see("how far it is from the likelihood: a poor encoder and a poor decoder look alike")
 def neg_elbo(subject: Subject) -> Value:
     about = known(subject)
     found = of_test(subject).neg_elbo
@@ -84,11 +85,13 @@ def neg_elbo(subject: Subject) -> Value:
 
 
 @measure("reconstruction", "−E ln p(x|z), nats an example", better="lower", model=MODEL)
+@cannot_see("whether latents that the prior draws decode to anything: only those of the encoder are tried")
 def reconstruction(subject: Subject) -> Value:
     return Value(mean(of_test(subject).reconstruction), floor=known(subject).pixels)
 
 
 @measure("kl", "KL(q(z|x) ‖ p(z)), nats an example", model=MODEL)
+@cannot_see("whether the information is useful: it counts nats, not what they say")
 def kl(subject: Subject) -> Value:
     return Value(mean(of_test(subject).kl))
 
@@ -100,6 +103,7 @@ def kl(subject: Subject) -> Value:
     headline=65,
     model=MODEL,
 )
+@cannot_see("posteriors that miss a mode: their weighted samples never go there, and the bound stays loose")
 def iwae_nll(subject: Subject) -> Value:
     found = of_test(subject).iwae_nll
     return Value(mean(found), floor=known(subject).examples, error=error(found))
@@ -125,6 +129,7 @@ def richer_posterior(case: Case) -> Suggestion | None:
     model=MODEL,
     asked=lambda evaluation: evaluation.fine_images > 0,
 )
+@cannot_see("examples beyond the first few")
 def iwae_nll_fine(subject: Subject) -> Value:
     """By how much more samples than `iwae_nll` has it is tighter still: beside it, as its baseline, that of the same examples."""
     few = subject.test[: subject.settings.evaluation.fine_images]
@@ -134,6 +139,7 @@ def iwae_nll_fine(subject: Subject) -> Value:
 
 
 @measure("effective_samples", "how many of the weighted samples count", better="higher", model=MODEL)
+@cannot_see("modes of the posterior that no sample of it has visited")
 def effective_samples(subject: Subject) -> Value:
     return Value(mean(of_test(subject).effective_samples))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from genexp.data.base import DataSpec
 from genexp.measures.distances import wasserstein
 from genexp.measures.likelihood import standard_error
-from genexp.measures.record import Value, Values, measure
+from genexp.measures.record import Value, Values, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.models.normal import Normal
 from genexp.seeds import seed_for
@@ -61,6 +61,7 @@ def estimated(subject: Subject) -> Estimated:
     model={"energy"},
     data={"drawn"},
 )
+@cannot_see("modes that annealing never finds: it is then too low")
 def log_partition(subject: Subject) -> Values:
     """Beside what quadrature gives."""
     found = estimated(subject)
@@ -80,6 +81,7 @@ def log_partition(subject: Subject) -> Values:
     model={"energy"},
     data={"drawn"},
 )
+@cannot_see("modes that annealing never finds: it is then too low")
 def ais_nll(subject: Subject) -> Values:
     """None where the likelihood is exact. Of pictures: under the noise that the model was trained with, so that it can be set
     beside nothing but another model of the same noise; the best Gaussian is one. The floor is the entropy of that noise.
@@ -115,6 +117,7 @@ def gaussian_baseline(subject: Subject, x: Tensor) -> float:
     model={"energy"},
     data={"drawn"},
 )
+@cannot_see("differences that leave the mean energy as it is")
 def energy_gap(subject: Subject) -> Value:
     model, size = subject.model, subject.settings.evaluation.batch_size
     samples, test = subject.samples.to(subject.device), model.with_noise(subject.test.x)
@@ -195,6 +198,7 @@ def longer_annealing(case: Case) -> Suggestion | None:
     model={"energy", "exact"},
     data=PLANE,
 )
+@cannot_see("detail finer than its 128 cells, and modes that the energy itself lacks")
 def chain_kl(subject: Subject) -> Values:
     """A lower bound of the KL between densities; beside what as many exact samples of the model get."""
     found = runs(subject)
@@ -209,6 +213,7 @@ def chain_kl(subject: Subject) -> Values:
     model={"energy", "exact"},
     data=PLANE,
 )
+@cannot_see("modes that the energy itself lacks")
 def chain_wasserstein(subject: Subject) -> Values:
     found = runs(subject)
     exact, other = found.exact[:COMPARED], found.other[:COMPARED]

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from genexp.data.images import ImageSet
 from genexp.machine.distributed import sharded
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
@@ -40,6 +40,7 @@ def drawn_latents(subject: Subject) -> Tensor:
 
 
 @measure("active_units", "latent dimensions that the encoder uses", model={"latents"}, data={"examples", "pictures"})
+@cannot_see("how much a dimension says, or whether anybody can read it")
 def active_units(subject: Subject) -> Value:
     return Value(count_active(test_latents(subject)))
 

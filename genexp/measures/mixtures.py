@@ -6,7 +6,7 @@ import torch
 
 from genexp.fit.whole import whole
 from genexp.measures.likelihood import Likelihood, of_likelihood
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
 
@@ -32,6 +32,7 @@ def of_training(subject: Subject) -> Likelihood | None:
     model={"gaussians", "exact"},
     data={"points", "drawn"},
 )
+@cannot_see("new examples: what is learnt by heart makes it lower")
 def train_nll(subject: Subject) -> Value | None:
     found = of_training(subject)
     return None if found is None else Value(of_likelihood(found).value + subject.log_scale)  # type: ignore[operator]
@@ -54,6 +55,7 @@ def fewer_components(case: Case) -> Suggestion | None:
     model={"gaussians", "exact"},
     data={"points", "drawn"},
 )
+@cannot_see("whether the family is right: it compares sizes within one")
 def bic(subject: Subject) -> Value | None:
     """Source: Schwarz, Estimating the Dimension of a Model (1978). Its 2N makes it comparable to nll."""
     found = of_training(subject)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genexp.machine.distributed import sharded
 from genexp.measures.likelihood import likelihood, of_test, standard_error
-from genexp.measures.record import LeftOut, Value, measure
+from genexp.measures.record import LeftOut, Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for
 from genexp.subject import Subject, once
@@ -80,6 +80,7 @@ def weighted(subject: Subject) -> Weighted:
     data=DATA | {"log_z"},
     objective="reverse_kl",
 )
+@cannot_see("modes that the model has not: it is a mean over what the model draws")
 def reverse_kl(subject: Subject) -> Value:
     log_weight = weighted(subject).log_weight
     return Value(subject.log_z - float(log_weight.mean()), floor=0.0, error=standard_error(log_weight))
@@ -93,6 +94,7 @@ def reverse_kl(subject: Subject) -> Value:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("modes that the samples never visited: it is then too low, with a small error")
 def log_z(subject: Subject) -> Value:
     found = weighted(subject)
     return Value(found.log_z, exact=subject.log_z if "log_z" in subject.knows else None, error=found.log_z_error)
@@ -119,6 +121,7 @@ def log_z_bias(subject: Subject) -> Value:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("modes that the samples never visited: it may be near 1 and most of the density be missed")
 def ess(subject: Subject) -> Value:
     return Value(weighted(subject).ess, exact=1.0)
 
@@ -131,6 +134,7 @@ def ess(subject: Subject) -> Value:
     model={"exact"},
     data={"log_density", "log_z", "sampler"},
 )
+@cannot_see("mass that the model puts where the density has none")
 def ess_forward(subject: Subject) -> Value:
     """(E_q w)² / E_q w² = 1 / E_p[p/q], over x ~ p; 0 where the model has no density at one of them."""
     if "drawn" in subject.knows:
@@ -170,6 +174,7 @@ def find_the_modes(case: Case) -> Suggestion | None:
 
 
 @measure("modes_found", "modes with a tenth of their share of the samples at least", better="exact", headline=45, data={"modes"})
+@cannot_see("whether their masses and shapes are right")
 def modes_found(subject: Subject) -> Value:
     """Of a many-well: wells of each pair of coordinates. Which of their combinations have samples, `ess_forward` sees."""
     masses, shares = subject.density.mode_masses, subject.density.mode_shares(subject.samples)

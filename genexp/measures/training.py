@@ -4,7 +4,7 @@ import torch
 
 from genexp.fit.validation import heldout_batch, same_noise
 from genexp.measures.excess import heldout_floor
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.measures.watching import Watching
 from genexp.subject import Subject, once
@@ -20,6 +20,7 @@ def heldout(subject: Subject) -> dict[str, float]:
 
 
 @measure("heldout_loss", "the objective on held-out data", better="lower", headline=95)
+@cannot_see("everything that the objective does not ask for, such as good samples of a bound's model")
 def heldout_loss(subject: Subject) -> Value:
     return Value(heldout(subject)["loss"], floor=heldout_floor(subject))
 
@@ -88,6 +89,7 @@ def half_the_bits(case: Case) -> Suggestion | None:
 
 
 @measure("parameters", "numbers that were learnt")
+@cannot_see("how many of them the data decide")
 def parameters(subject: Subject) -> Value:
     return Value(count_parameters(subject))
 
@@ -103,6 +105,7 @@ def seconds_train(subject: Subject) -> Value | None:
 
 
 @measure("samples_per_second", "training examples a second", better="higher", wall_clock=True)
+@cannot_see("what a step gains: a faster one may learn less")
 def samples_per_second(subject: Subject) -> Value | None:
     return _fact(subject, "samples_per_second")
 

@@ -1,4 +1,4 @@
-"""What a run's model is, as the page shows it: equations in MathML, a sentence, what it is trained by, its parts."""
+"""What a run's model and numbers are, as the page shows it: equations in MathML, sentences, parts; units and blind spots."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from markupsafe import Markup
 
 from genexp.explain.equations import mathml
 from genexp.explain.model import Explanation, explain
+from genexp.explain.numbers import Told, told
 from genexp.folder.records import read_record
 from genexp.report.advice import Advice, advice
 from genexp.report.gather import Run
+from genexp.runs.words import Words
 
 MOST_EXPLAINED = 8  # models of one page
 
@@ -52,3 +54,9 @@ def typeset(equations: Sequence[str]) -> tuple[Markup, ...]:
 def next_steps(run: Run) -> list[Advice]:
     """What to try next with this run."""
     return advice(read_record(run.folder.path))
+
+
+def tell(words: Words, name: str) -> Told:
+    """Of one number: its unit, which way is better, what it cannot see. `coverage/classifier` is told of as `coverage` is."""
+    known = next((words.measures[key] for key in (name, name.partition("/")[0]) if key in words.measures), {})
+    return told(name, known)
