@@ -20,6 +20,7 @@ from genexp.data.glyphs import draw_glyphs
 from genexp.figures.style import OurFigure
 from genexp.measures import cost, guidance, quadrature
 from genexp.measures.record import films, measures, pictures, terms
+from genexp.measures.suggestion import rules
 from genexp.models import diffusion, flow_matching
 from genexp.registry import datasets, kinds, models
 from tests import browser
@@ -90,7 +91,7 @@ def draw_data(root: Path) -> None:
 def _plugins_are_of_one_test() -> Iterator[None]:
     """What a plugin has registered is forgotten after the test that has read it."""
     yield
-    for collection in (measures, pictures, films, terms):
+    for collection in (measures, pictures, films, terms, rules):
         collection._records[:] = [each for each in collection._records if each.function.__module__.startswith(OURS)]
     for registry in (datasets, models, *kinds.values()):
         for name in [name for name, builder in registry._builders.items() if not builder.__module__.startswith(OURS)]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from genexp.errors import UserError
 from genexp.folder.records import Record
-from genexp.measures.suggestion import Case, Suggestion, suggestions
+from genexp.measures.suggestion import BUDGETS, Case, Suggestion, suggestions
 from genexp.printable import printable
 
 MOST = 3
+GO_ON = Suggestion("It stopped before its end; it goes on exactly where it was.", (), goes_on=True)
 OTHER_SEEDS = Suggestion("What of the numbers is chance, other seeds tell: genexp compare averages them.", ("seed=range(1,4)",))
 
 
@@ -32,11 +33,12 @@ def advice(record: Record, most: int = MOST) -> list[Advice]:
         return []
     found: list[Advice] = []
     changed: set[str] = set()
-    for each in suggestions(Case(record.metrics, record.history(), record.config, record.run)):
+    stopped = [GO_ON] if record.status in ("interrupted", "killed") else []
+    for each in stopped + suggestions(Case(record.metrics, record.history(), record.config, record.run)):
         keys = {key_of(word) for word in each.words}
         if len(found) < most and not keys & changed and (command := command_of(record, each)):
             found.append(Advice(each.why, command))
-            changed |= keys
+            changed |= keys or {f"trainer.{budget}" for budget in BUDGETS}
     if not found and (command := command_of(record, OTHER_SEEDS)):
         found.append(Advice(OTHER_SEEDS.why, command))
     return found
