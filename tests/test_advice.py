@@ -167,6 +167,18 @@ def test_a_strangers_run_puts_nothing_into_the_line(tmp_path: Path) -> None:
     assert advice(odd) == []  # what does not compose is not suggested
 
 
+def test_a_run_that_stopped_goes_on_first_where_anything_was_saved(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config(FLOW)))
+    (tmp_path / "history.jsonl").write_text("\n".join(map(str, history(FALLING))).replace("'", '"'))
+    for status in ("interrupted", "killed"):
+        stopped = record(tmp_path, FLOW, run={"status": status})
+        assert advice(stopped)[0].command != f"genexp resume {tmp_path}"
+        (tmp_path / "checkpoints").mkdir(exist_ok=True)
+        (tmp_path / "checkpoints" / "last.pt").touch()
+        assert [each.command for each in advice(stopped)] == [f"genexp resume {tmp_path}"]  # and not once more with other words
+        (tmp_path / "checkpoints" / "last.pt").unlink()
+
+
 def test_the_line_is_the_commands_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = [each.command for each in advice(record(tmp_path, FLOW, metrics={"kl": 0.3, "floor/kl": 0.0}))]
     program, *arguments = shlex.split(line)

@@ -9,7 +9,9 @@ import pytest
 
 from genexp.explain.equations import mathml
 from genexp.explain.model import explain
+from genexp.explain.numbers import told, unit_of
 from genexp.explain.sections import Words, words_of
+from genexp.measures.record import measures
 from genexp.registry import models, parts_of
 
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
@@ -63,8 +65,9 @@ def test_a_function_stands_apart_from_its_argument() -> None:
     space = f"{MATHML}mspace"
     assert ElementTree.fromstring(mathml(r"\ln p")).find(f".//{space}") is not None
     assert ElementTree.fromstring(mathml(r"\ln(p)")).find(f".//{space}") is None
-    with pytest.raises(ValueError, match="no equation"):
-        mathml(r"\frac{1")
+    for wrong in (r"\frac", "a_b_c", r"\left(", "{"):
+        with pytest.raises(ValueError, match="no equation"):
+            mathml(wrong)
 
 
 def test_sections_of_a_docstring() -> None:
@@ -104,3 +107,36 @@ def test_a_configuration_is_explained_by_its_model_its_objective_and_its_parts()
     assert not made.objective_name
     assert explain({"name": "of_a_plugin"}) is None
     assert explain({}) is None
+
+
+def test_every_number_has_a_unit_that_its_meaning_says_and_most_a_blind_spot() -> None:
+    units = {record.name: unit_of(record.meaning) for record in measures.all()}
+    assert (
+        units
+        | {
+            "nll": "nats",
+            "bits_per_dim": "bits",
+            "coverage": "0 to 1",
+            "seconds_sample": "s",
+            "samples_per_second": "1/s",
+            "pca_angle": "°",
+            "energy_gap": "kT",
+            "sliced_wasserstein": "units of x",
+            "r_hat": "",
+            "parameters": "",
+        }
+        == units
+    )
+    ours = [record for record in measures.all() if record.function.__module__.startswith("genexp.")]
+    judged = [record for record in ours if record.headline is not None and record.better and not record.wall_clock]
+    silent = {record.name for record in judged if not (record.cannot_see or getattr(record, "blind", ()))}
+    assert len(silent) < len(judged) / 3, silent
+
+
+def test_homonyms_are_told_apart_by_what_they_mean() -> None:
+    """There is a `kl` between densities and one of a posterior: each cannot see something else."""
+    found = {told("kl", record.words()).cannot_see for record in measures.all() if record.name == "kl"}
+    assert len(found) == 3
+    assert told("kl", {"meaning": "of a plugin", "better": "lower"}).cannot_see == ""
+    assert told("kl", {"meaning": "nats", "better": "lower"}).direction == "lower is better"
+    assert told("mine", {"meaning": "x", "blind": ["lost_mode"]}).cannot_see == "lost mode"

@@ -20,7 +20,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Equations are LaTeX. `objective` is empty of a model that learns nothing by an objective."""
+    """Equations are LaTeX. `objective` is empty of a model that learns nothing by an objective; `parts` are the other parts."""
 
     name: str
     short: str
@@ -49,7 +49,7 @@ def explain(settings: Mapping[str, Any]) -> Explanation | None:
         objective=own.objective or (trained_by.equations if trained_by else ()),
         objective_name=str(settings["objective"]["name"]) if trained_by else "",
         objective_short=trained_by.short if trained_by else "",
-        parts=tuple(Chosen(key, name, words_of(part).first) for key, name, part in parts),
+        parts=tuple(Chosen(key, name, words_of(part).first) for key, name, part in parts if part is not criterion),
     )
 
 

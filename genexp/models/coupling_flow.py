@@ -34,7 +34,7 @@ def coupling_flow(
     Equation:
         \ln p(x) = \ln p_{\mathrm{base}}(z) + \ln \left| \det \frac{\partial z}{\partial x} \right|, \qquad z = f_K(… f_1(x))
         z_{\mathrm{moved}} = T(x_{\mathrm{moved}}; c_θ(x_{\mathrm{kept}})), \quad z_{\mathrm{kept}} = x_{\mathrm{kept}}, \qquad
-            \ln |\det J| = \sum_{i \in \mathrm{moved}} \ln T'_i
+            \ln \left| \det J \right| = \sum_{i \in \mathrm{moved}} \ln T'_i
 
     Args:
         depth: number of couplings.

@@ -46,7 +46,7 @@ def glow(
         \ln P(k) + D \ln L \ge \mathbb{E}_{u} \left[ \ln p_{\mathrm{base}}(z)
             + \ln \left| \det \frac{\partial z}{\partial y} \right| - \ln q(u | k) \right], \qquad y = (k + u)/L
         z_{\mathrm{moved}} = T(x_{\mathrm{moved}}; c_θ(x_{\mathrm{kept}})), \qquad \text{1×1 convolution: } z = W x, \quad
-            \ln |\det J| = h w \, \ln |\det W|
+            \ln \left| \det J \right| = h w \, \ln \left| \det W \right|
 
     Objective:
         \mathcal{L} = -\mathbb{E}_{\mathrm{data}} \left[ \ln p_θ(y) - \ln q(u | k) \right]

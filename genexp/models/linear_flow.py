@@ -26,7 +26,7 @@ def linear_flow(
         One linear map from data to noise is learnt: the best single Gaussian there is, found by gradients.
 
     Equation:
-        z = W x + b, \qquad \ln p(x) = \ln \mathcal{N}(z; 0, I) + \ln |\det W|, \qquad W = L U
+        z = W x + b, \qquad \ln p(x) = \ln \mathcal{N}(z; 0, I) + \ln \left| \det W \right|, \qquad W = L U
 
     Args:
         factor: of the matrix: `lu` or `triangular` for any covariance, `diagonal` for one without correlations, or `orthogonal`.

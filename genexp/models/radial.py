@@ -27,7 +27,7 @@ def radial(
 
     Equation:
         z = c + \left( 1 + \frac{β}{α + r} \right) (x - c), \qquad r = \|x - c\|, \quad α > 0, \; β > -α
-        \ln |\det J| = (D - 1) \ln(1 + β h) + \ln \left( 1 + β h + β h' r \right), \qquad h = \frac{1}{α + r}
+        \ln \left| \det J \right| = (D - 1) \ln(1 + β h) + \ln \left( 1 + β h + β h' r \right), \qquad h = \frac{1}{α + r}
 
     Args:
         depth: number of maps.

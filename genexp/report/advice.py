@@ -11,7 +11,9 @@ from genexp.printable import printable
 
 MOST = 3
 GO_ON = Suggestion("It stopped before its end; it goes on exactly where it was.", (), goes_on=True)
-OTHER_SEEDS = Suggestion("What of the numbers is chance, other seeds tell: genexp compare averages them.", ("seed=range(1,4)",))
+OTHER_SEEDS = Suggestion(
+    "Three other seeds show how much of these numbers is chance: genexp compare gives mean and spread.", ("seed=range(1,4)",)
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ def advice(record: Record, most: int = MOST) -> list[Advice]:
         return []
     found: list[Advice] = []
     changed: set[str] = set()
-    stopped = [GO_ON] if record.status in ("interrupted", "killed") else []
+    saved = (record.path / "checkpoints" / "last.pt").is_file()
+    stopped = [GO_ON] if saved and record.status in ("interrupted", "killed") else []
     for each in stopped + suggestions(Case(record.metrics, record.history(), record.config, record.run)):
         keys = {key_of(word) for word in each.words}
         if len(found) < most and not keys & changed and (command := command_of(record, each)):
