@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 APT := DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq
 
-.PHONY: help setup browser run test test-slow lint clean
+.PHONY: help setup browser run test test-slow notebook lint clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## *' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,10 @@ test: $(STAMP) browser  ## everything that is quick
 
 test-slow: $(STAMP)  ## the long trainings behind the README's numbers
 	$(BIN)/python -m pytest -m slow
+
+notebook: $(STAMP)  ## execute the example notebook again, in a folder of its own
+	folder=$$(mktemp -d) && cp genexp/interface/example.ipynb $$folder && $(BIN)/jupyter execute --inplace $$folder/example.ipynb \
+	&& cp $$folder/example.ipynb genexp/interface/ && rm -r $$folder
 
 lint: $(STAMP)   ## ruff and mypy
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ from genexp.figures.style import OurFigure
 from genexp.measures import cost, guidance, quadrature
 from genexp.measures.on_trial import tried
 from genexp.measures.record import films, measures, pictures, terms
+from genexp.measures.suggestion import rules
 from genexp.models import diffusion, flow_matching
 from genexp.registry import datasets, kinds, models
 from tests import browser
@@ -92,7 +93,7 @@ def draw_data(root: Path) -> None:
 def _plugins_are_of_one_test() -> Iterator[None]:
     """What a plugin has registered is forgotten after the test that has read it."""
     yield
-    for collection in (measures, pictures, films, terms):
+    for collection in (measures, pictures, films, terms, rules):
         collection._records[:] = [each for each in collection._records if each.function.__module__.startswith(OURS)]
     tried[:] = [each for each in tried if each.function.__module__.startswith(OURS)]
     for registry in (datasets, models, failures, *kinds.values()):

@@ -24,7 +24,7 @@ MOST = 10.0  # times: what a point may count for whose density has risen since i
 
 @objectives.register("fab")
 class FAB(FlowObjective):
-    """D_2(target ‖ flow), over points that annealed importance sampling has found and a buffer keeps.
+    r"""D_2(target ‖ flow), over points that annealed importance sampling has found and a buffer keeps.
 
     ∇ D_2 = −E_{x ~ p²/q}[∇ ln q(x)]. Samples of the flow are led from q to p̃²/q, where the flow is poor, and go with their
     weights into a buffer, the oldest out of it. Each step draws points from there by their weights; of each the weight is then
@@ -33,6 +33,12 @@ class FAB(FlowObjective):
 
     The loss is the cross-entropy of p²/q, which has no known least value; the held-out one is D_2 over samples of the flow,
     −ln of the effective sample size, with 0 as the least.
+
+    In short:
+        Annealed importance sampling goes and finds points where the flow is poor, and the flow learns from these.
+
+    Equation:
+        \mathcal{L} = D_2(p \| q_θ), \qquad \nabla_θ D_2 = -\mathbb{E}_{x \sim p^2 / q_θ}[\nabla_θ \ln q_θ(x)]
 
     Args:
         temperatures: J, of the annealing; a chain at each but the last.

@@ -55,9 +55,15 @@ def density_of(batch: Batch) -> LogDensity:
 
 @objectives.register("likelihood")
 class Likelihood(FlowObjective):
-    """−E_data[ln q(x)], in nats per example: KL(data ‖ flow) up to the data's entropy, which covers every mode.
+    r"""−E_data[ln q(x)], in nats per example: KL(data ‖ flow) up to the data's entropy, which covers every mode.
 
     It is the forward KL, wherever the data are samples of a known density.
+
+    In short:
+        Maximum likelihood: the flow has to give mass wherever there are data, and so covers every mode.
+
+    Equation:
+        \mathcal{L} = -\mathbb{E}_{\mathrm{data}}[\ln q_θ(x)] = \mathrm{KL}(\mathrm{data} \| q_θ) + H(\mathrm{data})
     """
 
     kind: Objective = "nll"
@@ -69,9 +75,16 @@ class Likelihood(FlowObjective):
 
 @objectives.register("reverse_kl")
 class ReverseKL(FlowObjective):
-    """E_q[ln q(x) − ln p̃(x)] = KL(flow ‖ target) − ln Z, in nats, over samples of the flow itself, as many as the batch has.
+    r"""E_q[ln q(x) − ln p̃(x)] = KL(flow ‖ target) − ln Z, in nats, over samples of the flow itself, as many as the batch has.
 
     It needs no examples, and may forget a mode that it never visits.
+
+    In short:
+        The flow's own samples are pulled to where the density is high: no examples are needed, and a mode that is never
+        visited may be forgotten.
+
+    Equation:
+        \mathcal{L} = \mathbb{E}_{q_θ}[\ln q_θ(x) - \ln \tilde{p}(x)] = \mathrm{KL}(q_θ \| p) - \ln Z
 
     Args:
         path_gradient: whether the weights are moved only by way of the samples, x = g_θ(z) in ln q_θ′(x) − ln p̃(x), and θ′ = θ
@@ -97,11 +110,18 @@ class ReverseKL(FlowObjective):
 
 @objectives.register("alpha")
 class Alpha(FlowObjective):
-    """Rényi's divergence D_α(target ‖ flow) = 1/(α−1) ln E_q[(p/q)^α], in nats, over samples of the flow itself.
+    r"""Rényi's divergence D_α(target ‖ flow) = 1/(α−1) ln E_q[(p/q)^α], in nats, over samples of the flow itself.
 
     p = p̃/Z with Z = E_q[w] over the same samples, so that 0 is the least whatever Z is; of α = 2 it is −ln of the effective
     sample size. Its gradient −Σ_i s_i ∇ ln q(x_i), with shares s_i ∝ w_i^α, raises q where the target has more: it covers the
     modes that samples find, and the less of them it knows the noisier it is.
+
+    In short:
+        Samples where the density has more than the flow count for more, so that the modes which are found are covered too.
+
+    Equation:
+        \mathcal{L} = D_α(p \| q_θ) = \frac{1}{α - 1} \ln \mathbb{E}_{q_θ}\!\left[ \left( \frac{p(x)}{q_θ(x)} \right)^{α}
+            \right]
 
     Args:
         alpha: α; 1 is the forward KL.

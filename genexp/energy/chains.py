@@ -104,8 +104,14 @@ class ChainObjective(EnergyObjective):
 
 @energy_objectives.register("contrastive_divergence")
 class ContrastiveDivergence(ChainObjective):
-    """Chains begin at the data, so that they are where they ought to be from the start. What lies far from all data they never
+    r"""Chains begin at the data, so that they are where they ought to be from the start. What lies far from all data they never
     see: the energy may be low there, and nothing pushes it up.
+
+    In short:
+        The energy is pulled down where the data are and pushed up where short chains go that begin at the data.
+
+    Equation:
+        \nabla_θ \mathcal{L} = \mathbb{E}_{\mathrm{data}}[\nabla_θ E_θ] - \mathbb{E}_{T^k \mathrm{data}}[\nabla_θ E_θ]
 
     Args:
         steps: k, the transitions of each chain.
@@ -124,8 +130,15 @@ class ContrastiveDivergence(ChainObjective):
 
 @energy_objectives.register("persistent")
 class Persistent(ChainObjective):
-    """Chains go on where they were: each step takes some of a buffer, moves them and puts them back. A share of them begins anew
+    r"""Chains go on where they were: each step takes some of a buffer, moves them and puts them back. A share of them begins anew
     from the reference each time, so that no place is forgotten.
+
+    In short:
+        The energy is pulled down where the data are and pushed up where chains are that go on from step to step.
+
+    Equation:
+        \nabla_θ \mathcal{L} = \mathbb{E}_{\mathrm{data}}[\nabla_θ E_θ] - \mathbb{E}_{\mathrm{buffer}}[\nabla_θ E_θ], \qquad
+            \mathrm{buffer} \approx p_θ
 
     Args:
         capacity: chains in the buffer.

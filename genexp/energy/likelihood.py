@@ -10,9 +10,15 @@ from genexp.energy.partition import MOST
 
 @energy_objectives.register("likelihood")
 class Likelihood(EnergyObjective):
-    """−E_data[ln p(u)] = E_data[E(u)] + ln Z. On a line and in the plane ln Z is a sum over a grid, as `quadrature` says; in more
-    dimensions its gradient is found by chains, as `persistent` says. Both are as they are by default: for other settings of
+    r"""−E_data[ln p(u)] = E_data[E(u)] + ln Z. On a line and in the plane ln Z is a sum over a grid, as `quadrature` says; in
+    more dimensions its gradient is found by chains, as `persistent` says. Both are as they are by default: for other settings of
     theirs, choose one of them.
+
+    In short:
+        Maximum likelihood, with ln Z over a grid in one and two dimensions, and by chains beyond.
+
+    Equation:
+        \mathcal{L} = \mathbb{E}_{\mathrm{data}}[E_θ(u)] + \ln Z_θ, \qquad \nabla_θ \ln Z_θ = -\mathbb{E}_{p_θ}[\nabla_θ E_θ]
     """
 
     kind: Objective = "nll"

@@ -13,12 +13,18 @@ from genexp.energy.base import Energy, EnergyObjective, energy_objectives
 
 @energy_objectives.register("noise_contrastive")
 class NoiseContrastive(EnergyObjective):
-    """Logistic regression between data and ν times as many samples of the reference q, with logit −E(u) − ln ν q(u):
+    r"""Logistic regression between data and ν times as many samples of the reference q, with logit −E(u) − ln ν q(u):
 
         −E_data[ln σ(logit)] − ν E_q[ln σ(−logit)],
 
     the least at exp(−E) = p_data, so that Z is learnt as well, and is 1. In many dimensions all noise is told from all data at a
     glance, and nothing is learnt any more.
+
+    In short:
+        To tell the data from noise of a known density is to know the density of the data, and its normalisation with it.
+
+    Equation:
+        \mathcal{L} = -\mathbb{E}_{\mathrm{data}}[\ln σ(ℓ)] - ν \, \mathbb{E}_{q}[\ln σ(-ℓ)], \qquad ℓ(u) = -E_θ(u) - \ln ν q(u)
 
     Args:
         ratio: ν, samples of the reference for each example.

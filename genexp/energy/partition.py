@@ -84,10 +84,16 @@ def resolved(log_f: Callable[[Tensor], Tensor], dim: int, width: float, like: Te
 
 @energy_objectives.register("quadrature")
 class ByQuadrature(EnergyObjective):
-    """−E_data[ln p(u)] = E_data[E(u)] + ln Z, ln Z a sum over a grid: what chains only estimate, in one and two dimensions.
+    r"""−E_data[ln p(u)] = E_data[E(u)] + ln Z, ln Z a sum over a grid: what chains only estimate, in one and two dimensions.
 
     The grid is fine where the data are, with room around them, and coarse as far as the reference reaches. It is shifted at
     random in each step, so that nothing hides between its points: the mean of the sum is Z itself.
+
+    In short:
+        Maximum likelihood itself, as in one and two dimensions ln Z is a sum over a grid.
+
+    Equation:
+        \mathcal{L} = \mathbb{E}_{\mathrm{data}}[E_θ(u)] + \ln \sum_{g} e^{-E_θ(u_g)} Δ_g
 
     Args:
         side: cells along a side of the fine grid; of a line side².

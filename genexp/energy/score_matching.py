@@ -14,7 +14,15 @@ from genexp.settings import Scale
 
 @energy_objectives.register("denoising")
 class DenoisingScoreMatching(EnergyObjective):
-    """½ E|σ s(u + σε) + ε|², ε ~ N(0, I): the least at the score of the data under noise, p_data * N(0, σ² I), not of the data.
+    r"""½ E|σ s(u + σε) + ε|², ε ~ N(0, I): the least at the score of the data under noise, p_data * N(0, σ² I), not of the data.
+
+    In short:
+        The slope of the noisy data's density is fitted, of which Z is no part: where the noise points is where the data are
+        not.
+
+    Equation:
+        \mathcal{L} = \frac{1}{2} \mathbb{E} \left| σ \, s_θ(u + σ ε) + ε \right|^2, \qquad s_θ = -\nabla E_θ, \quad
+            ε \sim \mathcal{N}(0, I)
 
     Args:
         noise: σ, in standard deviations of the data.
@@ -34,11 +42,18 @@ class DenoisingScoreMatching(EnergyObjective):
 
 @energy_objectives.register("sliced")
 class SlicedScoreMatching(EnergyObjective):
-    """E[vᵀ (∇s) v + ½|s|²], v ~ N(0, I): the trace of the Hessian in one random direction of each example.
+    r"""E[vᵀ (∇s) v + ½|s|²], v ~ N(0, I): the trace of the Hessian in one random direction of each example.
 
     Its least value is −½ E|∇ ln p_data|². Narrow data have steep scores and make it noisy.
 
     Source: Song et al., Sliced Score Matching (2019), the variant of reduced variance.
+
+    In short:
+        The slope of the data's density is fitted without knowing it, of which Z is no part.
+
+    Equation:
+        \mathcal{L} = \mathbb{E} \left[ v^T (\nabla s_θ) v + \frac{1}{2} |s_θ|^2 \right], \qquad s_θ = -\nabla E_θ, \quad
+            v \sim \mathcal{N}(0, I)
     """
 
     def loss(self, energy: Energy, u: Tensor) -> Terms:

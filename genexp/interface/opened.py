@@ -12,7 +12,7 @@ from genexp.data.base import Dataset
 from genexp.errors import UserError, unknown
 from genexp.folder.records import Number, read_history, read_metrics, read_record, read_run
 from genexp.interface.guest import guest
-from genexp.interface.showing import Figures, find_figures, page_of, title_of
+from genexp.interface.showing import Figures, Page, find_figures, page_of, title_of
 from genexp.machine.device import choose_device
 from genexp.models.base import GenerativeModel
 from genexp.runs.sampling import class_index, log_likelihood, sampler_of
@@ -131,6 +131,18 @@ class Run:
             raise UserError(f"x has the shape ({is_shape}); this model's examples are (n, {must})")
         x, log_scale = (units.seen(x), units.log_scale) if units else (x, 0.0)
         return torch.cat([log_likelihood(self._trained, part) for part in x.split(size)]) - log_scale
+
+    @guest
+    def report(self, *others: "Run", title: str | None = None, height: int = 900) -> Page:
+        """The page of `genexp report`: what the model is, its numbers, curves and figures, what to try next, and the model itself
+        where it can be played with. In a notebook it shows itself, `height` pixels high; `.save("report.html")` keeps it.
+
+        Args:
+            others: runs to set side by side with this one.
+        """
+        from genexp.report.render import report
+
+        return Page(report([each.path for each in (self, *others)], title), height)
 
     def _class_name(self, label: str | int) -> str:
         if isinstance(label, str):

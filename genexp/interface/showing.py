@@ -1,4 +1,4 @@
-"""What a notebook shows of a run: its numbers beside their floors, and its pictures."""
+"""What a notebook shows of a run: its numbers beside their floors, its pictures, and the page of its report."""
 
 import base64
 from collections.abc import Sequence
@@ -20,6 +20,32 @@ if TYPE_CHECKING:
 
 KINDS = {".png": "image/png", ".gif": "image/gif"}
 TABLE = "border-collapse:collapse;margin:.4em 0"
+
+
+class Page:
+    """The page of `genexp report`, in a notebook a frame of its own: what moves in it moves there.
+
+    Args:
+        html: the whole page.
+        height: of the frame, pixels.
+    """
+
+    def __init__(self, html: str, height: int = 900) -> None:
+        self.html, self.height = html, height
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to a file. UserError where there is something else than such a page already."""
+        from genexp.report.write import write_page
+
+        write_page(Path(path), self.html)
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        style = f"width:100%;height:{self.height}px;border:1px solid #ccc;border-radius:8px"
+        return f'<iframe title="report" style="{style}" srcdoc="{escape(self.html)}"></iframe>'
+
+    def __repr__(self) -> str:
+        return f"<page of {len(self.html.encode()) / 1e6:.1f} MB>"
 
 
 class Picture:

@@ -15,13 +15,19 @@ from genexp.settings import Weight, Width
 
 @objectives.register("factor_vae")
 class FactorVAE(TrainingObjective):
-    """−ELBO + γ TC(z), TC = KL(q(z) ‖ Π_d q(z_d)) by the density ratio trick: a discriminator of samples of q(z) and of the same
+    r"""−ELBO + γ TC(z), TC = KL(q(z) ‖ Π_d q(z_d)) by the density ratio trick: a discriminator of samples of q(z) and of the same
     with each dimension permuted over the batch has its optimum at
 
         D(z) = ln q(z)/Π_d q(z_d),   and TC ≈ E_q(z)[D(z)].
 
     Both learn in one step: the encoder is moved by D as it stands, and D by z as they are. γ = 0 is the ELBO.
     Source: Kim & Mnih, Disentangling by Factorising (2018); there with two batches, here with one.
+
+    In short:
+        The latents have to be independent of each other, which a discriminator finds out by telling them from shuffled ones.
+
+    Equation:
+        \mathcal{L} = -\mathrm{ELBO} + γ \, \mathrm{KL}\!\left( q_φ(z) \; \| \; \prod_d q_φ(z_d) \right)
 
     Args:
         gamma: weight of the total correlation.

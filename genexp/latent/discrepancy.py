@@ -66,10 +66,18 @@ class Discrepancy(TrainingObjective):
 
 @objectives.register("info_vae")
 class InfoVAE(Discrepancy):
-    """−E[ln p(x|z)] + (1 − α) KL(q(z|x) ‖ p(z)) + (α + λ − 1) MMD²(q(z), p(z)).
+    r"""−E[ln p(x|z)] + (1 − α) KL(q(z|x) ‖ p(z)) + (α + λ − 1) MMD²(q(z), p(z)).
 
     α = 0 and λ = 1 is the ELBO; with α > 0 the mutual information of x and z is no longer punished.
     Source: Zhao, Song & Ermon, InfoVAE (2019).
+
+    In short:
+        The latents of all examples together have to look like the prior; what a single one says of its example is punished
+        less.
+
+    Equation:
+        \mathcal{L} = -\mathbb{E}[\ln p_θ(x | z)] + (1 - α) \, \mathrm{KL}(q_φ(z | x) \| p(z)) + (α
+            + λ - 1) \, \mathrm{MMD}^2(q_φ(z), p(z))
 
     Args:
         alpha: what is taken off the weight of the KL term, 1 at most.
@@ -89,9 +97,15 @@ class InfoVAE(Discrepancy):
 
 @objectives.register("wae")
 class WAE(Discrepancy):
-    """−E[ln p(x|z)] + λ MMD²(q(z), p(z)): a Wasserstein autoencoder, whose cost of transport is −ln p(x|z).
+    r"""−E[ln p(x|z)] + λ MMD²(q(z), p(z)): a Wasserstein autoencoder, whose cost of transport is −ln p(x|z).
 
     Source: Tolstikhin et al., Wasserstein Auto-Encoders (2018).
+
+    In short:
+        The latents of all examples together have to look like the prior; what a single one says of its example is free.
+
+    Equation:
+        \mathcal{L} = -\mathbb{E}[\ln p_θ(x | z)] + λ \, \mathrm{MMD}^2(q_φ(z), p(z))
 
     Args:
         scale: λ, nats for each unit of MMD².

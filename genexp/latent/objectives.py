@@ -13,10 +13,17 @@ from genexp.settings import MOST_STEPS, Weight
 
 @objectives.register("elbo")
 class ELBO(TrainingObjective):
-    """−E_q[ln p(x|z)] + β KL(q(z|x) ‖ p(z)). Of the two terms either can be left out, to see what the other does.
+    r"""−E_q[ln p(x|z)] + β KL(q(z|x) ‖ p(z)). Of the two terms either can be left out, to see what the other does.
 
     Sources: Kingma & Welling, Auto-Encoding Variational Bayes (2014); Higgins et al., β-VAE (2017); Kingma et al., Improved
     Variational Inference with Inverse Autoregressive Flow (2016), for the free bits.
+
+    In short:
+        What the decoder gives the example has to be much, and what the encoder says of it little: the bound is the one less
+        the other.
+
+    Equation:
+        \mathcal{L} = -\mathbb{E}_{q_φ(z|x)}[\ln p_θ(x | z)] + β \, \mathrm{KL}(q_φ(z | x) \| p(z))
 
     Args:
         beta: weight of the KL term; 1 is the ELBO.
@@ -50,7 +57,7 @@ class ELBO(TrainingObjective):
 
 @objectives.register("iwae")
 class IWAE(TrainingObjective):
-    """−ln 1/k Σ p(x, z_i)/q(z_i|x), z_i ~ q(z|x): a bound of −ln p(x) that is the tighter the larger k.
+    r"""−ln 1/k Σ p(x, z_i)/q(z_i|x), z_i ~ q(z|x): a bound of −ln p(x) that is the tighter the larger k.
 
     The larger k, the less the encoder's gradient says beside its noise. Doubly reparameterised it is another estimate of the same
     gradient, whose noise falls with k: with weights w and their shares w̃_i = w_i / Σ w,
@@ -59,6 +66,12 @@ class IWAE(TrainingObjective):
 
     Sources: Burda et al., Importance Weighted Autoencoders (2016); Tucker et al., Doubly Reparameterized Gradient Estimators for
     Monte Carlo Objectives (2019).
+
+    In short:
+        A bound of the likelihood by several latents of each example, the tighter the more there are.
+
+    Equation:
+        \mathcal{L} = -\mathbb{E} \ln \frac{1}{k} \sum_{i=1}^{k} \frac{p_θ(x, z_i)}{q_φ(z_i | x)}, \qquad z_i \sim q_φ(z | x)
 
     Args:
         k: posterior samples of each example.

@@ -63,12 +63,19 @@ def decompose(parameters: Tensor, z: Tensor, log_posterior: Tensor, log_prior: T
 
 @objectives.register("beta_tcvae")
 class BetaTCVAE(TrainingObjective):
-    """−E[ln p(x|z)] + α I(x; z) + β TC(z) + γ KL(Π_d q(z_d) ‖ p(z)): the ELBO where all three are 1.
+    r"""−E[ln p(x|z)] + α I(x; z) + β TC(z) + γ KL(Π_d q(z_d) ‖ p(z)): the ELBO where all three are 1.
 
     What is over 1 is charged for the estimates from a batch; the rest is the KL term itself. The estimate of q(z) is unbiased,
     and that of its logarithm too low: where a batch has hardly two examples of like z, what is charged is nearer to the
     information of each latent, as in a β-VAE, than to the total correlation. So its value depends on the batch size; the
     measure of the same name, over two thousand test examples, does so less.
+
+    In short:
+        The latents have to be independent of each other, which is charged for by itself and not with everything else.
+
+    Equation:
+        \mathcal{L} = -\mathbb{E}[\ln p_θ(x | z)] + α \, I(x; z)
+            + β \, \mathrm{KL}\!\left( q_φ(z) \; \| \; \prod_d q_φ(z_d) \right) + γ \sum_d \mathrm{KL}(q_φ(z_d) \| p(z_d))
 
     Args:
         alpha, beta, gamma: weights of the mutual information, the total correlation and the marginals' divergence.

@@ -14,7 +14,7 @@ from genexp.data.base import Batch
 from genexp.latent.importance import HasPosterior
 from genexp.measures.bounds import bounds
 from genexp.measures.latent_quadrature import integrated_nll
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.optim.adam import Adam
 from genexp.optim.schedule import Rate
 from genexp.seeds import seed_for, seeded
@@ -76,6 +76,7 @@ def gaps(subject: Subject) -> Gaps:
     model=MODEL,
     asked=lambda evaluation: evaluation.amortization_images > 0,
 )
+@cannot_see("what a richer family would gain: see family_gap")
 def amortization_gap(subject: Subject) -> Value:
     """Over the first few test examples."""
     found = gaps(subject)
@@ -89,6 +90,7 @@ def amortization_gap(subject: Subject) -> Value:
     model=MODEL,
     asked=lambda evaluation: evaluation.amortization_images > 0,
 )
+@cannot_see("what the encoder loses: see amortization_gap")
 def family_gap(subject: Subject) -> Value:
     """What posteriors of this kind cannot say, whatever the encoder; the two gaps add up to ln p(x) − ELBO."""
     found = gaps(subject)

@@ -10,13 +10,15 @@ from genexp.data.text import words
 from genexp.measures.cost import seconds_per_thousand
 from genexp.measures.counts import best_table, most_columns, of_pictures, parts_of_text
 from genexp.measures.likelihood import likelihood, of_likelihood, of_test
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
 COUNTED = 2_000_000  # pixels that a table of counts is made of
 LONGEST = 8  # characters of context that a table of counts looks at, at most
 AT_ONCE = 32  # passages
+BY_HEART = 0.02  # of the nll: by so much less training examples cost where they were learnt by heart
 
 
 @measure(
@@ -27,6 +29,7 @@ AT_ONCE = 32  # passages
     model={"discrete", "exact"},
     data={"drawn"},
 )
+@cannot_see("whether samples look right: most bits are spent on fine detail, and little on what a picture shows")
 def bits_of_whole_numbers(subject: Subject) -> Value:
     """Of pictures beside a table of counts of each pixel's neighbours above and to the left."""
     nll, bits = of_likelihood(of_test(subject)), math.prod(subject.data.spec.shape) * math.log(2)
@@ -60,6 +63,7 @@ def counted_pixels(subject: Subject) -> float | None:
     model={"autoregressive", "discrete"},
     data={"text", "examples"},
 )
+@cannot_see("whether what is written makes sense over more than the passage that it saw")
 def bits_per_character(subject: Subject) -> dict[str, Value]:
     cost = text_nats(subject) / math.log(2)
     runs = cost[: len(cost) // 256 * 256].view(-1, 256).mean(1) if len(cost) >= 512 else cost  # neighbours are not independent
@@ -106,9 +110,23 @@ def compressed(subject: Subject) -> float:
     "nll_train", "the same of as many training examples: what is below nll was learnt by heart, nats", model={"autoregressive"},
     data={"examples"},
 )  # fmt: skip
+@cannot_see("which examples are known by heart: it is a mean")
 def nll_train(subject: Subject) -> Value:
     x = subject.data.examples(len(subject.test.x), seed_for(subject.settings.seed, "train")).x
     return of_likelihood(likelihood(subject, x))
+
+
+@suggests(11)
+def dropout(case: Case) -> Suggestion | None:
+    """A model that knows its training examples better than others, by more than chance."""
+    train, test, error = case.number("nll_train"), case.number("nll"), case.number("nll_error") or 0.0
+    if train is None or test is None or test - train < max(BY_HEART * abs(test), 4 * error):
+        return None
+    said = f"Training examples cost {test - train:.3g} nats less than others: it has learnt them by heart."
+    hidden = case.setting("model.dropout")
+    if isinstance(hidden, int | float) and hidden < 0.5:
+        return Suggestion(f"{said} Dropout makes that harder.", (f"model.dropout={max(0.2, 2 * hidden):g}",))
+    return Suggestion(f"{said} A smaller training budget stops before that.", case.longer(0.5))
 
 
 @measure(

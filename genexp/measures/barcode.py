@@ -4,7 +4,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from genexp.errors import UserError
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
 
 
@@ -82,10 +83,19 @@ def decoded(subject: Subject) -> Value:
 
 
 @measure("scannable", "1 where the samples, drawn, read as the payload", better="higher", headline=12, data={"code"})
+@cannot_see("how good a code is beyond being readable: error correction repairs much")
 def scannable(subject: Subject) -> Value:
     """None where the data are no code that can be read."""
     payload = subject.data.payload or decode(draw_cells(subject.density.mask.numpy()))
     return Value(None if payload is None else int(reading(subject) == payload))
+
+
+@suggests(6)
+def until_it_scans(case: Case) -> Suggestion | None:
+    """Samples that no scanner reads yet."""
+    if case.number("scannable") != 0:
+        return None
+    return Suggestion("The samples do not scan yet: it goes on for four times as long.", case.longer(4), goes_on=True)
 
 
 @measure("decoded_opencv", "what OpenCV's reader reads, a second opinion", data={"code"})

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from genexp.measures.quadrature import in_float64
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.subject import Subject
 
 
@@ -17,6 +17,7 @@ from genexp.subject import Subject
     model={"layers"},
     data={"drawn"},
 )
+@cannot_see("points far from the data")
 def invertibility_error(subject: Subject) -> Value:
     return Value(_largest(subject, subject.model, subject.test.x))
 

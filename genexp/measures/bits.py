@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from genexp.measures.likelihood import Likelihood, likelihood, of_likelihood, of_test
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.subject import Subject
 
 DRAWS = 8
@@ -21,6 +21,7 @@ MOST_OF_EIGHT = 1_000  # pictures, as each costs eight times what it does for bi
     model={"exact|estimate"},
     data={"levels", "points", "drawn"},
 )
+@cannot_see("whether samples look right: most bits are spent on fine detail, and little on what a picture shows")
 def bits_per_dim(subject: Subject) -> Value:
     """Beside 0, as whole numbers have no probability above 1, and what equal probabilities would cost."""
     return of_levels(subject, subject.data.levels)
@@ -34,6 +35,7 @@ def bits_per_dim(subject: Subject) -> Value:
     model={"dequantised"},
     data={"pictures", "drawn"},
 )
+@cannot_see("whether samples look right: most bits are spent on fine detail, and little on what a picture shows")
 def bits_of_pictures(subject: Subject) -> Value:
     """The same of a model that adds the noise itself."""
     return of_levels(subject, subject.model.levels)
@@ -48,6 +50,7 @@ def bits_of_pictures(subject: Subject) -> Value:
     data={"pictures", "drawn"},
 )
 @torch.no_grad()
+@cannot_see("the gap to the likelihood that is left")
 def bits_of_eight_draws(subject: Subject) -> Value:
     """−log₂ 1/8 Σ_i p(y_i)/q(u_i|x) of MOST_OF_EIGHT pictures at most; its baseline is their bound by one draw."""
     x = subject.test.x[:MOST_OF_EIGHT]

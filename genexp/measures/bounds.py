@@ -10,13 +10,15 @@ from genexp.latent.importance import HasPosterior, Importance
 from genexp.machine.distributed import sharded
 from genexp.measures.floors import known
 from genexp.measures.likelihood import standard_error
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
 MODEL = {"posterior", "latents"}
 FINE = 5_000  # posterior samples of each example, as published numbers have it
 VALUES = 12_000_000  # decoded at a time: 50 MB
+NOTICEABLE = 1.0  # nats by which a bound is worth tightening
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def of_test(subject: Subject) -> Bounds:
 
 
 @measure("neg_elbo", "−ELBO, a bound of −ln p(x), nats an example", better="lower", headline=20, model=MODEL)
+@cannot_see("how far it is from the likelihood: a poor encoder and a poor decoder look alike")
 def neg_elbo(subject: Subject) -> Value:
     about = known(subject)
     found = of_test(subject).neg_elbo
@@ -82,11 +85,13 @@ def neg_elbo(subject: Subject) -> Value:
 
 
 @measure("reconstruction", "−E ln p(x|z), nats an example", better="lower", model=MODEL)
+@cannot_see("whether latents that the prior draws decode to anything: only those of the encoder are tried")
 def reconstruction(subject: Subject) -> Value:
     return Value(mean(of_test(subject).reconstruction), floor=known(subject).pixels)
 
 
 @measure("kl", "KL(q(z|x) ‖ p(z)), nats an example", model=MODEL)
+@cannot_see("whether the information is useful: it counts nats, not what they say")
 def kl(subject: Subject) -> Value:
     return Value(mean(of_test(subject).kl))
 
@@ -98,9 +103,23 @@ def kl(subject: Subject) -> Value:
     headline=65,
     model=MODEL,
 )
+@cannot_see("posteriors that miss a mode: their weighted samples never go there, and the bound stays loose")
 def iwae_nll(subject: Subject) -> Value:
     found = of_test(subject).iwae_nll
     return Value(mean(found), floor=known(subject).examples, error=error(found))
+
+
+@suggests(35)
+def richer_posterior(case: Case) -> Suggestion | None:
+    """A bound that is far from the likelihood, by a posterior of independent coordinates."""
+    elbo, finer, error = case.number("neg_elbo"), case.number("iwae_nll"), case.number("neg_elbo_error") or 0.0
+    gaussian = case.setting("model.posterior.name") == "gaussian"
+    if elbo is None or finer is None or not gaussian or elbo - finer < max(NOTICEABLE, 5 * error) or case.falling:
+        return None
+    said = (
+        f"The bound is {elbo - finer:.2g} nats or more from the likelihood: a posterior that can bend may close a part of that."
+    )
+    return Suggestion(said, ("model/posterior=iaf",))
 
 
 @measure(
@@ -110,6 +129,7 @@ def iwae_nll(subject: Subject) -> Value:
     model=MODEL,
     asked=lambda evaluation: evaluation.fine_images > 0,
 )
+@cannot_see("examples beyond the first few")
 def iwae_nll_fine(subject: Subject) -> Value:
     """By how much more samples than `iwae_nll` has it is tighter still: beside it, as its baseline, that of the same examples."""
     few = subject.test[: subject.settings.evaluation.fine_images]
@@ -119,6 +139,7 @@ def iwae_nll_fine(subject: Subject) -> Value:
 
 
 @measure("effective_samples", "how many of the weighted samples count", better="higher", model=MODEL)
+@cannot_see("modes of the posterior that no sample of it has visited")
 def effective_samples(subject: Subject) -> Value:
     return Value(mean(of_test(subject).effective_samples))
 

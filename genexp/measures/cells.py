@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from genexp.data.cells import UniformCells
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.subject import Subject
 
 
@@ -27,11 +27,13 @@ def variation(samples: Tensor, density: UniformCells) -> float:
 
 
 @measure("leak", "share of samples outside black modules", better="lower", headline=10, data={"cells"})
+@cannot_see("which modules are empty, and how samples are spread within one")
 def leak(subject: Subject) -> Value:
     return Value(share_outside(subject.samples, subject.density), floor=0.0)
 
 
 @measure("module_tv", "total variation between histograms over modules", better="lower", data={"cells"})
+@cannot_see("detail within a module")
 def module_tv(subject: Subject) -> Value:
     """Beside what as many true samples get."""
     true = variation(subject.target, subject.density)

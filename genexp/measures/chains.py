@@ -10,13 +10,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.samplers import diagnostics
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
 CHAINS = {"chains"}
 MOST = 64  # chains whose way from mode to mode is followed
+MIXED = 1.01  # R̂ of chains that agree
 
 
 @once
@@ -39,6 +41,7 @@ def worst(values: list[float], largest: bool = True) -> float | None:
 
 
 @measure("acceptance", "mean probability that a proposal is accepted, after the burn-in", headline=50, model=CHAINS)
+@cannot_see("how far an accepted move goes: tiny steps are accepted always")
 def acceptance(subject: Subject) -> dict[str, Value] | None:
     """Of a kernel with several kinds of moves also of each."""
     tally = subject.model.tally
@@ -64,6 +67,7 @@ def never_accepted(subject: Subject) -> Value | None:
     headline=46,
     model=CHAINS,
 )
+@cannot_see("a mode that no chain has visited")
 def r_hat(subject: Subject) -> Value:
     return Value(worst(of_each(subject, diagnostics.r_hat)), floor=1.0)
 
@@ -73,6 +77,18 @@ def ess(subject: Subject) -> float | None:
     return worst(of_each(subject, diagnostics.ess_bulk), largest=False)
 
 
+@suggests(5)
+def longer_chains(case: Case) -> Suggestion | None:
+    """Chains that do not agree with each other yet."""
+    r_hat = case.number("r_hat")
+    if r_hat is None or r_hat <= MIXED or not case.setting("model.draws"):
+        return None
+    said = (
+        f"R̂ is {r_hat:.3g}, above {MIXED}: the chains do not agree yet, and no number of them can be believed. Longer ones may."
+    )
+    return Suggestion(said, (case.times("model.burn_in", 2), case.times("model.draws", 2)))
+
+
 @measure(
     "effective_samples",
     "independent samples that the draws are worth (bulk, the worst coordinate)",
@@ -80,6 +96,7 @@ def ess(subject: Subject) -> float | None:
     headline=47,
     model=CHAINS,
 )
+@cannot_see("a mode that no chain has visited")
 def effective_samples(subject: Subject) -> Value:
     return Value(ess(subject))
 
@@ -91,6 +108,7 @@ def effective_samples(subject: Subject) -> Value:
     headline=48,
     model=CHAINS,
 )
+@cannot_see("moves that are rarer than the chains are long")
 def autocorrelation_time(subject: Subject) -> Value:
     return Value(worst(of_each(subject, diagnostics.autocorrelation_time)))
 
@@ -136,6 +154,7 @@ def ess_per_second(subject: Subject) -> Value | None:
     better="lower",
     model=CHAINS,
 )
+@cannot_see("whether the chain mixes")
 def energy_error(subject: Subject) -> Value | None:
     found = subject.model.tally.energy_error
     return None if math.isnan(found) else Value(found)
@@ -147,6 +166,7 @@ def energy_error(subject: Subject) -> Value | None:
     better="lower",
     model=CHAINS,
 )
+@cannot_see("regions so steep that no way ever leads into them")
 def divergences(subject: Subject) -> Value | None:
     tally = subject.model.tally
     if math.isnan(tally.energy_error) and not tally.divergent:
@@ -165,6 +185,7 @@ def divergences(subject: Subject) -> Value | None:
     model=CHAINS,
     data={"covariance"},
 )
+@cannot_see("everything beyond second moments")
 def stationary_variance(subject: Subject) -> dict[str, Value]:
     """For the moves as they are, and under `target` that of the target itself. The error follows from that of each square."""
     kept, truth = draws(subject), subject.density.covariance.double()
@@ -178,6 +199,7 @@ def stationary_variance(subject: Subject) -> dict[str, Value]:
 
 
 @measure("mode_share", "share of the draws in a mode; exact: its mass", better="exact", headline=52, model=CHAINS, data={"modes"})
+@cannot_see("how well chains mix within a mode")
 def mode_share(subject: Subject) -> dict[str, Value]:
     """The error is that of the mean over chains: chains that stay where they began disagree, and it is large."""
     masses, shares = subject.density.mode_masses, _shares(subject, draws(subject))
@@ -204,6 +226,7 @@ def _shares(subject: Subject, kept: Tensor) -> Tensor:
     model=CHAINS,
     data={"modes"},
 )
+@cannot_see("whether modes have their right masses")
 def draws_to_all_modes(subject: Subject) -> dict[str, Value]:
     """And the share of the chains that have; of those with jumps also what the local moves do by themselves."""
     return {name: value for kind, kept in ways(subject).items() for name, value in _times(subject, kept, kind).items()}

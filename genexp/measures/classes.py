@@ -6,7 +6,7 @@ import torch
 from genexp.data.base import Batch
 from genexp.measures.bounds import bounds
 from genexp.measures.latents import latent_points, test_latents
-from genexp.measures.record import Value, Values, measure
+from genexp.measures.record import Value, Values, cannot_see, measure
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -55,11 +55,13 @@ def _accuracy(subject: Subject, way: str) -> Values:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("everything but classes; classes were not used in training")
 def knn_accuracy(subject: Subject) -> Values:
     return _accuracy(subject, "knn")
 
 
 @measure("linear_accuracy", "classes of test pictures from latent points, linearly", better="higher", model=MODEL, data=DATA)
+@cannot_see("classes that lie in several clusters")
 def linear_accuracy(subject: Subject) -> Values:
     return _accuracy(subject, "linear")
 
@@ -72,6 +74,7 @@ def linear_accuracy(subject: Subject) -> Values:
     model=MODEL | {"classes", "posterior"},
     data=DATA,
 )
+@cannot_see("everything but classes")
 def bayes_accuracy(subject: Subject) -> Values:
     return _accuracy(subject, "bayes")
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from genexp.measures.floors import floor_of_pictures, known
 from genexp.measures.likelihood import of_test, standard_error
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
 
 PART = 512  # examples at a time
@@ -37,6 +38,7 @@ def coded(subject: Subject) -> Coded:
 
 
 @measure("code_bound", "−ln p(x|k) − ln P(k), a bound of −ln p(x), nats an example", better="lower", headline=25, model=MODEL)
+@cannot_see("codes that go together: each place of the grid is charged by itself")
 def code_bound(subject: Subject) -> Value:
     found = coded(subject)
     nats = found.reconstruction + found.cost
@@ -44,6 +46,7 @@ def code_bound(subject: Subject) -> Value:
 
 
 @measure("code_reconstruction", "−ln p(x|k) of an example's own codes k, nats an example", better="lower", model=MODEL)
+@cannot_see("what the codes themselves cost")
 def code_reconstruction(subject: Subject) -> Value:
     return Value(float(coded(subject).reconstruction.mean()), floor=known(subject).pixels)
 
@@ -55,12 +58,24 @@ def code_cost(subject: Subject) -> Value:
 
 
 @measure("perplexity", "how many codes there would be if all in use were as frequent", better="higher", model=MODEL)
+@cannot_see("whether codes say different things: it counts how evenly they are used")
 def perplexity(subject: Subject) -> Value:
     share = _shares(subject)
     return Value(float(torch.special.entr(share).sum().exp()), exact=float(coded(subject).size))
 
 
+@suggests(40)
+def fewer_codes(case: Case) -> Suggestion | None:
+    """A codebook most of which nothing uses."""
+    perplexity, size = case.number("perplexity"), case.setting("model.codes")
+    if perplexity is None or not isinstance(size, int) or perplexity > size / 4 or size < 16:
+        return None
+    said = f"Of {size} codes as many are in use as {perplexity:.0f} that were all as frequent would be: half of them may do."
+    return Suggestion(said, (case.times("model.codes", 0.5),))
+
+
 @measure("used_codes", "share of the codes that the test examples use", better="higher", model=MODEL)
+@cannot_see("how often each is used")
 def used_codes(subject: Subject) -> Value:
     return Value(float((_shares(subject) > 0).double().mean()))
 
@@ -79,6 +94,7 @@ def _shares(subject: Subject) -> Tensor:
     model={"exact"},
     data={"decoder"},
 )
+@cannot_see("codes that go together: each place of the grid is charged by itself")
 def code_bound_of_prior(subject: Subject) -> Value:
     log_p = of_test(subject).log_prob
     nats = subject.data.reconstruction(len(log_p)) - log_p

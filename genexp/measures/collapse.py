@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from genexp.measures.linear import trained
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.subject import Subject, once
 
 COLLAPSED = 0.01  # nats of KL that a collapsed dimension carries at most
@@ -28,6 +28,7 @@ def unit_kl(subject: Subject) -> Tensor:
     better="lower",
     model={"unit_kl"},
 )
+@cannot_see("dimensions that say a little and nothing of use")
 def collapsed_units(subject: Subject) -> Value:
     exact = int((trained(subject).kl_in_theory < COLLAPSED).sum()) if "linear" in subject.can else None
     return Value(int((unit_kl(subject) < COLLAPSED).sum()), exact=exact)

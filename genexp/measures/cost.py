@@ -10,7 +10,7 @@ from statistics import median
 
 import torch
 
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.sampling import Part
 from genexp.subject import Subject, once
 
@@ -29,6 +29,7 @@ TOO_LONG = 0.15  # seconds of a call, after which none is made of more examples
     wall_clock=True,
 )
 @once
+@cannot_see("other machines and batch sizes")
 def seconds_density(subject: Subject) -> Value:
     """Of the test examples, in turn again where they are few."""
     few = subject.test[:THOUSAND]
@@ -47,6 +48,7 @@ def seconds_density(subject: Subject) -> Value:
 
 @measure("seconds_sample", "to draw a thousand samples, seconds", better="lower", model={"sample"}, wall_clock=True)
 @once
+@cannot_see("other machines and batch sizes")
 def seconds_sample(subject: Subject) -> Value:
     return Value(seconds_per_thousand(subject, lambda size: subject.sampler.draw(Part(0, size, size), subject.settings.seed)))
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from genexp.diffusion.base import DiffusionSampler, samplers
 from genexp.diffusion.exact import gaussian_std
 from genexp.measures import distances
-from genexp.measures.record import Value, Values, measure
+from genexp.measures.record import Value, Values, cannot_see, measure
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -51,6 +51,7 @@ def compared(subject: Subject) -> tuple[Tensor, float] | None:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("how the samplers compare with more evaluations")
 def wasserstein_at_20(subject: Subject) -> Values:
     """Beside what as many other points of the data get."""
     if (found := compared(subject)) is None:
@@ -71,6 +72,7 @@ def wasserstein_at_20(subject: Subject) -> Values:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("how far it is from the likelihood: a poor encoder and a poor decoder look alike")
 def neg_elbo(subject: Subject) -> Value | None:
     """Beside its floor on the same points; the standard error is that of points and noise together."""
     model, test = subject.model, subject.test

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from genexp.measures.latents import drawn_latents, test_latents
-from genexp.measures.record import Value, Values, measure
+from genexp.measures.record import Value, Values, cannot_see, measure
 from genexp.subject import Subject, once
 
 BINS = 20
@@ -110,6 +110,7 @@ def found(subject: Subject) -> Information:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("latents that share a factor, which may be as good a description")
 def mig(subject: Subject) -> Values:
     z, values = drawn_latents(subject), factors_of(subject)
     order = torch.randperm(len(z))
@@ -136,6 +137,7 @@ def order_split(of_all: Tensor, order: Tensor) -> list[Tensor]:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("how exactly a latent follows its factor")
 def factor_score_of(subject: Subject) -> Value:
     z, values = test_latents(subject), factors_of(subject)
     score = factor_score(z, values)

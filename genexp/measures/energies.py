@@ -10,7 +10,8 @@ from torch import Tensor
 from genexp.data.base import DataSpec
 from genexp.measures.distances import wasserstein
 from genexp.measures.likelihood import standard_error
-from genexp.measures.record import Value, Values, measure
+from genexp.measures.record import Value, Values, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.models.normal import Normal
 from genexp.seeds import seed_for
 from genexp.subject import Subject, once
@@ -60,6 +61,7 @@ def estimated(subject: Subject) -> Estimated:
     model={"energy"},
     data={"drawn"},
 )
+@cannot_see("modes that annealing never finds: it is then too low")
 def log_partition(subject: Subject) -> Values:
     """Beside what quadrature gives."""
     found = estimated(subject)
@@ -79,6 +81,7 @@ def log_partition(subject: Subject) -> Values:
     model={"energy"},
     data={"drawn"},
 )
+@cannot_see("modes that annealing never finds: it is then too low")
 def ais_nll(subject: Subject) -> Values:
     """None where the likelihood is exact. Of pictures: under the noise that the model was trained with, so that it can be set
     beside nothing but another model of the same noise; the best Gaussian is one. The floor is the entropy of that noise.
@@ -114,6 +117,7 @@ def gaussian_baseline(subject: Subject, x: Tensor) -> float:
     model={"energy"},
     data={"drawn"},
 )
+@cannot_see("differences that leave the mean energy as it is")
 def energy_gap(subject: Subject) -> Value:
     model, size = subject.model, subject.settings.evaluation.batch_size
     samples, test = subject.samples.to(subject.device), model.with_noise(subject.test.x)
@@ -176,6 +180,16 @@ class EqualCells:
         return float(torch.xlogy(found, found / self.shares).sum())
 
 
+@suggests(20)
+def longer_annealing(case: Case) -> Suggestion | None:
+    """Samples whose energy is not that of the data: chains that have not arrived, or an energy that is wrong where they go."""
+    gap, error = case.number("energy_gap"), case.number("energy_gap_error") or 0.0
+    if gap is None or abs(gap) < max(1.0, 5 * error) or not case.setting("model.annealing"):
+        return None
+    said = f"The energy of the samples is {gap:+.2g} kT from that of the data: chains that are led more slowly may arrive."
+    return Suggestion(said, (case.times("model.annealing", 4), case.times("model.settling", 2)))
+
+
 @measure(
     "chain_kl",
     "KL(chains ‖ the model's own density) over 128 cells of equal mass, nats; /short: 20 steps from noise, /from_data: from data",
@@ -184,6 +198,7 @@ class EqualCells:
     model={"energy", "exact"},
     data=PLANE,
 )
+@cannot_see("detail finer than its 128 cells, and modes that the energy itself lacks")
 def chain_kl(subject: Subject) -> Values:
     """A lower bound of the KL between densities; beside what as many exact samples of the model get."""
     found = runs(subject)
@@ -198,6 +213,7 @@ def chain_kl(subject: Subject) -> Values:
     model={"energy", "exact"},
     data=PLANE,
 )
+@cannot_see("modes that the energy itself lacks")
 def chain_wasserstein(subject: Subject) -> Values:
     found = runs(subject)
     exact, other = found.exact[:COMPARED], found.other[:COMPARED]

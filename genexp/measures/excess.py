@@ -8,7 +8,7 @@ from torch import Tensor
 from genexp.data.base import Batch
 from genexp.data.cells import UniformCells
 from genexp.fit.validation import heldout_batch, same_noise
-from genexp.measures.record import Value, heldout_term, measure
+from genexp.measures.record import Value, cannot_see, heldout_term, measure
 from genexp.models.base import GenerativeModel, Terms
 from genexp.subject import Subject, once
 from genexp.velocity.path import flow_matching_loss
@@ -41,6 +41,7 @@ def excess_of_velocity(subject: Subject, model: GenerativeModel, batch: Batch, o
     data={"cells"},
     objective="flow_matching",
 )
+@cannot_see("what the solver adds when samples are drawn")
 def excess_loss(subject: Subject) -> Value:
     count = subject.settings.evaluation.num_points
     return Value(excess_of_field(subject.model, subject.density, count, subject.device), floor=0.0)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genexp.diffusion.exact import NoisyMixture
 from genexp.diffusion.flow import flow_samples, log_prob
-from genexp.measures.record import Value, Values, measure
+from genexp.measures.record import Value, Values, cannot_see, measure
 from genexp.quadrature import midpoints
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
@@ -93,6 +93,7 @@ def guided(subject: Subject) -> list[Guided]:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("weights that were not tried")
 def guidance_kl(subject: Subject) -> Values:
     """Beside what exact scores get with the same guidance: no training makes it less."""
     return {f"{each.weight:g}": Value(each.kl[0], error=each.kl[1], baseline=each.exact_kl[0]) for each in guided(subject)}

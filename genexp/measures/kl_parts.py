@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genexp.latent.total_correlation import Parts, decompose
 from genexp.measures.likelihood import standard_error
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -42,11 +42,13 @@ def _value(nats: Tensor) -> Value:
 
 
 @measure("mutual_information", "I(x; z) of the test examples and their latents, nats; ln of their number at most", model=MODEL)
+@cannot_see("what the information is about; above ln of the number of examples it is cut off")
 def mutual_information(subject: Subject) -> Value:
     return _value(parts(subject).mutual_information)
 
 
 @measure("total_correlation", "KL(q(z) ‖ Π q(z_d)), how far the latents are from independent, nats", better="lower", model=MODEL)
+@cannot_see("which latents depend on each other")
 def total_correlation(subject: Subject) -> Value:
     return _value(parts(subject).total_correlation)
 
@@ -54,5 +56,6 @@ def total_correlation(subject: Subject) -> Value:
 @measure(
     "dimension_kl", "KL(Π q(z_d) ‖ p(z)), how far each latent by itself is from the prior, nats", better="lower", model=MODEL
 )
+@cannot_see("dependence between latents")
 def dimension_kl(subject: Subject) -> Value:
     return _value(parts(subject).dimension_kl)

@@ -8,7 +8,7 @@ from genexp.latent.importance import HasLatent
 from genexp.machine.distributed import sharded
 from genexp.measures.bounds import VALUES, mean
 from genexp.measures.floors import known
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.subject import Subject, once
 
 MODEL = {"pairs", "latents"}
@@ -60,6 +60,7 @@ def of_test(subject: Subject) -> Tensor:
     headline=60,
     model=MODEL,
 )
+@cannot_see("latent points outside the window of the quadrature")
 def quadrature_nll(subject: Subject) -> Value:
     about = known(subject)
     return Value(mean(of_test(subject)), floor=about.examples, baseline=about.blind)

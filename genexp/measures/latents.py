@@ -5,9 +5,12 @@ from torch import Tensor
 
 from genexp.data.images import ImageSet
 from genexp.machine.distributed import sharded
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
+
+USED = 0.5  # share of the latent dimensions below which most are idle
 
 
 def latent_points(subject: Subject, pictures: ImageSet) -> Tensor:
@@ -37,8 +40,19 @@ def drawn_latents(subject: Subject) -> Tensor:
 
 
 @measure("active_units", "latent dimensions that the encoder uses", model={"latents"}, data={"examples", "pictures"})
+@cannot_see("how much a dimension says, or whether anybody can read it")
 def active_units(subject: Subject) -> Value:
     return Value(count_active(test_latents(subject)))
+
+
+@suggests(25)
+def free_bits(case: Case) -> Suggestion | None:
+    """Latent dimensions that the encoder leaves alone, where the objective can give each some information for nothing."""
+    active, there = case.number("active_units"), case.setting("model.latent")
+    if active is None or not isinstance(there, int) or active >= USED * there or case.setting("model.objective.free_bits") != 0:
+        return None
+    said = f"Of {there} latent dimensions {active:.0f} are used: free bits let each say something before the KL is charged."
+    return Suggestion(said, ("model.objective.free_bits=0.1",))
 
 
 def count_active(z: Tensor, threshold: float = 0.01) -> int:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genexp.data.lattice import correlator, magnetisation
-from genexp.measures.record import LeftOut, Value, measure
+from genexp.measures.record import LeftOut, Value, cannot_see, measure
 from genexp.measures.targets import weighted
 from genexp.samplers import diagnostics
 from genexp.samplers.fields import Independent, hmc_move, independent, warmed
@@ -106,6 +106,7 @@ def if_free(subject: Subject, value: Callable[[], float]) -> float | None:
 
 
 @measure("magnetisation", "⟨|m|⟩, m the mean of a field, by weighted samples", headline=47, model=MODEL, data=DATA)
+@cannot_see("an odd split between the two signs: |m| is the same")
 def mean_magnetisation(subject: Subject) -> dict[str, Value]:
     """Of the free theory m is Gaussian: ⟨|m|⟩² = 2/π ⟨m²⟩."""
     return beside(subject, 0, if_free(subject, lambda: math.sqrt(1 / (math.pi * subject.data.m2)) / subject.data.side))
@@ -162,6 +163,7 @@ def proposed_magnetisation(subject: Subject) -> Tensor:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("configurations that the model never proposes")
 def acceptance(subject: Subject) -> Value:
     return Value(proposed(subject).acceptance, exact=1.0)
 
@@ -172,6 +174,7 @@ def time_of(m: Tensor) -> float:
 
 
 @measure("autocorrelation_time", "1 + 2 Σ_t ρ_t of |m| with the samples as proposals", better="lower", model=MODEL, data=DATA)
+@cannot_see("moves that are rarer than the chains are long")
 def autocorrelation_time(subject: Subject) -> dict[str, Value]:
     """And of HMC; and of the signed m, which tells whether a chain changes sign."""
     both = {"": proposed_magnetisation(subject), "hmc": reference(subject).magnetisation}

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -28,6 +28,7 @@ def layer_kl(subject: Subject) -> Tensor:
 
 
 @measure("layer_kl", "KL of each layer of latents given those above it, 1 the lowest, nats an example", model=MODEL)
+@cannot_see("what each layer says")
 def layer_kl_of_each(subject: Subject) -> dict[str, Value]:
     """They add up to `kl`."""
     return {str(index): Value(float(nats)) for index, nats in enumerate(layer_kl(subject), start=1)}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genexp.latent.linear_gaussian import LinearGaussian
 from genexp.measures.probabilistic_pca import ProbabilisticPCA, fit_ppca
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.seeds import seed_for
 from genexp.subject import Subject, once
 
@@ -72,6 +72,7 @@ def found_on(subject: Subject, x: Tensor) -> Found:
 
 
 @measure("closed_nll", "−ln p(x) of held-out examples in closed form, nats", better="lower", headline=22, model=MODEL)
+@cannot_see("data that no Gaussian describes: only the linear model is solved")
 def closed_nll(subject: Subject) -> Value:
     """Beside what the best linear model of the training examples, probabilistic PCA, gives the same ones."""
     x = subject.test.x.flatten(1).double().cpu()
@@ -85,6 +86,7 @@ def closed_neg_elbo(subject: Subject) -> Value:
 
 
 @measure("posterior_gap", "KL(q(z|x) ‖ p(z|x)) of held-out examples in closed form, nats", better="lower", model=MODEL)
+@cannot_see("the fit of the decoder: a perfect encoder of a poor model has none")
 def posterior_gap(subject: Subject) -> Value:
     found = found_on(subject, subject.test.x)
     return Value(float(found.own.gap(found.x, found.parameters).mean()), floor=0.0)
@@ -97,6 +99,7 @@ def posterior_gap(subject: Subject) -> Value:
     headline=18,
     model=MODEL,
 )
+@cannot_see("rotations within the span, which leave it as it is")
 def pca_gap(subject: Subject) -> Value:
     found = trained(subject)
     return Value(float((found.best.log_prob(found.x) - found.own.elbo(found.x, found.parameters)).mean()), floor=0.0)
@@ -108,6 +111,7 @@ def pca_gap(subject: Subject) -> Value:
     better="lower",
     model=MODEL,
 )
+@cannot_see("the scale and the rotation of the directions")
 def pca_angle(subject: Subject) -> Value | None:
     """None where theory keeps no direction, or where there is a latent for every dimension."""
     found = trained(subject)

@@ -6,10 +6,12 @@ import torch
 
 from genexp.fit.whole import whole
 from genexp.measures.likelihood import Likelihood, of_likelihood
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
 
 PART = 8_192  # examples
+NOTICEABLE = 0.02  # nats between test and training examples
 
 
 @once
@@ -30,9 +32,20 @@ def of_training(subject: Subject) -> Likelihood | None:
     model={"gaussians", "exact"},
     data={"points", "drawn"},
 )
+@cannot_see("new examples: what is learnt by heart makes it lower")
 def train_nll(subject: Subject) -> Value | None:
     found = of_training(subject)
     return None if found is None else Value(of_likelihood(found).value + subject.log_scale)  # type: ignore[operator]
+
+
+@suggests(30)
+def fewer_components(case: Case) -> Suggestion | None:
+    """A mixture that knows its examples better than the data."""
+    train, test, error = case.number("train_nll"), case.number("nll"), case.number("nll_error") or 0.0
+    if train is None or test is None or test - train < max(NOTICEABLE, 4 * error) or not case.setting("model.components"):
+        return None
+    said = f"It gives its own examples {test - train:.2g} nats more than others: half as many components learn less by heart."
+    return Suggestion(said, (case.times("model.components", 0.5),))
 
 
 @measure(
@@ -42,6 +55,7 @@ def train_nll(subject: Subject) -> Value | None:
     model={"gaussians", "exact"},
     data={"points", "drawn"},
 )
+@cannot_see("whether the family is right: it compares sizes within one")
 def bic(subject: Subject) -> Value | None:
     """Source: Schwarz, Estimating the Dimension of a Model (1978). Its 2N makes it comparable to nll."""
     found = of_training(subject)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genexp.measures.likelihood import PART, standard_error
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.subject import Subject, once
 
 SCORED, TRAINED, UNSEEN = 4_096, 8, 4  # examples; orders of each kind
@@ -56,6 +56,7 @@ def mixture(log_p: Tensor) -> Tensor:
     model={"orderings"},
     data={"drawn"},
 )
+@cannot_see("whether one order is better than another for a single example")
 def nll_orderings(subject: Subject) -> dict[str, Value]:
     found = in_orders(subject)
     mean, unseen, mixed = found.trained.mean(0), found.unseen.mean(0), mixture(found.trained)

@@ -11,9 +11,12 @@ from torch import Tensor
 from genexp.data.known import LOST, PART
 from genexp.machine.distributed import sharded
 from genexp.measures.likelihood import standard_error
-from genexp.measures.record import LeftOut, Value, measure
+from genexp.measures.record import LeftOut, Value, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.quadrature import Rule
 from genexp.subject import Subject, once
+
+NOTICEABLE = 0.01  # nats of a divergence that a larger model may be worth
 
 GRID_SIDE, STRIP_SIDE = 480, 240  # of the quadratures, where a likelihood is one pass through a network
 ODE_GRID_SIDE, ODE_STRIP_SIDE = 64, 24  # and where it is an ODE
@@ -85,6 +88,7 @@ def densities(subject: Subject) -> Densities:
 
 
 @measure("kl", "KL(data ‖ model) by quadrature, nats", better="lower", headline=30, model=MODEL, data=DATA)
+@cannot_see("where the model puts mass that the data have not: only what is missing elsewhere is charged")
 def kl(subject: Subject) -> Value:
     """LeftOut where it is infinite."""
     found = densities(subject)
@@ -93,6 +97,7 @@ def kl(subject: Subject) -> Value:
 
 
 @measure("reverse_kl", "KL(model ‖ data), nats", better="lower", headline=31, model=MODEL, data=DATA)
+@cannot_see("modes that the model has not: it is a mean over what the model draws")
 def reverse_kl(subject: Subject) -> Value:
     """In the box by quadrature, beyond it by samples, with their standard error where there are any. LeftOut where it is
     infinite, or much of the model lies beyond.
@@ -126,6 +131,16 @@ def beyond_box(subject: Subject) -> Tensor | None:
     return ratios
 
 
+@suggests(30)
+def larger_model(case: Case) -> Suggestion | None:
+    """A divergence that is left where training no longer helps."""
+    kl = case.number("kl")
+    if kl is None or kl < NOTICEABLE or case.beside("floor", "kl") is None or case.falling:
+        return None
+    said = f"KL(data ‖ model) is {kl:.3g} nats above zero, and the held-out loss no longer falls: the model is too small for it."
+    return Suggestion(said, case.larger())
+
+
 @measure(
     "total_variation",
     "½ ∫ |p − q|: by how much the probability of a region can differ at most, between data and model",
@@ -133,11 +148,13 @@ def beyond_box(subject: Subject) -> Tensor | None:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("how far off the missing mass lies, near or far")
 def total_variation(subject: Subject) -> Value:
     return Value(densities(subject).total_variation, floor=0.0)
 
 
 @measure("mass", "the integral of the model's density", better="exact", model=MODEL, data=DATA)
+@cannot_see("where it is: a density of mass 1 may be anywhere")
 def mass(subject: Subject) -> Value:
     return Value(densities(subject).mass, exact=1.0)
 
@@ -145,6 +162,7 @@ def mass(subject: Subject) -> Value:
 @measure(
     "bridge_mass", "the model's mass between the peaks", better="exact", headline=50, model={"exact"}, data={"box", "bridge"}
 )
+@cannot_see("everything outside the strip")
 def bridge_mass(subject: Subject) -> Value:
     density, bridge, size = subject.density, subject.data.bridge, subject.settings.evaluation.batch_size
     exact, side, corners = density.strip_mass(*bridge), sides(subject)[1], strip_of(*density.box(), *bridge)

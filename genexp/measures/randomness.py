@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from genexp.measures.record import Value, Values, measure
+from genexp.measures.record import Value, Values, cannot_see, measure
 from genexp.samplers import lattice, trials
 from genexp.samplers.base import Drawn, State, Stream
 from genexp.seeds import seed_for
@@ -48,36 +48,43 @@ def by_ending(found: Mapping[str, trials.Trial | None]) -> Values:
 
 
 @measure("ks", "largest gap between the numbers' distribution and the uniform one", better="exact", headline=10, model=MODEL)
+@cannot_see("the order of the numbers")
 def ks(subject: Subject) -> Values:
     return judged(trials.kolmogorov_smirnov(tested(subject)))
 
 
 @measure("chi2", "χ² of equal cells in 1, 2, 3 dimensions over its degrees of freedom", better="exact", headline=11, model=MODEL)
+@cannot_see("dependence beyond three successive numbers")
 def chi2(subject: Subject) -> Values:
     return by_ending({f"{dims}d": trials.chi_square(tested(subject), dims) for dims in (1, 2, 3)})
 
 
 @measure("serial_correlation", "correlation of each number with the next", better="exact", headline=12, model=MODEL)
+@cannot_see("dependence that is not linear, or farther apart")
 def serial_correlation(subject: Subject) -> Values:
     return judged(trials.serial_correlation(tested(subject)))
 
 
 @measure("runs_test", "how often the numbers rise or fall without a turn", better="exact", headline=13, model=MODEL)
+@cannot_see("everything but the order of neighbours")
 def runs(subject: Subject) -> Values:
     return judged(trials.runs(tested(subject)))
 
 
 @measure("birthday_spacings", "equal spacings between birthdays in a long year", better="exact", headline=14, model=MODEL)
+@cannot_see("dependence that leaves spacings as they are")
 def birthday_spacings(subject: Subject) -> Values:
     return judged(trials.birthday_spacings(tested(subject)))
 
 
 @measure("lowest_bits", "χ² of the words' lowest bits over its degrees of freedom", better="exact", headline=15, model=MODEL)
+@cannot_see("the other bits")
 def lowest_bits(subject: Subject) -> Values:
     return judged(trials.lowest_bits(sequence(subject).words(subject.model.tested)))
 
 
 @measure("planes", "planes on which all points lie, by the spectral test", better="higher", headline=16, model=MODEL)
+@cannot_see("structure other than planes")
 def planes(subject: Subject) -> Values:
     """Of a linear congruential generator, beside the most that there can be."""
     source = subject.model.source
@@ -88,6 +95,7 @@ def planes(subject: Subject) -> Values:
 
 
 @measure("spectral", "the spectral test: nearness of the planes, as a share of the best possible", better="higher", model=MODEL)
+@cannot_see("structure other than planes")
 def spectral(subject: Subject) -> Values:
     return {
         f"{dims}d": Value(lattice.merit(each, subject.model.source.modulus)) for dims, each in dual_vectors(subject).items()
@@ -102,6 +110,7 @@ def dual_vectors(subject: Subject) -> dict[int, lattice.Vector]:
 
 
 @measure("log2_period", "log₂ of the numbers that come before they begin again", better="higher", model=MODEL)
+@cannot_see("how good the numbers are within the period")
 def log2_period(subject: Subject) -> Value | None:
     stream = sequence(subject)
     found = stream.source.period(stream.state)
@@ -164,6 +173,7 @@ def largest(subject: Subject) -> Values:
 
 
 @measure("covariance_error", "|S − Σ|², S of the samples; on average (tr²Σ + tr Σ²)/n", better="exact", headline=8, model=STAGES)
+@cannot_see("everything beyond second moments")
 def covariance_error(subject: Subject) -> Value | None:
     covariance, x = subject.model.transform.covariance, transformed(subject).x.double()
     if covariance is None or len(x) < 2:
@@ -174,6 +184,7 @@ def covariance_error(subject: Subject) -> Value | None:
 
 
 @measure("table_error", "by how much F(x) is wrong at most where x is read off a table", better="lower", headline=9, model=STAGES)
+@cannot_see("errors of anything but the table")
 def table_error(subject: Subject) -> Value | None:
     found = subject.model.transform.table_error
     return None if found is None else Value(found)

@@ -15,7 +15,7 @@ from genexp.latent.importance import HasPosterior
 from genexp.measures.bounds import VALUES, bounds
 from genexp.measures.copies import nearest_distance, searched
 from genexp.measures.probabilistic_pca import choose_ppca
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -72,6 +72,7 @@ def dequantised(batch: Batch) -> Batch:
 
 
 @measure("squared_error", "of reconstructions, summed over a picture", better="lower", model=MODEL, data=DATA)
+@cannot_see("whether samples are sharp: a mean of all that is possible has the least")
 def squared_error(subject: Subject) -> Value | None:
     found, train, test = reconstruction(subject), subject.data.train.x, subject.test.x.flatten(1)
     if found is None:
@@ -81,6 +82,7 @@ def squared_error(subject: Subject) -> Value | None:
 
 
 @measure("bits_per_dim", "bits for each byte of a picture", better="lower", headline=75, model=MODEL, data=DATA)
+@cannot_see("whether samples look right: most bits are spent on fine detail, and little on what a picture shows")
 def bits_per_dim(subject: Subject) -> Value | None:
     found = reconstruction(subject)
     return None if found is None else Value(found.bits_per_dim, baseline=found.bits_by_pca)

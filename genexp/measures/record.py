@@ -105,6 +105,11 @@ class Measure:
         """Its name in metrics.json, of data that became zeros and ones by this `draw`, if they did."""
         return f"{self.name}/{draw}" if draw and re.search(r"\bnats\b", self.meaning) else self.name
 
+    @property
+    def cannot_see(self) -> str:
+        """What may be wrong though this number is good; "" where nothing is said of that."""
+        return str(getattr(self.function, "cannot_see", ""))
+
     def words(self) -> dict[str, Any]:
         """For run.json: what a reader is told of it."""
         said = {"meaning": self.meaning, "better": self.better, "headline": self.headline}
@@ -241,6 +246,16 @@ def heldout_term(
 
     def add(function: F) -> F:
         terms.add(Term(name, function, Needs.of(model, data, objective)))
+        return function
+
+    return add
+
+
+def cannot_see(what: str) -> Callable[[F], F]:
+    """Decorator below `@measure`: what may be wrong though the number is good, in a line that goes on from "it cannot see"."""
+
+    def add(function: F) -> F:
+        function.cannot_see = what  # type: ignore[attr-defined]
         return function
 
     return add

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from genexp.machine.distributed import sharded
 from genexp.measures.likelihood import likelihood, of_test, standard_error
-from genexp.measures.record import LeftOut, Value, measure
+from genexp.measures.record import LeftOut, Value, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for
 from genexp.subject import Subject, once
 
 MODEL, DATA = {"sample", "exact|weighted"}, {"log_density"}
 FOUND = 0.1  # a mode is found by samples of which it has at least so much of its share
+POOR = 0.1  # share of the samples that count, below which few stand for all
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def weighted(subject: Subject) -> Weighted:
     data=DATA | {"log_z"},
     objective="reverse_kl",
 )
+@cannot_see("modes that the model has not: it is a mean over what the model draws")
 def reverse_kl(subject: Subject) -> Value:
     log_weight = weighted(subject).log_weight
     return Value(subject.log_z - float(log_weight.mean()), floor=0.0, error=standard_error(log_weight))
@@ -91,6 +94,7 @@ def reverse_kl(subject: Subject) -> Value:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("modes that the samples never visited: it is then too low, with a small error")
 def log_z(subject: Subject) -> Value:
     found = weighted(subject)
     return Value(found.log_z, exact=subject.log_z if "log_z" in subject.knows else None, error=found.log_z_error)
@@ -117,6 +121,7 @@ def log_z_bias(subject: Subject) -> Value:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("modes that the samples never visited: it may be near 1 and most of the density be missed")
 def ess(subject: Subject) -> Value:
     return Value(weighted(subject).ess, exact=1.0)
 
@@ -129,6 +134,7 @@ def ess(subject: Subject) -> Value:
     model={"exact"},
     data={"log_density", "log_z", "sampler"},
 )
+@cannot_see("mass that the model puts where the density has none")
 def ess_forward(subject: Subject) -> Value:
     """(E_q w)² / E_q w² = 1 / E_p[p/q], over x ~ p; 0 where the model has no density at one of them."""
     if "drawn" in subject.knows:
@@ -152,7 +158,23 @@ def true_samples(subject: Subject) -> Tensor:
     return subject.density.sample(count, generator)  # type: ignore[no-any-return]
 
 
+@suggests(8)
+def find_the_modes(case: Case) -> Suggestion | None:
+    """Samples that stand for little of the density: modes are missed, or their masses are wrong."""
+    ess, found, there = case.number("ess"), case.number("modes_found"), case.beside("exact", "modes_found")
+    missed = found is not None and there is not None and found < there
+    if not missed and (ess is None or ess > POOR):
+        return None
+    what = f"{found:.0f} of {there:.0f} modes are found" if missed else f"{100 * (ess or 0):.2g} % of the samples count"
+    if case.setting("model.objective.name") in ("reverse_kl", "alpha"):
+        return Suggestion(f"{what}: annealed chains find what the flow's own samples never visit.", ("model/objective=fab",))
+    if case.setting("model.temperatures"):
+        return Suggestion(f"{what}: more temperatures lose fewer on the way.", (case.times("model.temperatures", 2),))
+    return Suggestion(f"{what}: a larger model follows the density more closely.", case.larger())
+
+
 @measure("modes_found", "modes with a tenth of their share of the samples at least", better="exact", headline=45, data={"modes"})
+@cannot_see("whether their masses and shapes are right")
 def modes_found(subject: Subject) -> Value:
     """Of a many-well: wells of each pair of coordinates. Which of their combinations have samples, `ess_forward` sees."""
     masses, shares = subject.density.mode_masses, subject.density.mode_shares(subject.samples)

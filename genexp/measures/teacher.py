@@ -7,7 +7,7 @@ from torch import Tensor
 
 from genexp.measures import cost
 from genexp.measures.likelihood import PART, standard_error
-from genexp.measures.record import Value, Values, measure
+from genexp.measures.record import Value, Values, cannot_see, measure
 from genexp.seeds import seed_for
 from genexp.subject import Subject, once
 
@@ -24,6 +24,7 @@ def log_prob(model: object, x: Tensor, device: torch.device) -> Tensor:
 
 @measure("kl", "KL(teacher ‖ student) over samples of the teacher, nats", better="lower", headline=30, model=MODEL, data=DATA)
 @once
+@cannot_see("what the teacher itself has wrong")
 def kl(subject: Subject) -> Value:
     teacher = subject.data.density
     count = min(COMPARED, subject.settings.evaluation.num_points)
@@ -72,6 +73,7 @@ def truth_nll(subject: Subject) -> Value | None:
     model=MODEL,
     data=DATA,
 )
+@cannot_see("where student and data differ")
 def truth_kl(subject: Subject) -> Value | None:
     """Of data whose density is known."""
     if (found := of_truth(subject)) is None or "density" not in found[0].knows:

@@ -4,7 +4,8 @@ import torch
 
 from genexp.fit.validation import heldout_batch, same_noise
 from genexp.measures.excess import heldout_floor
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.measures.watching import Watching
 from genexp.subject import Subject, once
 
@@ -19,6 +20,7 @@ def heldout(subject: Subject) -> dict[str, float]:
 
 
 @measure("heldout_loss", "the objective on held-out data", better="lower", headline=95)
+@cannot_see("everything that the objective does not ask for, such as good samples of a bound's model")
 def heldout_loss(subject: Subject) -> Value:
     return Value(heldout(subject)["loss"], floor=heldout_floor(subject))
 
@@ -28,7 +30,66 @@ def best_step(subject: Subject) -> Value | None:
     return _fact(subject, "best_step")
 
 
+@suggests(0)
+def gentler_steps(case: Case) -> Suggestion | None:
+    """A loss that was not finite, or that once rose far above where it began."""
+    losses, clipped = case.curve("loss"), case.setting("trainer.clip_norm")
+    broken = "not finite" in str(case.run.get("error"))
+    wild = len(losses) > 8 and case.by_gradient and max(losses[len(losses) // 4 :]) > losses[0] + 2 * (losses[0] - min(losses))
+    if not (broken or wild) or not case.setting("trainer.lr"):
+        return None
+    words = () if clipped else ("trainer.clip_norm=1",)
+    what = "The loss was not finite" if broken else "The training loss rose far above where it began"
+    return Suggestion(f"{what}: smaller steps, of bounded length.", (*words, case.times("trainer.lr", 1 / 3)))
+
+
+@suggests(10)
+def more_steps(case: Case) -> Suggestion | None:
+    """A held-out loss that was still falling when the training ended."""
+    if not case.falling:
+        return None
+    return Suggestion("The held-out loss was still falling when the training ended: it goes on.", case.longer(), goes_on=True)
+
+
+@suggests(12)
+def less_by_heart(case: Case) -> Suggestion | None:
+    """A held-out loss that rose again long before the end: the training examples were learnt by heart."""
+    heldout, best, steps = case.curve("heldout/loss"), case.number("best_step"), case.number("steps")
+    if not case.by_gradient or len(heldout) < 4 or best is None or steps is None or best > 0.75 * steps:
+        return None
+    if heldout[-1] - min(heldout) < 0.02 * (heldout[0] - min(heldout)):
+        return None
+    rose = f"The held-out loss was least at step {best:,.0f} of {steps:,.0f} and rose again: it learns the examples by heart."
+    hidden = next((f"model.{key}" for key in ("dropout", "input_dropout") if case.setting(f"model.{key}") == 0), None)
+    if hidden:
+        return Suggestion(f"{rose} Hiding a share of the numbers keeps it from that.", (f"{hidden}=0.1",))
+    if case.setting("trainer.weight_decay") == 0:
+        return Suggestion(f"{rose} Smaller weights keep it from that.", ("trainer.optimizer=adamw", "trainer.weight_decay=0.01"))
+    return Suggestion(f"{rose} A shorter training anneals its rate by then.", (f"trainer.max_steps={best:.0f}",))
+
+
+@suggests(60)
+def annealed_rate(case: Case) -> Suggestion | None:
+    """A held-out loss that stands still at a constant rate of learning: what is left of it is partly the noise of the steps."""
+    heldout = case.curve("heldout/loss")
+    if not case.by_gradient or len(heldout) < 4 or case.falling or case.setting("trainer.schedule") != "constant":
+        return None
+    said = (
+        "The held-out loss stands still at a constant learning rate; a rate that falls to zero takes the noise of the steps out."
+    )
+    return Suggestion(said, ("trainer.schedule=cosine",))
+
+
+@suggests(70)
+def half_the_bits(case: Case) -> Suggestion | None:
+    """A GPU that computes in float32 where it need not."""
+    if not str(case.run.get("device")).startswith("cuda") or case.setting("trainer.precision") != "float32":
+        return None
+    return Suggestion("It was trained in float32 on a GPU: bf16 is often faster there.", ("trainer.precision=auto",))
+
+
 @measure("parameters", "numbers that were learnt")
+@cannot_see("how many of them the data decide")
 def parameters(subject: Subject) -> Value:
     return Value(count_parameters(subject))
 
@@ -44,6 +105,7 @@ def seconds_train(subject: Subject) -> Value | None:
 
 
 @measure("samples_per_second", "training examples a second", better="higher", wall_clock=True)
+@cannot_see("what a step gains: a faster one may learn less")
 def samples_per_second(subject: Subject) -> Value | None:
     return _fact(subject, "samples_per_second")
 

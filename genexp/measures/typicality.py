@@ -21,7 +21,7 @@ import torch
 from genexp.data.images import ImageSet
 from genexp.measures import anomalies
 from genexp.measures.likelihood import likelihood, of_test
-from genexp.measures.record import Value, measure
+from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.simple_bits import greys_of, table_of
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
@@ -83,6 +83,7 @@ def told_apart(subject: Subject, by: Callable[[Judged], np.ndarray]) -> dict[str
     "likelier", "share of other pictures that have a higher likelihood than half of the test pictures: a half would be chance",
     model=MODEL, data=DATA, asked=anomalies.asked,
 )  # fmt: skip
+@cannot_see("whether a threshold from both sides would tell them apart")
 def likelier(subject: Subject) -> dict[str, Value]:
     found = judged(subject)
     middle = np.median(found["test"].log_prob)
@@ -97,6 +98,7 @@ def likelier(subject: Subject) -> dict[str, Value]:
     data=DATA,
     asked=anomalies.asked,
 )
+@cannot_see("other pictures that are likelier than the test pictures")
 def auroc_nll(subject: Subject) -> dict[str, Value]:
     return told_apart(subject, lambda found: found.likelihood)
 
@@ -105,6 +107,7 @@ def auroc_nll(subject: Subject) -> dict[str, Value]:
     "auroc_typicality", f"{HIGH} by how far ln p(x) is from its mean over training pictures", better="higher", model=MODEL,
     data=DATA, asked=anomalies.asked,
 )  # fmt: skip
+@cannot_see("other pictures whose likelihood is the usual one")
 def auroc_typicality(subject: Subject) -> dict[str, Value]:
     return told_apart(subject, lambda found: found.typicality)
 

@@ -26,9 +26,18 @@ LEAST = 0.01  # of a chain's proposals that have to be accepted
 
 @models.register("annealed_importance")
 class AnnealedImportance(GenerativeModel):
-    """x ~ N(0, scale² I), led to p̃ along N^(1−β) p̃^β, β = (j/J)^power, by a transition of Hamiltonian Monte Carlo at each.
+    r"""x ~ N(0, scale² I), led to p̃ along N^(1−β) p̃^β, β = (j/J)^power, by a transition of Hamiltonian Monte Carlo at each.
 
     The weights, of mean ∫ p̃, say how much each point counts; samples are drawn among the points by them.
+
+    In short:
+        Nothing is learnt: points of a Gaussian are led to the density through many temperatures; their weights say what each
+        of them counts, and with them what the integral of the density is.
+
+    Equation:
+        p_j(x) \propto \mathcal{N}(x; 0, s^2 I)^{1-β_j} \, \tilde{p}(x)^{β_j}, \quad 0 = β_0 < … < β_J = 1
+        \ln w = \sum_{j=1}^{J} (β_j - β_{j-1}) \ln \frac{\tilde{p}(x_{j-1})}{\mathcal{N}(x_{j-1}; 0, s^2 I)}, \qquad
+            \mathbb{E}[w] = \int \tilde{p}(x) \, dx
 
     Args:
         points: how many.

@@ -41,7 +41,17 @@ class Code(Posterior):
 
 @models.register("autoencoder")
 class Autoencoder(GenerativeModel):
-    """z = e(x), x decoded from z.
+    r"""z = e(x), x decoded from z.
+
+    In short:
+        A code for each example, and the way back from it, are learnt, so that few numbers keep most of what many say; there
+        is no probability of the code, and so no likelihood.
+
+    Equation:
+        z = e_φ(x), \qquad x \sim p_θ(x | z)
+
+    Objective:
+        \mathcal{L} = -\mathbb{E}[\ln p_θ(x | z = e_φ(\tilde{x}))], \qquad \tilde{x} = x \text{ or } x \text{ with noise}
 
     Args:
         latent: dimensions of z.

@@ -20,10 +20,22 @@ LONGEST = 4_096
 
 @models.register("causal_transformer")
 class TransformerModel(Autoregressive):
-    """p(x) = Π_i p(x_i | x_<i) of a sequence of whole numbers: the characters of a passage, the pixels of a picture row by row.
+    r"""p(x) = Π_i p(x_i | x_<i) of a sequence of whole numbers: the characters of a passage, the pixels of a picture row by row.
 
     Sampling keeps the keys and values of what is drawn already, so that each place is computed once.
     Source: Vaswani et al., Attention Is All You Need (2017); Chen et al., Generative Pretraining from Pixels (2020).
+
+    In short:
+        The probability of each number given all before it is learnt, so that the likelihood is exact; attention finds, for
+        each place, which earlier ones tell of it.
+
+    Equation:
+        \ln p(x) = \sum_{i=1}^{D} \ln p(x_i | x_{<i}), \qquad p(x_i | x_{<i}) = \mathrm{head}(h_i)
+        \mathrm{attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{Q K^T}{\sqrt{d}} + M\right) V, \quad
+            M_{ij} = -\infty \text{ for } j > i
+
+    Objective:
+        \mathcal{L} = -\mathbb{E}_{\mathrm{data}} \sum_{i} \ln p_θ(x_i | x_{<i})
 
     Args:
         width, depth: of the blocks, and how many.

@@ -29,10 +29,18 @@ MOST_KEPT = 2**30  # numbers: 4 GB
 
 @models.register("chains")
 class Chains(GenerativeModel):
-    """Many Markov chains at once.
+    r"""Many Markov chains at once.
 
     They begin at m + s ε with ε ~ N(0, I): m the mean and s the standard deviation of the data (of a target's probes), or where
     the settings say. A run ends after burn_in + draws·thin transitions, or when the trainer's budget is spent.
+
+    In short:
+        Nothing is learnt: Markov chains that leave the density as it is are run until they have forgotten where they began;
+        what they pass through then are samples of it, though not independent ones.
+
+    Equation:
+        \int p(x) \, T(x' | x) \, dx = p(x'), \qquad p(x) = \tilde{p}(x) / Z
+        a(x \to x') = \min\!\left(1, \frac{\tilde{p}(x') \, q(x | x')}{\tilde{p}(x) \, q(x' | x)}\right)
 
     Args:
         kernel: how they move.

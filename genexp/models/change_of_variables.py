@@ -24,9 +24,16 @@ class Fixed(Flow):
 def change_of_variables(
     spec: DataSpec, *, low: End = 0.0, high: End = 2.0, function: Part[Function] = functions.part("exp")
 ) -> Fixed:
-    """x = f(z), a number, with z uniform on [low, high]:   ln p(x) = −ln(high − low) − ln |f′(f⁻¹(x))|.
+    r"""x = f(z), a number, with z uniform on [low, high]:   ln p(x) = −ln(high − low) − ln |f′(f⁻¹(x))|.
 
     Of z on [0, 2], x = 4z has the density 1/8 on [0, 8], and x = exp z the density 1/(2x) on [1, e²].
+
+    In short:
+        Nothing is learnt: uniform noise goes through a function that is known, and where the function stretches, the density
+        thins out.
+
+    Equation:
+        x = f(z), \; z \sim U[a, b]: \qquad p(x) = \frac{1}{b - a} \left| \frac{df}{dz} \right|^{-1}_{z = f^{-1}(x)}
 
     Args:
         low: where the noise begins.

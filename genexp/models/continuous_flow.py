@@ -14,10 +14,21 @@ from genexp.settings import Weight, Width
 
 @models.register("continuous_flow")
 class ContinuousFlow(Flow):
-    """dx/dt = v(x, t) from noise at t = 0 to data at t = 1, with ln p(x(1)) = ln p_base(x(0)) − ∫₀¹ div v dt.
+    r"""dx/dt = v(x, t) from noise at t = 0 to data at t = 1, with ln p(x(1)) = ln p_base(x(0)) − ∫₀¹ div v dt.
 
     Trained by −E[ln p(x)] + kinetic · E ∫ |v|² / dim dt + jacobian · E ∫ ‖∂v/∂x‖² / dim dt, which keep ways straight, so that
     few steps follow them.
+
+    In short:
+        A velocity is learnt that carries noise into data along an ODE, by the likelihood of the data themselves; its
+        divergence says how the density thins out on the way.
+
+    Equation:
+        \frac{dx}{dt} = v_θ(x, t), \qquad \ln p(x_1) = \ln p_{\mathrm{base}}(x_0) - \int_0^1 \nabla \cdot v_θ(x_t, t) \, dt
+
+    Objective:
+        \mathcal{L} = -\mathbb{E}[\ln p_θ(x)] + \mathbb{E} \int_0^1 \left( λ_{\mathrm{kin}} \frac{|v|^2}{D}
+            + λ_{\mathrm{jac}} \frac{\|\partial v / \partial x\|^2}{D} \right) dt
 
     Args:
         width, hidden_layers, activation, time_width: of the velocity (`genexp.bijections.continuous`).

@@ -25,7 +25,16 @@ def coupling_flow(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
-    """A coupling flow for points of two dimensions or more.
+    r"""A coupling flow for points of two dimensions or more.
+
+    In short:
+        A bijection from data to noise is learnt, in layers that move some of the features by what the others tell: so both
+        directions are quick, and the likelihood is exact.
+
+    Equation:
+        \ln p(x) = \ln p_{\mathrm{base}}(z) + \ln \left| \det \frac{\partial z}{\partial x} \right|, \qquad z = f_K(… f_1(x))
+        z_{\mathrm{moved}} = T(x_{\mathrm{moved}}; c_θ(x_{\mathrm{kept}})), \quad z_{\mathrm{kept}} = x_{\mathrm{kept}}, \qquad
+            \ln \left| \det J \right| = \sum_{i \in \mathrm{moved}} \ln T'_i
 
     Args:
         depth: number of couplings.

@@ -47,7 +47,19 @@ FINEST, COARSEST = 1e-4, 1e4  # noise levels at which the velocity is asked for 
 
 @models.register("diffusion")
 class Diffusion(GenerativeModel):
-    """Denoising diffusion, for data that are points, and for pictures by their principal components.
+    r"""Denoising diffusion, for data that are points, and for pictures by their principal components.
+
+    In short:
+        To see through Gaussian noise of every level is learnt, which is the same as the slope of the noisy data's density;
+        samples come of noise that is removed little by little.
+
+    Equation:
+        m = u + τ ε, \quad ε \sim \mathcal{N}(0, I), \qquad D_θ(m, τ) \approx \mathbb{E}[u | m] = m + τ^2 \, \nabla \ln p_τ(m)
+        \frac{dm}{dτ} = \frac{m - D_θ(m, τ)}{τ} \quad \text{(the ODE that samples can follow)}
+
+    Objective:
+        \mathcal{L} = \mathbb{E}_{u, ε, τ} \left\| F_θ(m, τ) - F(u, m, τ) \right\|^2 / D, \qquad
+            F: \text{ what the network predicts}
 
     Args:
         field: the network, and what it sees of a point.

@@ -22,7 +22,15 @@ def elementwise_flow(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
-    """A density of features that are independent of each other: the product of its marginals.
+    r"""A density of features that are independent of each other: the product of its marginals.
+
+    In short:
+        A monotone map of each feature to noise is learnt, each by itself: the density of features that have nothing to do
+        with each other, beside which one sees what dependence is worth.
+
+    Equation:
+        \ln p(x) = \sum_{i} \left[ \ln p_{\mathrm{base}}(z_i) + \ln \frac{\partial z_i}{\partial x_i} \right], \qquad
+            z_i = T_i(x_i)
 
     Args:
         depth: number of maps of each feature, each of them affine and then the transformer.

@@ -32,7 +32,14 @@ Number = Annotated[int, Field(ge=1, le=100_000)]
 
 @models.register("energy")
 class EnergyModel(GenerativeModel):
-    """E(x) = f(u) + |u|²/2τ² with a network f, and u = (x − m)/s in units of the data.
+    r"""E(x) = f(u) + |u|²/2τ² with a network f, and u = (x − m)/s in units of the data.
+
+    In short:
+        An energy is learnt, low where the data are and high elsewhere; any network will do for it, but its normalisation Z is
+        an integral that has to be found by other means.
+
+    Equation:
+        p_θ(x) = \frac{e^{-E_θ(x)}}{Z_θ}, \qquad Z_θ = \int e^{-E_θ(x)} \, dx, \qquad E_θ(x) = f_θ(u) + \frac{|u|^2}{2 τ^2}
 
     Args:
         width: τ, of the Gaussian that the energy is measured from, in standard deviations of the data.

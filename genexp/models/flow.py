@@ -229,7 +229,14 @@ def flow(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
-    """Any bijection, `depth` of them in a row, for data that are points.
+    r"""Any bijection, `depth` of them in a row, for data that are points.
+
+    In short:
+        A bijection from data to noise is learnt, in layers: the likelihood is exact, and a sample is noise that goes the way
+        back.
+
+    Equation:
+        \ln p(x) = \ln p_{\mathrm{base}}(z) + \ln \left| \det \frac{\partial z}{\partial x} \right|, \qquad z = f_K(… f_1(x))
 
     Args:
         depth: how many.

@@ -25,7 +25,20 @@ LIKELIHOOD_STEPS = 64
 
 @models.register("flow_matching")
 class FlowMatching(GenerativeModel):
-    """Flow matching on straight paths, for data that are points, and for pictures by their principal components.
+    r"""Flow matching on straight paths, for data that are points, and for pictures by their principal components.
+
+    In short:
+        The velocity is learnt with which noise has to move to become data, by plain regression; samples follow it as an ODE,
+        and its divergence gives their likelihood.
+
+    Equation:
+        x_t = (1 - t) \, x_0 + t \, y, \quad x_0 \sim \mathcal{N}(0, I), \; y \sim \mathrm{data}, \qquad
+            v_θ(x, t) \approx \mathbb{E}[y - x_0 | x_t = x]
+        \frac{dx}{dt} = v_θ(x, t), \qquad \ln p(x_1) = \ln \mathcal{N}(x_0; 0, I) - \int_0^1 \nabla \cdot v_θ \, dt
+
+    Objective:
+        \mathcal{L} = \mathbb{E}_{t, x_0, y} \left\| v_θ(x_t, t) - (y - x_0) \right\|^2 / D \quad
+            \text{(held-out; trained in the units of the network)}
 
     Args:
         field: the network, and what it sees of a point.

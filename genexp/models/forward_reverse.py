@@ -31,8 +31,20 @@ class Diagonal(nn.Module):
 
 @models.register("forward_reverse")
 class ForwardReverse(GenerativeModel):
-    """Two Gaussians with independent coordinates, one trained on −E_p[ln q], one on E_q[ln q − ln p]; their losses are added, and
-    have nothing in common. The first covers what it is given, the second chooses a part of it. `sample` is of the first.
+    r"""Two Gaussians with independent coordinates, one trained on −E_p[ln q], one on E_q[ln q − ln p]; their losses are
+    added, and have nothing in common. The first covers what it is given, the second chooses a
+    part of it. `sample` is of the first.
+
+    In short:
+        The same Gaussian is fitted twice, by the two directions of the Kullback–Leibler divergence: one covers everything
+        that it is given, the other chooses a part of it.
+
+    Equation:
+        q(x) = \prod_{d} \mathcal{N}(x_d; μ_d, σ_d^2)
+
+    Objective:
+        \mathcal{L}_{\mathrm{forward}} = -\mathbb{E}_p[\ln q], \qquad
+            \mathcal{L}_{\mathrm{reverse}} = \mathbb{E}_q[\ln q - \ln p]
 
     Raises:
         UserError: data that are no points.

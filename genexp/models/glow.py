@@ -35,8 +35,21 @@ def glow(
     dequantisation: Part[Dequantisation] = dequantisations.part("uniform"),
     preprocessing: Part[Preprocessing] = preprocessings.part("logit"),
 ) -> PictureFlow:
-    """At each scale: squeeze; steps, each an activation normalisation, a 1×1 convolution that mixes the channels and a
+    r"""At each scale: squeeze; steps, each an activation normalisation, a 1×1 convolution that mixes the channels and a
     coupling of their second half; and half of the channels is given out, less what the other half tells of it.
+
+    In short:
+        A bijection between pictures and noise is learnt, by convolutions at several scales: exact likelihoods of greys that
+        noise has made continuous, and a latent of the picture's own size.
+
+    Equation:
+        \ln P(k) + D \ln L \ge \mathbb{E}_{u} \left[ \ln p_{\mathrm{base}}(z)
+            + \ln \left| \det \frac{\partial z}{\partial y} \right| - \ln q(u | k) \right], \qquad y = (k + u)/L
+        z_{\mathrm{moved}} = T(x_{\mathrm{moved}}; c_θ(x_{\mathrm{kept}})), \qquad \text{1×1 convolution: } z = W x, \quad
+            \ln \left| \det J \right| = h w \, \ln \left| \det W \right|
+
+    Objective:
+        \mathcal{L} = -\mathbb{E}_{\mathrm{data}} \left[ \ln p_θ(y) - \ln q(u | k) \right]
 
     Args:
         couplings: how many steps at each scale, the finest first; each scale halves the sides once more.

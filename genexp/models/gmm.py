@@ -28,7 +28,7 @@ FAINTEST = -80.0  # ln of a weight
 
 @models.register("gmm")
 class GMM(GenerativeModel):
-    """p(x) = Σ_k w_k N(x; μ_k, Σ_k), with w = softmax(log_weight) and Σ_k = L_k L_kᵀ.
+    r"""p(x) = Σ_k w_k N(x; μ_k, Σ_k), with w = softmax(log_weight) and Σ_k = L_k L_kᵀ.
 
     A step of EM: r_nk = w_k N(x_n; μ_k, Σ_k) / p(x_n), and then, with N_k = Σ_n r_nk,
     w_k = N_k / N, μ_k = Σ_n r_nk x_n / N_k, Σ_k = Σ_n r_nk (x_n − μ_k)(x_n − μ_k)ᵀ / N_k.
@@ -40,6 +40,18 @@ class GMM(GenerativeModel):
     N_k, Σ_n r_nk y_nk and Σ_n r_nk y_nk y_nkᵀ are kept, where y_nk = L_k⁻¹ (x_n − μ_k): of size one, wherever the data lie.
 
     The first means are those of clusters (k-means++); all components begin with the covariance within clusters.
+
+    In short:
+        Weights, means and covariances of a few Gaussians are learnt that together are the density: the simplest model with
+        several peaks, in closed form wherever one looks.
+
+    Equation:
+        p(x) = \sum_{k} w_k \, \mathcal{N}(x; μ_k, Σ_k), \qquad r_{nk} = \frac{w_k \, \mathcal{N}(x_n; μ_k, Σ_k)}{p(x_n)}
+        w_k = \frac{N_k}{N}, \quad μ_k = \frac{1}{N_k} \sum_n r_{nk} x_n, \quad
+            Σ_k = \frac{1}{N_k} \sum_n r_{nk} (x_n - μ_k)(x_n - μ_k)^T, \quad N_k = \sum_n r_{nk}
+
+    Objective:
+        \mathcal{L} = -\frac{1}{N} \sum_{n} \ln \sum_{k} w_k \, \mathcal{N}(x_n; μ_k, Σ_k)
 
     Args:
         components: how many Gaussians.

@@ -31,7 +31,19 @@ _NEIGHBOURHOOD = 2  # lattice spacings about the mode
 
 @models.register("gtm")
 class GTM(GenerativeModel):
-    """A latent plane with the prior N(0, I), and its decoder.
+    r"""A latent plane with the prior N(0, I), and its decoder.
+
+    In short:
+        A decoder of a plane is learnt by the likelihood itself: two latent dimensions are few enough to sum over all of them,
+        where a VAE needs a bound.
+
+    Equation:
+        p(x) = \int p_θ(x | z) \, \mathcal{N}(z; 0, I) \, dz \approx \frac{1}{K} \sum_{k=1}^{K} p_θ(x | z_k), \qquad
+            z_k = Φ^{-1}(u_k)
+
+    Objective:
+        \mathcal{L} = -\mathbb{E}_{\mathrm{data}} \ln \frac{1}{K} \sum_{k} p_θ(x | z_k), \qquad
+            u_k: \text{ a lattice, shifted at random in each step}
 
     Args:
         side: lattice points a side in training, K = side².

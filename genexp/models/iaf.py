@@ -30,7 +30,15 @@ def iaf(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
-    """Autoregressive maps from the noise: fast samples, slower likelihoods.
+    r"""Autoregressive maps from the noise: fast samples, slower likelihoods.
+
+    In short:
+        A bijection from noise to data is learnt, each feature from the noise up to it: samples come at one pass, likelihoods
+        of given points feature after feature.
+
+    Equation:
+        \ln p(x) = \ln p_{\mathrm{base}}(z) + \ln \left| \det \frac{\partial z}{\partial x} \right|, \qquad
+            x_i = T(z_i; c_θ(z_{<i}))
 
     Args:
         depth: number of maps; every other one takes the features from the last to the first.

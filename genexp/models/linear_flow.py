@@ -20,7 +20,13 @@ def linear_flow(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
-    """The best Gaussian, by one linear map.
+    r"""The best Gaussian, by one linear map.
+
+    In short:
+        One linear map from data to noise is learnt: the best single Gaussian there is, found by gradients.
+
+    Equation:
+        z = W x + b, \qquad \ln p(x) = \ln \mathcal{N}(z; 0, I) + \ln \left| \det W \right|, \qquad W = L U
 
     Args:
         factor: of the matrix: `lu` or `triangular` for any covariance, `diagonal` for one without correlations, or `orthogonal`.

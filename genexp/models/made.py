@@ -25,7 +25,7 @@ Several = Annotated[int, Field(ge=1, le=10_000)]
 
 @models.register("made")
 class MADE(Autoregressive):
-    """p(x) = Π_i p(x_i | x_<i), whose parameters are the outputs of one perceptron with masks: a hidden unit of degree d sees
+    r"""p(x) = Π_i p(x_i | x_<i), whose parameters are the outputs of one perceptron with masks: a hidden unit of degree d sees
     the first d numbers of the order, and the outputs of number i see units of degree below i.
 
     With `orderings` > 1 each training batch is taken in one of so many orders, at random: the first is `order`, the others are
@@ -33,6 +33,17 @@ class MADE(Autoregressive):
     order, `in_ordering(order)`; the same joint distribution would have the same p(x) in all of them.
     Sampling computes each hidden unit once, when the last number that it sees is drawn: as much work as a likelihood.
     Source: Germain et al., MADE: Masked Autoencoder for Distribution Estimation (2015).
+
+    In short:
+        The probability of each number given those before it is learnt, all of them by one network whose missing connections
+        keep the order: an exact likelihood in one pass.
+
+    Equation:
+        \ln p(x) = \sum_{i=1}^{D} \ln p(x_i | x_{<i}), \qquad h = σ((W \odot M) x + b), \quad
+            M_{ij} = 1 \text{ where } \mathrm{degree}_i \ge \mathrm{degree}_j, \text{ else } 0
+
+    Objective:
+        \mathcal{L} = -\mathbb{E}_{\mathrm{data}} \sum_{i} \ln p_θ(x_i | x_{<i})
 
     Args:
         width, hidden_layers, activation: of the perceptron.

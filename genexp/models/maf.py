@@ -35,7 +35,15 @@ def maf(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> GenerativeModel:
-    """Autoregressive maps of each feature by those before it: fast likelihoods, slower samples.
+    r"""Autoregressive maps of each feature by those before it: fast likelihoods, slower samples.
+
+    In short:
+        A bijection from data to noise is learnt, each feature by a map that those before it decide: likelihoods come at one
+        pass, samples feature after feature.
+
+    Equation:
+        \ln p(x) = \ln p_{\mathrm{base}}(z) + \ln \left| \det \frac{\partial z}{\partial x} \right|, \qquad
+            z_i = T(x_i; c_θ(x_{<i}))
 
     Args:
         depth: number of maps; every other one takes the features from the last to the first.

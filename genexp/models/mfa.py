@@ -28,12 +28,24 @@ WIDE = 0.01  # the least variance of the background's noise, a share of the data
 
 @models.register("mfa")
 class MFA(GenerativeModel):
-    """p(x) = Σ_k w_k N(x; μ_k, W_k W_kᵀ + Ψ_k), Ψ_k diagonal: x = μ_k + W_k z + noise, z ~ N(0, I) of few dimensions.
+    r"""p(x) = Σ_k w_k N(x; μ_k, W_k W_kᵀ + Ψ_k), Ψ_k diagonal: x = μ_k + W_k z + noise, z ~ N(0, I) of few dimensions.
 
     A step of EM, with r_nk = p(k|x_n) and z̃ = (z, 1): (W_k, μ_k) = Σ_n r_nk x_n E[z̃]ᵀ (Σ_n r_nk E[z̃ z̃ᵀ])⁻¹, and Ψ_k is the
     variance that is left of each coordinate. No covariance is ever formed: a step costs as much as its projections W_kᵀ x_n.
 
     Pictures are given to it as y = (k + u)/256, k their grey and u ~ U[0, 1): the nll is that of y. Samples are greys again.
+
+    In short:
+        A mixture of Gaussians is learnt, each with few directions of its own and noise around them: what many dimensions
+        allow where full covariances would be too many numbers.
+
+    Equation:
+        p(x) = \sum_{k} w_k \, \mathcal{N}(x; μ_k, W_k W_k^T + Ψ_k), \qquad x = μ_k + W_k z + ψ, \quad z \sim \mathcal{N}(0, I)
+        (W_k, μ_k) = \sum_n r_{nk} \, x_n \mathbb{E}[\tilde{z}]^T \left( \sum_n r_{nk} \, \mathbb{E}[\tilde{z} \tilde{z}^T]
+            \right)^{-1}, \qquad \tilde{z} = (z, 1)
+
+    Objective:
+        \mathcal{L} = -\frac{1}{N} \sum_{n} \ln \sum_{k} w_k \, \mathcal{N}(x_n; μ_k, W_k W_k^T + Ψ_k)
 
     Args:
         components: how many Gaussians.

@@ -28,7 +28,15 @@ def nice(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> GenerativeModel:
-    """Couplings that shift, and one stretch of each feature at the end.
+    r"""Couplings that shift, and one stretch of each feature at the end.
+
+    In short:
+        A bijection from data to noise is learnt, in layers that shift some of the features by what the others tell and keep
+        volumes as they are; one stretch of each feature comes at the end.
+
+    Equation:
+        z_{\mathrm{moved}} = x_{\mathrm{moved}} + c_θ(x_{\mathrm{kept}}), \qquad
+            \ln p(x) = \ln p_{\mathrm{base}}(s \odot z_K) + \sum_i \ln s_i
 
     Args:
         depth: number of couplings.

@@ -21,9 +21,18 @@ Ridge = Annotated[float, Field(ge=0, le=1e6)]
 
 @models.register("normal")
 class Normal(GenerativeModel):
-    """p(x) = N(x; μ, Σ) with the maximum of the likelihood, μ = 1/N Σ_n x_n and Σ = 1/N Σ_n (x_n − μ)(x_n − μ)ᵀ.
+    r"""p(x) = N(x; μ, Σ) with the maximum of the likelihood, μ = 1/N Σ_n x_n and Σ = 1/N Σ_n (x_n − μ)(x_n − μ)ᵀ.
 
     It takes examples of any shape, whose numbers are put in a row.
+
+    In short:
+        One Gaussian is fitted in closed form: the least that any other model has to be better than.
+
+    Equation:
+        p(x) = \mathcal{N}(x; μ, Σ), \qquad μ = \frac{1}{N} \sum_n x_n, \quad Σ = \frac{1}{N} \sum_n (x_n - μ)(x_n - μ)^T
+
+    Objective:
+        \mathcal{L} = -\frac{1}{N} \sum_n \ln \mathcal{N}(x_n; μ, Σ)
 
     Args:
         covariance: Σ in full, its diagonal alone, or one variance for all.

@@ -35,8 +35,20 @@ def patch_flow(
     dequantisation: Part[Dequantisation] = dequantisations.part("uniform"),
     preprocessing: Part[Preprocessing] = preprocessings.part("equalise"),
 ) -> PictureFlow:
-    """Maps of each patch by parameters that a causal transformer finds from the patches before it, in turn from the first to the
+    r"""Maps of each patch by parameters that a causal transformer finds from the patches before it, in turn from the first to the
     last and from the last to the first.
+
+    In short:
+        A bijection between pictures and noise is learnt, patch after patch: a causal transformer finds the map of each patch
+        from the patches before it, to and fro.
+
+    Equation:
+        \ln P(k) + D \ln L \ge \mathbb{E}_{u} \left[ \ln p_{\mathrm{base}}(z)
+            + \ln \left| \det \frac{\partial z}{\partial y} \right| - \ln q(u | k) \right], \qquad y = (k + u)/L
+        z_i = T(x_i; c_θ(x_{<i})), \quad i \text{ a patch}
+
+    Objective:
+        \mathcal{L} = -\mathbb{E}_{\mathrm{data}} \left[ \ln p_θ(y) - \ln q(u | k) \right]
 
     Args:
         depth: number of maps.

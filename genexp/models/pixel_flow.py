@@ -30,7 +30,7 @@ AT_ONCE = 16_384  # numbers that go through the network together, of whole pictu
 
 @models.register("pixel_flow")
 class PixelFlow(Autoregressive):
-    """z_i = Φ⁻¹(F(y_i | y_<i)), z ~ N(0, I): each number goes through its own CDF given those before it, row by row.
+    r"""z_i = Φ⁻¹(F(y_i | y_<i)), z ~ N(0, I): each number goes through its own CDF given those before it, row by row.
 
         y = (k + u)/K, u ~ U[0, 1),   F(y) = Σ_{j<k} P(j) + u P(k),   ln p(y) = Σ_i ln P(k_i) + D ln K
 
@@ -47,6 +47,18 @@ class PixelFlow(Autoregressive):
     where more are drawn among pixels beside something, which have most of the loss, than among those of an empty background.
     Sources: Papamakarios et al., Normalizing Flows for Probabilistic Modeling and Inference (2021), section 3.1; Theis et al.,
     Mixtures of Conditional Gaussian Scale Mixtures Applied to Multiscale Image Representations (2012), for one model of all.
+
+    In short:
+        The distribution of each pixel given those before it is learnt, by one small network that all pixels share; sent
+        through its own distribution function each pixel becomes noise: an autoregressive flow with an exact likelihood.
+
+    Equation:
+        z_i = Φ^{-1}(F(y_i | y_{<i})), \qquad F(y) = \sum_{j<k} P(j) + u P(k), \qquad y = (k + u)/K
+        \ln p(y) = \sum_i \ln P(k_i | y_{<i}) + D \ln K
+
+    Objective:
+        \mathcal{L} = \sum_s \frac{N_s}{n} \left\langle -\ln P(k_i | y_{<i}) \right\rangle_{i \in s} \quad
+            \text{over some of the pixels of each stratum } s
 
     Args:
         width, depth: of the network, and how many blocks it has.

@@ -19,12 +19,22 @@ from genexp.settings import Fraction
 
 @models.register("pixelcnn")
 class PixelCNN(Autoregressive):
-    """p(x) = Π_i p(x_i | x_<i) of the pixels of a picture, row by row, all parameters by convolutions.
+    r"""p(x) = Π_i p(x_i | x_<i) of the pixels of a picture, row by row, all parameters by convolutions.
 
     One stack of masked convolutions never sees a wedge of the rows above, to the right of each pixel, however deep it is. Two
     stacks, one of rows above and one of the pixel's own row, see all. The colours of a pixel follow one another, red, green,
     blue: each from the pixels before and from the colours of its own pixel before it.
     Source: van den Oord et al., Pixel Recurrent Neural Networks and Conditional Image Generation with PixelCNN Decoders (2016).
+
+    In short:
+        The probability of each pixel given those above it and to its left is learnt, by masked convolutions that all pixels
+        share: an exact likelihood; samples come pixel after pixel.
+
+    Equation:
+        \ln p(x) = \sum_{i=1}^{D} \ln p(x_i | x_{<i}), \qquad h = \tanh(W_1 * x) \odot σ(W_2 * x), \quad W \text{ masked}
+
+    Objective:
+        \mathcal{L} = -\mathbb{E}_{\mathrm{data}} \sum_{i} \ln p_θ(x_i | x_{<i})
 
     Args:
         channels: of the hidden layers.

@@ -20,7 +20,15 @@ def planar(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
-    """Planar maps in a row.
+    r"""Planar maps in a row.
+
+    In short:
+        A bijection from data to noise is learnt, in layers that push the space along one direction across a plane each: the
+        simplest flow, which needs many of them.
+
+    Equation:
+        z = x + u \tanh(w^T x + b), \qquad \ln \left| \det \frac{\partial z}{\partial x} \right|
+            = \ln \left( 1 + w^T u \, \tanh'(w^T x + b) \right)
 
     Args:
         depth: number of maps.

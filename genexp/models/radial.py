@@ -20,7 +20,14 @@ def radial(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
-    """Radial maps in a row.
+    r"""Radial maps in a row.
+
+    In short:
+        A bijection from data to noise is learnt, in layers that draw the space towards a point or away from it.
+
+    Equation:
+        z = c + \left( 1 + \frac{β}{α + r} \right) (x - c), \qquad r = \|x - c\|, \quad α > 0, \; β > -α
+        \ln \left| \det J \right| = (D - 1) \ln(1 + β h) + \ln \left( 1 + β h + β h' r \right), \qquad h = \frac{1}{α + r}
 
     Args:
         depth: number of maps.

@@ -53,7 +53,13 @@ class Sampling(GenerativeModel):
 
 @models.register("random_bits")
 class Generator(Sampling):
-    """Points whose d coordinates are d successive numbers of a source: uniform on [0, 1)^d if it is a good one.
+    r"""Points whose d coordinates are d successive numbers of a source: uniform on [0, 1)^d if it is a good one.
+
+    In short:
+        Nothing is learnt: successive numbers of a generator are the coordinates of points, which a good one spreads evenly.
+
+    Equation:
+        x = (u_1, …, u_d), \qquad u_i = \frac{s_i}{m}, \quad s_{i+1} = g(s_i), \qquad p(x) = 1 \text{ on } [0, 1)^d
 
     Args:
         source: of the bits.

@@ -12,7 +12,14 @@ from genexp.settings import Drawn
 
 @models.register("random_numbers")
 class Transformed(Sampling):
-    """Samples x = f(u₁, u₂, …) of uniform numbers. It learns nothing: the distribution is in its settings.
+    r"""Samples x = f(u₁, u₂, …) of uniform numbers. It learns nothing: the distribution is in its settings.
+
+    In short:
+        Nothing is learnt: uniform numbers go through a transform that is known, which makes of them points of a known
+        distribution.
+
+    Equation:
+        x = f(u_1, u_2, …), \qquad u_i \sim U[0, 1)
 
     Args:
         source: of the bits.

@@ -34,9 +34,21 @@ def realnvp_image(
     dequantisation: Part[Dequantisation] = dequantisations.part("uniform"),
     preprocessing: Part[Preprocessing] = preprocessings.part("logit"),
 ) -> PictureFlow:
-    """At each scale: squeeze; couplings whose convolutions see half of the channels and move the other, in turn, after an
+    r"""At each scale: squeeze; couplings whose convolutions see half of the channels and move the other, in turn, after an
     activation normalisation each; and half of the channels is given out, which the last coupling has moved. Directly after a
     squeeze, half of the channels is one colour of the checkerboard.
+
+    In short:
+        A bijection between pictures and noise is learnt, by couplings whose convolutions see half of the channels and move
+        the other, at several scales.
+
+    Equation:
+        \ln P(k) + D \ln L \ge \mathbb{E}_{u} \left[ \ln p_{\mathrm{base}}(z)
+            + \ln \left| \det \frac{\partial z}{\partial y} \right| - \ln q(u | k) \right], \qquad y = (k + u)/L
+        z_{\mathrm{moved}} = T(x_{\mathrm{moved}}; c_θ(x_{\mathrm{kept}})), \quad z_{\mathrm{kept}} = x_{\mathrm{kept}}
+
+    Objective:
+        \mathcal{L} = -\mathbb{E}_{\mathrm{data}} \left[ \ln p_θ(y) - \ln q(u | k) \right]
 
     Args:
         couplings: how many at each scale, the finest first; each scale halves the sides once more.

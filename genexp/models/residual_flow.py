@@ -28,7 +28,16 @@ def residual_flow(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
-    """Residual bijections in a row: the likelihood is exact in up to eight dimensions, and an unbiased estimate beyond.
+    r"""Residual bijections in a row: the likelihood is exact in up to eight dimensions, and an unbiased estimate beyond.
+
+    In short:
+        A bijection from data to noise is learnt, of layers that any network may fill as long as it changes more slowly than
+        what it sees; the price is an inverse by iteration and a series for the likelihood.
+
+    Equation:
+        z = x + g_θ(x), \quad \mathrm{Lip}(g) < 1, \qquad
+            \ln \left| \det \frac{\partial z}{\partial x} \right|
+            = \sum_{k=1}^{\infty } \frac{(-1)^{k+1}}{k} \, \mathrm{tr}\!\left( J_g^k \right)
 
     Args:
         depth: how many.

@@ -29,7 +29,15 @@ def spline_autoregressive(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
-    """Neural spline flow: autoregressive splines.
+    r"""Neural spline flow: autoregressive splines.
+
+    In short:
+        A bijection from data to noise is learnt, each feature by a monotone spline that those before it decide: the most
+        flexible map of its kind, in one pass for likelihoods.
+
+    Equation:
+        \ln p(x) = \ln p_{\mathrm{base}}(z) + \ln \left| \det \frac{\partial z}{\partial x} \right|, \qquad
+            z_i = \mathrm{spline}(x_i; c_θ(x_{<i}))
 
     Args:
         depth: number of maps; every other one takes the features from the last to the first.

@@ -23,7 +23,15 @@ def spline_coupling(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
-    """Neural spline flow: spline couplings, after a linear map each.
+    r"""Neural spline flow: spline couplings, after a linear map each.
+
+    In short:
+        A bijection from data to noise is learnt, in layers that move some of the features by monotone splines which the
+        others decide: both directions are quick, and several peaks are no trouble.
+
+    Equation:
+        \ln p(x) = \ln p_{\mathrm{base}}(z) + \ln \left| \det \frac{\partial z}{\partial x} \right|, \qquad
+            z_{\mathrm{moved}} = \mathrm{spline}(x_{\mathrm{moved}}; c_θ(x_{\mathrm{kept}}))
 
     Args:
         depth: number of couplings.

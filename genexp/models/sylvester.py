@@ -23,7 +23,15 @@ def sylvester(
     base: Part[Base] = bases.part("normal"),
     objective: Part[FlowObjective] = objectives.part("likelihood"),
 ) -> Flow:
-    """Sylvester's maps in a row.
+    r"""Sylvester's maps in a row.
+
+    In short:
+        A bijection from data to noise is learnt, in layers that push the space along several directions at once: planar maps
+        with a wider bottleneck.
+
+    Equation:
+        z = x + Q R \tanh(S Q^T x + b), \qquad \ln \left| \det \frac{\partial z}{\partial x} \right|
+            = \sum_i \ln \left( 1 + R_{ii} S_{ii} \tanh'(…)_i \right)
 
     Args:
         depth: number of maps.

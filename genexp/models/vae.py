@@ -28,7 +28,15 @@ from genexp.settings import Fraction
 
 @models.register("vae")
 class VAE(GenerativeModel):
-    """A VAE for examples of any shape.
+    r"""A VAE for examples of any shape.
+
+    In short:
+        A latent space and the decoder from it to the data are learnt together with an encoder, which says where in it an
+        example belongs: the likelihood is an integral that cannot be done, and the encoder gives a bound of it.
+
+    Equation:
+        p_θ(x) = \int p_θ(x | z) \, p(z) \, dz
+        \ln p_θ(x) \ge \mathrm{ELBO} = \mathbb{E}_{q_φ(z|x)}[\ln p_θ(x | z)] - \mathrm{KL}(q_φ(z | x) \| p(z))
 
     Args:
         latent: dimensions of z.

@@ -47,7 +47,17 @@ class Residual(nn.Module):
 
 @models.register("vq_vae")
 class VQVAE(GenerativeModel):
-    """Codes (height/4, width/4) of pictures.
+    r"""Codes (height/4, width/4) of pictures.
+
+    In short:
+        A codebook is learnt, and an encoder and a decoder whose latents are symbols out of it: pictures become short texts,
+        of which another model can learn the probability.
+
+    Equation:
+        k_{ij}(x) = \mathrm{argmin}_k \| h_{ij}(x) - e_k \|, \qquad -\ln p(x) \le -\ln p_θ(x | k(x)) - \ln P(k(x))
+
+    Objective:
+        \mathcal{L} = -\mathbb{E}[\ln p_θ(x | k)] + β \, \mathbb{E} \| h - \mathrm{sg}(e_k) \|^2
 
     Args:
         codes: how many vectors there are, K.

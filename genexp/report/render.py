@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from genexp.figures.style import classes
 from genexp.report import side_by_side
+from genexp.report.about import about, next_steps, tell
 from genexp.report.gather import Run, gather
 from genexp.report.live import Live, bring_to_life
 from genexp.report.pictures import Film, Still, films, stills
@@ -59,6 +61,9 @@ def report(paths: Sequence[Path], title: str | None = None) -> str:
         title=title or (experiments[0] if len(experiments) == 1 else f"{len(runs)} runs side by side"),
         runs=runs,
         exhibits=exhibits,
+        about=about(runs),
+        tell=partial(tell, words),
+        advice=next_steps(runs[0]) if len(runs) == 1 else [],
         headlines=side_by_side.headlines(runs),
         numbers=side_by_side.number_rows(runs),
         charts=side_by_side.charts(runs),

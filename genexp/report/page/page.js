@@ -85,3 +85,17 @@ document.documentElement.classList.add("scripted");
   }
   dialog.addEventListener("click", () => dialog.close());
 }
+
+for (const button of document.querySelectorAll("button.copy")) {
+  button.addEventListener("click", async () => {
+    const text = button.previousElementSibling;
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      button.textContent = "copied";
+    } catch {  // where a page in a file may not: it is selected, for Ctrl-C
+      getSelection().selectAllChildren(text);
+      button.textContent = "selected";
+    }
+    setTimeout(() => { button.textContent = "copy"; }, 1500);
+  });
+}

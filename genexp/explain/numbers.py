@@ -1,0 +1,52 @@
+"""What a reader is told of a number besides its value: its unit, which way is better, and what it cannot see."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from genexp.measures.record import measures
+
+UNITS = (  # the first that a meaning speaks of
+    (r"\bAUROC\b|\bshare\b|\bprobability\b|\baccuracy\b|\bhow often\b|\bclasses of test\b|\bvariation\b", "0 to 1"),
+    (r"\bnats\b", "nats"),
+    (r"\bbits?\b.*\ba second\b", "bits/s"),
+    (r"\bbits\b", "bits"),
+    (r"\ba second\b", "1/s"),
+    (r"\bseconds\b", "s"),
+    (r"\bdegrees\b", "°"),
+    (r"\bkT\b", "kT"),
+    (r"\bunits\b", "units of x"),
+)
+DIRECTIONS = {"lower": ("↓", "lower is better"), "higher": ("↑", "higher is better"), "exact": ("=", "the exact value is best")}
+
+
+@dataclass(frozen=True)
+class Told:
+    """`arrow` is the direction as a sign, `direction` in words; all are empty where there is nothing to say."""
+
+    unit: str
+    arrow: str
+    direction: str
+    cannot_see: str
+
+
+def told(name: str, words: Mapping[str, Any]) -> Told:
+    """Of the number `name`, as it stands in metrics.json, whose record says these `words`."""
+    meaning = str(words.get("meaning", ""))
+    arrow, direction = DIRECTIONS.get(str(words.get("better")), ("", ""))
+    return Told(unit_of(meaning), arrow, direction, blind_spot(name, meaning, words))
+
+
+def unit_of(meaning: str) -> str:
+    """What a meaning gives as its unit; "" of a pure number."""
+    return next((unit for pattern, unit in UNITS if re.search(pattern, meaning)), "")
+
+
+def blind_spot(name: str, meaning: str, words: Mapping[str, Any]) -> str:
+    """What the record of that name and meaning says that it cannot see; else what it was found to be blind to (`blind`)."""
+    own = name.partition("/")[0]
+    said = (each.cannot_see for each in measures.all() if each.name == own and each.meaning == meaning and each.cannot_see)
+    found = words.get("blind")
+    tried = ", ".join(str(each).replace("_", " ") for each in found[:12]) if isinstance(found, list) else ""
+    return next(said, tried[:200])

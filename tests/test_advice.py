@@ -1,0 +1,186 @@
+"""What to try next: each rule speaks when it should and is silent when not, and what it says can be typed."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from genexp.cli import main
+from genexp.config.composition import compose, compose_stored
+from genexp.folder.records import Record
+from genexp.measures.suggestion import Case, rules, suggestions
+from genexp.report.advice import advice, kept
+
+FALLING = [3.0, 2.5, 2.2, 2.0, 1.85, 1.7]
+STILL = [3.0, 2.1, 2.0, 2.0, 2.0, 2.0]
+ROSE = [3.0, 2.0, 1.9, 2.1, 2.4, 2.6]
+
+
+def history(heldout: list[float], loss: list[float] | None = None) -> list[dict[str, float]]:
+    """Of a training by gradients: the held-out loss, and the training loss, which is the same if not given."""
+    lines: list[dict[str, float]] = []
+    for step, value in enumerate(loss or heldout, 1):
+        lines.append({"step": step, "seconds": step, "loss": value, "lr": 1e-3})
+    return lines + [{"step": step, "seconds": step, "heldout/loss": value} for step, value in enumerate(heldout, 1)]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A rule, a run that it speaks of and what to type then; `well`: numbers of the same run by which it is silent."""
+
+    rule: str
+    run: str
+    numbers: Mapping[str, Any]
+    words: str
+    well: Mapping[str, Any]
+    heldout: list[float] = field(default_factory=lambda: STILL)
+    loss: list[float] | None = None
+    well_heldout: list[float] = field(default_factory=lambda: STILL)
+    device: str = "cpu"
+
+
+FLOW, VAE, TEXT = "experiment=double_gaussian", "experiment=glyphs_vae", "experiment=text_transformer"
+CASES = [
+    Tried("gentler_steps", FLOW, {}, "trainer.clip_norm=1 trainer.lr=0.00333", {}, loss=[3, 2, 1, 1, 9, 1, 1, 1, 1]),
+    Tried("more_steps", f"{FLOW} trainer.max_steps=500", {}, "trainer.max_steps=1000", {}, heldout=FALLING),
+    Tried(
+        "less_by_heart",
+        f"{TEXT} model.dropout=0",
+        {"best_step": 2, "steps": 6},
+        "model.dropout=0.1",
+        {"best_step": 5, "steps": 6},
+        heldout=ROSE,
+    ),
+    Tried("annealed_rate", f"{FLOW} trainer.schedule=constant", {}, "trainer.schedule=cosine", {}, well_heldout=FALLING),
+    Tried("half_the_bits", FLOW, {}, "trainer.precision=auto", {}, device="cuda:0"),
+    Tried(
+        "longer_chains", "experiment=hmc model.draws=1000", {"r_hat": 1.2}, "model.burn_in=400 model.draws=2000", {"r_hat": 1.004}
+    ),
+    Tried("larger_model", FLOW, {"kl": 0.2, "floor/kl": 0.0}, "model.depth=6", {"kl": 0.001, "floor/kl": 0.0}),
+    Tried(
+        "finer_solver",
+        "",
+        {"nll_discretisation": 0.05, "nll_error": 0.01},
+        "model.solver.evaluations=80",
+        {"nll_discretisation": 0.005, "nll_error": 0.01},
+    ),
+    Tried("free_bits", f"{VAE} model.latent=20", {"active_units": 3}, "model.objective.free_bits=0.1", {"active_units": 18}),
+    Tried(
+        "richer_posterior",
+        VAE,
+        {"neg_elbo": 95.0, "iwae_nll": 91.0, "neg_elbo_error": 0.1},
+        "model/posterior=iaf",
+        {"neg_elbo": 95.0, "iwae_nll": 94.8, "neg_elbo_error": 0.1},
+    ),
+    Tried("fewer_codes", "experiment=mnist_vq", {"perplexity": 10}, "model.codes=64", {"perplexity": 100}),
+    Tried(
+        "find_the_modes",
+        "experiment=many_well_flow model/objective=reverse_kl model.objective.path_gradient=true",
+        {"ess": 0.9, "modes_found": 1, "exact/modes_found": 4},
+        "model/objective=fab",
+        {"ess": 0.9, "modes_found": 4, "exact/modes_found": 4},
+    ),
+    Tried(
+        "longer_annealing",
+        "experiment=energy_landscape",
+        {"energy_gap": 6.0, "energy_gap_error": 0.2},
+        "model.annealing=120 model.settling=40",
+        {"energy_gap": 0.3, "energy_gap_error": 0.2},
+    ),
+    Tried("until_it_scans", "trainer.max_steps=50", {"scannable": 0}, "trainer.max_steps=200", {"scannable": 1}),
+    Tried(
+        "fewer_components",
+        "experiment=gmm_overfit model.components=40",
+        {"train_nll": 2.0, "nll": 2.5, "nll_error": 0.01},
+        "model.components=20",
+        {"train_nll": 2.49, "nll": 2.5, "nll_error": 0.01},
+    ),
+    Tried(
+        "dropout",
+        f"{TEXT} model.dropout=0.1",
+        {"nll_train": 187.0, "nll": 295.0, "nll_error": 3.0},
+        "model.dropout=0.2",
+        {"nll_train": 290.0, "nll": 295.0, "nll_error": 3.0},
+    ),
+]
+
+
+@cache
+def config(words: str) -> dict[str, Any]:
+    return compose(words.split()).settings.model_dump(mode="json")  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("tried", CASES, ids=lambda tried: tried.rule)
+def test_a_rule_speaks_when_it_should(tried: Tried) -> None:
+    rule = next(rule for rule in rules.all() if rule.name == tried.rule)
+    bad = Case(tried.numbers, history(tried.heldout, tried.loss), config(tried.run), {"device": tried.device})
+    said = rule.function(bad)
+    assert said is not None
+    assert said.words == tuple(tried.words.split())
+    assert said.why.endswith((".", "on."))
+    assert said in suggestions(bad)
+    if not said.goes_on:
+        words = [*kept(tried.run.split(), said.words), *said.words]
+        assert compose(words).settings  # what is typed is understood
+    assert rule.function(Case(tried.well, history(tried.well_heldout), config(tried.run), {"device": "cpu"})) is None
+    assert rule.function(Case({}, [], {}, {})) is None  # and of a folder without anything
+
+
+def test_every_rule_is_tried() -> None:
+    ours = {rule.name for rule in rules.all() if rule.function.__module__.startswith("genexp.")}
+    assert ours == {tried.rule for tried in CASES}
+
+
+def record(path: Path, words: str, **more: Any) -> Record:
+    given = {"run": {"status": "finished"}, "metrics": {}} | more
+    return Record(path=path, config=config(words), overrides=tuple(words.split()), **given)
+
+
+def test_advice_is_whole_lines_of_which_no_two_change_the_same(tmp_path: Path) -> None:
+    typed = f"{FLOW} seed=3 trainer.max_steps=400 trainer.lr=2e-3"
+    (tmp_path / "history.jsonl").write_text("\n".join(map(str, history(FALLING))).replace("'", '"'))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config(typed)))
+    found = advice(record(tmp_path, typed, metrics={"nll_discretisation": 0.3}))
+    assert [each.command for each in found] == [f"genexp resume {tmp_path} trainer.max_steps=800"]
+    assert compose_stored(tmp_path, ["trainer.max_steps=800"]).settings.trainer.max_steps == 800
+    (tmp_path / "history.jsonl").write_text("\n".join(map(str, history(STILL))).replace("'", '"'))
+    found = advice(record(tmp_path, typed, metrics={"kl": 0.3, "floor/kl": 0.0}))
+    assert found[0].command == f"genexp run {typed} model.depth=6"
+    found = advice(record(tmp_path, typed, metrics={"kl": 1e-4, "floor/kl": 0.0}))
+    assert [each.command for each in found] == [
+        "genexp run -m experiment=double_gaussian trainer.max_steps=400 trainer.lr=2e-3 'seed=range(1,4)'"
+    ]
+
+
+def test_a_strangers_run_puts_nothing_into_the_line(tmp_path: Path) -> None:
+    """Neither options nor Hydra's own keys nor what is no key; a run of plugins gets no advice."""
+    words = ["--plugin=evil.py", "hydra.run.dir=/", "x; rm -rf /", "run_dir=/etc", FLOW]
+    assert kept(words, ("seed=1",)) == [FLOW]
+    assert advice(record(tmp_path, FLOW, run={"status": "finished", "plugins": ["evil.py"]})) == []
+    assert advice(record(tmp_path, FLOW, run={"status": "running"})) == []
+    odd = Record(path=tmp_path, config=config(FLOW), overrides=(FLOW, "nonsense=1"), run={"status": "finished"})
+    assert advice(odd) == []  # what does not compose is not suggested
+
+
+def test_a_run_that_stopped_goes_on_first_where_anything_was_saved(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config(FLOW)))
+    (tmp_path / "history.jsonl").write_text("\n".join(map(str, history(FALLING))).replace("'", '"'))
+    for status in ("interrupted", "killed"):
+        stopped = record(tmp_path, FLOW, run={"status": status})
+        assert advice(stopped)[0].command != f"genexp resume {tmp_path}"
+        (tmp_path / "checkpoints").mkdir(exist_ok=True)
+        (tmp_path / "checkpoints" / "last.pt").touch()
+        assert [each.command for each in advice(stopped)] == [f"genexp resume {tmp_path}"]  # and not once more with other words
+        (tmp_path / "checkpoints" / "last.pt").unlink()
+
+
+def test_the_line_is_the_commands_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = [each.command for each in advice(record(tmp_path, FLOW, metrics={"kl": 0.3, "floor/kl": 0.0}))]
+    program, *arguments = shlex.split(line)
+    assert (program, main([*arguments, "--cfg"])) == ("genexp", 0)
+    assert "depth: 6" in capsys.readouterr().out

@@ -1,0 +1,64 @@
+"""The words of the page: equations, what to try next, units; of a folder written by hand, so that nothing is trained."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from genexp.config.composition import compose
+from genexp.report.render import report
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run of a coupling flow that has numbers and a history, and no checkpoint."""
+    path = tmp_path / "run"
+    path.mkdir()
+    words = ["experiment=double_gaussian", "model.depth=2"]
+    config = compose(words).settings.model_dump(mode="json")
+    (path / "config.yaml").write_text(yaml.safe_dump({**config, "overrides": words}))
+    measures = {"kl": {"meaning": "KL(data ‖ model) by quadrature, nats", "better": "lower", "headline": 30}}
+    (path / "run.json").write_text(
+        json.dumps({"id": "run", "status": "finished", "words": {"measures": measures, "pictures": {}}})
+    )
+    (path / "metrics.json").write_text(json.dumps({"kl": 0.25, "floor/kl": 0.0, "kl_error": 0.01}))
+    return path
+
+
+def test_the_head_of_the_page_says_what_the_model_is(folder: Path) -> None:
+    page = report([folder])
+    head, body = page.split('<section id="next">')
+    assert head.count("<math ") == 3  # two of the model, one of its objective
+    assert "Maximum likelihood" in head
+    assert "<code>spline</code>" in head
+    assert "genexp run experiment=double_gaussian model.depth=4" in body
+    assert "cannot see: where the model puts mass" in body
+    assert body.count('<td class="unit">nats</td>') == 2  # of the number, and of its standard error
+
+
+def test_several_runs_of_one_model_say_it_once(folder: Path) -> None:
+    page = report([folder, folder])
+    assert page.count('class="about-model"') == 1
+    assert page.count("<math ") == 3
+    assert 'id="next"' not in page
+
+
+@pytest.mark.parametrize("name", ["no_such_model", "<script>alert(1)</script>"])
+def test_a_model_that_is_not_there_is_left_out(folder: Path, name: str) -> None:
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["model"] = {"name": name, "objective": {"name": ["odd"]}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    page = report([folder])
+    assert 'class="about-model"' not in page
+    assert "alert(1)</script>" not in page
+    config["model"] = "odd"
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    assert 'class="about-model"' not in report([folder])
+
+
+def test_what_a_folder_says_is_no_markup(folder: Path) -> None:
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["overrides"] = ["experiment=double_gaussian", "run_dir=x", "seed=<b>1</b>"]
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    assert "<b>1</b>" not in report([folder])
