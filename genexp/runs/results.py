@@ -14,9 +14,7 @@ from genexp.folder.run_folder import RunFolder
 from genexp.measures.classes import confusion
 from genexp.measures.latents import drawn_latents, test_latents
 from genexp.measures.take import Say, Taken, attempt, take
-from genexp.pictures.densities import kept_density
 from genexp.pictures.draw import draw
-from genexp.pictures.samples import samples_picture
 from genexp.subject import Subject
 
 
@@ -39,6 +37,8 @@ def measure(subject: Subject, folder: RunFolder, say: Say) -> Results:
 
 def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> None:
     """Write it all into `folder`, with its pictures where these are wanted."""
+    from genexp.pictures.samples import samples_picture  # not before: training needs nothing that draws
+
     picture = attempt("the picture of the samples", partial(samples_picture, subject), say)
     folder.save_samples(results.arrays, picture)
     if "text" in subject.knows:
@@ -69,6 +69,8 @@ def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
             wanted["confusion"] = lambda: confusion(subject)
     found = {name: attempt(name, make, say) for name, make in wanted.items()}
     if {"box", "drawn"} <= subject.knows and "exact" in subject.can and subject.settings.figures.enabled:
+        from genexp.pictures.densities import kept_density
+
         found |= attempt("the density", partial(kept_density, subject), say, {})  # for the gallery of a sweep
     return {
         name: values.cpu().numpy() if isinstance(values, Tensor) else values
