@@ -39,6 +39,38 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
     assert answer.stderr.splitlines()[-1] == "[]"
 
 
+UNNEEDED = (
+    "matplotlib",
+    "scipy",
+    "sklearn",
+    "torchvision",
+    "torchdiffeq",
+    "nflows",
+    "cv2",
+    "zxingcpp",
+    "IPython",
+    "torch._dynamo",
+)
+
+
+def test_nothing_is_imported_before_it_is_needed(tmp_path: Path) -> None:
+    """Neither before the first training step, nor before sampling or measuring begins: a second that every user would wait."""
+    code = f"""
+import sys
+import genexp.runs.evaluation, genexp.runs.samples
+from genexp.cli import main
+from genexp.fit.gradient import Gradient
+
+def stop(*_):
+    sys.exit(str([name for name in {UNNEEDED!r} if name in sys.modules]))
+
+Gradient.step = stop
+main(["run", "run_dir={tmp_path / "run"}"])
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert answer.stderr.splitlines()[-1] == "[]"
+
+
 def test_help_names_every_command(genexp) -> None:
     code, out, _ = genexp("--help")
     assert code == 0

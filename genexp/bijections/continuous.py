@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
-from torchdiffeq import odeint
 
 from genexp.bijections.base import Bijection, bijections
 from genexp.nn.motion import ClosedField, DeepField, Motion, SmoothActivation, WideField
@@ -93,6 +92,8 @@ class Ode(Bijection):
             times = torch.linspace(start, stop, steps + 1, dtype=x.dtype, device=x.device)
             state: tuple[Tensor, ...] = (x, zero, zero, zero)
             if self.solver == "dopri5":
+                from torchdiffeq import odeint  # not before: it brings scipy.integrate
+
                 ends = odeint(change, state, times[[0, -1]], method="dopri5", rtol=1e-5, atol=1e-6)
                 end, log_det, kinetic, jacobian = (values[-1] for values in ends)
             else:

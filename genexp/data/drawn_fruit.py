@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from pydantic import Field
-from scipy.ndimage import gaussian_filter
 
 from genexp.data.base import DataSpec
 from genexp.data.fruit import CLASSES
@@ -71,6 +70,8 @@ def _rgb(red: float, green: float, blue: float) -> Array:
 
 def draw_fruit(n: int, size: int, seed: tuple[int, ...]) -> ImageSet:
     """n pictures (n, 3, size, size), the classes in turn; the same for the same seed."""
+    from scipy.ndimage import gaussian_filter
+
     random = np.random.default_rng(seed)
     side = size * _SUPERSAMPLING
     across = ((np.arange(side) + 0.5) / side * 2 - 1).astype(np.float32)
@@ -151,6 +152,8 @@ def _kiwi(x: Array, y: Array, noise: list[Array], random: np.random.Generator) -
 
 def _lit(fruit: Fruit, random: np.random.Generator) -> Array:
     """The fruit on white paper under a lamp: (side, side, 3) in 0 … 255."""
+    from scipy.ndimage import gaussian_filter
+
     side = len(fruit.height)
     inside = fruit.height > 0
     lamp = np.array([random.uniform(-0.5, 0.5), random.uniform(0.1, 0.7), 1.0])

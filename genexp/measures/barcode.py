@@ -1,7 +1,6 @@
 """Whether a barcode reader reads the samples: from points to a picture, and from a picture to what is read in it."""
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from genexp.errors import UserError
 from genexp.measures.record import Value, cannot_see, measure
@@ -16,6 +15,8 @@ def draw_points(points: np.ndarray, pixels: int | None = None, blur: float = 1.2
     least half of what the average point sees around it. By default `pixels` a side leave four or five points to a pixel of
     a code that covers a third of the square.
     """
+    from scipy.ndimage import gaussian_filter
+
     pixels = pixels or int(np.clip(np.sqrt(len(points) / 1.5), 64, 1024))
     edges = np.linspace(-1, 1, pixels + 1)
     counts, _, _ = np.histogram2d(-points[:, 1], points[:, 0], bins=(edges, edges))

@@ -4,7 +4,6 @@ import math
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from genexp.optim.adam import Adam
@@ -40,6 +39,8 @@ def wasserstein(one: Tensor, other: Tensor) -> float:
 
     Not 0 for two samples of one distribution, and in many dimensions far from it: compare with that. Costs about n³.
     """
+    from scipy.optimize import linear_sum_assignment
+
     distances = torch.cdist(one.double(), other.double(), compute_mode="donot_use_mm_for_euclid_dist")
     rows, columns = linear_sum_assignment(distances.numpy())
     return float(distances[rows, columns].mean())

@@ -7,7 +7,6 @@ from PIL import Image
 from torch import Tensor
 
 from genexp.data.images import ImageSet
-from genexp.errors import UserError, unknown
 from genexp.figures import images, latent
 from genexp.latent.paths import four_corners, linear, spherical
 from genexp.measures.anomalies import scores, scores_of_others
@@ -172,21 +171,6 @@ def endpoints(subject: Subject) -> Tensor:
         classes = subject.data.spec.classes
         return torch.stack([(test.label == classes.index(name)).nonzero()[0, 0] for name in figures.between]).cpu()
     return spread(test, 2)
-
-
-def check_endpoints(subject: Subject) -> None:
-    """UserError, before anything is trained, where the pictures that are asked for are not there."""
-    figures, classes = subject.settings.figures, subject.data.spec.classes
-    if not {"examples", "pictures"} <= subject.knows:
-        return
-    test = subject.test_part
-    if figures.pair is not None and max(figures.pair) >= len(test):
-        raise UserError(f"figures.pair={list(figures.pair)}: there are {len(test):,} test pictures, counted from 0")
-    for name in figures.between or ():
-        if name not in classes:
-            raise unknown("class", name, classes)
-        if test.label is None or classes.index(name) not in test.label:
-            raise UserError(f"figures.between: no test picture is one of {name}")
 
 
 def spread(pictures: ImageSet, count: int) -> Tensor:

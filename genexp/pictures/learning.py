@@ -7,27 +7,18 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from genexp.errors import UserError
 from genexp.figures import densities, line
 from genexp.figures.style import as_image
 from genexp.measures.quadrature import in_float64
-from genexp.measures.record import Film, film, films
+from genexp.measures.record import Film, film
+from genexp.pictures.asked import LEARNING
 from genexp.pictures.densities import on_grid
 from genexp.pictures.line import density_of, mapped_by, parts_of
 from genexp.pictures.mixtures import ellipses
 from genexp.pictures.points import window_of
 from genexp.subject import Subject
 
-NAME, CAPTION, FPS = "learning", "How the model comes about, step by step", 6
-
-
-def check(subject: Subject) -> None:
-    """UserError where such a film is asked for, and there is none of this model and these data."""
-    if subject.settings.figures.learning and not any(each.name == NAME for each in films.met_by(subject)):
-        raise UserError(
-            "figures.learning=true: there is no film of how this model learns these data",
-            hint="of exact densities of numbers or in the plane, and of Gaussian mixtures, there is",
-        )
+CAPTION, FPS = "How the model comes about, step by step", 6
 
 
 def filmed(subject: Subject, draw: Callable[[Any, str], Figure]) -> Film | None:
@@ -49,19 +40,19 @@ def as_it_was(subject: Subject) -> Iterator[tuple[Any, str]]:
     yield in_float64(subject.model), f"after {best:,} steps"
 
 
-@film(NAME, CAPTION, lead=2, model={"gaussians"}, data={"plane", "drawn"})
+@film(LEARNING, CAPTION, lead=2, model={"gaussians"}, data={"plane", "drawn"})
 def of_components(subject: Subject) -> Film | None:
     return filmed(subject, lambda model, title: ellipses(subject, model, title))
 
 
-@film(NAME, CAPTION, lead=2, model={"layers", "exact"}, data={"line", "drawn"})
+@film(LEARNING, CAPTION, lead=2, model={"layers", "exact"}, data={"line", "drawn"})
 def of_function(subject: Subject) -> Film | None:
     return filmed(
         subject, lambda model, title: line.change_of_variables(mapped_by(subject, model), density_of(subject, model), title)
     )
 
 
-@film(NAME, CAPTION, lead=2, model={"exact"}, data={"line", "drawn"})
+@film(LEARNING, CAPTION, lead=2, model={"exact"}, data={"line", "drawn"})
 def of_numbers(subject: Subject) -> Film | None:
     """Of a mixture also its components."""
 
@@ -72,7 +63,7 @@ def of_numbers(subject: Subject) -> Film | None:
     return filmed(subject, draw)
 
 
-@film(NAME, CAPTION, lead=2, model={"exact"}, data={"plane", "box"})
+@film(LEARNING, CAPTION, lead=2, model={"exact"}, data={"plane", "box"})
 def of_density(subject: Subject) -> Film | None:
     window, top = window_of(subject), float(on_grid(subject, subject.density).max())
     return filmed(subject, lambda model, title: densities.one(on_grid(subject, model), window, top, title))

@@ -28,8 +28,7 @@ from genexp.measures import anomalies, line
 from genexp.measures.training import count_parameters
 from genexp.measures.watching import Watching
 from genexp.models.base import check_learns
-from genexp.pictures import learning
-from genexp.pictures.latent import check_endpoints
+from genexp.pictures.asked import check_endpoints, check_learning
 from genexp.registry import models
 from genexp.runs.circumstances import circumstances
 from genexp.runs.rehearsal import rehearse
@@ -156,7 +155,7 @@ def check_requests(subject: Subject) -> None:
     check_endpoints(subject)
     anomalies.check(subject)
     line.check(subject)
-    learning.check(subject)
+    check_learning(subject)
 
 
 def facts(position: Position) -> dict[str, float]:

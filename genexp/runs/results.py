@@ -14,9 +14,8 @@ from genexp.folder.run_folder import RunFolder
 from genexp.measures.classes import confusion
 from genexp.measures.latents import drawn_latents, test_latents
 from genexp.measures.take import Say, Taken, attempt, take
-from genexp.pictures.densities import kept_density
+from genexp.measures.underway import Underway
 from genexp.pictures.draw import draw
-from genexp.pictures.samples import samples_picture
 from genexp.subject import Subject
 
 
@@ -32,13 +31,15 @@ def measure(subject: Subject, folder: RunFolder, say: Say) -> Results:
     """All that is computed; of what fails `say` is told."""
     folder.say("measuring")
     began = time.perf_counter()
-    results = Results(take(subject, say), arrays(subject, say))
+    results = Results(take(subject, say, folder.say, not folder.silent), arrays(subject, folder, say))
     folder.update(seconds_measuring=round(time.perf_counter() - began, 3))
     return results
 
 
 def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> None:
     """Write it all into `folder`, with its pictures where these are wanted."""
+    from genexp.pictures.samples import samples_picture  # not before: training needs nothing that draws
+
     picture = attempt("the picture of the samples", partial(samples_picture, subject), say)
     folder.save_samples(results.arrays, picture)
     if "text" in subject.knows:
@@ -53,7 +54,7 @@ def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> Non
     folder.update(words=words)
 
 
-def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
+def arrays(subject: Subject, folder: RunFolder, say: Say) -> dict[str, np.ndarray]:
     """The samples and what they are held against, a table's in its own units; where test pictures lie in latent space; densities
     of few dimensions.
     """
@@ -67,9 +68,16 @@ def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
             wanted["latent_drawn"] = lambda: drawn_latents(subject)
         if "classes" in subject.knows:
             wanted["confusion"] = lambda: confusion(subject)
-    found = {name: attempt(name, make, say) for name, make in wanted.items()}
-    if {"box", "drawn"} <= subject.knows and "exact" in subject.can and subject.settings.figures.enabled:
-        found |= attempt("the density", partial(kept_density, subject), say, {})  # for the gallery of a sweep
+    found = {}
+    with Underway("keeping", len(wanted) + 1, folder.say, not folder.silent) as underway:
+        for name, make in wanted.items():
+            underway.now(name)
+            found[name] = attempt(name, make, say)
+        if {"box", "drawn"} <= subject.knows and "exact" in subject.can and subject.settings.figures.enabled:
+            from genexp.pictures.densities import kept_density
+
+            underway.now("the density")
+            found |= attempt("the density", partial(kept_density, subject), say, {})  # for the gallery of a sweep
     return {
         name: values.cpu().numpy() if isinstance(values, Tensor) else values
         for name, values in found.items()

@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from genexp.data.text import joined
 from genexp.errors import UserError
-from genexp.figures import coordinates, images, points
 from genexp.files import Replacing, write_gif
 from genexp.paths import check_new
 from genexp.runs.given import going_on_from
@@ -94,6 +93,8 @@ def write_npz(trained: Trained, request: Request, label: int | None) -> str:
 
 def write_png(trained: Trained, request: Request, label: int | None) -> str:
     """Points as dots; pictures side by side."""
+    from genexp.figures import coordinates, images, points  # not before: numbers need nothing that draws
+
     pictures = len(trained.spec.shape) == 3
     num = request.num or (SHEET if pictures else trained.settings.evaluation.num_samples)
     if num > LARGEST_PICTURE * (1 if pictures else 1000):
@@ -111,6 +112,8 @@ def write_png(trained: Trained, request: Request, label: int | None) -> str:
 
 def write_gif_file(trained: Trained, request: Request, label: int | None) -> str:
     """A film of the sampling."""
+    from genexp.figures import coordinates, images, points
+
     figures = trained.settings.figures
     num = request.num or figures.gif_points
     pictures = len(trained.spec.shape) == 3

@@ -13,7 +13,6 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor
-from torchdiffeq import odeint
 
 from genexp.registry import Part
 from genexp.samplers.ode import Solver, TimeGrid, Velocity, solvers, time_grids
@@ -81,6 +80,8 @@ def dopri5(velocity: Velocity, x: Tensor, times: Tensor, tolerance: float) -> Te
 
     Source: Dormand & Prince, A Family of Embedded Runge–Kutta Formulae (1980).
     """
+    from torchdiffeq import odeint  # not before: it brings scipy.integrate
+
     return odeint(_slope(velocity), x, times, method="dopri5", rtol=tolerance, atol=tolerance / 10)
 
 
