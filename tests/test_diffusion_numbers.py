@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from genexp.data.base import Batch, DataSpec
 from genexp.data.class_mixture import ClassMixture
 from genexp.diffusion.base import samplers, schedules
+from genexp.figures.diffusion import Curve, distances
 from genexp.measures import guidance
 from genexp.measures.diffusion import exact_distance
 from tests.parts import make
@@ -40,6 +42,19 @@ def test_a_silent_network_costs_one_in_training_and_half_pi_held_out(guide: str)
     assert float(model.loss(normal_batch())["loss"]) == pytest.approx(1, abs=0.03)
     scale = 1.0 if guide == "classifier_free" else 0.5  # in units of u, or of the data
     assert float(model.validate(normal_batch())["loss"]) == pytest.approx(scale * math.pi / 2, rel=0.03)
+
+
+@torch.no_grad()
+def test_components_of_pictures_have_a_scale_each() -> None:
+    """Where the network is silent, each costs one in the units of its own output, however little it varies."""
+    torch.manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(16, 16)).Q[:, :4]
+    x = 0.5 + (torch.randn(4_000, 4) * torch.tensor([0.1, 0.05, 0.02, 0.01])) @ basis.T
+    spec = DataSpec((1, 4, 4), kind="unit")
+    model = small(spec, space={"name": "principal", "components": 4})
+    batch = Batch(x.view(-1, 1, 4, 4))
+    model.initialise(batch)
+    assert float(model.loss(batch)["loss"]) == pytest.approx(1, abs=0.05)
 
 
 @torch.no_grad()
@@ -118,6 +133,23 @@ def test_a_samplers_distance_on_gaussian_data_falls_to_nothing() -> None:
     assert 6 * many < few < 0.1
     alone = [exact_distance(heun, schedule, variances[[at]], 10) for at in (0, 1)]
     assert few == pytest.approx(math.hypot(*alone))
+
+
+def test_samplers_that_are_the_same_share_a_line() -> None:
+    """Under the straight schedule x = t m, in which Euler's step is DDIM's; under another one it is not."""
+    counts, lines = np.array([3.0, 5.0]), {}
+    for name in ("straight", "cosine"):
+        schedule = schedules.build({"name": name})
+        exact = {
+            each: np.array(
+                [exact_distance(samplers.build({"name": each}), schedule, torch.tensor([0.25]), int(n)) for n in counts]
+            )
+            for each in ("ddim", "euler", "heun")
+        }
+        curves = [Curve(each, True, counts, distance, distance, distance) for each, distance in exact.items()]
+        lines[name] = [text.get_text() for text in distances(curves, 0.01).axes[0].get_legend().get_texts()]
+    assert lines["straight"] == ["ddim = euler (ODE)", "heun (ODE)"]
+    assert len(lines["cosine"]) == 3
 
 
 @torch.no_grad()
