@@ -73,6 +73,16 @@ def likelihood_spec(x: Tensor) -> DataSpec:
     return DataSpec(tuple(x.shape[1:]), kind="bits")
 
 
+@torch.no_grad()
+def test_the_mean_picture_is_that_of_the_likelihood_itself() -> None:
+    """Σ_x x p(x|z) over all pictures, and not the decoder's own guess, which knows no neighbours."""
+    likelihood, raw = local(window=3), torch.randn(1, 1, 3, 3).double()
+    p = likelihood.log_prob(EVERY, raw.expand(512, 1, 3, 3)).exp()
+    mean = (p[:, None, None, None] * EVERY).sum(0)
+    assert float((mean - torch.sigmoid(raw[0])).abs().max()) > 0.1
+    assert torch.allclose(likelihood.mean(raw.expand(500, 1, 3, 3)).mean(0).double(), mean, atol=0.03)
+
+
 def test_a_local_likelihood_begins_without_a_correction_and_wants_bits() -> None:
     fresh, x, raw = likelihoods.build({"name": "local_autoregressive"}, BITS), EVERY[:9].float(), torch.randn(2, 9, 1, 3, 3)
     assert torch.allclose(fresh.log_prob(x, raw), Bernoulli(BITS).log_prob(x, raw), atol=1e-5)
@@ -207,6 +217,17 @@ def test_a_layer_that_says_nothing_can_begin_to() -> None:
     assert torch.allclose(posterior.log_variance, -F.softplus(log_precision))
     (bent,) = torch.autograd.grad(Measurement(mean + 1, log_precision).under(standard).kl(standard), log_precision)
     assert torch.isfinite(bent).all()
+
+
+@torch.no_grad()
+def test_posteriors_in_layers_begin_narrow_where_they_are_told_to() -> None:
+    posterior = posteriors.build({"name": "hierarchical", "layers": 2, "width": 8}, 4, 6)
+    posterior.start_narrow(-3.0)
+    for head in posterior.heads:
+        head.weight.zero_()
+    mean, log_variance = posterior(torch.randn(5, 4)).chunk(2, dim=-1)
+    assert torch.equal(log_variance, torch.full((5, 6), -3.0))
+    assert float(mean.abs().max()) < 1
 
 
 def test_each_layer_learns_what_there_is_to_know() -> None:

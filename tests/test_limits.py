@@ -62,6 +62,7 @@ SECTIONS = {
     "dataset=patches": [*GAUSSIAN, "dataset=patches"],
     "dataset=table": [*GAUSSIAN, "dataset=table", "dataset.file=table.csv"],
     **{f"dataset={name}": [*GAUSSIAN, f"dataset={name}"] for name in KNOWN},
+    "dataset=log_uniform": ["experiment=double_gaussian", "model=elementwise_flow", "dataset=log_uniform"],  # of one number
     "model=coupling_flow": GAUSSIAN,
     "model=continuous_flow": ["experiment=double_gaussian", "model=continuous_flow", "model.width=8"],
     "model=flow_matching": FLOW,

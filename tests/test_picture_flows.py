@@ -58,6 +58,44 @@ def test_pictures_come_back_from_their_z_and_the_likelihood_counts_every_step(na
     assert torch.equal(greys, greys.round())
 
 
+@pytest.mark.parametrize("name", ["realnvp_image", "glow"])
+@torch.no_grad()
+def test_before_the_first_step_the_noise_of_the_coarsest_scale_is_standardised(name: str) -> None:
+    """Each channel has mean 0 and deviation 1 over what was looked at, behind everything that stands before it."""
+    flow = make(name, SPEC, **SMALL[name])
+    x = pictures(200)
+    torch.manual_seed(5)
+    flow.initialise(Batch(x))
+    torch.manual_seed(5)
+    z = flow.transform(x)[0][:, : flow.sizes[0]].view(200, -1, 4)
+    assert torch.allclose(z.mean((0, 2)), torch.zeros(z.shape[1]), atol=1e-3)
+    assert torch.allclose(z.std((0, 2), correction=0), torch.ones(z.shape[1]), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["realnvp_image", "glow"])
+@torch.no_grad()
+def test_what_goes_on_knows_nothing_of_the_prior_of_what_was_given_out(name: str) -> None:
+    flow, x = fitted(name), pictures(5)
+    found = []
+    for shift in (0.0, 0.3):
+        for weights in flow.flow.bijections[0].bijection.priors.parameters():
+            weights.add_(shift)
+        torch.manual_seed(1)
+        found.append(flow.transform(x)[0].split(flow.sizes, 1))
+    assert torch.equal(found[0][0], found[1][0])
+    assert not torch.allclose(found[0][1], found[1][1])
+
+
+@torch.no_grad()
+def test_learnt_noise_sees_the_picture() -> None:
+    noise = fitted("realnvp_image", dequantisation="variational").dequantisation
+    found = []
+    for grey in (0.0, 1.0):
+        torch.manual_seed(1)
+        found.append(noise(torch.full((3, *SPEC.shape), grey))[0])
+    assert float((found[0] - found[1]).abs().max()) > 1e-3
+
+
 def test_learnt_noise_is_part_of_the_bound_and_gets_gradients() -> None:
     flow = fitted("realnvp_image", dequantisation="variational")
     assert flow.objective == "bound"
@@ -123,6 +161,28 @@ def test_bits_of_one_draw_and_of_eight_are_bounds_of_their_closed_form() -> None
     assert float(found["bits_per_dim_iw8_error"]) < 0.003  # type: ignore[arg-type]
     assert found["floor/bits_per_dim"] == 0
     assert found["baseline/bits_per_dim"] == 1
+
+
+class Sure:
+    """ln p(x) is five times the sum of x, whatever the noise."""
+
+    can, objective, levels = frozenset({"sample", "estimate", "dequantised"}), "nll", 2
+
+    def log_prob(self, x: torch.Tensor) -> torch.Tensor:
+        return 5 * x.flatten(1).sum(1)
+
+
+def test_the_eight_draws_are_of_one_picture() -> None:
+    """Where the noise does not matter, eight draws say what one says."""
+    torch.manual_seed(0)
+    part = ImageSet(255 * torch.randint(2, (40, 1, 2, 2), dtype=torch.uint8))
+    settings = RunSettings.model_construct(seed=0, evaluation=EvaluationSettings(num_points=40))
+    spec = DataSpec((1, 2, 2), kind="unit", levels=2)
+    data: Any = SimpleNamespace(spec=spec, knows=frozenset({"examples"}), test=part, draw="")
+    found = taken(Subject(Sure(), data, settings, torch.device("cpu")), "bits_per_dim", "bits_per_dim_iw8")
+    bits = 1 - 5 * float(part.x.double().mean()) / 255 / math.log(2)
+    assert found["bits_per_dim"] == pytest.approx(bits)
+    assert found["bits_per_dim_iw8"] == pytest.approx(bits)
 
 
 REFUSALS = [

@@ -126,6 +126,13 @@ def test_the_slope_of_one_number_is_what_the_determinant_counts() -> None:
     assert torch.allclose(((high - low) / (2 * step / 4)).log(), model._to_noise(k, u, table)[1], atol=1e-6)
 
 
+def test_numbers_come_pixel_by_pixel_and_channel_by_channel() -> None:
+    """As the neighbourhood takes them: rows from above, pixels from the left, all channels of a pixel together."""
+    x = torch.arange(2 * 3 * 4).view(1, 2, 3, 4)
+    order = made(DataSpec((2, 3, 4), kind="unit", levels=3)).order
+    assert torch.equal(x.flatten(1)[:, order], x.permute(0, 2, 3, 1).flatten(1))
+
+
 @torch.no_grad()
 def test_samples_of_the_base_are_samples_of_the_model() -> None:
     """Pictures of three greys: the frequencies of pictures of N(0, I) are their probabilities."""
@@ -177,6 +184,29 @@ def test_histograms_cost_the_entropy_of_each_pixel() -> None:
         torch.zeros(4, 1, 1, 2).long(), torch.ones(2, 1, 1, 2).long(), torch.ones(2, 1, 1, 2).long(), 2
     )
     assert unseen == pytest.approx(-math.log(1 / 6))  # (0 + 1)/(4 + 2)
+
+
+def test_pseudo_counts_are_chosen_on_the_validation_part() -> None:
+    """What was never seen comes up in validation: one count of each value is best there, whatever the test part has."""
+    train, unseen = torch.zeros(4, 1, 1, 2).long(), torch.ones(2, 1, 1, 2).long()
+    assert simple_bits.histograms(train, unseen, train, 2) == pytest.approx(-math.log(5 / 6))
+
+
+def test_a_gaussian_of_even_greys_costs_more_than_their_number() -> None:
+    """Under the best Gaussian numbers that are uniform cost ½ ln(2πe/12) more than ln K."""
+    torch.manual_seed(0)
+    parts = [torch.randint(0, 16, (n, 1, 2, 2)) for n in (4000, 500, 4000)]
+    found = simple_bits.by_ppca(*parts, 16)
+    assert found == pytest.approx(math.log(16) + 0.5 * math.log(2 * math.pi * math.e / 12), abs=0.01)
+
+
+def test_shades_of_neighbours_are_black_white_and_six_between() -> None:
+    greys = torch.tensor([0, 1, 41, 42, 125, 249, 250, 255])
+    x = torch.zeros(8, 1, 1, 2).long()
+    x[:, 0, 0, 0] = greys
+    left = simple_bits._context(x, 256, 8).view(8, 2)[:, 1] // 8**4
+    assert left[[0, 1, -3, -2, -1]].tolist() == [0, 1, 6, 7, 7]
+    assert bool((left.diff() >= 0).all())
 
 
 def test_a_table_of_neighbours_knows_what_they_tell() -> None:

@@ -11,7 +11,7 @@ from genexp.data.factors import Factors
 from genexp.data.sprites import LEVELS, ROOM, Sprites, draw_sprites
 from genexp.errors import UserError
 from genexp.figures.factors import information as draw_information
-from genexp.measures import kl_parts
+from genexp.measures import disentanglement, kl_parts
 from genexp.measures.disentanglement import factor_score, information
 from tests.parts import vae
 
@@ -130,6 +130,48 @@ def test_noise_takes_what_it_should(values: torch.Tensor) -> None:
     right = 0.5 + 0.5 / 16
     entropy = -right * math.log(right) - 15 / 32 * math.log(1 / 32)
     assert float(information(code, values).mutual[3, 3]) == pytest.approx(math.log(16) - entropy, abs=0.05)
+
+
+def test_a_gap_is_a_share_of_what_there_is_to_say(values: torch.Tensor) -> None:
+    """Where a latent is right with probability ½ and others say nothing: I/ln 6 and I/ln 16, not I."""
+    torch.manual_seed(0)
+    for factor, levels in ((1, 6), (3, 16)):
+        code = torch.randint(levels, (6000, 5)).double()
+        code[:, 2] = torch.where(torch.rand(6000) < 0.5, values[:, factor].double(), code[:, 2])
+        right, wrong = 0.5 + 0.5 / levels, 0.5 / levels
+        told = math.log(levels) + right * math.log(right) + (levels - 1) * wrong * math.log(wrong)
+        assert float(information(code, values).gaps[factor]) == pytest.approx(told / math.log(levels), abs=0.03)
+
+
+def test_a_question_is_answered_in_units_of_each_latent(values: torch.Tensor) -> None:
+    """The least variance is one of shares: narrow latents do not always win, nor do those that are constant."""
+    torch.manual_seed(0)
+    code = values.double() / torch.tensor([*LEVELS.values()]) + 0.05 * torch.randn(6000, 5)
+    wide = code * torch.tensor([1, 1e3, 10, 1e2, 1e4])
+    assert factor_score(wide, values) > 0.98
+    assert factor_score(torch.cat([torch.zeros(6000, 1), 9 * code], dim=1), values) > 0.98
+
+
+def test_questions_that_are_counted_are_not_those_that_were_learnt_from(
+    values: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of few questions and many latents that say nothing the answers are known by heart, and no other one is."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(disentanglement, "QUESTIONS", 30)
+    assert factor_score(torch.randn(6000, 60), values) < 0.55
+
+
+def test_the_numbers_stand_over_those_of_shuffled_factors(values: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = values.double() + 0.2 * torch.randn(6000, 5)
+    for name in ("test_latents", "drawn_latents"):
+        monkeypatch.setattr(disentanglement, name, lambda subject: code)
+    data = SimpleNamespace(test_factors=values, factors=FACTORS)
+    subject = SimpleNamespace(data=data, test_part=range(6000), found={})
+    score, gap = disentanglement.factor_score_of(subject), disentanglement.mig(subject)
+    assert score.baseline < 0.4 < 0.9 < score.value <= score.exact
+    assert gap[""].baseline < 0.02 < 0.6 < gap[""].value <= gap[""].exact
+    assert {*gap} == {"", *FACTORS.names}
+    assert gap[""].value == pytest.approx(sum(gap[name].value for name in FACTORS.names) / 5)
 
 
 def test_the_parts_of_a_models_kl_are_its_kl() -> None:

@@ -92,7 +92,7 @@ def ais_nll(subject: Subject) -> Values:
     energy = torch.cat([model.energy(part) for part in x.split(subject.settings.evaluation.batch_size)]).double()
     mean, error = float(energy.mean()), standard_error(energy)
     dim, noise = x[0].numel(), model.noise
-    floor = 0.5 * dim * math.log(2 * math.pi * math.e * noise**2) if noise else None
+    floor = 0.5 * dim * math.log(2 * math.pi * math.e * noise**2) + subject.log_scale if noise else None
     baseline = gaussian_baseline(subject, x)
     value = partial(Value, floor=floor, baseline=baseline)
     return {

@@ -32,7 +32,7 @@ def features_to_couple(spec: DataSpec, model: str) -> int:
     """The dimension of points that couplings can split; UserError where there is nothing to split."""
     dim = spec.points(model)
     if dim < 2:
-        raise UserError(f"model={model}: a coupling needs data of at least two dimensions")
+        raise UserError(f"model={model}: a coupling needs data of at least two dimensions", hint="model=elementwise_flow")
     return dim
 
 

@@ -23,7 +23,7 @@ COMPARED, TRIED = 500, 5_000  # points of the run's network, and of exact scores
 STEPS = 60  # of the paths
 FOLLOWED, SHOWN = 10, 700  # paths, and points of the film
 BEHIND, BINS, REACH = 20_000, 90, 3.2  # points of the density behind the paths; unit variances
-SIDE, WIDE = 160, 4.0  # of the contours
+SIDE, WIDE, WIDEST = 160, 4.0, 8.0  # of the contours: cells a side, and half of what is shown, at least and at most
 BOTH = {"heun": "along the ODE: straight", "euler_maruyama": "along the SDE: trembling"}
 
 
@@ -109,12 +109,14 @@ def paths_film(subject: Subject) -> Film:
     data=GAUSSIAN_CLASSES,
 )
 def guidance(subject: Subject) -> Figure:
-    mixture = mixture_of(subject)
-    corner = torch.full((2,), WIDE, dtype=torch.float64)
+    mixture, found = mixture_of(subject), guided(subject)
+    farthest = max(float(each.exact.abs().flatten().quantile(0.995)) for each in found)  # one stray point does not decide
+    half = min(max(WIDE, 1.08 * farthest), WIDEST)
+    corner = torch.full((2,), half, dtype=torch.float64)
     grid = midpoints(-corner, corner, SIDE)
     views = []
-    for each in guided(subject):
+    for each in found:
         log_p = log_tilted(mixture, grid.points, each.weight).mT.reshape(-1, SIDE, SIDE).numpy()
         clouds = (each.learnt.numpy(), each.exact.numpy())
         views.append(figures.GuidedView(each.weight, *clouds, log_p, each.kl, each.exact_kl))
-    return figures.guidance(views, Window(0, 0, WIDE))
+    return figures.guidance(views, Window(0, 0, half))
