@@ -57,7 +57,6 @@ def writing(subject: Subject) -> Film:
     model, figures = subject.model, subject.settings.figures
     x = subject.samples[:1].to(subject.device)
     flat = x.flatten(1)[:, model.order]
-    p = model.head.log_table(model.parameters_of(model.features(flat)))[0].softmax(-1)
     height, width = model.shape[-2:]
     frames = []
     shown = np.unique(np.linspace(0, model.dim - 1, min(model.dim, figures.gif_frames)).round().astype(int))
@@ -66,8 +65,9 @@ def writing(subject: Subject) -> Film:
         done[model.order[:i].cpu()] = True
         done = done.view(model.shape).all(0)
         at = divmod(int(model.order[i]) % (height * width), width)
-        frames.append(autoregressive.written(array(x[0]), done.numpy(), array(p[i]), at).quantize(128))
-    whole = autoregressive.written(array(x[0]), np.ones((height, width), bool), array(p[-1]), at)
+        p = array(model.head.log_table(model.told(flat, i))[0].softmax(-1))
+        frames.append(autoregressive.written(array(x[0]), done.numpy(), p, at).quantize(128))
+    whole = autoregressive.written(array(x[0]), np.ones((height, width), bool), p, at)
     return Film([*frames, whole.quantize(128)], 8)
 
 
