@@ -24,7 +24,7 @@ def by_one_term(tables: CountTables, number: Tensor, n: int, leave_out: bool = F
     """p_n of each number, (dim,): the weights are such that it is the only term."""
     said = torch.full((*number.shape, tables.terms), -1e4, dtype=torch.float64)
     said[..., n + 1] = 0
-    return tables.log_prob(number, said, torch.zeros(number.shape).double(), leave_out)[0].detach().exp().numpy()
+    return tables.log_terms(number, said, torch.zeros(number.shape).double(), leave_out)[0].logsumexp(-1).detach().exp().numpy()
 
 
 def by_hand(events: list[tuple[tuple[int, ...], int]], context: tuple[int, ...], c: int, n: int) -> float:
@@ -87,3 +87,19 @@ def test_tables_need_a_probability_of_each_value() -> None:
     with pytest.raises(UserError, match="counts is for"):
         TransformerModel(DataSpec((1, 2, 2), kind="unit"), counts=2, head=heads.part("logistic_mixture"))
     assert CountTables(4_000, 9).order == 4  # one whole number tells contexts apart
+
+
+@torch.no_grad()
+def test_shares_say_who_gave_the_probability() -> None:
+    """Of a network that knows nothing of three letters, beside a table that knows the next one: w p of each, over their sum."""
+    spec = DataSpec((6,), kind="tokens", levels=3, alphabet="abc")
+    model = TransformerModel(spec, width=8, depth=1, attention_heads=2, counts=1).double().eval()
+    x = torch.tensor([[0, 1, 2, 0, 1, 2]])
+    model.initialise(Batch(x.repeat(9, 1)))  # every weight is still 1/3
+    uniform = 1 / 3
+    found = model.shares(x)[0, 4]  # b after a, 18 times; nine of each letter but the first, where it was the start
+    assert "terms" in model.can
+    assert float(found.sum()) == pytest.approx(1)
+    assert float(found[0] / found[1]) == pytest.approx(1.0, abs=1e-9)  # letters are equally frequent
+    assert float(found[2] / found[0]) == pytest.approx((18 + 1 / 3) / 19 / uniform)
+    assert float(model.nats(x)[0, 4].exp()) == pytest.approx(3 / (2 * uniform + (18 + 1 / 3) / 19))

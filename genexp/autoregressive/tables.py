@@ -79,21 +79,21 @@ class CountTables(nn.Module):
 
     # --- the mixture ------------------------------------------------------------------------------------------
 
-    def log_prob(self, number: Tensor, said: Tensor, log_network: Tensor, leave_out: bool) -> Tensor:
-        """ln p of numbers (n, dim), for which the network gives the logits `said` (n, dim, terms) of the weights and its own
-        ln p (n, dim). `leave_out`: whether each is one of those counted, and does not count.
+    def log_terms(self, number: Tensor, said: Tensor, log_network: Tensor, leave_out: bool = False) -> Tensor:
+        """ln of each term of p, (n, dim, terms), of numbers (n, dim), given `said`, the logits of the weights by the network
+        (n, dim, terms), and its own ln p (n, dim). `leave_out`: whether each is one of those counted, and does not count.
         """
         known = [self.known(n, context, number) for n, context in enumerate(self.contexts(number))]
-        return self._mixed([without_itself(each) if leave_out else each for each in known], said, log_network)
+        return self._terms([without_itself(each) if leave_out else each for each in known], said, log_network)
 
     def log_table(self, before: Tensor, said: Tensor, log_network: Tensor) -> Tensor:
-        """The same of every value that may follow `before` (n, any number of them), said (n, terms): (n, levels)."""
+        """ln p of every value that may follow `before` (n, any number of them), said (n, terms): (n, levels)."""
         place = F.pad(before[:, max(0, before.shape[1] - self.order) :], (0, 1))
         every = torch.arange(self.levels, device=before.device)
         known = [self.known(n, context[:, -1:], every) for n, context in enumerate(self.contexts(place))]
-        return self._mixed(known, said[:, None], log_network)
+        return self._terms(known, said[:, None], log_network).logsumexp(-1)
 
-    def _mixed(self, known: list[Known], said: Tensor, log_network: Tensor) -> Tensor:
+    def _terms(self, known: list[Known], said: Tensor, log_network: Tensor) -> Tensor:
         p = torch.full_like(log_network, 1 / self.levels)
         terms = [log_network]
         for count, total, types in known:
@@ -101,7 +101,7 @@ class CountTables(nn.Module):
             terms.append(p.log())
         well = torch.stack([known_of for _, total, types in known for known_of in (total, types)], dim=-1)
         log_w = (said + self.weights(well.to(p).log1p())).log_softmax(-1)
-        return (log_w + torch.stack(terms, dim=-1)).logsumexp(-1)
+        return log_w + torch.stack(terms, dim=-1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Tables are as long as they are."""

@@ -1,7 +1,8 @@
 """Pictures of autoregressive models: what each number costs, what it sees, and how an example comes about."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -12,7 +13,6 @@ from PIL import Image
 from genexp.figures.images import to_bytes
 from genexp.figures.style import DENSITY, INK, ORANGE, SKY, as_image, drawn, figure_of, panels
 
-DARK = 5.0  # nats, in a colour on which letters are white
 COLUMNS = 88  # characters of a line
 SIZE, ADVANCE = 10, 0.602  # points, and the width of a character of DejaVu Sans Mono in these
 SEEN = "magma"
@@ -21,6 +21,20 @@ TINT = (1.0, 0.72, 0.35)  # of white, where it was drawn
 MISSING = (226, 230, 238)
 NEVER = "#e9e9ec"  # where a number never looks
 BARE: dict[str, Any] = {"xticks": [], "yticks": []}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Of the colours of a text: from 0 to `top`, and what is `beyond`, in matplotlib's words."""
+
+    colours: str
+    top: float
+    label: str
+    beyond: Literal["max", "neither"] = "neither"
+
+
+COSTS = Scale("OrRd", 8.0, "−ln p of a character, nats", "max")
+SHARES = Scale("PuBu", 1.0, "share of p that the tables of counts gave")
 
 
 @drawn
@@ -107,8 +121,8 @@ def attention_over_picture(picture: np.ndarray, seen: np.ndarray, places: Sequen
 
 
 @drawn
-def coloured_text(passages: Sequence[tuple[str, np.ndarray]], title: str) -> Figure:
-    """Texts whose characters are coloured by what each costs, (characters,), in lines of 88 at most; a rule between two."""
+def coloured_text(passages: Sequence[tuple[str, np.ndarray]], title: str, scale: Scale = COSTS) -> Figure:
+    """Texts whose characters are coloured by a number of each, (characters,), in lines of 88 at most; a rule between two."""
     lines, ends = [], []
     for text, nats in passages:
         lines += [*_lines(text, nats), []]
@@ -123,15 +137,15 @@ def coloured_text(passages: Sequence[tuple[str, np.ndarray]], title: str) -> Fig
     axes.spines[:].set_visible(False)
     colours = np.full((len(lines), columns), np.nan)
     for row, line in enumerate(lines):
-        colours[row, : len(line)] = [cost for _, cost in line]
+        colours[row, : len(line)] = [value for _, value in line]
         for column, (character, _) in enumerate(line):
-            axes.text(column, row, character, color="white" if line[column][1] > DARK else INK, **LETTER)
+            axes.text(column, row, character, color="white" if line[column][1] > 0.62 * scale.top else INK, **LETTER)
     for row in ends:
         axes.axhline(row, color=INK, linewidth=0.8)
-    cells = axes.imshow(colours, cmap="OrRd", vmin=0, vmax=8, aspect="auto", interpolation="nearest")
+    cells = axes.imshow(colours, cmap=scale.colours, vmin=0, vmax=scale.top, aspect="auto", interpolation="nearest")
     axes.set_title(title)
     beside = figure.add_axes(((wide + 0.35) / (wide + 1.3), 0.15 / (high + 0.6), 0.15 / (wide + 1.3), high / (high + 0.6)))
-    figure.colorbar(cells, cax=beside, label="−ln p of a character, nats", extend="max")
+    figure.colorbar(cells, cax=beside, label=scale.label, extend=scale.beyond)
     return figure
 
 

@@ -71,7 +71,8 @@ class TransformerModel(Autoregressive):
 
     @property
     def can(self) -> frozenset[Ability]:
-        return super().can | {"attention"}
+        words: set[Ability] = {"attention"} if self.tables is None else {"attention", "terms"}
+        return super().can | words
 
     def features(self, x: Tensor) -> Tensor:
         return self.symbols(self.head.number(x))
@@ -87,9 +88,17 @@ class TransformerModel(Autoregressive):
     def nats(self, x: Tensor) -> Tensor:
         if self.tables is None:
             return super().nats(x)
+        return -self._log_terms(x).logsumexp(-1)
+
+    def shares(self, x: Tensor) -> Tensor:
+        """How much of the probability of each number, in order, comes from the network and from each table, (n, dim, terms)."""
+        return self._log_terms(x).softmax(-1)
+
+    def _log_terms(self, x: Tensor) -> Tensor:
+        assert self.tables is not None
         x = x.flatten(1)[:, self.order]
         raw, said = self._said(self.parameters_of(self.features(x)))
-        return -self.tables.log_prob(self.head.number(x), said, self.head.log_prob(x, raw), leave_out=self.training)
+        return self.tables.log_terms(self.head.number(x), said, self.head.log_prob(x, raw), leave_out=self.training)
 
     def told(self, x: Tensor, i: int) -> Tensor:
         return self._mixed(x, i, super().told(x, i))

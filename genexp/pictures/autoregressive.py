@@ -124,6 +124,16 @@ def text_costs(subject: Subject) -> Figure:
     return autoregressive.coloured_text([(text[: len(chosen)], chosen)], title)
 
 
+@picture("text_terms", "Where the tables of counts know the next character", lead=4, model={"terms"}, data={"text", "examples"})
+def text_terms(subject: Subject) -> Figure:
+    x = subject.test.x[1 : 1 + max(1, round(PASSAGE / subject.data.length))]
+    shares = torch.cat([subject.model.shares(part) for part in x.split(8)])
+    by_tables = 1 - shares[..., 0].float().cpu().numpy()
+    title = f"test text: the tables gave {100 * by_tables.mean():.0f} % of the probability, the network the rest"
+    text = "".join(words(subject.data.spec, x))
+    return autoregressive.coloured_text([(text, by_tables.flatten())], title, autoregressive.SHARES)
+
+
 @picture("written_text", "Passages that the model has written", lead=1, model=OWN, data={"text"})
 def written_text(subject: Subject) -> Figure:
     """Coloured by what each character costs the model itself."""
