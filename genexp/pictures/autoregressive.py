@@ -92,7 +92,7 @@ def attention_to_text(subject: Subject) -> Figure:
     maps = subject.model.attention(x)[:, 0, :, first : first + LOOKED, first : first + LOOKED]
     entropy = -torch.xlogy(maps, maps).sum(-1).mean(-1)
     chosen = {f"layer {layer + 1}, head {int(k) + 1}": array(maps[layer, k]) for layer, k in enumerate(entropy.argmin(1))}
-    names = [*("○" + words(subject.data.spec, x)[0])[first : first + LOOKED]]
+    names = [*("○" + words(subject.data.spec, x)[0])[first : first + maps.shape[-1]]]
     seen = ["↵" if name == "\n" else "␣" if name == " " else name.replace("$", r"\$") for name in names]
     return autoregressive.attention_maps(chosen, seen)
 
