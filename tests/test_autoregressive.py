@@ -183,6 +183,27 @@ def test_a_character_is_counted_once_with_half_a_passage_before_it(length: int) 
     assert 0 < found["xz"].value < 1
 
 
+def test_others_are_measured_on_the_characters_that_the_model_is_measured_on() -> None:
+    """Of a test text that begins by a rule and goes on without one, four passages."""
+    subject = text_subject(lambda x: torch.zeros(x.shape), 16)
+    data, rule = subject.data, torch.arange(4).repeat(100)
+    data.train_text, data.validation_text, data.test_text = rule, rule[:200], torch.cat([rule[:64], data.test_text])
+    subject.settings.evaluation.num_points = 4
+    found = bits_per_character(subject)
+    assert found["counts"].value < 0.1
+    assert found["xz"].value < 1
+
+
+def test_the_error_of_a_mean_over_a_text_knows_that_neighbours_are_alike() -> None:
+    """Sixteen runs of 256 characters, each of which costs nothing or one bit: the spread of the runs."""
+    subject = text_subject(lambda x: x * math.log(2), 16)
+    runs = torch.tensor([0, 1]).repeat(8)
+    subject.data.test_text = runs.repeat_interleave(256)
+    found = bits_per_character(subject)[""]
+    assert found.value == pytest.approx(0.5)
+    assert found.error == pytest.approx(float(runs.double().std()) / 4)
+
+
 def test_bits_of_a_pixel_and_of_the_best_table_of_counts() -> None:
     """64 pixels that all cost half a bit, of pictures of fair coins; and the training examples have a likelihood of their own."""
     torch.manual_seed(0)

@@ -37,5 +37,5 @@ class Average:
         if self.decay > 0:
             buffers = zip(self._averaged.buffers(), self.trained.buffers(), strict=True)
             for averaged, current in (*self._still, *buffers):
-                averaged.copy_(current)
+                averaged.resize_(current.shape).copy_(current)  # what is counted may be of any length
         return self._averaged

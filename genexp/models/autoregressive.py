@@ -54,7 +54,11 @@ class Autoregressive(GenerativeModel):
 
     def step(self, n: int) -> Step:
         """What gives the parameters of n numbers, one place after another from 0 on."""
-        return lambda x, i: self.parameters_of(self.features(x))[:, i]
+        return self.told
+
+    def told(self, x: Tensor, i: int) -> Tensor:
+        """What the head is told of number i after those before it in x (n, dim), (n, outputs of the head), computed anew."""
+        return self.parameters_of(self.features(x))[:, i]
 
     # --- what follows -----------------------------------------------------------------------------------------
 

@@ -6,9 +6,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from genexp.autoregressive.base import Head, Heuristic, heads, heuristics
+from genexp.autoregressive.base import Head, Heuristic, heads, heuristics, single
+from genexp.autoregressive.tables import CountTables
 from genexp.capabilities import Ability
-from genexp.data.base import DataSpec
+from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.autoregressive import Autoregressive, Step, whole_numbers
 from genexp.nn.causal import CausalTransformer
@@ -43,11 +44,14 @@ class TransformerModel(Autoregressive):
         reach: to how many places, itself among them, each place is connected directly in front of every attention and
             perceptron, each channel by itself; 0: by attention alone.
         dropout: in training.
+        counts: numbers of context, at most, of tables of counts of the training data that are mixed with what the network says,
+            with weights that are learnt (`genexp.autoregressive.tables`); 0: no tables.
         head: p of one number given its parameters.
         heuristic: how samples are drawn.
 
     Raises:
-        UserError: real numbers; sequences of more than 4,096; a width that the heads do not divide.
+        UserError: real numbers; sequences of more than 4,096; a width that the heads do not divide; counts with a head that
+            has no probability for each value.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class TransformerModel(Autoregressive):
         attention_heads: Annotated[int, Field(ge=1, le=64)] = 4,
         reach: Annotated[int, Field(ge=0, le=256)] = 0,
         dropout: Fraction = 0.0,
+        counts: Annotated[int, Field(ge=0, le=16)] = 0,
         head: Part[Head] = heads.part("categorical"),
         heuristic: Part[Heuristic] = heuristics.part("none"),
     ) -> None:
@@ -70,11 +75,16 @@ class TransformerModel(Autoregressive):
             raise UserError(f"model.width={width} cannot be divided among model.attention_heads={attention_heads}")
         self.symbols = nn.Embedding(levels, width)
         nn.init.normal_(self.symbols.weight, std=0.02)
-        self.network = CausalTransformer(self.dim, self.head.outputs, width, depth, attention_heads, dropout, reach)
+        if counts and self.head.outputs != levels:
+            raise UserError("model.counts is for a head with a probability of each value", hint="model/head=categorical")
+        self.tables = CountTables(levels, counts) if counts else None
+        outputs = self.head.outputs + (0 if self.tables is None else self.tables.terms)
+        self.network = CausalTransformer(self.dim, outputs, width, depth, attention_heads, dropout, reach)
 
     @property
     def can(self) -> frozenset[Ability]:
-        return super().can | {"attention"}
+        words: set[Ability] = {"attention"} if self.tables is None else {"attention", "terms"}
+        return super().can | words
 
     def features(self, x: Tensor) -> Tensor:
         return self.symbols(self.head.number(x))
@@ -82,9 +92,44 @@ class TransformerModel(Autoregressive):
     def parameters_of(self, features: Tensor) -> Tensor:
         return self.network(features)
 
+    def initialise(self, batch: Batch) -> None:
+        super().initialise(batch)
+        if self.tables is not None:
+            self.tables.count(self.head.number(batch.x.flatten(1)[:, self.order]))
+
+    def nats(self, x: Tensor) -> Tensor:
+        if self.tables is None:
+            return super().nats(x)
+        return -self._log_terms(x).logsumexp(-1)
+
+    def shares(self, x: Tensor) -> Tensor:
+        """How much of the probability of each number, in order, comes from the network and from each table, (n, dim, terms)."""
+        return self._log_terms(x).softmax(-1)
+
+    def _log_terms(self, x: Tensor) -> Tensor:
+        assert self.tables is not None
+        x = x.flatten(1)[:, self.order]
+        raw, said = self._said(self.parameters_of(self.features(x)))
+        return self.tables.log_terms(self.head.number(x), said, self.head.log_prob(x, raw), leave_out=self.training)
+
+    def told(self, x: Tensor, i: int) -> Tensor:
+        return self._mixed(x, i, super().told(x, i))
+
     def step(self, n: int) -> Step:
         one = self.network.one_by_one(n)
-        return lambda x, i: one(self.features(x[:, i - 1]) if i else None, i)
+        return lambda x, i: self._mixed(x, i, one(self.features(x[:, i - 1]) if i else None, i))
+
+    def _said(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network says to the head, and of the weights of the tables."""
+        outputs = self.head.outputs
+        return raw[..., :outputs], single(raw[..., outputs:])
+
+    def _mixed(self, x: Tensor, i: int, raw: Tensor) -> Tensor:
+        """What the head is told of number i, (n, outputs of the head), after those before it in x (n, dim)."""
+        if self.tables is None:
+            return raw
+        raw, said = self._said(raw)
+        return self.tables.log_table(self.head.number(x[:, :i]), said, self.head.log_table(raw))
 
     @torch.no_grad()
     def attention(self, x: Tensor) -> Tensor:

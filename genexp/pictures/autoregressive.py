@@ -6,14 +6,15 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genexp.data.text import words
-from genexp.figures import autoregressive, images
+from genexp.figures import autoregressive
 from genexp.measures.record import Film, film, picture
 from genexp.pictures.latent import array, spread
 from genexp.subject import Subject
 
 SHOWN, ROWS, DRAWN = 6, 5, 10  # test pictures with their costs; completed ones; completions of each
 PASSAGE = 1_200  # characters of the coloured text
-LOOKED = 32  # characters of the attention picture
+LOOKED = 36  # characters of the attention picture
+WRITTEN = 4  # samples of a text
 OWN = {"autoregressive", "discrete"}
 
 
@@ -39,17 +40,10 @@ def completions(subject: Subject) -> Figure:
     model, test = subject.model, subject.test_part
     x = test[spread(test, ROWS)].batch().x
     known = model.dim // 2
-    given = torch.full_like(x, 0.5).flatten(1)
-    given[:, model.order[:known]] = x.flatten(1)[:, model.order[:known]]
     drawn = model.complete(x.repeat_interleave(DRAWN, 0), known).unflatten(0, (len(x), DRAWN))
-    table = {
-        "given": given.view_as(x),
-        "its own other half": x,
-        **{"drawn" if index == DRAWN // 2 else " " * index: drawn[:, index] for index in range(DRAWN)},
-    }
-    stacked = np.stack([array(each) for each in table.values()], axis=1)  # a row of the figure is a test picture
-    named = {f"picture {index + 1}": row for index, row in enumerate(stacked)}
-    return images.rows(named, f"given; the test picture itself; {DRAWN} completions by the model")
+    given = torch.zeros(model.dim, dtype=torch.bool)
+    given[model.order[:known].cpu()] = True
+    return autoregressive.completed(array(x), given.view(model.shape).all(0).numpy(), array(drawn))
 
 
 @film("writing", "A picture is written, pixel by pixel", lead=1, model=OWN, data={"pictures"})
@@ -57,18 +51,25 @@ def writing(subject: Subject) -> Film:
     model, figures = subject.model, subject.settings.figures
     x = subject.samples[:1].to(subject.device)
     flat = x.flatten(1)[:, model.order]
-    p = model.head.log_table(model.parameters_of(model.features(flat)))[0].softmax(-1)
     height, width = model.shape[-2:]
+    numbers = model.head.number(flat)[0].tolist()
     frames = []
-    shown = np.unique(np.linspace(0, model.dim - 1, min(model.dim, figures.gif_frames)).round().astype(int))
-    for i in shown.tolist():
+    for i in moments(model.nats(x)[0].double().cpu().numpy(), figures.gif_frames):
         done = torch.zeros(model.dim, dtype=torch.bool)
         done[model.order[:i].cpu()] = True
         done = done.view(model.shape).all(0)
         at = divmod(int(model.order[i]) % (height * width), width)
-        frames.append(autoregressive.written(array(x[0]), done.numpy(), array(p[i]), at).quantize(128))
-    whole = autoregressive.written(array(x[0]), np.ones((height, width), bool), array(p[-1]), at)
+        p = array(model.head.log_table(model.told(flat, i))[0].softmax(-1))
+        frames.append(autoregressive.written(array(x[0]), done.numpy(), p, at, numbers[i]).quantize(128))
+    whole = autoregressive.written(array(x[0]), np.ones((height, width), bool), p, None, numbers[i])
     return Film([*frames, whole.quantize(128)], 8)
+
+
+def moments(nats: np.ndarray, count: int) -> list[int]:
+    """At which numbers, (dim,), a film of so many frames stops: half of its time is even, half passes where most is decided."""
+    time = np.cumsum(nats / max(float(nats.sum()), 1e-30) + 1 / len(nats)) / 2
+    at = np.searchsorted(time, np.linspace(0, 1, min(len(nats), count) + 1)[1:] - 1e-9)
+    return np.unique(np.concatenate([[0], at, [len(nats) - 1]]).clip(max=len(nats) - 1)).tolist()  # type: ignore[no-any-return]
 
 
 @picture(
@@ -85,10 +86,15 @@ def receptive_field(subject: Subject) -> Figure:
 
 @picture("attention", "Where each place looks", lead=6, model={"attention"}, data={"text", "examples"})
 def attention_to_text(subject: Subject) -> Figure:
+    """Of each layer the head that looks at fewest places, in the middle of a passage."""
     x = subject.test.x[:1]
-    maps = subject.model.attention(x)[:, 0, :, :LOOKED, :LOOKED]
-    names = ["○", *words(subject.data.spec, x)[0].replace("\n", "↵").replace("$", r"\$")][:LOOKED]
-    return autoregressive.attention_maps(array(maps), names)
+    first = max(0, (x.shape[1] - LOOKED) // 2)
+    maps = subject.model.attention(x)[:, 0, :, first : first + LOOKED, first : first + LOOKED]
+    entropy = -torch.xlogy(maps, maps).sum(-1).mean(-1)
+    chosen = {f"layer {layer + 1}, head {int(k) + 1}": array(maps[layer, k]) for layer, k in enumerate(entropy.argmin(1))}
+    names = [*("○" + words(subject.data.spec, x)[0])[first : first + maps.shape[-1]]]
+    seen = ["↵" if name == "\n" else "␣" if name == " " else name.replace("$", r"\$") for name in names]
+    return autoregressive.attention_maps(chosen, seen)
 
 
 @picture("attention", "Where a pixel looks", lead=6, model={"attention"}, data={"pictures", "examples"})
@@ -114,14 +120,23 @@ def text_costs(subject: Subject) -> Figure:
     text = words(subject.data.spec, subject.data.test_text[None, first : first + PASSAGE])[0]
     chosen = cost[first : first + len(text)].numpy()
     bits = float(cost.mean()) / np.log(2)
-    return autoregressive.coloured_text(text[: len(chosen)], chosen, f"test text; {bits:.3f} bits per character over all of it")
+    title = f"test text: {bits:.3f} bits per character over all of it"
+    return autoregressive.coloured_text([(text[: len(chosen)], chosen)], title)
+
+
+@picture("text_terms", "Where the tables of counts know the next character", lead=4, model={"terms"}, data={"text", "examples"})
+def text_terms(subject: Subject) -> Figure:
+    x = subject.test.x[1 : 1 + max(1, round(PASSAGE / subject.data.length))]
+    shares = torch.cat([subject.model.shares(part) for part in x.split(8)])
+    by_tables = 1 - shares[..., 0].float().cpu().numpy()
+    title = f"test text: the tables gave {100 * by_tables.mean():.0f} % of the probability, the network the rest"
+    text = "".join(words(subject.data.spec, x))
+    return autoregressive.coloured_text([(text, by_tables.flatten())], title, autoregressive.SHARES)
 
 
 @picture("written_text", "Passages that the model has written", lead=1, model=OWN, data={"text"})
 def written_text(subject: Subject) -> Figure:
     """Coloured by what each character costs the model itself."""
-    x = subject.samples[:5].to(subject.device)
-    text = "\n\n".join(words(subject.data.spec, x))
+    x = subject.samples[:WRITTEN].to(subject.device)
     nats = subject.model.nats(x).float().cpu().numpy()
-    cost = np.concatenate([part for row in nats for part in (row, [0.0, 0.0])])[:-2]
-    return autoregressive.coloured_text(text, cost, "five samples")
+    return autoregressive.coloured_text([*zip(words(subject.data.spec, x), nats, strict=True)], f"{len(x)} samples")

@@ -101,6 +101,7 @@ def varied(registry: Registry[Any], name: str) -> Iterator[tuple[str, dict[str, 
 
 
 MODELS = variants(models)
+MODELS["causal_transformer counts=2"] = small(models, "causal_transformer", counts=2)
 PICTURES = DataSpec((1, 8, 8), ("a", "b"), "unit")
 FLAT = {f"{size} numbers, {kind}": DataSpec((size,), kind=kind) for size, kind in ((1, "real"), (2, "real"), (3, "unit"))}
 BITS, SYMBOLS = DataSpec((1, 3, 3), kind="bits"), DataSpec((5,), kind="tokens", levels=4, alphabet="abcd")

@@ -75,6 +75,10 @@ def test_probabilities_sum_to_one_and_are_the_frequencies_of_samples(label: str,
     x, levels = everything(spec), model.head.levels
     p = model.log_prob(x).exp()
     assert float(p.sum()) == pytest.approx(1, abs=1e-9)
+    flat = x.flatten(1)[:, model.order]
+    for i in range(model.dim):  # what samples are drawn by
+        log_p = model.head.log_table(model.told(flat, i)).gather(1, model.head.number(flat[:, i : i + 1]))[:, 0]
+        assert torch.allclose(log_p, -model.nats(x)[:, i], atol=1e-12)
     same = x.flatten(1)[:, model.order[-1]] == x.flatten()[0]
     tried = [made(label, TINY[name], seed).nats(x)[same, -1].unflatten(0, (levels,) * 3) for seed in range(4)]
     for before in range(3):  # on each of which the last one depends, but for a tiny network whose units are dead
