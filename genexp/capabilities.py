@@ -44,6 +44,7 @@ Ability = Literal[
     "diffusion",
     "reversible",
     "scales",
+    "altered",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -80,6 +81,7 @@ ABILITIES: dict[Ability, str] = {
     "reversible": "pictures by a bijection: transform(x): z (n, dim); inverse(z), pictures(z); sample_base(n), noise(x)",
     "scales": "sizes: how many numbers of z are of each scale, the coarsest first",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
+    "altered": "ends: how far a copy of the data is altered; apart, dimensions, sizes, repeats: of estimates between Gaussians",
     "in_turn": "in_turn(): the same model, which finds features one after the other where it would find them all at once",
 }
 

@@ -141,6 +141,8 @@ def small_parts(experiment: str) -> list[str]:
         words += ["model.points=200", "model.temperatures=8"]
     if "annealing" in settings.model:
         words += ["model.annealing=2", "model.settling=1", "model.leaps=1"]
+    if "repeats" in settings.model:
+        words += ["model.repeats=2", "model.dimensions=[1,3]", "model.sizes=[16,32]"]
     if "tested" in settings.model:
         words += ["model.tested=2000"]
     return words

@@ -114,6 +114,7 @@ SECTIONS |= {
         for kind in ("prediction", "schedule", "sampler", "space", "guidance")
         for name in members(kind)
     },
+    "model=altered": ["experiment=divergences", "model.repeats=2", "model.dimensions=[1]", "model.sizes=[16]"],
     "model=chains": CHAINS,
     "model=energy": ENERGY,
     **{f"model/flow_objective={name}": [*GAUSSIAN, f"model/objective={name}"] for name in members("flow_objective")},

@@ -4,9 +4,9 @@ import math
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from genexp.divergences.wasserstein import wasserstein as wasserstein
 from genexp.optim.adam import Adam
 from genexp.optim.schedule import one_cycle
 
@@ -33,16 +33,6 @@ def _directions(dim: int, count: int) -> Tensor:
         return torch.stack([angle.cos(), angle.sin()])
     axes = torch.randn(dim, count, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return axes / axes.norm(dim=0)
-
-
-def wasserstein(one: Tensor, other: Tensor) -> float:
-    """W₁ = min over pairings π of 1/n Σ_i |x_i − y_π(i)| of two clouds (n, dim), in the units of the points: exactly.
-
-    Not 0 for two samples of one distribution, and in many dimensions far from it: compare with that. Costs about n³.
-    """
-    distances = torch.cdist(one.double(), other.double(), compute_mode="donot_use_mm_for_euclid_dist")
-    rows, columns = linear_sum_assignment(distances.numpy())
-    return float(distances[rows, columns].mean())
 
 
 def two_sample_accuracy(one: Tensor, other: Tensor) -> float:
