@@ -72,4 +72,4 @@ def estimated(clouds: Clouds) -> float:
     return float(squared_discrepancy(clouds.x, clouds.y, "gaussian", variance=clouds.variance))
 
 
-add(Divergence("mmd", "MMD²", "", 6, on_line, of_gaussians, {ALONE: estimated}))
+add(Divergence("mmd2", "MMD²", "", 6, on_line, of_gaussians, {ALONE: estimated}))

@@ -47,7 +47,7 @@ def nearest(clouds: Clouds) -> float:
 
 add(
     Divergence(
-        "total_variation",
+        "tv",
         "TV",
         "",
         3,

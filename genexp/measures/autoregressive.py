@@ -26,6 +26,7 @@ AT_ONCE = 32  # passages
     headline=39,
     model={"discrete", "exact"},
     data={"drawn"},
+    constraint="likelihood",
 )
 def bits_of_whole_numbers(subject: Subject) -> Value:
     """Of pictures beside a table of counts of each pixel's neighbours above and to the left."""
@@ -59,6 +60,7 @@ def counted_pixels(subject: Subject) -> float | None:
     headline=38,
     model={"autoregressive", "discrete"},
     data={"text", "examples"},
+    constraint="likelihood",
 )
 def bits_per_character(subject: Subject) -> dict[str, Value]:
     cost = text_nats(subject) / math.log(2)

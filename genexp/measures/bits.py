@@ -20,6 +20,7 @@ MOST_OF_EIGHT = 1_000  # pictures, as each costs eight times what it does for bi
     headline=39,
     model={"exact|estimate"},
     data={"levels", "points", "drawn"},
+    constraint="likelihood",
 )
 def bits_per_dim(subject: Subject) -> Value:
     """Beside 0, as whole numbers have no probability above 1, and what equal probabilities would cost."""
@@ -33,6 +34,7 @@ def bits_per_dim(subject: Subject) -> Value:
     headline=39,
     model={"dequantised"},
     data={"pictures", "drawn"},
+    constraint="likelihood",
 )
 def bits_of_pictures(subject: Subject) -> Value:
     """The same of a model that adds the noise itself."""

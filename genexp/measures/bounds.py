@@ -97,6 +97,7 @@ def kl(subject: Subject) -> Value:
     better="lower",
     headline=65,
     model=MODEL,
+    constraint="likelihood",
 )
 def iwae_nll(subject: Subject) -> Value:
     found = of_test(subject).iwae_nll

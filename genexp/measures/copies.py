@@ -18,6 +18,7 @@ _CANDIDATES = 4  # of each part, whose distance is found again without rounding
     "nearest_train_ratio",
     "distance to the nearest training picture, relative; far below 1: copies",
     data={"examples", "pictures"},
+    constraint="novelty",
 )
 def nearest_train_ratio(subject: Subject) -> Value | None:
     """Of as many samples as `genexp.measures.likeness` compares; None where it compares none."""

@@ -70,6 +70,7 @@ def wasserstein_at_20(subject: Subject) -> Values:
     headline=42,
     model=MODEL,
     data=DATA,
+    constraint="likelihood",
 )
 def neg_elbo(subject: Subject) -> Value | None:
     """Beside its floor on the same points; the standard error is that of points and noise together."""

@@ -78,6 +78,7 @@ def log_partition(subject: Subject) -> Values:
     headline=40,
     model={"energy"},
     data={"drawn"},
+    constraint="likelihood",
 )
 def ais_nll(subject: Subject) -> Values:
     """None where the likelihood is exact. Of pictures: under the noise that the model was trained with, so that it can be set

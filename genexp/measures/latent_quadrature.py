@@ -59,6 +59,7 @@ def of_test(subject: Subject) -> Tensor:
     better="lower",
     headline=60,
     model=MODEL,
+    constraint="likelihood",
 )
 def quadrature_nll(subject: Subject) -> Value:
     about = known(subject)

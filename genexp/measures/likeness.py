@@ -77,7 +77,13 @@ def _of(subject: Subject, name: str) -> Mapping[str, Value] | None:
     return numbers(subject).get(name)
 
 
-@measure("precision", "share of samples that lie among real pictures (k = 5)", better="higher", data=DATA)
+@measure(
+    "precision",
+    "share of samples that lie among real pictures (k = 5)",
+    better="higher",
+    data=DATA,
+    constraint="resemblance",
+)
 def precision(subject: Subject) -> Values:
     return _of(subject, "precision")
 
@@ -92,7 +98,14 @@ def density(subject: Subject) -> Values:
     return _of(subject, "density")
 
 
-@measure("coverage", "share of real pictures with a sample nearby (k = 5)", better="higher", headline=80, data=DATA)
+@measure(
+    "coverage",
+    "share of real pictures with a sample nearby (k = 5)",
+    better="higher",
+    headline=80,
+    data=DATA,
+    constraint="coverage",
+)
 def coverage(subject: Subject) -> Values:
     return _of(subject, "coverage")
 

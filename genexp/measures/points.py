@@ -53,6 +53,7 @@ def wasserstein(subject: Subject) -> Value | None:
     "how often a classifier tells samples from data, of those that it has not seen: 0.5 is chance",
     better="lower",
     data=DATA,
+    constraint="resemblance",
 )
 def c2st(subject: Subject) -> Value | None:
     """Beside how often it tells two clouds of the data apart; the standard error is that of chance."""

@@ -12,6 +12,14 @@ from genexp.errors import UserError
 
 Metric = float | int | str | None
 Better = Literal["lower", "higher", "exact"]
+Constraint = Literal["resemblance", "coverage", "likelihood", "novelty", "stochasticity"]
+CONSTRAINTS: dict[Constraint, str] = {  # what is asked of every generative model, and what a number that stands for it says
+    "resemblance": "samples look like the data",
+    "coverage": "nothing of the data is left out",
+    "likelihood": "new data are as probable as they should be",
+    "novelty": "samples are no copies of training examples",
+    "stochasticity": "each sample is another, also of one condition",
+}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -75,6 +83,7 @@ class Measure:
         headline: the less, the sooner it is shown; None: among the rest. What has the least, a run is judged by.
         asked: of an expensive one, whether the settings of the evaluation ask for it; None: it is always taken.
         wall_clock: it is read off a clock, and the same run does not give the same number again.
+        constraint: for which of the five it stands, if for any; of several that a run has, the one with the least headline does.
         function: subject → its Value; a mapping of endings, '' among them, to Values; None where it does not apply after all.
     """
 
@@ -86,6 +95,7 @@ class Measure:
     needs: Needs = NOTHING
     asked: Callable[[Any], bool] | None = None
     wall_clock: bool = False
+    constraint: Constraint | None = None
 
     def called(self, draw: str) -> str:
         """Its name in metrics.json, of data that became zeros and ones by this `draw`, if they did."""
@@ -94,7 +104,8 @@ class Measure:
     def words(self) -> dict[str, Any]:
         """For run.json: what a reader is told of it."""
         said = {"meaning": self.meaning, "better": self.better, "headline": self.headline}
-        return {**said, "wall_clock": True} if self.wall_clock else said
+        more = {"wall_clock": self.wall_clock, "constraint": self.constraint}
+        return said | {key: value for key, value in more.items() if value}
 
 
 @dataclass(frozen=True)
@@ -185,11 +196,13 @@ def measure(
     objective: Objective | None = None,
     asked: Callable[[Any], bool] | None = None,
     wall_clock: bool = False,
+    constraint: Constraint | None = None,
 ) -> Callable[[F], F]:
     """Decorator: a function of the subject is this measure. The arguments are those of `Measure` and of `Needs`."""
 
     def add(function: F) -> F:
-        measures.add(Measure(name, meaning, function, better, headline, Needs.of(model, data, objective), asked, wall_clock))
+        needs = Needs.of(model, data, objective)
+        measures.add(Measure(name, meaning, function, better, headline, needs, asked, wall_clock, constraint))
         return function
 
     return add

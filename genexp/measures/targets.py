@@ -77,6 +77,7 @@ def weighted(subject: Subject) -> Weighted:
     model={"sample", "exact"},
     data=DATA | {"log_z"},
     objective="reverse_kl",
+    constraint="resemblance",
 )
 def reverse_kl(subject: Subject) -> Value:
     log_weight = weighted(subject).log_weight
@@ -152,7 +153,14 @@ def true_samples(subject: Subject) -> Tensor:
     return subject.density.sample(count, generator)  # type: ignore[no-any-return]
 
 
-@measure("modes_found", "modes with a tenth of their share of the samples at least", better="exact", headline=45, data={"modes"})
+@measure(
+    "modes_found",
+    "modes with a tenth of their share of the samples at least",
+    better="exact",
+    headline=45,
+    data={"modes"},
+    constraint="coverage",
+)
 def modes_found(subject: Subject) -> Value:
     """Of a many-well: wells of each pair of coordinates. Which of their combinations have samples, `ess_forward` sees."""
     masses, shares = subject.density.mode_masses, subject.density.mode_shares(subject.samples)

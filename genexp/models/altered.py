@@ -56,7 +56,7 @@ class Altered(GenerativeModel):
         repeats: Annotated[int, Field(ge=2, le=1_000)] = 16,
     ) -> None:
         super().__init__()
-        self.examples = 16_384
+        self.examples = 4_096
         self.ends = {"slide": slide, "widen": widen, "lose": left}
         self.apart, self.dimensions, self.sizes, self.repeats = apart, dimensions, sizes, repeats
         self.register_buffer("x", torch.zeros(self.examples, spec.points("altered")))
