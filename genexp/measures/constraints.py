@@ -30,8 +30,9 @@ def unmet(measure: Measure, subject: Subject) -> list[str]:
 
 
 def nearest(candidates: list[Measure], subject: Subject) -> Measure:
-    """The one of whose needs the fewest are not met."""
-    return min(candidates, key=lambda each: len(unmet(each, subject)))
+    """The one of whose needs the fewest are not met; of equals the one that has most ways to meet them."""
+    lacks = {id(each): unmet(each, subject) for each in candidates}
+    return min(candidates, key=lambda each: (len(lacks[id(each)]), -sum(need.count("|") for need in lacks[id(each)])))
 
 
 def lacking(measure: Measure, subject: Subject) -> str:
