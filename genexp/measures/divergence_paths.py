@@ -13,7 +13,7 @@ from genexp.measures.record import Value, Values, measure
 from genexp.subject import Subject, once
 
 MODEL, DATA = {"altered"}, {"line", "box"}
-PLACES = 31  # along each way
+PLACES = 25  # along each way
 NODES = 8_192  # of the integrals, on an even grid
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from genexp.article import cases, numbers
 from genexp.claims.records import Case, Study
-from genexp.lectures import autoregressive, diffusion, energy, flows, latent, pictures, sampling, targets
+from genexp.lectures import autoregressive, diffusion, energy, evaluation_divergences, flows, latent, pictures, sampling, targets
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ CHAPTERS = {
         "autoregressive": autoregressive,
         "energy": energy,
         "diffusion": diffusion,
+        "evaluation": evaluation_divergences,
     }.items()
 }
 CHAPTERS["article"] = Contents("The article's case studies", numbers.STUDIES, cases.CASES)
