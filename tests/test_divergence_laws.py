@@ -183,6 +183,22 @@ def test_these_are_unbiased(name: str, given: str) -> None:
     assert mean == pytest.approx(exactly(NAMED[name], 3, 1.0), abs=4 * error)
 
 
+@pytest.mark.parametrize("k", [5, 6])
+def test_the_neighbours_are_the_others(k: int) -> None:
+    """Of 36 and 40 points, one by one: the k-th of its own kind, itself not counted, and the k-th of the other kind."""
+    x, y = (torch.randn(n, 3, generator=torch.Generator().manual_seed(n), dtype=torch.float64) for n in (36, 40))
+    at_x, at_y = Clouds(x, y, *(torch.zeros(1),) * 3).nearest_ratio(k)
+
+    def reach(point: Tensor, others: Tensor) -> float:
+        return math.log(sorted(float((point - other).norm()) for other in others)[k - 1])
+
+    for i in range(3):
+        own, other = reach(x[i], torch.cat([x[:i], x[i + 1 :]])), reach(x[i], y)
+        assert float(at_x[i]) == pytest.approx(3 * (other - own) + math.log(40 / 35))
+        own, other = reach(y[i], torch.cat([y[:i], y[i + 1 :]])), reach(y[i], x)
+        assert float(at_y[i]) == pytest.approx(3 * (own - other) + math.log(39 / 36))
+
+
 def test_the_bias_of_neighbours_is_as_in_theory() -> None:
     """None where p = q; and it is gone as n grows."""
     mean, error = repeated("forward_kl", ALONE, 40, 2, 0.0, 150)
