@@ -7,12 +7,12 @@ from genexp.capabilities import ABILITIES, KNOWN
 from genexp.measures.record import CONSTRAINTS, Measure, Metric, measures
 from genexp.subject import Subject
 
-WORDS: Mapping[str, str] = {**ABILITIES, **KNOWN}
+WORDS: dict[str, str] = dict([*ABILITIES.items(), *KNOWN.items()])
 
 
 def missing(subject: Subject, metrics: Mapping[str, Metric]) -> dict[str, str]:
     """Constraint → what its measures lack, in a line."""
-    found = {}
+    found: dict[str, str] = {}
     for constraint in CONSTRAINTS:
         standing = [each for each in measures.all() if each.constraint == constraint]
         if any(metrics.get(each.called(subject.draw)) is not None for each in standing):

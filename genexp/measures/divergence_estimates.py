@@ -114,7 +114,7 @@ def estimates(subject: Subject) -> list[Estimates]:
                         into[each.name, given][d, s, repeat] = each.estimators[given](drawn)
     exact = {each.name: np.array([exactly(each, dim, apart) for dim in dimensions]) for each in divergences()}
     return [
-        Estimates(each, given, dimensions, sizes, *(into[each.name, given] for into in (values, equal)), exact[each.name])
+        Estimates(each, given, dimensions, sizes, values[each.name, given], equal[each.name, given], exact[each.name])
         for each, given in keys
     ]
 
