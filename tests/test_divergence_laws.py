@@ -2,6 +2,8 @@
 
 import math
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +12,21 @@ from scipy import integrate, stats
 from scipy.spatial.distance import jensenshannon
 from torch import Tensor
 
+from genexp.config.composition import compose
+from genexp.data.gaussian_mixture import Mixture
+from genexp.data.normal import Normal
+from genexp.data.uniform import Uniform
 from genexp.divergences.alterations import ALTERATIONS, Shape
 from genexp.divergences.base import ALONE, KNOWN, Clouds, Divergence, Gaussian, Line, divergences
 from genexp.divergences.fisher import _score
 from genexp.divergences.mmd import SCALES
 from genexp.divergences.wasserstein import wasserstein
+from genexp.measures import divergence_paths
 from genexp.measures.divergence_estimates import Estimates, clouds, exactly, pair
+from genexp.measures.record import LeftOut
+from genexp.registry import models
+from genexp.subject import Subject
+from tests.subjects import taken
 
 NAMED = {each.name: each for each in divergences()}
 F_DIVERGENCES = ("forward_kl", "reverse_kl", "jensen_shannon", "tv")
@@ -313,3 +324,49 @@ def test_the_pair_is_apart_as_asked() -> None:
     drawn = clouds(50_000, 7, 2.5, torch.Generator().manual_seed(0))
     assert drawn.y.mean(0) == pytest.approx(other.mean, abs=0.03)
     assert float(drawn.log_ratio_x.mean()) == pytest.approx(3.125, rel=0.02)
+
+
+def numbers(data: object, monkeypatch: pytest.MonkeyPatch, **settings: object) -> dict[str, Any]:
+    """Of a model that alters the data."""
+    monkeypatch.setattr(divergence_paths, "PLACES", 2)
+    small = {"name": "altered", "dimensions": [1, 4], "sizes": [16, 32], "repeats": 3}
+    model = models.build({**small, **settings}, data.spec)  # type: ignore[attr-defined]
+    model.initialise(data.examples(500, 0))  # type: ignore[attr-defined]
+    run = compose(["experiment=divergences", "evaluation.num_samples=200"]).settings
+    return taken(Subject(model, data, run, torch.device("cpu")), "divergence", "divergence_estimate", "divergence_reach")
+
+
+def test_a_run_has_each_beside_its_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = numbers(Normal(Path(), mean=[0.7], covariance=[[4.0]]), monkeypatch, slide=1.5, widen=2.0)
+    for way, other in (("slide", gaussian(3.7, 2)), ("widen", gaussian(0.7, 4))):
+        for name, each in NAMED.items():
+            closed = each.gaussians(gaussian(0.7, 2), other)
+            assert found.get(f"exact/divergence/{way}/{name}") == (closed and pytest.approx(closed, rel=1e-5)), name
+            if closed is not None:
+                assert found[f"divergence/{way}/{name}"] == pytest.approx(closed, rel=1e-3), name
+    assert "exact/divergence/lose/w1" not in found
+    assert found["exact/divergence_estimate/w2/4d"] == pytest.approx(1)
+    assert found["exact/divergence_estimate/tv/known/4d"] == pytest.approx(math.erf(8**-0.5))
+    assert found["divergence_reach/tv/known"] == 4
+
+
+def test_an_infinite_divergence_is_none_and_the_others_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = numbers(Uniform(Path(), low=[0.0], high=[1.0]), monkeypatch)
+    assert found["divergence/slide/forward_kl"] is found["divergence/slide/fisher"] is None
+    assert found["divergence/slide/w1"] == pytest.approx(3 / math.sqrt(12), rel=1e-3)
+    assert found["divergence/lose/tv"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_scales_that_no_grid_holds_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Mixture(Path(), means=[[0.0], [1e4]], covariances=[[[1e-4]], [[1.0]]], weights=[1.0, 1.0])
+    with pytest.raises(LeftOut, match="of the density's mass"):
+        numbers(data, monkeypatch)
+
+
+def test_samples_are_the_data_that_slid() -> None:
+    data = Normal(Path(), mean=[1.0, 5.0], covariance=[[4.0, 0.0], [0.0, 1.0]])
+    model = models.build({"name": "altered", "slide": 2.0}, data.spec)
+    model.initialise(data.examples(4_096, 0))
+    x = model.sample(4_000)
+    assert x.mean(0) == pytest.approx(torch.tensor([5.0, 5.0]), abs=0.2)
+    assert x.std(0) == pytest.approx(torch.tensor([2.0, 1.0]), rel=0.1)
