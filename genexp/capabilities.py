@@ -46,6 +46,7 @@ Ability = Literal[
     "reversible",
     "scales",
     "trial",
+    "altered",
 ]
 ABILITIES: dict[Ability, str] = {
     "sample": "sample(n): new examples, (n, *shape)",
@@ -84,6 +85,7 @@ ABILITIES: dict[Ability, str] = {
     "scales": "sizes: how many numbers of z are of each scale, the coarsest first",
     "stages": "transform: from uniform numbers to points of a known distribution, step by step",
     "trial": "ladder, deal(n), made_by(failure, …): samplers that fail in known ways, made of dealt-out examples",
+    "altered": "ends: how far a copy of the data is altered; apart, dimensions, sizes, repeats: of estimates between Gaussians",
     "in_turn": "in_turn(): the same model, which finds features one after the other where it would find them all at once",
 }
 

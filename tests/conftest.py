@@ -147,6 +147,8 @@ def small_parts(experiment: str) -> list[str]:
         words += ["model.annealing=2", "model.settling=1", "model.leaps=1"]
     if "repetitions" in settings.model:
         words += ["model.repetitions=2", "model.failing=1", "model.samples=20", "model.rungs=1", "model.examples=200"]
+    if "repeats" in settings.model:
+        words += ["model.repeats=2", "model.dimensions=[1,3]", "model.sizes=[16,32]"]
     if "tested" in settings.model:
         words += ["model.tested=2000"]
     return words

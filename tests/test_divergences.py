@@ -13,8 +13,9 @@ from genexp.config.composition import compose
 from genexp.data.known import KnownDensity
 from genexp.data.normal import Normal
 from genexp.data.uniform import Uniform, UniformBox
+from genexp.divergences.wasserstein import wasserstein
 from genexp.measures import cost, distances
-from genexp.measures.distances import _votes, two_sample_accuracy, wasserstein
+from genexp.measures.distances import _votes, two_sample_accuracy
 from genexp.measures.record import LeftOut
 from genexp.registry import models
 from genexp.subject import Subject

@@ -116,6 +116,7 @@ SECTIONS |= {
         for kind in ("prediction", "schedule", "sampler", "space", "guidance")
         for name in members(kind)
     },
+    "model=altered": ["experiment=divergences", "model.repeats=2", "model.dimensions=[1]", "model.sizes=[16]"],
     "model=chains": CHAINS,
     "model=metric_trial": TRIAL,
     "model=energy": ENERGY,

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from genexp.data.base import Batch, DataSpec
+from genexp.divergences.mmd import SCALES, squared_discrepancy
 from genexp.errors import UserError
 from genexp.latent.base import Bound
 from genexp.latent.density_ratio import FactorVAE, permuted
-from genexp.latent.discrepancy import SCALES, WAE, InfoVAE, squared_discrepancy
+from genexp.latent.discrepancy import WAE, InfoVAE
 from genexp.latent.importance import Importance
 from genexp.latent.objectives import ELBO
 from genexp.latent.total_correlation import BetaTCVAE, decompose, log_pairs, log_shares

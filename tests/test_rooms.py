@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from genexp.capabilities import Ability, Known, Objective
-from genexp.measures.record import measures
+from genexp.measures.record import Constraint, measures
 from genexp.registry import datasets, models
 
 ROOT = Path(__file__).parent.parent / "genexp"
@@ -39,7 +39,7 @@ TERMS = {
 SETTINGS = {
     *("importance_samples", "amortization_images", "normal", "uniform", "table", "mixture", "mmd"),
 }  # keys and choices of settings
-WORDS = {*get_args(Ability), *get_args(Known), *get_args(Objective), *HISTORY, *TERMS, *SETTINGS}
+WORDS = {*get_args(Ability), *get_args(Known), *get_args(Objective), *get_args(Constraint), *HISTORY, *TERMS, *SETTINGS}
 REGISTERING = {"register", "part", "measure", "picture", "film", "heldout_term"}  # what is told a member's own name
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genexp.config.composition import compose
 from genexp.data.base import Batch, DataSpec
+from genexp.divergences.wasserstein import wasserstein
 from genexp.errors import UserError
 from genexp.failures.base import Real, failures
 from genexp.failures.copies import DISTINCT
@@ -20,7 +21,7 @@ from genexp.failures.modes import TEMPERATURE
 from genexp.failures.spoilt import OUTLIERS, SHIFT, WIDER
 from genexp.measures import trial
 from genexp.measures.copies import memorised, ratio_of
-from genexp.measures.distances import frechet, mmd, share_variation, sliced_wasserstein, two_sample_accuracy, wasserstein
+from genexp.measures.distances import frechet, mmd, share_variation, sliced_wasserstein, two_sample_accuracy
 from genexp.measures.neighbours import likeness
 from genexp.measures.on_trial import tried
 from genexp.measures.record import eyesight, measures

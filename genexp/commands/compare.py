@@ -4,8 +4,12 @@ import argparse
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genexp.paths import expanded
+
+if TYPE_CHECKING:
+    from genexp.compare.comparison import Comparison
 
 HELP = "one table: what differs between the runs, and their metrics"
 DESCRIPTION = """\
@@ -16,6 +20,7 @@ One table of runs: what differs between their configurations, then their metrics
   genexp compare 'outputs/*/2026-11-*' --sort leak  a glob; lowest leak first
   genexp compare RUN RUN --columns 'leak,nll,*lr' --filter 'leak<0.02'
   genexp compare outputs/sweeps/ID --csv --out table.csv
+  genexp compare RUN RUN --constraints              resemblance, coverage, likelihood, novelty, stochasticity
 
 RUN is a path, a run's id, a folder of runs, a glob in quotes, or latest. Runs of the same data that differ in the seed alone
 are one row: mean ± sample standard deviation of n runs. A column is named by its whole key or by its last part: trainer.lr, lr.
@@ -31,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drop", metavar="A,B,…", help="all but these columns")
     parser.add_argument("--all", action="store_true", help="also what is the same for all runs")
     parser.add_argument("--each", action="store_true", help="every run by itself, no mean over seeds")
+    parser.add_argument("--constraints", action="store_true", help="five columns, each with the number that stands for it")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="comma-separated values, in full precision")
     form.add_argument("--markdown", action="store_true", help="a table for GitHub")
@@ -61,6 +67,9 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
         dropped = choose_columns(options.drop, everything.keys)
         columns = [key for key in columns if key not in dropped]
     ending = options.out.suffix if options.out else None
+    if options.constraints:
+        _write(_by_constraints(options, chosen, ending), options.out)
+        return 0
     if options.csv or (ending == ".csv" and not options.markdown):
         result = as_csv(chosen, columns if options.columns or options.drop else None)
     elif options.markdown or ending == ".md":
@@ -70,6 +79,20 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
         result = as_text(chosen, columns, width, exact=options.columns is not None)
     _write(result, options.out)
     return 0
+
+
+def _by_constraints(options: argparse.Namespace, chosen: "Comparison", ending: str | None) -> str:
+    """The five columns, in the form that is asked for."""
+    from genexp.compare.constraints import by_constraints
+    from genexp.compare.table import comma_separated, markdown, text
+
+    table, reasons = by_constraints(chosen)
+    if options.csv or (ending == ".csv" and not options.markdown):
+        return comma_separated(table.header, table.rows)
+    if options.markdown or ending == ".md":
+        return "\n".join([markdown(table), *(f"\n{reason}" for reason in reasons)]) + "\n"
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() and not options.out else None
+    return "\n".join([text(table, width)[0], *reasons]) + "\n"
 
 
 def _write(result: str, path: Path | None) -> None:

@@ -95,7 +95,7 @@ def _cell(row: Row, key: str, comparison: Comparison) -> str:
     cell = row.cell(key)
     if key in comparison.settings:
         return setting_text(cell) if key in row.settings else "—"
-    return _spread_text(cell, row.n) if isinstance(cell, Spread) else number_text(cell)
+    return spread_text(cell, row.n) if isinstance(cell, Spread) else number_text(cell)
 
 
 def _metric_of(comparison: Comparison, name: str | None) -> str:
@@ -106,7 +106,7 @@ def _metric_of(comparison: Comparison, name: str | None) -> str:
     return number_text(cell.mean if isinstance(cell, Spread) else cell)
 
 
-def _spread_text(spread: Spread, runs: int) -> str:
+def spread_text(spread: Spread, runs: int) -> str:
     """mean ± sd with two digits of the latter, and of how many runs where not of as many as the row says."""
     few = f" ({spread.n})" if spread.n != runs else ""
     if math.isnan(spread.sd) or spread.sd == 0:

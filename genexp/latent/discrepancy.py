@@ -6,47 +6,16 @@ which is 0 only where q(z) = p(z). The KL term of the ELBO asks that of each q(z
 much of its example as it likes.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
+from genexp.divergences.mmd import Kernel, squared_discrepancy
 from genexp.latent.base import Bound, TrainingObjective, objectives
 from genexp.settings import Weight
 
-Kernel = Literal["gaussian", "inverse_multiquadratic"]
-SCALES = (
-    0.25,
-    1.0,
-    4.0,
-)  # the kernel is the mean of those of these squared lengths, in units of the mean squared distance, 2·dim
 MOST = 2_048  # points at a time: of all pairs there are four million
-
-
-def squared_discrepancy(z: Tensor, y: Tensor, kernel: Kernel, scales: tuple[float, ...] = SCALES) -> Tensor:
-    """MMD² of points z (n, dim) and y (m, dim), estimated without bias: no point is its own partner. It may be negative.
-
-    `kernel`: exp(−r²/2ℓ²) or ℓ²/(ℓ² + r²), the mean over ℓ² = 2·dim·scale. One point alone has no partner, and its mean is 0.
-    Source: Gretton et al., A Kernel Two-Sample Test (2012).
-    """
-    lengths = [2 * z.shape[1] * scale for scale in scales]
-
-    def mean(one: Tensor, other: Tensor, same: bool) -> Tensor:
-        squares = squared_distances(one, other)
-        of_each = [torch.exp(-0.5 * squares / l2) if kernel == "gaussian" else l2 / (l2 + squares) for l2 in lengths]
-        values = torch.stack(of_each).mean(0)
-        if not same:
-            return values.mean()
-        return (values.sum() - values.diagonal().sum()) / max(1, len(one) * (len(one) - 1))
-
-    return mean(z, z, True) + mean(y, y, True) - 2 * mean(z, y, False)
-
-
-def squared_distances(one: Tensor, other: Tensor) -> Tensor:
-    """|x_i − y_j|² of all pairs, (n, dim), (m, dim) → (n, m)."""
-    products = torch.addmm(other.square().sum(1), one, other.T, alpha=-2)
-    return (products + one.square().sum(1)[:, None]).clamp(min=0)
 
 
 class Discrepancy(TrainingObjective):

@@ -28,6 +28,7 @@ BY_HEART = 0.02  # of the nll: by so much less training examples cost where they
     headline=39,
     model={"discrete", "exact"},
     data={"drawn"},
+    constraint="likelihood",
 )
 @cannot_see("whether samples look right: most bits are spent on fine detail, and little on what a picture shows")
 def bits_of_whole_numbers(subject: Subject) -> Value:
@@ -62,6 +63,7 @@ def counted_pixels(subject: Subject) -> float | None:
     headline=38,
     model={"autoregressive", "discrete"},
     data={"text", "examples"},
+    constraint="likelihood",
 )
 @cannot_see("whether what is written makes sense over more than the passage that it saw")
 def bits_per_character(subject: Subject) -> dict[str, Value]:

@@ -20,6 +20,7 @@ MOST_OF_EIGHT = 1_000  # pictures, as each costs eight times what it does for bi
     headline=39,
     model={"exact|estimate"},
     data={"levels", "points", "drawn"},
+    constraint="likelihood",
 )
 @cannot_see("whether samples look right: most bits are spent on fine detail, and little on what a picture shows")
 def bits_per_dim(subject: Subject) -> Value:
@@ -34,6 +35,7 @@ def bits_per_dim(subject: Subject) -> Value:
     headline=39,
     model={"dequantised"},
     data={"pictures", "drawn"},
+    constraint="likelihood",
 )
 @cannot_see("whether samples look right: most bits are spent on fine detail, and little on what a picture shows")
 def bits_of_pictures(subject: Subject) -> Value:

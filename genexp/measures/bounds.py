@@ -102,6 +102,7 @@ def kl(subject: Subject) -> Value:
     better="lower",
     headline=65,
     model=MODEL,
+    constraint="likelihood",
 )
 @cannot_see("posteriors that miss a mode: their weighted samples never go there, and the bound stays loose")
 def iwae_nll(subject: Subject) -> Value:

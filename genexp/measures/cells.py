@@ -26,13 +26,13 @@ def variation(samples: Tensor, density: UniformCells) -> float:
     return float((observed - truth).abs().sum() / 2)
 
 
-@measure("leak", "share of samples outside black modules", better="lower", headline=10, data={"cells"})
+@measure("leak", "share of samples outside black modules", better="lower", headline=10, data={"cells"}, constraint="resemblance")
 @cannot_see("which modules are empty, and how samples are spread within one")
 def leak(subject: Subject) -> Value:
     return Value(share_outside(subject.samples, subject.density), floor=0.0)
 
 
-@measure("module_tv", "total variation between histograms over modules", better="lower", data={"cells"})
+@measure("module_tv", "total variation between histograms over modules", better="lower", data={"cells"}, constraint="coverage")
 @cannot_see("detail within a module")
 def module_tv(subject: Subject) -> Value:
     """Beside what as many true samples get."""

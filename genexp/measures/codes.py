@@ -37,7 +37,14 @@ def coded(subject: Subject) -> Coded:
     return Coded(index, reconstruction, cost, model.symbols)
 
 
-@measure("code_bound", "−ln p(x|k) − ln P(k), a bound of −ln p(x), nats an example", better="lower", headline=25, model=MODEL)
+@measure(
+    "code_bound",
+    "−ln p(x|k) − ln P(k), a bound of −ln p(x), nats an example",
+    better="lower",
+    headline=25,
+    model=MODEL,
+    constraint="likelihood",
+)
 @cannot_see("codes that go together: each place of the grid is charged by itself")
 def code_bound(subject: Subject) -> Value:
     found = coded(subject)

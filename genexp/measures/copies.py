@@ -53,6 +53,7 @@ def both(clouds: Clouds) -> tuple[float, float]:
     data={"examples", "pictures|points"},
     sees=("blur", "copies", "noisy_copies", "sharpened"),
     blind=("lost_mode", "outliers", "wrong_weight"),
+    constraint="novelty",
 )
 def nearest_train_ratio(subject: Subject) -> Value | None:
     """Medians. None where too few are compared."""

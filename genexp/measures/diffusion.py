@@ -7,7 +7,7 @@ from torch import Tensor
 
 from genexp.diffusion.base import DiffusionSampler, samplers
 from genexp.diffusion.exact import gaussian_std
-from genexp.measures import distances
+from genexp.divergences.wasserstein import wasserstein
 from genexp.measures.record import Value, Values, cannot_see, measure
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
@@ -41,7 +41,7 @@ def compared(subject: Subject) -> tuple[Tensor, float] | None:
     count = min(count, len(real) // 2)
     if count < 10:
         return None
-    return real[:count], distances.wasserstein(real[count : 2 * count], real[:count])
+    return real[:count], wasserstein(real[count : 2 * count], real[:count])
 
 
 @measure(
@@ -58,8 +58,7 @@ def wasserstein_at_20(subject: Subject) -> Values:
         return None
     real, floor = found
     values = {
-        name: distances.wasserstein(by_sampler(subject, sampler, EVALUATIONS, len(real)), real)
-        for name, sampler in every_sampler().items()
+        name: wasserstein(by_sampler(subject, sampler, EVALUATIONS, len(real)), real) for name, sampler in every_sampler().items()
     }
     return {name: Value(value, real_vs_real=floor) for name, value in values.items()}
 
@@ -71,6 +70,7 @@ def wasserstein_at_20(subject: Subject) -> Values:
     headline=42,
     model=MODEL,
     data=DATA,
+    constraint="likelihood",
 )
 @cannot_see("how far it is from the likelihood: a poor encoder and a poor decoder look alike")
 def neg_elbo(subject: Subject) -> Value | None:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genexp.divergences.mmd import squared_distances
 from genexp.optim.adam import Adam
 from genexp.optim.schedule import one_cycle
 
@@ -34,18 +35,6 @@ def _directions(dim: int, count: int) -> Tensor:
     return axes / axes.norm(dim=0)
 
 
-def wasserstein(one: Tensor, other: Tensor) -> float:
-    """W₁ = min over pairings π of 1/n Σ_i |x_i − y_π(i)| of two clouds (n, dim), in the units of the points: exactly.
-
-    Not 0 for two samples of one distribution, and in many dimensions far from it: compare with that. Costs about n³.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    distances = torch.cdist(one.double(), other.double(), compute_mode="donot_use_mm_for_euclid_dist")
-    rows, columns = linear_sum_assignment(distances.numpy())
-    return float(distances[rows, columns].mean())
-
-
 def mmd(one: Tensor, other: Tensor, real: Tensor | None = None) -> float:
     """Maximum mean discrepancy of two clouds (n, dim), (m, dim): √(E k(x, x') + E k(y, y') − 2 E k(x, y)) over all pairs.
 
@@ -71,8 +60,7 @@ def _squares(x: Tensor, y: Tensor | None = None) -> Tensor:
     """|x_i − y_j|² of all pairs, (n, m), at least 0, and 0 of a point and itself."""
     y = x if y is None else y
     middle = y.mean(0)
-    x, y = x - middle, y - middle
-    return torch.addmm(x.square().sum(1)[:, None] + y.square().sum(1), x, y.mT, alpha=-2).clamp_min(0)
+    return squared_distances(x - middle, y - middle)
 
 
 def frechet(one: Tensor, other: Tensor) -> float:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genexp.data.base import DataSpec
-from genexp.measures.distances import wasserstein
+from genexp.divergences.wasserstein import wasserstein
 from genexp.measures.likelihood import standard_error
 from genexp.measures.record import Value, Values, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
@@ -80,6 +80,7 @@ def log_partition(subject: Subject) -> Values:
     headline=40,
     model={"energy"},
     data={"drawn"},
+    constraint="likelihood",
 )
 @cannot_see("modes that annealing never finds: it is then too low")
 def ais_nll(subject: Subject) -> Values:

@@ -59,6 +59,7 @@ def of_test(subject: Subject) -> Tensor:
     better="lower",
     headline=60,
     model=MODEL,
+    constraint="likelihood",
 )
 @cannot_see("latent points outside the window of the quadrature")
 def quadrature_nll(subject: Subject) -> Value:

@@ -77,7 +77,15 @@ def of_test(subject: Subject) -> Likelihood:
     return likelihood(subject, subject.test.x)
 
 
-@measure("nll", "−E ln p(x) on held-out data, nats", better="lower", headline=40, model={"exact|estimate"}, data={"drawn"})
+@measure(
+    "nll",
+    "−E ln p(x) on held-out data, nats",
+    better="lower",
+    headline=40,
+    model={"exact|estimate"},
+    data={"drawn"},
+    constraint="likelihood",
+)
 @cannot_see("whether samples are good: of a mixture with 99 % noise the nll is at most 4.6 nats worse")
 def nll(subject: Subject) -> Value:
     """Beside its floor: what the data's own density gives the same points; and beside what the best Gaussian gives them."""

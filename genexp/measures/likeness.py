@@ -97,6 +97,7 @@ def _of(subject: Subject, name: str) -> Mapping[str, Value] | None:
     data=DATA,
     sees=("shift",),
     blind=("copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+    constraint="resemblance",
 )
 def precision(subject: Subject) -> Values:
     return _of(subject, "precision")
@@ -134,6 +135,7 @@ def density(subject: Subject) -> Values:
     data=DATA,
     sees=("blur", "few_distinct", "lost_mode", "shift"),
     blind=("copies", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+    constraint="coverage",
 )
 def coverage(subject: Subject) -> Values:
     return _of(subject, "coverage")

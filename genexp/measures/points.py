@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from genexp.divergences import wasserstein as transport
 from genexp.measures import distances
 from genexp.measures.likelihood import standard_error
 from genexp.measures.neighbours import Likeness, likeness
@@ -59,7 +60,7 @@ def wasserstein(subject: Subject) -> Value | None:
     if (found := clouds(subject)) is None:
         return None
     samples, real, other = found
-    return Value(distances.wasserstein(samples, real), real_vs_real=distances.wasserstein(other, real))
+    return Value(transport.wasserstein(samples, real), real_vs_real=transport.wasserstein(other, real))
 
 
 @measure(
@@ -69,6 +70,7 @@ def wasserstein(subject: Subject) -> Value | None:
     data=DATA,
     sees=("few_distinct",),
     blind=("blur", "copies", "noisy_copies", "outliers"),
+    constraint="resemblance",
 )
 def c2st(subject: Subject) -> Value | None:
     """Beside how often it tells two clouds of the data apart; the standard error is that of chance."""
@@ -217,7 +219,7 @@ def by_moments_and_kernel(clouds: Clouds) -> list[float]:
 
 @on_trial("sliced_wasserstein", "wasserstein", data=["points"])
 def by_ways(clouds: Clouds) -> list[float]:
-    return [distances.sliced_wasserstein(clouds.samples, clouds.real), distances.wasserstein(clouds.samples, clouds.real)]
+    return [distances.sliced_wasserstein(clouds.samples, clouds.real), transport.wasserstein(clouds.samples, clouds.real)]
 
 
 @on_trial("c2st", data=["points"], every=2)

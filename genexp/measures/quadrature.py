@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from genexp.data.known import LOST, PART
+from genexp.divergences.kl import kl as kl_of
+from genexp.divergences.total_variation import total_variation as variation
 from genexp.machine.distributed import sharded
 from genexp.measures.likelihood import standard_error
 from genexp.measures.record import LeftOut, Value, cannot_see, measure
@@ -38,23 +40,18 @@ class Densities:
 
     @property
     def kl(self) -> float:
-        """KL(p ‖ q) = ∫ p (ln p − ln q). Where p underflows to 0 the integrand is 0, whatever q is."""
-        return self._divergence(self.log_p, self.log_q)
+        """KL(p ‖ q), p the truth."""
+        return kl_of(self.log_p, self.log_q, self.rule.weights)
 
     @property
     def reverse_kl(self) -> float:
-        """KL(q ‖ p) = ∫ q (ln q − ln p) over the box."""
-        return self._divergence(self.log_q, self.log_p)
+        """KL(q ‖ p) over the box."""
+        return kl_of(self.log_q, self.log_p, self.rule.weights)
 
     @property
     def total_variation(self) -> float:
-        """½ ∫ |p − q|, between 0 and 1: half of what q lacks in the box is what it has outside, where p has nothing."""
-        inside = self.rule.integral((self.log_p.exp() - self.log_q.exp()).abs())
-        return (inside + max(0.0, 1 - self.mass)) / 2
-
-    def _divergence(self, log_of: Tensor, log_from: Tensor) -> float:
-        of = log_of.exp()
-        return self.rule.integral(torch.where(of > 0, of * (log_of - log_from), 0.0))
+        """Between 0 and 1."""
+        return variation(self.log_p, self.log_q, self.rule.weights)
 
 
 def sides(subject: Subject) -> tuple[int, int]:

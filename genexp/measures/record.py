@@ -12,6 +12,14 @@ from genexp.errors import UserError
 
 Metric = float | int | str | None
 Better = Literal["lower", "higher", "exact"]
+Constraint = Literal["resemblance", "coverage", "likelihood", "novelty", "stochasticity"]
+CONSTRAINTS: dict[Constraint, str] = {  # what is asked of every generative model, and what a number that stands for it says
+    "resemblance": "samples look like the data",
+    "coverage": "nothing of the data is left out",
+    "likelihood": "new data are as probable as they should be",
+    "novelty": "samples are no copies of training examples",
+    "stochasticity": "each sample is another, also of one condition",
+}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -87,6 +95,7 @@ class Measure:
         wall_clock: it is read off a clock, and the same run does not give the same number again.
         sees: of what samples are judged by, the failing samplers (`genexp.failures`) that it noticed on every data set of its
             trial, `experiment=metric_trial`; blind: those that it never did.
+        constraint: for which of the five it stands, if for any; of several that a run has, the one with the least headline does.
         function: subject → its Value; a mapping of endings, '' among them, to Values; None where it does not apply after all.
     """
 
@@ -100,6 +109,7 @@ class Measure:
     wall_clock: bool = False
     sees: tuple[str, ...] = ()
     blind: tuple[str, ...] = ()
+    constraint: Constraint | None = None
 
     def called(self, draw: str) -> str:
         """Its name in metrics.json, of data that became zeros and ones by this `draw`, if they did."""
@@ -113,7 +123,7 @@ class Measure:
     def words(self) -> dict[str, Any]:
         """For run.json: what a reader is told of it."""
         said = {"meaning": self.meaning, "better": self.better, "headline": self.headline}
-        more = {"wall_clock": self.wall_clock, "sees": [*self.sees], "blind": [*self.blind]}
+        more = {"wall_clock": self.wall_clock, "constraint": self.constraint, "sees": [*self.sees], "blind": [*self.blind]}
         return said | {key: value for key, value in more.items() if value}
 
 
@@ -207,12 +217,13 @@ def measure(
     wall_clock: bool = False,
     sees: Iterable[str] = (),
     blind: Iterable[str] = (),
+    constraint: Constraint | None = None,
 ) -> Callable[[F], F]:
     """Decorator: a function of the subject is this measure. The arguments are those of `Measure` and of `Needs`."""
 
     def add(function: F) -> F:
         needs, seen = Needs.of(model, data, objective), (tuple(sees), tuple(blind))
-        measures.add(Measure(name, meaning, function, better, headline, needs, asked, wall_clock, *seen))
+        measures.add(Measure(name, meaning, function, better, headline, needs, asked, wall_clock, *seen, constraint))
         return function
 
     return add

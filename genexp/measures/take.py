@@ -9,6 +9,7 @@ import torch
 
 from genexp.errors import UserError
 from genexp.machine.device import autocast, choose_precision
+from genexp.measures.constraints import missing
 from genexp.measures.record import LeftOut, Measure, Metric, Value, measures
 from genexp.measures.underway import Underway
 from genexp.seeds import seed_for, seeded
@@ -24,6 +25,7 @@ class Taken:
 
     metrics: dict[str, Metric] = field(default_factory=dict)
     words: dict[str, dict[str, Any]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)  # the constraints that no number stands for, and why
 
     def timeless(self) -> dict[str, Metric]:
         """Those that the same weights give again: all but what was read off a clock."""
@@ -46,6 +48,7 @@ def take(subject: Subject, say: Say, progress: Say | None = None, shown: bool = 
             taken.words[name] = each.words()
             for ending, value in {"": found}.items() if isinstance(found, Value) else found.items():
                 taken.metrics.update(value.metrics(f"{name}/{ending}" if ending else name))
+    taken.missing.update(missing(subject, taken.metrics))
     return taken
 
 

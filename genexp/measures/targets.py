@@ -79,6 +79,7 @@ def weighted(subject: Subject) -> Weighted:
     model={"sample", "exact"},
     data=DATA | {"log_z"},
     objective="reverse_kl",
+    constraint="resemblance",
 )
 @cannot_see("modes that the model has not: it is a mean over what the model draws")
 def reverse_kl(subject: Subject) -> Value:
@@ -173,7 +174,14 @@ def find_the_modes(case: Case) -> Suggestion | None:
     return Suggestion(f"{what}: a larger model follows the density more closely.", case.larger())
 
 
-@measure("modes_found", "modes with a tenth of their share of the samples at least", better="exact", headline=45, data={"modes"})
+@measure(
+    "modes_found",
+    "modes with a tenth of their share of the samples at least",
+    better="exact",
+    headline=45,
+    data={"modes"},
+    constraint="coverage",
+)
 @cannot_see("whether their masses and shapes are right")
 def modes_found(subject: Subject) -> Value:
     """Of a many-well: wells of each pair of coordinates. Which of their combinations have samples, `ess_forward` sees."""

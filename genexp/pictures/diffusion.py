@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genexp.diffusion.base import DiffusionSampler, Schedule, samplers, schedules
+from genexp.divergences.wasserstein import wasserstein
 from genexp.figures import diffusion as figures
 from genexp.figures.style import Window
-from genexp.measures import distances
 from genexp.measures.diffusion import DATA, MODEL, bures, by_sampler, compared, every_sampler, exact_distance
 from genexp.measures.guidance import DATA as GAUSSIAN_CLASSES
 from genexp.measures.guidance import MODEL as GUIDED
@@ -33,7 +33,7 @@ def ode_beside_sde(subject: Subject) -> Figure | None:
     if (found := compared(subject)) is None or not subject.model.space.exact:
         return None
     half = min(COMPARED, len(found[0]) // 2)
-    real, floor = found[0][:half], distances.wasserstein(found[0][half : 2 * half], found[0][:half])
+    real, floor = found[0][:half], wasserstein(found[0][half : 2 * half], found[0][:half])
     model = subject.model
     scale = float(model.space.units[1])
     covariance = (found[0].double() / scale).mT.cov().reshape(model.dim, model.dim)
@@ -45,7 +45,7 @@ def ode_beside_sde(subject: Subject) -> Figure | None:
             steps = sampler.steps(count)
             exact = scale * exact_distance(sampler, model.schedule, variances, steps)
             tried = scale * bures(gaussian_points(sampler, model.schedule, variances, steps), variances.diag())
-            learnt = distances.wasserstein(by_sampler(subject, sampler, count, len(real)), real)
+            learnt = wasserstein(by_sampler(subject, sampler, count, len(real)), real)
             rows.append((steps * sampler.cost + 1, exact, tried, learnt))
         curves.append(figures.Curve(name, sampler.ode, *np.array(rows).T))
     return figures.distances(curves, floor)

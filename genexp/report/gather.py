@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genexp.compare.constraints import reasons_of
 from genexp.folder.records import Number as Metric
 from genexp.folder.records import flat, read_record
 from genexp.report.folder import Folder
@@ -48,6 +49,7 @@ class Run:
     curves: dict[str, Curve]
     floors: dict[str, float] = field(default_factory=dict)  # of curves
     words: Words = NO_WORDS
+    missing: dict[str, str] = field(default_factory=dict)  # constraints that no number stands for, and why
 
     def sections(self) -> dict[str, dict[str, str]]:
         """The configuration by its sections; what is in none comes first, under `run`."""
@@ -79,6 +81,7 @@ def gather(path: Path) -> Run:
         curves=curves_of(record.history()),
         floors=floors,
         words=words_of([record]),
+        missing=reasons_of(record.run),
     )
 
 

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from genexp.figures.style import classes
 from genexp.report import side_by_side
 from genexp.report.about import about, next_steps, tell
+from genexp.report.constraints import constraints
 from genexp.report.gather import Run, gather
 from genexp.report.live import Live, bring_to_life
 from genexp.report.pictures import Film, Still, films, stills
@@ -65,6 +66,7 @@ def report(paths: Sequence[Path], title: str | None = None) -> str:
         tell=partial(tell, words),
         advice=next_steps(runs[0]) if len(runs) == 1 else [],
         headlines=side_by_side.headlines(runs),
+        constraints=constraints(runs),
         numbers=side_by_side.number_rows(runs),
         charts=side_by_side.charts(runs),
         config=side_by_side.config_rows(runs),

@@ -45,7 +45,7 @@ def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> Non
     if "text" in subject.knows:
         folder.save_text(joined(subject.data.spec, subject.samples))
     folder.write_metrics(results.taken.metrics)
-    words = {"measures": results.taken.words, "pictures": {}}
+    words = {"measures": results.taken.words, "pictures": {}, "missing": results.taken.missing}
     if subject.settings.figures.enabled:
         folder.say("drawing")
         began = time.perf_counter()

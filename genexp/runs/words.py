@@ -49,6 +49,15 @@ class Words:
         """Of these metrics the one that a run is judged by; None where there is none."""
         return min(metrics, key=self.headline, default=None)
 
+    def standing(self, constraint: str, metrics: Mapping[str, Any]) -> str | None:
+        """Of these metrics the one that stands for a constraint: with the least headline, and of equals the first."""
+        own = [name for name, value in metrics.items() if value is not None and self.constraint(name) == constraint]
+        return min(own, key=self.headline, default=None)
+
+    def constraint(self, metric: str) -> str | None:
+        """For which of the five a metric stands; None of most."""
+        return _text(self.measures.get(metric, {}).get("constraint")) or None
+
     def curve(self, term: str) -> str:
         """The title of a term of the history."""
         return HISTORY.get(term) or self.meaning(term.removeprefix("heldout/")) or term.replace("_", " ")
