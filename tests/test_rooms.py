@@ -24,7 +24,7 @@ NAMING = {
     "folder.earlier": "spellings of earlier versions, and what they are called now",
 }
 # Names of members that are words of another vocabulary too. (Those of genexp.capabilities are known without this list.)
-HISTORY = {"steps", "best_step", "seconds_train", "samples_per_second", "precision"}  # keys of history.jsonl and run.json
+HISTORY = {"steps", "best_step", "seconds_train", "cpu_seconds_train", "samples_per_second", "precision"}  # keys of history.jsonl and run.json
 TERMS = {
     "neg_elbo",
     "reconstruction",

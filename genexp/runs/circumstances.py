@@ -27,6 +27,7 @@ def circumstances(subject: Subject) -> dict[str, Any]:
         "experiment": subject.settings.experiment,
         "seed": subject.settings.seed,
         "data": data_record(subject),
+        "model": model_record(subject),
         "runs": subject.runs,
         "device": str(subject.device),
         "precision": choose_precision(subject.settings.trainer.precision, subject.device),
@@ -38,6 +39,16 @@ def circumstances(subject: Subject) -> dict[str, Any]:
         "git_commit": git_commit(),
         "command": shlex.join(sys.argv),
     }
+
+
+def model_record(subject: Subject) -> dict[str, Any]:
+    """What the model declared, for readers that do not build it: its abilities, what its loss is, how it comes to its weights, and
+    of how many numbers its latents are, where it has such.
+    """
+    model = subject.model
+    latent = getattr(model, "latent", None)
+    record = {"can": sorted(model.can), "objective": model.objective, "fitter": model.fitter}
+    return {**record, "latent": latent} if isinstance(latent, int) else record
 
 
 def data_record(subject: Subject) -> dict[str, Any]:
