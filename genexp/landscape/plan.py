@@ -125,8 +125,8 @@ def experiment_on(name: str, dataset: str) -> Composed | None:
 def by_the_recipe(model: str, dataset: str) -> tuple[str, ...] | None:
     """The words with which the model learns the data from examples; None where it cannot.
 
-    Of several ways the one whose likelihood can be held against others. Of pictures that is one of whole numbers, or of numbers with
-    noise as wide as their steps; of points (which `dataset.flat` makes of pictures, with that noise) and of bits any that is one.
+    Of several ways the one whose likelihood can be held against others: of pictures one of whole numbers, or of numbers with
+    noise as wide as their steps; of bits and of points (which `dataset.flat` makes of pictures, with that noise) any.
     """
     found = []
     for words in ways(dataset):

@@ -42,8 +42,8 @@ def circumstances(subject: Subject) -> dict[str, Any]:
 
 
 def model_record(subject: Subject) -> dict[str, Any]:
-    """What the model declared, for readers that do not build it: its abilities, what its loss is, how it comes to its weights, and
-    of how many numbers its latents are, where it has such.
+    """What the model declared, for readers that do not build it: its abilities, what its loss is, its fitter, and of how many
+    numbers its latents are.
     """
     model = subject.model
     latent = getattr(model, "latent", None)
@@ -58,6 +58,8 @@ def data_record(subject: Subject) -> dict[str, Any]:
     if spec.levels is not None:
         record |= {"levels": spec.levels, "alphabet": spec.alphabet}
     record |= {"description": subject.data.describe(), "digest": digests(subject.data, subject.settings).record()}
+    if "levels" in subject.knows:
+        record["noisy_levels"] = subject.data.levels
     if "units" in subject.knows:
         record["units"] = subject.data.units.record()
     return record if files is None else {**record, "own_files": files.digest()}
