@@ -50,7 +50,7 @@ def _list_of(kind: type[T]) -> Callable[[str], tuple[T, ...]]:
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
-    from genexp.errors import Interrupted, UserError
+    from genexp.errors import Interrupted
 
     _refuse_what_would_be_ignored(options)
     failed: dict[str, str] = {}
@@ -70,7 +70,27 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
             except (Interrupted, KeyboardInterrupt):
                 print("stopped; the same line goes on")
                 raise
-    return 2 if failed else 0
+    return max(_show(options), 2 if failed else 0)
+
+
+def _show(options: argparse.Namespace) -> int:
+    """Write the page and the pictures beside it."""
+    from genexp.errors import UserError
+    from genexp.folder.finding import find_runs
+    from genexp.landscape.entries import read_entries
+    from genexp.landscape.page import gather, page, write_pictures
+    from genexp.report.write import check_target, write_page
+
+    out: Path = options.out or (options.into / "landscape.html" if options.run or not options.runs else Path("landscape.html"))
+    check_target(out)
+    names = [*options.runs, *([str(options.into)] if options.run or not options.runs else [])]
+    shown = gather(read_entries(find_runs(names)))
+    if not shown.fields:
+        raise UserError("no two finished runs there have likelihoods of the same data", hint="genexp landscape --run")
+    write_page(out, page(shown))
+    pictures = write_pictures(shown, out.parent)
+    print(f"{out}   {out.stat().st_size / 1e6:.1f} MB, {len(shown.entries)} runs; {', '.join(each.name for each in pictures)}")
+    return 0
 
 
 def _refuse_what_would_be_ignored(options: argparse.Namespace) -> None:
