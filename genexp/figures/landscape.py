@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from genexp.figures.style import GREY, INK, classes, drawn, panels
 
-ROOM = 3.0  # times the distance from the best to the median: what is higher is drawn at the upper edge
+ROOM = 2.0  # times the distance from the best to the median: what is higher is drawn at the upper edge
 PLACES = ((8, 5, "left"), (-8, 5, "right"), (8, -11, "left"), (-8, -11, "right"), (0, 12, "center"), (0, -18, "center"))
 
 
@@ -50,9 +50,7 @@ def frontier(dots: Sequence[Dot], families: Sequence[tuple[str, int]], pareto: n
         inside = dot.y <= high
         face = "white" if dot.bound else palette[dot.colour]
         mark = "o" if inside else "^"
-        axes.plot(
-            dot.x, min(dot.y, high), mark, ms=7, mfc=face, mec=palette[dot.colour], mew=1.7, clip_on=False, zorder=3
-        )
+        axes.plot(dot.x, min(dot.y, high), mark, ms=7, mfc=face, mec=palette[dot.colour], mew=1.7, clip_on=False, zorder=3)
     seconds = [dot.x for dot in dots]
     axes.set(xlim=(min(seconds) / 1.6, max(seconds) * 1.6), ylim=(low, high))
     axes.xaxis.set_major_locator(LogLocator())
@@ -62,12 +60,13 @@ def frontier(dots: Sequence[Dot], families: Sequence[tuple[str, int]], pareto: n
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.25, lw=0.6)
-    figure.canvas.draw()
-    place_labels(axes, [dot for dot in dots if dot.named and dot.y <= high], dots, palette)
     handles = [Line2D([], [], marker="o", ls="", color=palette[colour], label=name) for name, colour in families]
     handles += [Line2D([], [], marker="o", ls="", mfc="white", mec=GREY, mew=1.7, label="hollow: a bound")]
-    handles += [Line2D([], [], color=INK, ls="--", lw=1.1, label="no run is below")]
+    handles += [Line2D([], [], color=INK, ls="--", lw=1.1, label="no run ends below")]
     axes.legend(handles=handles, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
+    figure.canvas.draw()
+    figure.set_layout_engine("none")  # or what is measured here would move
+    place_labels(axes, [dot for dot in dots if dot.named], dots, palette)
     return figure
 
 
@@ -83,20 +82,27 @@ def limits(values: Sequence[float], log: bool) -> tuple[float, float]:
 
 
 def place_labels(axes: Axes, named: Sequence[Dot], dots: Sequence[Dot], palette: Sequence[str]) -> None:
-    """Names beside their dots, each at the first place where it covers neither another name nor a dot; none where there is none."""
-    low, high = axes.get_ylim()
+    """Names beside their dots, each at the first place where it covers neither another name nor a dot; else none."""
+    high = axes.get_ylim()[1]
     renderer = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
     pixels = axes.transData.transform([(dot.x, min(dot.y, high)) for dot in dots])
-    taken: list[tuple[float, float, float, float]] = [(x - 5, y - 5, x + 5, y + 5) for x, y in pixels]
+    taken: list[tuple[float, float, float, float]] = [(x - 7, y - 7, x + 7, y + 7) for x, y in pixels]
     frame = axes.get_window_extent(renderer)
     for dot in sorted(named, key=lambda dot: dot.y):
         for dx, dy, align in PLACES:
+            words = dot.label if dot.y <= high else f"{dot.label} {dot.y:.3g}"
             text = axes.annotate(
-                dot.label, (dot.x, dot.y), (dx, dy), textcoords="offset points", ha=align, fontsize=8, color=palette[dot.colour]
+                words,
+                (dot.x, min(dot.y, high)),
+                (dx, dy),
+                textcoords="offset points",
+                ha=align,
+                fontsize=8,
+                color=palette[dot.colour],
             )
             box = text.get_window_extent(renderer)
             edges = (box.x0, box.y0, box.x1, box.y1)
-            within = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            within = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1 + 10
             if within and not any(overlap(edges, other) for other in taken):
                 taken.append(edges)
                 break

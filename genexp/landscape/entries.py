@@ -22,6 +22,7 @@ GREYS = 256
 LEAST = 1e-2  # CPU seconds: what is fitted in closed form takes hardly more
 LIKELIHOODS = ("nll", "quadrature_nll", "iwae_nll", "neg_elbo")  # of several, the first is the one to look at
 IN_BITS = "bits_per_dim"
+KL = "kl"
 BITS, NATS = "bits per dimension", "nats"
 
 
@@ -71,6 +72,15 @@ class Entry:
     number: Number | None
 
     @property
+    def above(self) -> float | None:
+        """Nats above the best that there is: KL(data ‖ model) by quadrature where that was taken, else by the test examples."""
+        if self.number is None or self.number.unit != NATS:
+            return None
+        if self.number.metric == "nll" and self.number.floor is not None and (kl := self.metric(KL)) is not None:
+            return kl
+        return None if self.number.floor is None else self.number.value - self.number.floor
+
+    @property
     def likelihood(self) -> Kind:
         """What its number is; where there is none, what the model can say at all."""
         return self.declared.likelihood if self.number is None else self.number.kind
@@ -94,17 +104,21 @@ class Entry:
         found = self.metric("cpu_seconds_train") if self.on_cpu else self.metric("seconds_train")
         return None if found is None else max(found, LEAST)
 
-    @property
-    def curve(self) -> list[tuple[float, float]]:
-        """The best held-out loss so far over the seconds of training, in the unit of the number; of the same objective alone."""
-        if self.number is None or self.declared.objective not in ("nll", "bound"):
+    def curve(self, above_floor: bool = False) -> list[tuple[float, float]]:
+        """The best held-out loss so far over the seconds of training, in the unit of the number, where it is trained on that.
+
+        Args:
+            above_floor: less what the loss of these examples is at best; empty where that is not known.
+        """
+        floor = self.metric("floor/heldout_loss") if above_floor else 0.0
+        if self.number is None or self.declared.objective not in ("nll", "bound") or floor is None:
             return []
         found, best = [], math.inf
         for line in self.record.history():
             seconds = line.get("cpu_seconds" if self.on_cpu else "seconds", 0.0)
             loss = line.get("heldout/loss")
             if loss is not None and math.isfinite(loss) and seconds > 0:
-                best = min(best, self.number.scale * loss + self.number.shift)
+                best = min(best, self.number.scale * loss + self.number.shift - floor)
                 found.append((seconds, best))
         return found
 
@@ -167,8 +181,8 @@ def number_of(
 ) -> Number | None:
     """The likelihood of a run in the unit in which its data are compared; None where it has none that can be.
 
-    Greys are compared by the bits that each costs: exactly those of whole numbers, else bounded by a density of y = (k + u)/K with
-    noise u, −log₂ P(k) ≤ E_u[−log₂ p(y)] + D log₂ K. Points, and zeros and ones, are compared by nats.
+    Greys are compared by the bits that each costs: exactly those of whole numbers, else bounded by a density of y = (k + u)/K
+    with noise u, −log₂ P(k) ≤ E_u[−log₂ p(y)] + D log₂ K. Points, and zeros and ones, are compared by nats.
 
     Args:
         noisy_levels: K, where the data set itself adds the noise.
@@ -190,7 +204,9 @@ def number_of(
             if noisy_levels is not None:
                 return _number(metrics, own, "bound", BITS, (per_dim, shift), convert=True)
             bound = name in ("iwae_nll", "neg_elbo")
-            return _number(metrics, own, "bound" if bound else "estimate" if "estimate" in said.can else "exact", NATS, (1.0, 0.0))
+            return _number(
+                metrics, own, "bound" if bound else "estimate" if "estimate" in said.can else "exact", NATS, (1.0, 0.0)
+            )
     return None
 
 
@@ -213,4 +229,3 @@ def _number(
         error = scale * error if isinstance(error, int | float) else None
     known = floor if isinstance(floor, int | float) and floor != 0 and not convert else None
     return Number(name, float(value), kind, unit, scale, shift, error if isinstance(error, int | float) else None, known)
-

@@ -4,10 +4,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean, stdev
 
 from genexp.compare.comparison import compare
-from genexp.landscape.entries import Entry
+from genexp.landscape.entries import NATS, Entry
 from genexp.landscape.families import FAMILIES, Family
 
 FEWEST = 2  # runs with a number: fewer are no field
@@ -54,29 +55,38 @@ class Field:
     unit: str
     entries: tuple[Entry, ...]
 
-    @property
+    @cached_property
     def points(self) -> list[Entry]:
         """What can be drawn: a number in this unit, and the seconds of the training."""
         return [entry for entry in self.entries if entry.number and entry.number.unit == self.unit and entry.seconds]
 
-    @property
+    @cached_property
     def floor(self) -> float | None:
-        """The lowest that the number could be, averaged over the test examples of the runs; None where it is not known of all."""
+        """The lowest that the number could be, averaged over the test examples of the runs; None where no run knows it."""
         known = [entry.number.floor for entry in self.points if entry.number and entry.number.floor is not None]
-        return fmean(known) if known and len(known) == len(self.points) else None
+        return fmean(known) if known and self.unit == NATS else None
 
-    def above(self, entry: Entry) -> float:
-        """By how much a run's number is above its floor on its own test examples; the number itself where that is not known."""
+    @cached_property
+    def is_logarithmic(self) -> bool:
+        """Whether heights are those above the floor: where it is known, and every run is above it."""
+        return self.floor is not None and all(self._above(entry) > 0 for entry in self.points)
+
+    def _above(self, entry: Entry) -> float:
         assert entry.number is not None
-        return entry.number.value - (entry.number.floor or 0.0 if self.floor is not None else 0.0)
+        return entry.number.value - (self.floor or 0.0) if entry.above is None else entry.above
+
+    def height(self, entry: Entry) -> float:
+        """Of a point: its number, or by how much that is above the best there is."""
+        assert entry.number is not None
+        return self._above(entry) if self.is_logarithmic else entry.number.value
 
     @property
     def pareto(self) -> list[Entry]:
         """The runs that none beats in both: less time and a lower number; the quickest first."""
         best, found = math.inf, []
-        for entry in sorted(self.points, key=lambda entry: (entry.seconds, self.above(entry))):
-            if self.above(entry) < best:
-                best = self.above(entry)
+        for entry in sorted(self.points, key=lambda entry: (entry.seconds, self.height(entry))):
+            if self.height(entry) < best:
+                best = self.height(entry)
                 found.append(entry)
         return found
 
@@ -88,7 +98,9 @@ class Field:
             group = Group(tuple(by_path[record.path] for record in row.records))
             groups.setdefault((group.first.family, group.first.model), []).append(group)
         best = {key: min(found, key=self._order) for key, found in groups.items()}
-        in_order = {family: sorted((group for (of, _), group in best.items() if of is family), key=self._order) for family in FAMILIES}
+        in_order = {
+            family: sorted((group for (of, _), group in best.items() if of is family), key=self._order) for family in FAMILIES
+        }
         return {family: found for family, found in in_order.items() if found}
 
     def _order(self, group: Group) -> tuple[float, float]:
@@ -111,7 +123,7 @@ def fields_of(entries: Iterable[Entry]) -> list[Field]:
 
 def _told_apart(fields: Sequence[Field]) -> list[Field]:
     """Data of one name that are others have their digest beside it."""
-    names = Counter(field.title for field in fields)
+    names = Counter(field.title for field in fields if len(field.points) >= FEWEST)
     return [
         Field(f"{field.title} {field.entries[0].record.data.short or ''}".strip(), field.unit, field.entries)
         if names[field.title] > 1

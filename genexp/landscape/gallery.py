@@ -10,10 +10,9 @@ import numpy as np
 from genexp.figures.gallery import Cell, Column, gallery
 from genexp.landscape.entries import Entry
 from genexp.landscape.families import FAMILIES
-from genexp.landscape.fields import Field
+from genexp.landscape.fields import FEWEST, Field
 from genexp.landscape.thumbnails import arrays, histogram, of_points, window
 
-KL = "kl"
 Ends = tuple[float, float, float, float]
 
 
@@ -45,12 +44,8 @@ class Grid:
 
 
 def distance(entry: Entry) -> float:
-    """KL(data ‖ model), by quadrature where that was taken, else the nll above its floor; infinite where neither is known."""
-    if (kl := entry.metric(KL)) is not None and entry.number is not None and entry.number.metric == "nll":
-        return kl
-    if entry.number is not None and entry.number.floor is not None:
-        return entry.number.value - entry.number.floor
-    return math.inf
+    """By how much a run is above the best that there is, in nats; infinite where that is not known."""
+    return math.inf if entry.above is None else entry.above
 
 
 def toys_of(fields: Sequence[Field]) -> list[Toy]:
@@ -67,7 +62,7 @@ def toys_of(fields: Sequence[Field]) -> list[Toy]:
 
 
 def grid_of(toys: Sequence[Toy]) -> Grid | None:
-    """Of each model on each toy the run that is nearest to the data; None of a single toy or model."""
+    """Of each model on each toy the run that is nearest to the data; those that are there once are left out."""
     best: dict[str, list[Entry | None]] = {}
     families: dict[str, int] = {}
     for column, toy in enumerate(toys):
@@ -77,10 +72,16 @@ def grid_of(toys: Sequence[Toy]) -> Grid | None:
             there = row[column]
             if there is None or distance(entry) < distance(there):
                 row[column] = entry
-    names = sorted(best, key=lambda name: (families[name], name))
-    if len(toys) < 2 or len(names) < 2:
+    names = sorted((name for name in best if many(best[name])), key=lambda name: (families[name], name))
+    columns = [column for column in range(len(toys)) if many([best[name][column] for name in names])]
+    if len(columns) < FEWEST or len(names) < FEWEST:
         return None
-    return Grid(tuple(toys), {name: best[name] for name in names})
+    return Grid(tuple(toys[column] for column in columns), {name: [best[name][column] for column in columns] for name in names})
+
+
+def many(cells: Sequence[Entry | None]) -> bool:
+    """Whether there is enough in a row or a column to hold against one another."""
+    return sum(cell is not None and distance(cell) < math.inf for cell in cells) >= FEWEST
 
 
 def draw(grid: Grid) -> Any:

@@ -84,10 +84,10 @@ def value_text(group: Group, field: Field) -> str:
 
 
 def seconds_text(group: Group) -> str:
-    """CPU seconds; those of the clock are marked."""
+    """CPU seconds; those of the clock have an asterisk."""
     if group.seconds is None:
         return "—"
-    return f"{group.seconds:.3g}{'' if group.first.on_cpu else ' (clock)'}"
+    return f"{group.seconds:.3g}{'' if group.first.on_cpu else '*'}"
 
 
 def between(values: Sequence[float | None]) -> str:

@@ -34,14 +34,14 @@
     const values = chart.points.map((point) => point.y).sort((a, b) => a - b);
     if (chart.log) return [values[0] / 1.5, values.at(-1) * 1.5];
     const best = values[0], middle = values[values.length >> 1];
-    const high = Math.min(values.at(-1), best + 3 * Math.max(middle - best, 0.02 * Math.abs(best), 1e-9)), room = Math.max(high - best, 1e-6);
+    const high = Math.min(values.at(-1), best + 2 * Math.max(middle - best, 0.02 * Math.abs(best), 1e-9)), room = Math.max(high - best, 1e-6);
     return [best - 0.08 * room, high + 0.06 * room];
   };
 
   const draw = () => {
     const chart = charts[shown];
     if (!chart) return;
-    const W = Math.max(360, box.clientWidth), H = Math.round(Math.min(640, Math.max(380, W * 0.66))), L = 64, R = 24, T = 20, B = 52;
+    const W = Math.max(360, box.clientWidth), H = Math.round(Math.min(720, Math.max(380, W * 0.7))), L = 64, R = 24, T = 44, B = 52;
     const svg = make("svg", { viewBox: `0 0 ${W} ${H}`, role: "group", "aria-label": chart.axis });
     const [low, high] = limits(chart), x0 = Math.min(...chart.points.map((p) => p.x)) / 1.6, x1 = Math.max(...chart.points.map((p) => p.x)) * 1.6;
     const x = (value) => L + ((W - L - R) * Math.log(value / x0)) / Math.log(x1 / x0);
@@ -50,7 +50,7 @@
     for (const mark of between(low, high, chart.log)) svg.append(make("line", { class: "grid", x1: L, x2: W - R, y1: y(mark), y2: y(mark) }), make("text", { class: "tick", x: L - 8, y: y(mark) + 4, "text-anchor": "end" }, genexp.short(mark)));
     for (const mark of between(x0, x1, true)) svg.append(make("line", { class: "grid", x1: x(mark), x2: x(mark), y1: T, y2: H - B }), make("text", { class: "tick", x: x(mark), y: H - B + 18, "text-anchor": "middle" }, genexp.short(mark)));
     svg.append(make("text", { class: "axis", x: (L + W - R) / 2, y: H - 12, "text-anchor": "middle" }, "CPU seconds of training"));
-    svg.append(make("text", { class: "axis", x: L + 6, y: T + 2 }, `${chart.axis}${chart.log ? " (log)" : ""}`));
+    svg.append(make("text", { class: "axis", x: L, y: 18 }, `${chart.axis}${chart.log ? " (log)" : ""}`));
     const clip = make("clipPath", { id: "inside" });
     clip.append(make("rect", { x: L, y: T, width: W - L - R, height: H - B - T }));
     const inside = make("g", { "clip-path": "url(#inside)" });
@@ -63,9 +63,9 @@
     const taken = chart.points.map((point) => [x(point.x) - 6, top(point.y) - 6, x(point.x) + 6, top(point.y) + 6]);
     const names = make("g", {});
     for (const point of chart.points) {
-      const fill = point.bound ? "var(--surface)" : colour(point.colour), at = { fill, style: `stroke: ${colour(point.colour)}`, tabindex: 0, role: "button", "aria-label": `${point.label}: ${genexp.short(point.y)} after ${genexp.short(point.x)} s` };
-      const cx = x(point.x), cy = top(point.y), css = `dot${point.run === chosen ? " chosen" : ""}${off(point)}`;
-      const dot = y(point.y) < T - 1 ? make("path", { ...at, class: css, d: `M${cx - 6} ${cy + 6}L${cx} ${cy - 5}L${cx + 6} ${cy + 6}Z` }) : make("circle", { ...at, class: css, cx, cy, r: 6 });
+      const fill = point.bound ? "var(--surface)" : colour(point.colour), at = { style: `fill: ${fill}; stroke: ${colour(point.colour)}`, tabindex: 0, role: "button", "aria-label": `${point.label}: ${genexp.short(point.y)} after ${genexp.short(point.x)} s` };
+      const cx = x(point.x), cy = top(point.y), css = `${point.run === chosen ? " chosen" : ""}${off(point)}`;
+      const dot = y(point.y) < T - 1 ? make("path", { ...at, class: `mark ${css}`, d: `M${cx - 6} ${cy + 6}L${cx} ${cy - 5}L${cx + 6} ${cy + 6}Z` }) : make("circle", { ...at, class: `mark ${css}`, cx, cy, r: 6 });
       dot.append(make("title", {}, `${point.label}: ${genexp.short(point.y)} after ${genexp.short(point.x)} s`));
       const press = () => choose(point.run);
       dot.addEventListener("click", press);
@@ -74,13 +74,13 @@
     }
     svg.append(names);
     box.replaceChildren(svg);
-    const named = chart.points.filter((point) => point.named && y(point.y) >= T - 1 && !hidden.has(point.colour)).sort((a, b) => a.y - b.y);
+    const named = chart.points.filter((point) => point.named && !hidden.has(point.colour)).sort((a, b) => a.y - b.y);
     for (const point of named) {
       for (const [dx, dy, anchor] of [[9, -4, "start"], [-9, -4, "end"], [9, 14, "start"], [-9, 14, "end"], [0, -12, "middle"], [0, 22, "middle"]]) {
-        const text = make("text", { class: "name", x: x(point.x) + dx, y: y(point.y) + dy, "text-anchor": anchor, style: `fill: ${colour(point.colour)}` }, point.label);
+        const text = make("text", { class: "name", x: x(point.x) + dx, y: top(point.y) + dy, "text-anchor": anchor, style: `fill: ${colour(point.colour)}` }, y(point.y) < T - 1 ? `${point.label} ${genexp.short(point.y)}` : point.label);
         names.append(text);
         const b = text.getBBox(), edges = [b.x, b.y + 2, b.x + b.width, b.y + b.height - 2];
-        const free = edges[0] > L && edges[2] < W - 4 && edges[1] > T + 8 && edges[3] < H - B && !taken.some((t) => edges[0] < t[2] && t[0] < edges[2] && edges[1] < t[3] && t[1] < edges[3]);
+        const free = edges[0] > L && edges[2] < W - 4 && edges[1] > T - 4 && edges[3] < H - B && !taken.some((t) => edges[0] < t[2] && t[0] < edges[2] && edges[1] < t[3] && t[1] < edges[3]);
         if (free) { taken.push(edges); break; }
         text.remove();
       }
@@ -116,6 +116,7 @@
     tab.setAttribute("aria-pressed", index === 0);
     tab.addEventListener("click", () => {
       shown = index;
+      document.querySelectorAll("[data-field]").forEach((table) => (table.hidden = +table.dataset.field !== index));
       tabs.querySelectorAll("button").forEach((other) => other.setAttribute("aria-pressed", other === tab));
       draw();
     });
@@ -135,6 +136,7 @@
   }));
   new ResizeObserver(draw).observe(box);
   const wanted = decodeURIComponent(location.hash.slice(1)).match(/^field=(\d+)&run=(\d+)$/);
+  tabs.children[0]?.click();
   if (wanted) { tabs.children[+wanted[1]]?.click(); choose(+wanted[2]); }
   else if (charts[0]) choose(charts[0].points.reduce((a, b) => (b.y < a.y ? b : a)).run);
 }

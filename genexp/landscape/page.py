@@ -50,7 +50,7 @@ def page(shown: Shown) -> str:
         shown=shown,
         families=[family for family in FAMILIES if any(entry.family is family for entry in shown.entries)],
         header=HEADER,
-        tables=[(field, glance(field)) for field in shown.fields if field.points],
+        tables=[(field, glance(field)) for field in shown.fields],
         charts=[frontier.data(field, numbers) for field in shown.fields],
         runs=[run_data(entry, ends.get(id(entry)) if numbers[id(entry)] < MOST else None) for entry in shown.entries],
         numbers=numbers,
@@ -105,7 +105,7 @@ def write_pictures(shown: Shown, folder: Path) -> list[Path]:
     written = []
     for name, picture in pictures.items():
         with Replacing(folder / f"{name}.png") as (temporary, _):
-            picture.savefig(temporary, format="png", dpi=130)
+            picture.savefig(temporary, format="png", dpi=110)
         written.append(folder / f"{name}.png")
     return written
 

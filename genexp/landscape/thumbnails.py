@@ -1,9 +1,8 @@
-"""What the samples of a run look like, small: points of the plane as a histogram, pictures side by side; as a PNG in a data URI."""
+"""What the samples of a run look like, small: points of the plane as a histogram, pictures side by side; as a data URI."""
 
 import base64
 import io
 import math
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from genexp.folder.records import check_links
 
 SIDE = 72  # cells of a histogram
 ACROSS = 5  # pictures a side
-SMALL = 4_000_000  # numbers that are looked at
+LARGEST = 400_000_000  # numbers that are looked at
 CUT = 0.004  # share of the points left out at each end, when a window is chosen
 
 
@@ -25,7 +24,7 @@ def arrays(path: Path, names: tuple[str, ...]) -> list[np.ndarray | None]:
     try:
         check_links(path)
         with np.load(path / "samples" / "samples.npz", allow_pickle=False) as kept:
-            return [kept[name] if name in kept else None for name in names]
+            return [kept.get(name) for name in names]
     except (OSError, ValueError, KeyError, EOFError, UserError):
         return [None for _ in names]
 
@@ -42,8 +41,8 @@ def histogram(points: np.ndarray, ends: tuple[float, float, float, float], side:
     left, right, bottom, top = ends
     fine = points[np.isfinite(points).all(1)]
     counts, _, _ = np.histogram2d(fine[:, 1], fine[:, 0], side, [[bottom, top], [left, right]])
-    width = 0.6 if len(points) > 20_000 else 1.0
-    reach = np.arange(-3, 4)
+    width = float(np.clip(5 * len(points) ** (-1 / 6), 0.6, 2.5))  # as Scott has it in the plane, half as wide for what is thin
+    reach = np.arange(-6, 7)
     kernel = np.exp(-0.5 * (reach / width) ** 2)
     kernel /= kernel.sum()
     for axis in (0, 1):
@@ -72,7 +71,7 @@ def of_pictures(pictures: np.ndarray) -> str:
 def of_run(path: Path, shape: tuple[int, ...], ends: tuple[float, float, float, float] | None = None) -> str | None:
     """The samples of a run on data of that shape; None of what is neither points in the plane nor pictures."""
     (samples,) = arrays(path, ("samples",))
-    if samples is None or samples.size > SMALL * 100 or samples.ndim < 2:
+    if samples is None or samples.size > LARGEST or samples.ndim < 2:
         return None
     if shape == (2,) and samples.shape[1:] == (2,):
         return of_points(samples, ends or window(samples))
@@ -82,11 +81,6 @@ def of_run(path: Path, shape: tuple[int, ...], ends: tuple[float, float, float, 
     if len(shape) == 3 and samples.shape[1:] == shape and shape[0] in (1, 3):
         return of_pictures(samples[: ACROSS * ACROSS])
     return None
-
-
-@cache
-def _empty() -> str:
-    return _png(np.full((8, 8, 3), 243, np.uint8))
 
 
 def _png(pixels: np.ndarray) -> str:
