@@ -23,6 +23,7 @@ LEAST = 1e-2  # CPU seconds: what is fitted in closed form takes hardly more
 LIKELIHOODS = ("nll", "quadrature_nll", "iwae_nll", "neg_elbo")  # of several, the first is the one to look at
 IN_BITS = "bits_per_dim"
 KL = "kl"
+COSTS, SIZE = ("seconds_density", "seconds_sample"), "parameters"
 BITS, NATS = "bits per dimension", "nats"
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from genexp.landscape.entries import COSTS, SIZE
 from genexp.landscape.families import Family
 from genexp.landscape.fields import Field, Group
 from genexp.summary import number_text
 
-COSTS = ("seconds_density", "seconds_sample")
-HEADER = ("likelihood", "1,000 densities, s", "1,000 samples, s", "training, CPU s", "parameters", "latents")
+HEADER = ("likelihood", "1,000 densities, s", "1,000 samples, s", "training, CPU s", "weights", "latents")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def _model(group: Group, field: Field) -> Row:
     first = group.first
     costs = [group.mean(name) for name in COSTS]
     latents = first.declared.latents(first.data.dim)
-    parameters = group.mean("parameters")
+    parameters = group.mean(SIZE)
     cells = (
         value_text(group, field),
         first.likelihood,
@@ -64,7 +64,7 @@ def _family(groups: Sequence[Group], field: Field) -> Row:
         ", ".join(kinds),
         *(between([group.mean(name) for group in groups]) for name in COSTS),
         between(seconds),
-        between([group.mean("parameters") for group in groups]),
+        between([group.mean(SIZE) for group in groups]),
         "; ".join(latents),
     )
     return Row("", cells)

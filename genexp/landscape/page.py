@@ -11,7 +11,7 @@ from jinja2 import Environment
 
 from genexp.files import Replacing
 from genexp.landscape import frontier, gallery
-from genexp.landscape.entries import Entry
+from genexp.landscape.entries import COSTS, SIZE, Entry
 from genexp.landscape.families import FAMILIES
 from genexp.landscape.fields import FEWEST, Field, fields_of
 from genexp.landscape.gallery import Grid, Toy, distance
@@ -21,7 +21,7 @@ from genexp.report.render import environment
 
 HERE = Path(__file__).parent
 MOST = 400  # runs whose samples travel with the page
-BESIDE = ("seconds_density", "seconds_sample", "parameters", "steps")
+BESIDE = (*COSTS, SIZE, "steps")
 
 
 @dataclass(frozen=True)
