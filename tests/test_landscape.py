@@ -306,6 +306,14 @@ def test_runs_of_an_earlier_version_are_built_again(runs: list[Path]) -> None:
     path = runs[3] / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "model": None}))
     assert entry(runs[3]).family is MIXTURES
+    path = runs[0] / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model": None}))
+    config = yaml.safe_load((runs[0] / "config.yaml").read_text())
+    (runs[0] / "config.yaml").write_text(
+        yaml.safe_dump({**config, "model": {"name": "maf", "wings": 2}})
+    )  # nobody has such today
+    assert entry(runs[0]).family is OTHER
+    assert read_entries(runs)[0].family is FLOWS  # as another run of the same model says
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import math
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +130,19 @@ class Entry:
 
 
 def read_entries(paths: Iterable[Path]) -> list[Entry]:
-    """Of the runs that have finished; what cannot be read is left out."""
-    found = (entry_of(read_record(path)) for path in paths)
-    return [entry for entry in found if entry is not None]
+    """Of the runs that have finished; what cannot be read is left out.
+
+    Where a run of an earlier version does not say what its model can do, another run of that model does.
+    """
+    found = [entry for path in paths if (entry := entry_of(read_record(path))) is not None]
+    known = {(entry.model, *kind): entry.declared for entry in found if entry.declared.can for kind in ((), (entry.data.key,))}
+    silent = Declared()
+    return [
+        replace(entry, declared=known.get((entry.model, entry.data.key)) or known.get((entry.model,), silent))
+        if not entry.declared.can
+        else entry
+        for entry in found
+    ]
 
 
 def entry_of(record: Record) -> Entry | None:

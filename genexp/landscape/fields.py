@@ -62,9 +62,11 @@ class Field:
 
     @cached_property
     def floor(self) -> float | None:
-        """The lowest that the number could be, averaged over the test examples of the runs; None where no run knows it."""
+        """The entropy of points, averaged over the test examples of the runs; None where no run knows it. (What is known of
+        pictures is far below what any model can reach.)
+        """
         known = [entry.number.floor for entry in self.points if entry.number and entry.number.floor is not None]
-        return fmean(known) if known and self.unit == NATS else None
+        return fmean(known) if known and self.unit == NATS and len(self.entries[0].data.shape) == 1 else None
 
     @cached_property
     def is_logarithmic(self) -> bool:
