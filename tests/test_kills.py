@@ -33,7 +33,7 @@ FAMILIES = {
     "model.network.components=8 model.latent=3 model.posterior.width=8 model.posterior.context=8 model.prior.components=2",
     "gtm": f"experiment=mnist_gtm dataset=glyphs {PICTURES} model.decoder_widths=[16] model.side=4 model.inference_side=6",
 }
-TIMES = ("seconds", "samples_per_second")  # of a line of the history
+TIMES = ("seconds", "cpu_seconds", "samples_per_second")  # of a line of the history
 KILLS = 200  # of each family
 NOTHING = "nothing had been saved"
 

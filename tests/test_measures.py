@@ -141,7 +141,7 @@ def test_two_measures_of_one_name_and_needs_are_a_mistake() -> None:
 def test_what_is_read_off_a_clock_is_declared_and_nothing_else_is() -> None:
     timed = {each.name for each in measures.all() if each.wall_clock}
     assert timed == {
-        *("seconds_density", "seconds_sample", "seconds_train", "samples_per_second"),
+        *("seconds_density", "seconds_sample", "seconds_train", "cpu_seconds_train", "samples_per_second"),
         *("bits_per_second", "ess_per_second", "seconds_sample_plain"),
         "nanoseconds",
         "teacher_seconds",

@@ -21,10 +21,14 @@ NAMING = {
     "data.fruit": "its embedded stand-in",
     "data.mnist": "its embedded stand-in",
     "sweep.gallery": "one picture of two measures, which are its subject",
+    "landscape.entries": "which numbers are likelihoods, and of what kind; what is measured of a cost: its subject",
+    "landscape.plan": "the data that all families are held against, unless others are asked for",
     "folder.earlier": "spellings of earlier versions, and what they are called now",
 }
 # Names of members that are words of another vocabulary too. (Those of genexp.capabilities are known without this list.)
-HISTORY = {"steps", "best_step", "seconds_train", "samples_per_second", "precision"}  # keys of history.jsonl and run.json
+HISTORY = {  # keys of history.jsonl and run.json
+    *("steps", "best_step", "seconds_train", "cpu_seconds_train", "samples_per_second", "precision"),
+}
 TERMS = {
     "neg_elbo",
     "reconstruction",

@@ -98,7 +98,7 @@ def assert_same_state(one: Any, other: Any, path: str = "") -> None:
     if isinstance(one, dict):
         assert one.keys() == other.keys()
         for key in one:
-            if key != "seconds":
+            if key not in ("seconds", "cpu_seconds"):
                 assert_same_state(one[key], other[key], f"{path}.{key}")
     elif isinstance(one, list | tuple):
         assert len(one) == len(other)
@@ -146,8 +146,11 @@ class InterruptedNoisy(Noisy):
         return super().loss(batch)
 
 
+TIMES = ("seconds", "cpu_seconds", "samples_per_second")  # of a line of the history
+
+
 def strip(history: list[dict[str, float]]) -> list[dict[str, float]]:
-    return [{key: value for key, value in line.items() if key not in ("seconds", "samples_per_second")} for line in history]
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in history]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ NAMES = (
     "compare",
     "report",
     "reproduce",
+    "landscape",
     "list",
     "data",
     "completion",

@@ -21,6 +21,7 @@ One table of runs: what differs between their configurations, then their metrics
   genexp compare RUN RUN --columns 'leak,nll,*lr' --filter 'leak<0.02'
   genexp compare outputs/sweeps/ID --csv --out table.csv
   genexp compare RUN RUN --constraints              resemblance, coverage, likelihood, novelty, stochasticity
+  genexp compare RUN RUN --results                  a table for documentation: each number with its command, seeds and machine
 
 RUN is a path, a run's id, a folder of runs, a glob in quotes, or latest. Runs of the same data that differ in the seed alone
 are one row: mean ± sample standard deviation of n runs. A column is named by its whole key or by its last part: trainer.lr, lr.
@@ -40,11 +41,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="comma-separated values, in full precision")
     form.add_argument("--markdown", action="store_true", help="a table for GitHub")
+    form.add_argument("--results", action="store_true", help="likewise, for documentation: commands, training, numbers, machine")
     parser.add_argument("--out", type=expanded, metavar="FILE", help="write it there; .csv and .md say which form")
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
     from genexp.compare.comparison import compare
+    from genexp.compare.results import results
     from genexp.compare.selection import choose_columns, choose_rows
     from genexp.compare.showing import as_csv, as_markdown, as_text
     from genexp.errors import UserError
@@ -72,6 +75,9 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
         return 0
     if options.csv or (ending == ".csv" and not options.markdown):
         result = as_csv(chosen, columns if options.columns or options.drop else None)
+    elif options.results:
+        metrics = choose_columns(options.columns, everything.keys) if options.columns is not None else None
+        result = results(chosen, metrics)
     elif options.markdown or ending == ".md":
         result = as_markdown(chosen, columns)
     else:

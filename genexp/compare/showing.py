@@ -91,11 +91,16 @@ def _notes(comparison: Comparison, columns: Sequence[str], exact: bool) -> list[
     return notes
 
 
-def _cell(row: Row, key: str, comparison: Comparison) -> str:
+def cell_text(row: Row, key: str) -> str:
+    """A metric of a row: mean ± sd, or the number of its single run."""
     cell = row.cell(key)
-    if key in comparison.settings:
-        return setting_text(cell) if key in row.settings else "—"
     return spread_text(cell, row.n) if isinstance(cell, Spread) else number_text(cell)
+
+
+def _cell(row: Row, key: str, comparison: Comparison) -> str:
+    if key in comparison.settings:
+        return setting_text(row.cell(key)) if key in row.settings else "—"
+    return cell_text(row, key)
 
 
 def _metric_of(comparison: Comparison, name: str | None) -> str:

@@ -38,18 +38,27 @@ class Budget:
 
 
 class Stopwatch:
-    """Seconds of training; evaluation and checkpoints run inside `with stopwatch.paused():` and do not count."""
+    """Seconds of training; evaluation and checkpoints run inside `with stopwatch.paused():` and do not count.
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        self._before = seconds
+    `cpu_seconds` are those that this process has computed for, all its threads together: a busy machine makes `seconds` more, and
+    these not.
+    """
+
+    def __init__(self, seconds: float = 0.0, cpu_seconds: float = 0.0) -> None:
+        self._before, self._cpu_before = seconds, cpu_seconds
         self._since: float | None = time.perf_counter()
+        self._cpu_since = time.process_time()
 
     @property
     def seconds(self) -> float:
         return self._before + (0.0 if self._since is None else time.perf_counter() - self._since)
 
+    @property
+    def cpu_seconds(self) -> float:
+        return self._cpu_before + (0.0 if self._since is None else time.process_time() - self._cpu_since)
+
     def stop(self) -> None:
-        self._before, self._since = self.seconds, None
+        self._before, self._cpu_before, self._since = self.seconds, self.cpu_seconds, None
 
     def paused(self) -> "Stopwatch":
         return self
@@ -58,4 +67,4 @@ class Stopwatch:
         self.stop()
 
     def __exit__(self, *_: object) -> None:
-        self._since = time.perf_counter()
+        self._since, self._cpu_since = time.perf_counter(), time.process_time()

@@ -63,7 +63,7 @@ def fit(
     if state is None and training.watch.wants(0):
         training.watch.keep(fitter.model, 0)
     fitter.ready()
-    clock = Stopwatch(position.seconds or first_look.seconds)
+    clock = Stopwatch(position.seconds or first_look.seconds, position.cpu_seconds or first_look.cpu_seconds)
     model.train()
     rehearsed = False
 
@@ -92,21 +92,22 @@ def fit(
                     training.watch.keep(fitter.model, position.step)
             if position.step % every.log == 0:
                 losses = training.losses()
-                position.seconds = clock.seconds
+                position.seconds, position.cpu_seconds = clock.seconds, clock.cpu_seconds
                 pace = position.examples / position.seconds
-                line = {"step": position.step, "seconds": position.seconds, **losses}
+                line = {"step": position.step, "seconds": position.seconds, "cpu_seconds": position.cpu_seconds, **losses}
                 folder.log_history({**line, **fitter.facts(), "samples_per_second": pace})
                 report.step(position.step, position.seconds, losses["loss"], pace)
             if position.step % every.evaluate == 0:
                 with clock.paused():
+                    position.cpu_seconds = clock.cpu_seconds
                     report.heldout(position.step, clock.seconds, training.evaluate(heldout, clock.seconds))
             if position.step % every.checkpoint == 0:
                 with clock.paused():
-                    position.seconds = clock.seconds
+                    position.seconds, position.cpu_seconds = clock.seconds, clock.cpu_seconds
                     training.save()
 
         clock.stop()
-        position.seconds = clock.seconds
+        position.seconds, position.cpu_seconds = clock.seconds, clock.cpu_seconds
         if now.signum is None and position.step != position.evaluated_at:
             training.evaluate(heldout, position.seconds)
         training.save()

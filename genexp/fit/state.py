@@ -28,12 +28,13 @@ from genexp.settings import TrainerSettings
 @dataclass
 class Position:
     """Where training stands: steps, and the `examples` they took (a small set has fewer than a batch asks for); `seconds` is
-    training time; `best` the lowest monitored value, and where it was seen.
+    training time, and `cpu_seconds` what the CPU computed in it; `best` the lowest monitored value, and where it was seen.
     """
 
     step: int = 0
     examples: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     best: float = math.inf
     best_step: int = 0
     best_loss: float = math.inf
@@ -144,7 +145,7 @@ class Training:
         if not math.isfinite(value):
             raise self._diverged(position.step, f"the held-out {monitor} is {value},")
         named = {f"heldout/{name}": value for name, value in terms.items()}
-        self.folder.log_history({"step": position.step, "seconds": seconds, **named})
+        self.folder.log_history({"step": position.step, "seconds": seconds, "cpu_seconds": position.cpu_seconds, **named})
         if value < position.best or self.fitter.keeps_last:
             position.best, position.best_step, position.best_loss = value, position.step, terms["loss"]
             weights = self.fitter.model.state_dict()

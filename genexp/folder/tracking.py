@@ -38,7 +38,7 @@ class TensorBoard:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        left_out = ("step", "seconds") if line["step"] == self._step else ("step",)
+        left_out = ("step", "seconds", "cpu_seconds") if line["step"] == self._step else ("step",)
         self._step = int(line["step"])
         values = [Summary.Value(tag=name, simple_value=value) for name, value in line.items() if name not in left_out]
         return _record(Event(wall_time=at, step=self._step, summary=Summary(value=values)).SerializeToString())

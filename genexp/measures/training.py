@@ -104,6 +104,13 @@ def seconds_train(subject: Subject) -> Value | None:
     return _fact(subject, "seconds_train")
 
 
+@measure(
+    "cpu_seconds_train", "what the CPU computed for the training, all threads together, seconds", better="lower", wall_clock=True
+)
+def cpu_seconds_train(subject: Subject) -> Value | None:
+    return _fact(subject, "cpu_seconds_train")
+
+
 @measure("samples_per_second", "training examples a second", better="higher", wall_clock=True)
 @cannot_see("what a step gains: a faster one may learn less")
 def samples_per_second(subject: Subject) -> Value | None:

@@ -14,6 +14,7 @@ from genexp.summary import BESIDE
 
 MOST_ENTRIES, LONGEST = 400, 300  # keys of a file, characters of one value
 MOST_CURVES, MOST_POINTS = 64, 600
+CLOCKS = ("step", "seconds", "cpu_seconds")  # of a line of a history: along which curves are drawn
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def curves_of(lines: list[dict[str, float]]) -> dict[str, Curve]:
     for line in lines:
         step, seconds = float(line["step"]), float(line.get("seconds", 0.0))
         for name, value in line.items():
-            if name not in ("step", "seconds") and abs(value) < 1e300 and (name in points or len(points) < MOST_CURVES):
+            if name not in CLOCKS and abs(value) < 1e300 and (name in points or len(points) < MOST_CURVES):
                 points.setdefault(name, []).append((step, seconds, float(value)))
     curves = {}
     for name, rows in points.items():

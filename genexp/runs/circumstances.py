@@ -27,6 +27,7 @@ def circumstances(subject: Subject) -> dict[str, Any]:
         "experiment": subject.settings.experiment,
         "seed": subject.settings.seed,
         "data": data_record(subject),
+        "model": model_record(subject),
         "runs": subject.runs,
         "device": str(subject.device),
         "precision": choose_precision(subject.settings.trainer.precision, subject.device),
@@ -40,6 +41,16 @@ def circumstances(subject: Subject) -> dict[str, Any]:
     }
 
 
+def model_record(subject: Subject) -> dict[str, Any]:
+    """What the model declared, for readers that do not build it: its abilities, what its loss is, its fitter, and of how many
+    numbers its latents are.
+    """
+    model = subject.model
+    latent = getattr(model, "latent", None)
+    record = {"can": sorted(model.can), "objective": model.objective, "fitter": model.fitter}
+    return {**record, "latent": latent} if isinstance(latent, int) else record
+
+
 def data_record(subject: Subject) -> dict[str, Any]:
     """What a model was told of its data, which data they were, and which files of the user's own."""
     spec, files = subject.data.spec, own_files(subject.settings)
@@ -47,6 +58,8 @@ def data_record(subject: Subject) -> dict[str, Any]:
     if spec.levels is not None:
         record |= {"levels": spec.levels, "alphabet": spec.alphabet}
     record |= {"description": subject.data.describe(), "digest": digests(subject.data, subject.settings).record()}
+    if "levels" in subject.knows:
+        record["noisy_levels"] = subject.data.levels
     if "units" in subject.knows:
         record["units"] = subject.data.units.record()
     return record if files is None else {**record, "own_files": files.digest()}

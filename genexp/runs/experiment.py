@@ -164,6 +164,7 @@ def facts(position: Position) -> dict[str, float]:
         "best_step": position.best_step,
         "steps": position.step,
         "seconds_train": round(position.seconds, 3),
+        "cpu_seconds_train": round(position.cpu_seconds, 3),
         "samples_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
     }
 

@@ -18,6 +18,7 @@ HISTORY = {  # what the trainer itself writes into history.jsonl
     "heldout/loss": "objective on held-out data",
     "lr": "learning rate",
     "samples_per_second": "examples a second",
+    "cpu_seconds": "what the CPU has computed for the training, seconds",
 }
 SAMPLES_PICTURE = "Samples, as the run kept them"
 

@@ -1,0 +1,101 @@
+"""Every model on every toy: samples of the plane in each cell, and how far the model is from the data."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from genexp.figures.gallery import Cell, Column, gallery
+from genexp.landscape.entries import Entry
+from genexp.landscape.families import FAMILIES
+from genexp.landscape.fields import FEWEST, Field
+from genexp.landscape.thumbnails import arrays, histogram, of_points, window
+
+Ends = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A data set in the plane: examples of it, and the window in which all are shown."""
+
+    field: Field
+    target: np.ndarray
+    ends: Ends
+
+    @property
+    def truth(self) -> str:
+        return of_points(self.target, self.ends)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Models, a family after the other, on toys; None where there is no run."""
+
+    toys: tuple[Toy, ...]
+    rows: dict[str, list[Entry | None]]
+
+    def best(self, column: int) -> Entry | None:
+        """The one that is nearest to the data."""
+        known = [entries[column] for entries in self.rows.values()]
+        there = [entry for entry in known if entry is not None and distance(entry) < math.inf]
+        return min(there, key=distance, default=None)
+
+
+def distance(entry: Entry) -> float:
+    """By how much a run is above the best that there is, in nats; infinite where that is not known."""
+    return math.inf if entry.above is None else entry.above
+
+
+def toys_of(fields: Sequence[Field]) -> list[Toy]:
+    """Those in the plane whose runs have kept examples."""
+    found = []
+    for field in fields:
+        if field.entries[0].data.shape != (2,):
+            continue
+        kept = (arrays(entry.record.path, ("target",))[0] for entry in field.entries)
+        target = next((points for points in kept if points is not None and points.ndim == 2 and len(points) >= 1000), None)
+        if target is not None:
+            found.append(Toy(field, target, window(target)))
+    return found
+
+
+def grid_of(toys: Sequence[Toy]) -> Grid | None:
+    """Of each model on each toy the run that is nearest to the data; those that are there once are left out."""
+    best: dict[str, list[Entry | None]] = {}
+    families: dict[str, int] = {}
+    for column, toy in enumerate(toys):
+        for entry in toy.field.entries:
+            row = best.setdefault(entry.model, [None] * len(toys))
+            families.setdefault(entry.model, FAMILIES.index(entry.family))
+            there = row[column]
+            if there is None or distance(entry) < distance(there):
+                row[column] = entry
+    names = sorted((name for name in best if many(best[name])), key=lambda name: (families[name], name))
+    columns = [column for column in range(len(toys)) if many([best[name][column] for name in names])]
+    if len(columns) < FEWEST or len(names) < FEWEST:
+        return None
+    return Grid(tuple(toys[column] for column in columns), {name: [best[name][column] for column in columns] for name in names})
+
+
+def many(cells: Sequence[Entry | None]) -> bool:
+    """Whether there is enough in a row or a column to hold against one another."""
+    return sum(cell is not None and distance(cell) < math.inf for cell in cells) >= FEWEST
+
+
+def draw(grid: Grid) -> Any:
+    """The grid as a figure."""
+    columns = [Column(toy.field.title, histogram(toy.target, toy.ends), np.array(toy.ends)) for toy in grid.toys]
+    rows = {name: [_cell(entry, toy) for entry, toy in zip(row, grid.toys, strict=True)] for name, row in grid.rows.items()}
+    return gallery(columns, rows)
+
+
+def _cell(entry: Entry | None, toy: Toy) -> Cell:
+    if entry is None:
+        return Cell(None, "")
+    (samples,) = arrays(entry.record.path, ("samples",))
+    here = samples is not None and samples.shape[1:] == (2,)
+    density = histogram(samples, toy.ends) if here and samples is not None else None
+    far = distance(entry)
+    return Cell(density, f"kl {far:.2g}" if far < math.inf else "no density")
