@@ -15,8 +15,17 @@ from genexp.data.base import Batch, DataSpec
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
 from genexp.samplers.ode import Solver, solvers
-from genexp.velocity.base import Affine, FieldNetwork, Parametrisation, Target, TrainingTimes
-from genexp.velocity.base import fields, parametrisations, targets, training_times
+from genexp.velocity.base import (
+    Affine,
+    FieldNetwork,
+    Parametrisation,
+    Target,
+    TrainingTimes,
+    fields,
+    parametrisations,
+    targets,
+    training_times,
+)
 from genexp.velocity.likelihood import EXACT_DIVERGENCE, likelihood_times, log_prob
 from genexp.velocity.path import flow_matching_loss, straight_path
 from genexp.velocity.spaces import Space, spaces

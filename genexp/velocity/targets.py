@@ -30,10 +30,10 @@ class Counted(Target):
 
         E[y|m] ≈ m + o,   o = Σⱼ (yⱼ − m) N(m; yⱼ, τ²) / Σⱼ N(m; yⱼ, τ²),   E[x₀|m] = (m − E[y|m])/τ = −o/τ
 
-    which is the minimum of the same loss over the same points, without the noise of a single draw. The yⱼ are counted in square
-    bins, of side τ/√2 < h ≤ τ for each noise level τ. A count is a density that was blurred by a bin, of variance h²/12 along
-    each axis; so the Gaussian is of variance s² = τ² − h²/12, and o is the mean offset of the bins times τ²/s². The two blurs then
-    differ from one of τ² by their fourth cumulant alone, −h⁴/120. Where no bin within reach has a point: the sample y − x₀.
+    which is the minimum of the same loss over the same points, without the noise of a single draw. The yⱼ are counted in
+    square bins, of side τ/√2 < h ≤ τ for each noise level τ. A count is a density that was blurred by a bin, of variance h²/12
+    along each axis; so the Gaussian is of variance s² = τ² − h²/12, and o is the mean offset of the bins times τ²/s². Both blurs
+    together differ from one of τ² by the fourth cumulant of a bin, −h⁴/120. Where no bin within reach has a point: the sample.
 
     Args:
         side: how many of the smallest bins lie along a side of the square around the data; noise that is finer than they are gets
@@ -42,8 +42,8 @@ class Counted(Target):
     Raises:
         UserError: data that are no points of the plane.
 
-    Source: Xu, Tong & Jaakkola, Stable Target Field for Reduced Variance Score Estimation in Diffusion Models (2023), with all points
-    for a batch of them.
+    Source: Xu, Tong & Jaakkola, Stable Target Field for Reduced Variance Score Estimation in Diffusion Models (2023), by all
+    points in place of a batch.
     """
 
     counts: Tensor
