@@ -1,11 +1,15 @@
 """Whether a barcode reader reads the samples: from points to a picture, and from a picture to what is read in it."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from genexp.errors import UserError
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
+
+DISTANCES = (1.0, 1.2, 1.4, 0.85, 0.7, 1.1, 1.3)  # sizes at which OpenCV is shown a picture, beside the first
 
 
 def draw_points(points: np.ndarray, pixels: int | None = None, blur: float = 1.2) -> np.ndarray:
@@ -48,23 +52,33 @@ def decode(picture: np.ndarray) -> str | None:
 
 
 def decode_opencv(picture: np.ndarray) -> str | None:
-    """The text OpenCV's detector reads, or None. UserError when OpenCV is not installed."""
+    """The text OpenCV's detector reads, or None, from as near or as far as it needs. UserError when OpenCV is not installed."""
     try:
         import cv2
     except ImportError:
         raise UserError("decoded_opencv needs OpenCV", hint="pip install 'genexp[opencv]'") from None
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    detector = cv2.QRCodeDetector()
     try:
-        text, *_ = cv2.QRCodeDetector().detectAndDecode(_ready(picture))
+        found = (detector.detectAndDecode(seen)[0] for seen in (_ready(picture), *nearer_and_farther(picture)))
+        return next((text for text in found if text), None)
     except UnicodeDecodeError:  # bytes that are no text
         return None
-    return text or None
 
 
 def _ready(picture: np.ndarray, smallest: int = 800, border: float = 0.1) -> np.ndarray:
     """The picture with a white border, enlarged to whole multiples of its pixels: scanners want both."""
     picture = np.pad(picture.astype(np.uint8), round(border * len(picture)), constant_values=255)
     return np.ascontiguousarray(np.kron(picture, np.ones((-(-smallest // len(picture)),) * 2, dtype=np.uint8)))
+
+
+def nearer_and_farther(picture: np.ndarray) -> Iterator[np.ndarray]:
+    """The picture as cameras of several distances see it: OpenCV finds the modules of a large code only at some sizes."""
+    from PIL import Image
+
+    image = Image.fromarray(np.pad(picture.astype(np.uint8), round(0.1 * len(picture)), constant_values=255))
+    for size in (round(scale * image.width) for scale in DISTANCES):
+        yield np.where(np.asarray(image.resize((size, size), Image.Resampling.BOX)) < 128, 0, 255).astype(np.uint8)
 
 
 @once

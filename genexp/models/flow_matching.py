@@ -15,7 +15,17 @@ from genexp.data.base import Batch, DataSpec
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
 from genexp.samplers.ode import Solver, solvers
-from genexp.velocity.base import Affine, FieldNetwork, Parametrisation, TrainingTimes, fields, parametrisations, training_times
+from genexp.velocity.base import (
+    Affine,
+    FieldNetwork,
+    Parametrisation,
+    Target,
+    TrainingTimes,
+    fields,
+    parametrisations,
+    targets,
+    training_times,
+)
 from genexp.velocity.likelihood import EXACT_DIVERGENCE, likelihood_times, log_prob
 from genexp.velocity.path import flow_matching_loss, straight_path
 from genexp.velocity.spaces import Space, spaces
@@ -43,6 +53,7 @@ class FlowMatching(GenerativeModel):
     Args:
         field: the network, and what it sees of a point.
         parametrisation: what the network predicts.
+        target: what it is taught there.
         times: at which times it is trained.
         solver: of the ODE that samples follow.
         space: the vectors u that noise is carried into. Of data in other units than their own there are samples alone.
@@ -60,6 +71,7 @@ class FlowMatching(GenerativeModel):
         *,
         field: Part[FieldNetwork] = fields.part("noise_aware"),
         parametrisation: Part[Parametrisation] = parametrisations.part("denoiser"),
+        target: Part[Target] = targets.part("sample"),
         times: Part[TrainingTimes] = training_times.part("log_noise"),
         solver: Part[Solver] = solvers.part("heun"),
         space: Part[Space] = spaces.part("as_is"),
@@ -71,6 +83,7 @@ class FlowMatching(GenerativeModel):
         scale = torch.tensor(self.parametrisation.data_scale or 1.0)
         self.register_buffer("data_scale", scale if self.space.exact else scale.repeat(self.dim))
         self.field = field(self.dim)
+        self.target = target(self.dim)
 
     @property
     def can(self) -> frozenset[Ability]:
@@ -89,12 +102,13 @@ class FlowMatching(GenerativeModel):
         if self.parametrisation.data_scale is None:
             self.data_scale.copy_(u.std(0).square().mean().sqrt() if self.space.exact else u.std(0).clamp(min=1e-3))
         self.field.initialise(u)
+        self.target.initialise(u)
 
     def loss(self, batch: Batch) -> Terms:
         """Mean squared error per element of the network, in the units of the network's own output."""
         u = self.space.into(batch.x)
         path = straight_path(torch.randn_like(u), u, self.times.draw(len(u), u.device))
-        target = self.affine(path.t).output(path.velocity, path.x_t)
+        target = self.affine(path.t).output(self.target(path, u), path.x_t)
         return {"loss": (self.field(path.x_t, path.t).float() - target).square().mean()}
 
     def validate(self, batch: Batch) -> Terms:

@@ -23,6 +23,7 @@ class NoiseAwareFeatureGrids(nn.Module):
         levels: how many grids, their cells a side growing geometrically from 4 to `side` (one level: `side` alone).
         channels: values at each node.
         damping: 1 as in the source; less keeps small cells a little longer.
+        gain: a value is `gain` times its weight, so that a step of Adam moves it that much farther.
 
     Shapes: (n, 2), (n,) → (n, levels · channels). Beyond the square, the value at its edge.
     Source: Müller et al., Instant Neural Graphics Primitives (2022), without the hashing; the weight is that of Barron et
@@ -32,12 +33,12 @@ class NoiseAwareFeatureGrids(nn.Module):
     reach: Tensor
     cells: Tensor
 
-    def __init__(self, levels: int, side: int, channels: int, damping: float) -> None:
+    def __init__(self, levels: int, side: int, channels: int, damping: float, gain: float = 1.0) -> None:
         super().__init__()
         growth = (side / COARSEST) ** (1 / max(levels - 1, 1))
         sides = [round(side / growth**finer) for finer in reversed(range(levels))]
-        self.values = nn.ParameterList(0.1 * torch.randn(1, channels, n + 1, n + 1) for n in sides)
-        self.damping = damping
+        self.values = nn.ParameterList(0.1 / gain * torch.randn(1, channels, n + 1, n + 1) for n in sides)
+        self.damping, self.gain = damping, gain
         self.width = levels * channels
         self.register_buffer("reach", torch.tensor(1.0))
         self.register_buffer("cells", torch.tensor(sides, dtype=torch.float32))
@@ -50,5 +51,5 @@ class NoiseAwareFeatureGrids(nn.Module):
     def forward(self, m: Tensor, tau: Tensor) -> Tensor:
         where = (m / self.reach)[None, None]
         read = torch.cat([F.grid_sample(values, where, padding_mode="border", align_corners=True) for values in self.values])
-        weight = torch.erf(2 * self.reach / self.cells / (math.sqrt(8) * self.damping * tau[:, None]))
+        weight = self.gain * torch.erf(2 * self.reach / self.cells / (math.sqrt(8) * self.damping * tau[:, None]))
         return (read[:, :, 0].permute(2, 0, 1) * weight[:, :, None]).flatten(1)

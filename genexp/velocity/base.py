@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from genexp.registry import Registry
+from genexp.velocity.path import PathSample
 
 
 class FieldNetwork(nn.Module):
@@ -67,6 +68,24 @@ class TrainingTimes:
         raise NotImplementedError
 
 
+class Target(nn.Module):
+    """What the field is taught at points x_t of paths; its mean given x_t is E[y − x₀ | x_t] whatever the target.
+
+    Told when built: `dim`.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+
+    def forward(self, path: PathSample, y: Tensor) -> Tensor:
+        """Velocities, (n, dim), for paths that end in the data y, (n, dim)."""
+        raise NotImplementedError
+
+    def initialise(self, y: Tensor) -> None:
+        """Look once at training points, (n, dim), before the first step."""
+
+
 fields = Registry("field", "genexp.velocity", FieldNetwork)
 parametrisations = Registry("parametrisation", "genexp.velocity", Parametrisation)
 training_times = Registry("times", "genexp.velocity", TrainingTimes)
+targets = Registry("target", "genexp.velocity", Target)

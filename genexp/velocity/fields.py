@@ -159,6 +159,7 @@ def feature_grid(
     side: Annotated[int, Field(ge=4, le=2048)] = 384,
     channels: Annotated[int, Field(ge=1, le=64)] = 4,
     damping: Damping = 0.5,
+    gain: Annotated[float, Field(ge=0.01, le=100)] = 1.0,
     width: Width = 256,
     depth: Depth = 3,
     activation: Activation = "relu",
@@ -169,6 +170,7 @@ def feature_grid(
     Args:
         levels, side, channels: how many grids, from 4 cells a side to `side` of the finest, and the values at each node.
         damping: 1 damps as the noise does, less keeps fine detail a little longer.
+        gain: how many times as fast as the other weights the values are learnt.
         width, depth, activation: of the hidden layers, which are modulated by time.
         time_width: how many hat functions of ln τ.
 
@@ -178,7 +180,7 @@ def feature_grid(
     if dim != 2:
         raise UserError("model/field=feature_grid is for points of the plane", hint="model/field=noise_aware")
     _draw_unused(dim)
-    grids = NoiseAwareFeatureGrids(levels, side, channels, damping)
+    grids = NoiseAwareFeatureGrids(levels, side, channels, damping, gain)
     return NoiseAwareField(dim, condition, grids, [width] * depth, activation, time_width)
 
 

@@ -1,0 +1,104 @@
+"""The mean velocity by counted points is the optimal field."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from genexp.data.base import Batch, DataSpec
+from genexp.data.cells import UniformCells
+from genexp.errors import UserError
+from genexp.velocity.base import targets
+from genexp.velocity.path import PathSample, straight_path
+from tests.parts import flow_matching
+
+
+def counted(points: Tensor, **settings: int) -> torch.nn.Module:
+    target = targets.build({"name": "counted", **settings}, 2).double()
+    target.initialise(points)
+    return target
+
+
+def noise_seen(target: torch.nn.Module, y: Tensor, tau: float) -> tuple[Tensor, PathSample]:
+    """E[x₀ | x_t] = x_t − t v of the target, at points of paths to y with noise τ."""
+    path = straight_path(torch.randn_like(y), y, torch.full((len(y),), 1 / (1 + tau), dtype=y.dtype))
+    return path.x_t - path.t[:, None] * target(path, y), path
+
+
+@pytest.mark.parametrize("tau", [0.02, 0.033, 0.05, 0.1, 0.3, 1.0, 30.0])
+def test_the_mean_is_that_of_gaussian_data(tau: float) -> None:
+    """y ~ N(0, s²I): E[x₀|m] = τ m / (s² + τ²), to the scatter of the points that are counted within the noise."""
+    torch.manual_seed(0)
+    y = 0.4 * torch.randn(60_000, 2, dtype=torch.float64)
+    found, path = noise_seen(counted(y), y[:2000], tau)
+    m = path.x_t / path.t[:, None]
+    error = (found - tau * m / (0.4**2 + tau**2)).square().mean()
+    inside = min(1.0, 2 * tau**2 / 0.4**2) * len(y)  # about as many points are averaged
+    assert float(error) < 4 / inside + 1e-4
+
+
+@pytest.mark.parametrize("tau", [0.01, 0.06])
+def test_the_mean_is_the_optimal_field_of_a_board_and_has_no_noise(tau: float) -> None:
+    torch.manual_seed(1)
+    board = UniformCells(torch.eye(4, dtype=torch.bool), -1.0, 1.0, 0.5)
+    target = counted(board.sample(300_000).double())
+    y = board.sample(1000).double()
+    found, path = noise_seen(target, y, tau)
+    exact = path.x_t - path.t[:, None] * board.optimal_velocity(path.x_t, path.t)
+    drawn = path.x_t - path.t[:, None] * path.velocity
+    assert float((found - exact).square().mean()) < 0.02
+    assert float((drawn - exact).square().mean()) > 0.5
+
+
+def test_a_point_that_was_not_met_is_known_by_what_was() -> None:
+    """The answer is a mean over all points, whose own sample is one of them."""
+    y = torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
+    target = counted(y.repeat(500, 1))
+    found, _ = noise_seen(target, y[:1], 0.5)
+    assert torch.isfinite(found).all()
+    before = float(target.counts.sum())
+    noise_seen(target, y, 0.5)
+    assert float(target.counts.sum()) == before + 2 * len(target.side)
+
+
+def test_noise_finer_than_the_bins_gets_the_sample() -> None:
+    y = torch.rand(200, 2, dtype=torch.float64)
+    target = counted(y, side=64)
+    path = straight_path(torch.randn_like(y), y, torch.full((200,), 1 / (1 + 1e-3), dtype=torch.float64))
+    assert torch.equal(target(path, y), path.velocity)
+
+
+def test_any_time_and_any_place_get_a_number() -> None:
+    y = torch.rand(50, 2, dtype=torch.float64)
+    target = counted(y, side=64)
+    for t in (0.0, 1e-7, 0.5, 1 - 1e-9, 1.0):
+        time = torch.full((50,), t, dtype=torch.float64)
+        for x_t in (y, 1e3 * (y - 0.5)):
+            assert torch.isfinite(target(PathSample(x_t, time, y), y)).all(), t
+
+
+def test_counted_points_are_for_the_plane() -> None:
+    with pytest.raises(UserError, match="points of the plane"):
+        flow_matching(DataSpec(shape=(3,)), target="counted")
+
+
+def test_both_targets_have_one_gradient_on_average() -> None:
+    """∇E|F − sample|² = ∇E|F − mean|²: the average over many draws is the same, and scatters less."""
+    torch.manual_seed(0)
+    y = 0.5 * torch.randn(20_000, 2)
+    slopes = {}
+    for name in targets.names():
+        torch.manual_seed(2)
+        model = flow_matching(DataSpec(shape=(2,)), network={"activation": "silu"}, target=name, times="uniform")
+        model.initialise(Batch(y))
+        found = []
+        for draw in range(30):
+            torch.manual_seed(draw)
+            model.zero_grad()
+            model.loss(Batch(y[500 * draw : 500 * draw + 500]))["loss"].backward()
+            found.append(model.field.trunk.out.weight.grad.flatten().clone())
+        slopes[name] = torch.stack(found)
+    mean, spread = slopes["sample"].mean(0), slopes["sample"].std(0)
+    assert float(((slopes["counted"].mean(0) - mean) / spread * math.sqrt(30)).abs().mean()) < 1.5
+    assert float(slopes["counted"].std(0).mean()) < 0.8 * float(spread.mean())
