@@ -348,7 +348,7 @@ def test_records_say_what_the_stored_trials_found() -> None:
 
 def applies(needs: frozenset[str], pictures: bool) -> bool:
     """Whether a measure is taken of pictures, or of points."""
-    return not (needs & {"points" if pictures else "pictures"})
+    return not (needs & ({"points", "plane"} if pictures else {"pictures"}))
 
 
 def test_the_stored_trials_have_their_false_alarms() -> None:
