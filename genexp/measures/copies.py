@@ -52,7 +52,7 @@ def both(clouds: Clouds) -> tuple[float, float]:
     "distance to the nearest training example, relative to that of test examples; far below 1: copies",
     data={"examples", "pictures|points"},
     sees=("copies", "noisy_copies"),
-    blind=("lost_mode", "outliers", "wrong_weight"),
+    blind=("outliers", "wrong_weight"),
 )
 def nearest_train_ratio(subject: Subject) -> Value | None:
     """Medians. None where too few are compared."""
@@ -67,7 +67,7 @@ def nearest_train_ratio(subject: Subject) -> Value | None:
     better="exact",
     data={"examples", "pictures|points"},
     sees=("copies", "noisy_copies", "sharpened"),
-    blind=("lost_mode", "outliers", "wrong_weight"),
+    blind=("outliers",),
 )
 def memorisation(subject: Subject) -> Value | None:
     """The standard error is that of chance."""
