@@ -51,8 +51,8 @@ def both(clouds: Clouds) -> tuple[float, float]:
     "nearest_train_ratio",
     "distance to the nearest training example, relative to that of test examples; far below 1: copies",
     data={"examples", "pictures|points"},
-    sees=("blur", "copies", "noisy_copies", "sharpened"),
-    blind=("lost_mode", "outliers", "wrong_weight"),
+    sees=("copies", "noisy_copies"),
+    blind=("outliers", "wrong_weight"),
     constraint="novelty",
 )
 def nearest_train_ratio(subject: Subject) -> Value | None:
@@ -67,8 +67,8 @@ def nearest_train_ratio(subject: Subject) -> Value | None:
     "chance that a sample lies nearer to a training example than a test example does: 0.5 is right, 1 are copies",
     better="exact",
     data={"examples", "pictures|points"},
-    sees=("blur", "copies", "noisy_copies", "sharpened"),
-    blind=("lost_mode", "outliers", "wrong_weight"),
+    sees=("copies", "noisy_copies", "sharpened"),
+    blind=("outliers",),
 )
 def memorisation(subject: Subject) -> Value | None:
     """The standard error is that of chance."""

@@ -55,8 +55,8 @@ class MetricTrial(GenerativeModel):
         modes: Annotated[int, Field(ge=2, le=100)] = 8,
         samples: Annotated[int, Field(ge=LEAST, le=2_000)] = 400,
         rungs: Annotated[int, Field(ge=1, le=8)] = 4,
-        repetitions: Repetitions = 500,
-        failing: Repetitions = 50,
+        repetitions: Repetitions = 400,
+        failing: Repetitions = 40,
     ) -> None:
         super().__init__()
         spec.check_kind(("real", "unit", "bytes", "bits"), "model=metric_trial")
