@@ -26,7 +26,7 @@ KINDS = ("pairs", "counts", "contexts", "totals", "types")
 class Known(NamedTuple):
     """How often c has followed each context, and anything has, and how many different things: of shapes that broadcast."""
 
-    count: Tensor
+    times: Tensor
     total: Tensor
     types: Tensor
 
@@ -96,8 +96,8 @@ class CountTables(nn.Module):
     def _terms(self, known: list[Known], said: Tensor, log_network: Tensor) -> Tensor:
         p = torch.full_like(log_network, 1 / self.levels)
         terms = [log_network]
-        for count, total, types in known:
-            p = torch.where(total > 0, (count + types * p) / (total + types).clamp(min=1), p)
+        for times, total, types in known:
+            p = torch.where(total > 0, (times + types * p) / (total + types).clamp(min=1), p)
             terms.append(p.log())
         well = torch.stack([known_of for _, total, types in known for known_of in (total, types)], dim=-1)
         log_w = (said + self.weights(well.to(p).log1p())).log_softmax(-1)
@@ -113,9 +113,9 @@ class CountTables(nn.Module):
 
 def without_itself(known: Known) -> Known:
     """One less of each that was counted."""
-    count, total, types = known
-    own = (count > 0).long()
-    return Known(count - own, total - own, types - (count == 1).long())
+    times, total, types = known
+    own = (times > 0).long()
+    return Known(times - own, total - own, types - (times == 1).long())
 
 
 def looked_up(keys: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
