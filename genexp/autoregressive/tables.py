@@ -13,12 +13,14 @@ Sources: Witten & Bell, The Zero-Frequency Problem (1991), interpolated; Jelinek
 Source Parameters from Sparse Data (1980), for weights learnt on what was left out.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+MOST_COUNTED = 1_000_000  # numbers: of long contexts nearly every one is another, and kept
 MOST_CODE = 2**62  # contexts are told apart by one whole number
 KINDS = ("pairs", "counts", "contexts", "totals", "types")
 
@@ -50,7 +52,8 @@ class CountTables(nn.Module):
 
     @torch.no_grad()
     def count(self, number: Tensor) -> None:
-        """Count the numbers of examples (n, dim), in order; nothing that was counted before stays."""
+        """Count the numbers of the first examples of (n, dim), in order; nothing that was counted before stays."""
+        number = number[: max(1, MOST_COUNTED // number.shape[1])]
         for n, context in enumerate(self.contexts(number)):
             seen = context >= 0
             pairs, counts = (context * self.levels + number)[seen].unique(return_counts=True)
@@ -59,17 +62,17 @@ class CountTables(nn.Module):
             for kind, values in zip(KINDS, (pairs, counts, contexts, totals, types), strict=True):
                 setattr(self, f"{kind}_{n}", values)
 
-    def contexts(self, number: Tensor) -> list[Tensor]:
+    def contexts(self, number: Tensor) -> Iterator[Tensor]:
         """For each order the numbers before each place as one whole number, the nearest counting least, (n, dim); −1 where there
         are not so many.
         """
-        found = [torch.zeros_like(number)]
+        code = torch.zeros_like(number)
+        yield code
         for n in range(1, self.order + 1):
             before = F.pad(number, (n, 0))[:, : number.shape[1]]
-            code = found[-1] + self.levels ** (n - 1) * before
+            code = torch.where(code >= 0, code + self.levels ** (n - 1) * before, -1)
             code[:, :n] = -1
-            found.append(code)
-        return found
+            yield code
 
     def known(self, n: int, context: Tensor, c: Tensor) -> Known:
         """Of contexts of n numbers (…), −1 of none, and what follows them, c."""

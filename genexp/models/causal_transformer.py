@@ -32,8 +32,8 @@ class TransformerModel(Autoregressive):
         reach: to how many places, itself among them, each place is connected directly in front of every attention and
             perceptron, each channel by itself; 0: by attention alone.
         dropout: in training.
-        counts: numbers of context, at most, of tables of counts of the training data that are mixed with what the network says,
-            with weights that are learnt (`genexp.autoregressive.tables`); 0: no tables.
+        counts: numbers of context, at most, of tables of counts that are mixed with what the network says, with weights that
+            are learnt (`genexp.autoregressive.tables`); of a million numbers of the training data at most; 0: no tables.
         head: p of one number given its parameters.
         heuristic: how samples are drawn.
 
@@ -51,7 +51,7 @@ class TransformerModel(Autoregressive):
         attention_heads: Annotated[int, Field(ge=1, le=64)] = 4,
         reach: Annotated[int, Field(ge=0, le=256)] = 0,
         dropout: Fraction = 0.0,
-        counts: Annotated[int, Field(ge=0, le=16)] = 0,
+        counts: Annotated[int, Field(ge=0, le=8)] = 0,
         head: Part[Head] = heads.part("categorical"),
         heuristic: Part[Heuristic] = heuristics.part("none"),
     ) -> None:
