@@ -1,5 +1,6 @@
 """Tables of counts inside a model: by hand, with one number left out, kept in a checkpoint."""
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -103,3 +104,18 @@ def test_shares_say_who_gave_the_probability() -> None:
     assert float(found[0] / found[1]) == pytest.approx(1.0, abs=1e-9)  # letters are equally frequent
     assert float(found[2] / found[0]) == pytest.approx((18 + 1 / 3) / 19 / uniform)
     assert float(model.nats(x)[0, 4].exp()) == pytest.approx(3 / (2 * uniform + (18 + 1 / 3) / 19))
+
+
+def test_the_network_also_learns_by_itself() -> None:
+    """In training its own −ln p is added, so that its weights move where tables know everything; what is held out is −ln p(x)."""
+    torch.manual_seed(0)
+    model = TransformerModel(
+        DataSpec((6,), kind="tokens", levels=3, alphabet="abc"), width=8, depth=1, attention_heads=2, counts=2
+    )
+    x = torch.tensor([[0, 1, 2, 0, 1, 2]]).repeat(20, 1)
+    model.initialise(Batch(x))
+    terms = model.loss(Batch(x))
+    assert float(terms["network"].detach()) == pytest.approx(6 * math.log(3), rel=1e-5)  # it begins as uniform
+    assert float(terms["mixture"].detach()) == pytest.approx(float(model.nats(x).sum(1).mean().detach()))
+    assert float(terms["loss"].detach()) == pytest.approx(float((terms["network"] + terms["mixture"]).detach()))
+    assert float(model.eval().loss(Batch(x))["loss"].detach()) == pytest.approx(float(-model.log_prob(x).mean().detach()))

@@ -13,12 +13,14 @@ Sources: Witten & Bell, The Zero-Frequency Problem (1991), interpolated; Jelinek
 Source Parameters from Sparse Data (1980), for weights learnt on what was left out.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+MOST_COUNTED = 1_000_000  # numbers: of long contexts nearly every one is another, and kept
 MOST_CODE = 2**62  # contexts are told apart by one whole number
 KINDS = ("pairs", "counts", "contexts", "totals", "types")
 
@@ -26,7 +28,7 @@ KINDS = ("pairs", "counts", "contexts", "totals", "types")
 class Known(NamedTuple):
     """How often c has followed each context, and anything has, and how many different things: of shapes that broadcast."""
 
-    count: Tensor
+    times: Tensor
     total: Tensor
     types: Tensor
 
@@ -50,7 +52,8 @@ class CountTables(nn.Module):
 
     @torch.no_grad()
     def count(self, number: Tensor) -> None:
-        """Count the numbers of examples (n, dim), in order; nothing that was counted before stays."""
+        """Count the numbers of the first examples of (n, dim), in order; nothing that was counted before stays."""
+        number = number[: max(1, MOST_COUNTED // number.shape[1])]
         for n, context in enumerate(self.contexts(number)):
             seen = context >= 0
             pairs, counts = (context * self.levels + number)[seen].unique(return_counts=True)
@@ -59,17 +62,17 @@ class CountTables(nn.Module):
             for kind, values in zip(KINDS, (pairs, counts, contexts, totals, types), strict=True):
                 setattr(self, f"{kind}_{n}", values)
 
-    def contexts(self, number: Tensor) -> list[Tensor]:
+    def contexts(self, number: Tensor) -> Iterator[Tensor]:
         """For each order the numbers before each place as one whole number, the nearest counting least, (n, dim); −1 where there
         are not so many.
         """
-        found = [torch.zeros_like(number)]
+        code = torch.zeros_like(number)
+        yield code
         for n in range(1, self.order + 1):
             before = F.pad(number, (n, 0))[:, : number.shape[1]]
-            code = found[-1] + self.levels ** (n - 1) * before
+            code = torch.where(code >= 0, code + self.levels ** (n - 1) * before, -1)
             code[:, :n] = -1
-            found.append(code)
-        return found
+            yield code
 
     def known(self, n: int, context: Tensor, c: Tensor) -> Known:
         """Of contexts of n numbers (…), −1 of none, and what follows them, c."""
@@ -96,8 +99,8 @@ class CountTables(nn.Module):
     def _terms(self, known: list[Known], said: Tensor, log_network: Tensor) -> Tensor:
         p = torch.full_like(log_network, 1 / self.levels)
         terms = [log_network]
-        for count, total, types in known:
-            p = torch.where(total > 0, (count + types * p) / (total + types).clamp(min=1), p)
+        for times, total, types in known:
+            p = torch.where(total > 0, (times + types * p) / (total + types).clamp(min=1), p)
             terms.append(p.log())
         well = torch.stack([known_of for _, total, types in known for known_of in (total, types)], dim=-1)
         log_w = (said + self.weights(well.to(p).log1p())).log_softmax(-1)
@@ -113,9 +116,9 @@ class CountTables(nn.Module):
 
 def without_itself(known: Known) -> Known:
     """One less of each that was counted."""
-    count, total, types = known
-    own = (count > 0).long()
-    return Known(count - own, total - own, types - (count == 1).long())
+    times, total, types = known
+    own = (times > 0).long()
+    return Known(times - own, total - own, types - (times == 1).long())
 
 
 def looked_up(keys: Tensor, values: Tensor, wanted: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ def attention_maps(maps: Mapping[str, np.ndarray], names: Sequence[str]) -> Figu
     """Attention (length, length) by name: who looks (down) at whom (to the right); `names` are the places."""
     figure, [row] = panels(1, len(maps), 4.1, 4.4)
     later = np.triu(np.ones((len(names), len(names)), bool), 1)
-    letters = {"fontsize": 7, "family": "DejaVu Sans Mono"}
+    letters: dict[str, Any] = {"fontsize": 7, "family": "DejaVu Sans Mono"}
     for axes, (name, values) in zip(row, maps.items(), strict=True):
         shown = axes.imshow(np.where(later, np.nan, values), cmap=SEEN, norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
         axes.set(title=name, facecolor=NEVER)

@@ -12,6 +12,7 @@ from genexp.capabilities import Ability
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.autoregressive import Autoregressive, Step, whole_numbers
+from genexp.models.base import Terms
 from genexp.nn.causal import CausalTransformer
 from genexp.registry import Part, models
 from genexp.settings import Fraction
@@ -44,8 +45,8 @@ class TransformerModel(Autoregressive):
         reach: to how many places, itself among them, each place is connected directly in front of every attention and
             perceptron, each channel by itself; 0: by attention alone.
         dropout: in training.
-        counts: numbers of context, at most, of tables of counts of the training data that are mixed with what the network says,
-            with weights that are learnt (`genexp.autoregressive.tables`); 0: no tables.
+        counts: numbers of context, at most, of tables of counts that are mixed with what the network says, with weights that
+            are learnt (`genexp.autoregressive.tables`); of a million numbers of the training data at most; 0: no tables.
         head: p of one number given its parameters.
         heuristic: how samples are drawn.
 
@@ -63,7 +64,7 @@ class TransformerModel(Autoregressive):
         attention_heads: Annotated[int, Field(ge=1, le=64)] = 4,
         reach: Annotated[int, Field(ge=0, le=256)] = 0,
         dropout: Fraction = 0.0,
-        counts: Annotated[int, Field(ge=0, le=16)] = 0,
+        counts: Annotated[int, Field(ge=0, le=8)] = 0,
         head: Part[Head] = heads.part("categorical"),
         heuristic: Part[Heuristic] = heuristics.part("none"),
     ) -> None:
@@ -97,20 +98,33 @@ class TransformerModel(Autoregressive):
         if self.tables is not None:
             self.tables.count(self.head.number(batch.x.flatten(1)[:, self.order]))
 
+    def loss(self, batch: Batch) -> Terms:
+        """−E[ln p(x)] in nats per example; in training with tables, that of the network by itself is added.
+
+        Tables know so much from the first step on that the network would otherwise only learn when to trust which of them.
+        """
+        if self.tables is None or not self.training:
+            return super().loss(batch)
+        log_terms, log_network = self._log_terms(batch.x)
+        mixture, network = -log_terms.logsumexp(-1).sum(1).mean(), -log_network.sum(1).mean()
+        return {"loss": mixture + network, "mixture": mixture, "network": network}
+
     def nats(self, x: Tensor) -> Tensor:
         if self.tables is None:
             return super().nats(x)
-        return -self._log_terms(x).logsumexp(-1)
+        return -self._log_terms(x)[0].logsumexp(-1)
 
     def shares(self, x: Tensor) -> Tensor:
         """How much of the probability of each number, in order, comes from the network and from each table, (n, dim, terms)."""
-        return self._log_terms(x).softmax(-1)
+        return self._log_terms(x)[0].softmax(-1)
 
-    def _log_terms(self, x: Tensor) -> Tensor:
+    def _log_terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """ln of each term of the mixture, (n, dim, terms), and ln p of the network by itself, (n, dim)."""
         assert self.tables is not None
         x = x.flatten(1)[:, self.order]
         raw, said = self._said(self.parameters_of(self.features(x)))
-        return self.tables.log_terms(self.head.number(x), said, self.head.log_prob(x, raw), leave_out=self.training)
+        log_network = self.head.log_prob(x, raw)
+        return self.tables.log_terms(self.head.number(x), said, log_network, leave_out=self.training), log_network
 
     def told(self, x: Tensor, i: int) -> Tensor:
         return self._mixed(x, i, super().told(x, i))
