@@ -198,6 +198,22 @@ def test_the_gradient_of_a_point_reaches_the_nodes_around_it_alone() -> None:
         assert int((values.grad[0, 0] != 0).sum()) == 8
 
 
+def test_a_gain_moves_what_is_read_and_not_where_it_begins() -> None:
+    """At first the same values, whatever the gain; a step δ of a weight then moves its value by gain · δ."""
+    m, tau = torch.rand(40, 2) - 0.5, torch.full((40,), 0.02)
+    read = {}
+    for gain in (1.0, 4.0):
+        torch.manual_seed(3)
+        grids = NoiseAwareFeatureGrids(levels=3, side=32, channels=2, damping=1.0, gain=gain)
+        before = grids(m, tau)
+        with torch.no_grad():
+            for values in grids.values:
+                values += 0.01
+        read[gain] = before.detach(), (grids(m, tau) - before).detach()
+    assert torch.allclose(read[1.0][0], read[4.0][0], atol=1e-6)
+    assert torch.allclose(4 * read[1.0][1], read[4.0][1], atol=1e-6)
+
+
 def test_feature_grids_cover_the_data() -> None:
     model = make(features="feature_grid")
     x = torch.randn(100, 2, dtype=torch.float64)

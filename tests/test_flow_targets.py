@@ -34,8 +34,8 @@ def test_the_mean_is_that_of_gaussian_data(tau: float) -> None:
     found, path = noise_seen(counted(y), y[:2000], tau)
     m = path.x_t / path.t[:, None]
     error = (found - tau * m / (0.4**2 + tau**2)).square().mean()
-    inside = min(1.0, 2 * tau**2 / 0.4**2) * len(y)  # about as many points are averaged
-    assert float(error) < 4 / inside + 1e-4
+    inside = min(1.0, 2 * tau**2 / 0.4**2) * len(y)  # about as many points are averaged in the middle, fewer at the rim
+    assert float(error) < 12 / inside + 2e-4
 
 
 @pytest.mark.parametrize("tau", [0.01, 0.06])

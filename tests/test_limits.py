@@ -95,7 +95,7 @@ SECTIONS = {
     **{f"model/field={name}": [*FIELD, f"model/field={name}"] for name in members("field")},
     **{
         f"model/{place.rpartition('/')[2]}={name}": [*FLOW, f"model/{place}={name}"]
-        for place in ("parametrisation", "times", "solver", "solver/time_grid")
+        for place in ("parametrisation", "target", "times", "solver", "solver/time_grid")
         for name in members(place.rpartition("/")[2])
     },
     **{

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from genexp.data.picture import find_modules
 from genexp.data.qr import QR
 from genexp.errors import UserError
-from genexp.measures.barcode import decode, draw_cells, draw_points
+from genexp.measures.barcode import decode, decode_opencv, draw_cells, draw_points
 
 HERE = Path()
 DATA = Path(os.environ.get("GENEXP_DATA", "data"))  # read here: inside a test it is the folder of small data sets
@@ -41,6 +41,18 @@ def test_true_samples_drawn_as_points_are_read(tmp_path: Path) -> None:
     assert decode(draw_points(points)) == "points are enough"
     blurred = points + 0.5 * data.density.cell * np.random.default_rng(0).standard_normal(points.shape)
     assert decode(draw_points(blurred)) is None  # the proof can fail
+
+
+def test_a_large_code_is_read_by_opencv_from_some_distance() -> None:
+    """Version 25, 600,000 points and 1 % anywhere: not at the first size that it is shown at."""
+    data = QR(HERE, text="large", version=25)
+    import torch
+
+    points = data.density.sample(600_000, torch.Generator().manual_seed(0)).numpy()
+    points[:6000] = np.random.default_rng(0).uniform(-1, 1, (6000, 2))
+    picture = draw_points(points)
+    assert decode(picture) == "large"
+    assert decode_opencv(picture) == "large"
 
 
 def test_quiet_zone_is_part_of_the_square() -> None:

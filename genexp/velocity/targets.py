@@ -50,7 +50,7 @@ class Counted(Target):
     low: Tensor
     span: Tensor
 
-    def __init__(self, dim: int, *, side: Annotated[int, Field(ge=WINDOW, le=4096)] = 1024) -> None:
+    def __init__(self, dim: int, *, side: Annotated[int, Field(ge=WINDOW, le=2048)] = 1024) -> None:
         super().__init__(dim)
         if dim != 2:
             raise UserError("model/target=counted is for points of the plane", hint="model/target=sample")
