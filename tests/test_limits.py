@@ -168,6 +168,7 @@ REFUSED = {
     **{(f"dataset.{key}", side): "there is no column" for key in ("columns", "label") for side in ("ge", "le")},
     **{("model.times.noise_range", side): "the first must be less than the second" for side in ("ge", "le")},  # of the other one
     **{("model.solver.time_grid.grid_range", side): "the first must be less than the second" for side in ("ge", "le")},
+    **{(f"dataset.{key}", side): "it must be greater than dataset.low" for key, side in (("low", "le"), ("high", "ge"))},
     ("model.network.components", "le"): "an example has only 64 values",
     **{(f"model.network.{key}", "le"): "times, which cannot be" for key in ("encoder_widths", "decoder_widths")},  # of 8×8
     ("model.step_size", "le"): "of the proposals are accepted",  # steps far longer than the data are wide
