@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) $(if $(LIGHT),--no-deps -r constraints.txt -e .,-c constraints.txt -e '.[dev,opencv]')
-	$(if $(LIGHT),$(BIN)/python light.py)
+	$(if $(LIGHT),$(BIN)/python genexp/machine/light.py)
 	@touch $@
 
 browser:         ## Chromium, in which the tests open the report's page: Debian's, where this may install it

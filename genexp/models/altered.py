@@ -20,11 +20,20 @@ Dimension = Annotated[int, Field(ge=1, le=256)]
 
 @models.register("altered")
 class Altered(GenerativeModel):
-    """q is p, slid along the first coordinate by so many standard deviations: `sample` gives examples that it has moved.
+    r"""q is p, slid along the first coordinate by so many standard deviations: `sample` gives examples that it has moved.
 
     Where p is a known density on a line, all that is between p and q is found as q slides, widens and loses a mode, each little
     by little up to what the settings say; and, whatever p is, what estimators make of samples of two Gaussians N(0, I) and
     N(m, I), whose divergences are known in any dimension.
+
+    In short:
+        Nothing is learnt: the data themselves are altered by a known amount, so that what a divergence says of that, and what
+        its estimators make of samples, can be held against the truth.
+
+    Equation:
+        q_{\mathrm{slide}}(x) = p(x - s \, σ \, e_1)
+        q_{\mathrm{widen}}(x) = \frac{1}{w} \, p\!\left( μ + \frac{x - μ}{w} \right)
+        q_{\mathrm{lose}}(x) \propto p(x) \, (1 \text{ below } μ, \; a \text{ above})
 
     Args:
         slide: standard deviations that q has slid in the end.

@@ -25,7 +25,14 @@ Repetitions = Annotated[int, Field(ge=1, le=2_000)]
 
 @models.register("metric_trial")
 class MetricTrial(GenerativeModel):
-    """Examples, dealt out anew in each repetition of the trial: to train on, held out, and those that samplers are made of.
+    r"""Examples, dealt out anew in each repetition of the trial: to train on, held out, and those that samplers are made of.
+
+    In short:
+        Nothing is learnt: samplers that fail in known ways are put on trial in place of a model, so that one sees which numbers
+        notice which failure.
+
+    Equation:
+        P(\text{alarm} \mid \text{truth}) = 5\,\%
 
     Args:
         sampler: of `genexp.failures`, the one that the run's own samples come from.
