@@ -225,7 +225,9 @@ def is_density(settings: Mapping[str, Any], spec: DataSpec) -> bool:
     """Whether the model's p(x|z), if it has one, is a density of real numbers, or a probability of bits."""
     part = settings.get("likelihood")
     name = part.get("name") if isinstance(part, dict) else None
-    return name is None or spec.kind == "bits" or (name in likelihoods.names() and "real" in likelihoods[name].kinds)
+    return (
+        name is None or spec.kind == "bits" or (name in likelihoods.names() and "real" in getattr(likelihoods[name], "kinds", ()))
+    )
 
 
 def _number(
