@@ -44,8 +44,10 @@ def distances(curves: Sequence[Curve], floor: float) -> Figure:
     right.axhline(floor, color=INK, lw=1, ls=":")
     lowest = min(floor, *(float(curve.learnt.min()) for curve in curves))
     right.set_ylim(bottom=0.75 * lowest)
-    place = {"xytext": (0, -3), "textcoords": "offset points", "va": "top"}  # below, where no line is
-    right.annotate("data beside other data", (curves[0].evaluations[0], lowest), **place, color=INK, fontsize=8)
+    left_end = (curves[0].evaluations[0], lowest)  # below which no line is
+    right.annotate(
+        "data beside other data", left_end, xytext=(0, -3), textcoords="offset points", va="top", color=INK, fontsize=8
+    )
     left.set(title="Gaussian data, exact scores: lines in closed form, dots drawn", ylabel="W₂ to the data, their units")
     right.set(title="these data, the network's scores", ylabel="W₁ to the data, their units")
     for cell in (left, right):

@@ -49,6 +49,9 @@ class Counted(Target):
     counts: Tensor
     low: Tensor
     span: Tensor
+    side: Tensor
+    start: Tensor
+    window: Tensor
 
     def __init__(self, dim: int, *, side: Annotated[int, Field(ge=WINDOW, le=2048)] = 1024) -> None:
         super().__init__(dim)
