@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 APT := DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq
 
 .PHONY: help setup browser run test test-slow lint clean
@@ -10,12 +11,13 @@ APT := DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq
 help:            ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## *' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(STAMP)  ## make the environment in .venv, versions pinned by constraints.txt
+setup: $(STAMP)  ## make the environment in .venv, versions pinned by constraints.txt; LIGHT=1 without CUDA (Linux, no GPU)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev,opencv]'
+	$(PIP) $(if $(LIGHT),--no-deps -r constraints.txt -e .,-c constraints.txt -e '.[dev,opencv]')
+	$(if $(LIGHT),$(BIN)/python light.py)
 	@touch $@
 
 browser:         ## Chromium, in which the tests open the report's page: Debian's, where this may install it
