@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from genexp.fit.base import fitters
 from genexp.folder.records import Record
 from genexp.measures.record import BESIDE, Collection, Measure, Value, films, measures, pictures, terms
 from genexp.measures.take import Taken, take
+from genexp.measures.underway import Underway
 from genexp.optim.schedule import Rate
 from genexp.registry import models
 from genexp.runs.words import words_of
@@ -260,6 +262,26 @@ def test_list_says_which_models_can_be_trained_on_a_data_set(genexp) -> None:
     assert " no: " not in lines["vae"]
     assert genexp("list", "--data", "glyphs")[0] == 2
     assert "did you mean 'glyphs'" in genexp("list", "models", "--data", "glyph")[2]
+
+
+def test_a_measure_that_takes_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, heard = [], Event()
+
+    def say(text: str) -> None:
+        said.append(text)
+        heard.set()
+
+    with Underway("measuring", 3, say) as quick:
+        quick.now("leak")
+    assert not said
+    monkeypatch.setattr("genexp.measures.underway.QUIET_SECONDS", 0.01)
+    with Underway("measuring", 3, say) as long:
+        long.now("leak")
+        long.now("nll")
+        heard.clear()
+        said.clear()
+        assert heard.wait(30)
+    assert said[-1].startswith("  measuring nll, 2 of 3 ")
 
 
 def test_what_is_measured_needs_no_shape_that_it_was_not_made_for(tiny: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

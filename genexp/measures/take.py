@@ -10,6 +10,7 @@ import torch
 from genexp.errors import UserError
 from genexp.machine.device import autocast, choose_precision
 from genexp.measures.record import LeftOut, Measure, Metric, Value, measures
+from genexp.measures.underway import Underway
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject
 
@@ -31,20 +32,27 @@ class Taken:
 
 
 @torch.no_grad()
-def take(subject: Subject, say: Say) -> Taken:
-    """Every measure whose needs are met, headlines first. One that fails is null, and `say` is told why."""
-    taken = Taken()
-    precision = choose_precision(subject.settings.trainer.precision, subject.device)
-    for each in wanted(subject):
-        with seeded(seed_for(subject.settings.seed, f"measure/{each.name}"), subject.device), autocast(subject.device, precision):
-            found = attempt(each.name, partial(each.function, subject), say, Value(None))
-        if found is None:  # it does not apply
-            continue
-        name = each.called(subject.draw)
-        taken.words[name] = each.words()
-        for ending, value in {"": found}.items() if isinstance(found, Value) else found.items():
-            taken.metrics.update(value.metrics(f"{name}/{ending}" if ending else name))
+def take(subject: Subject, say: Say, progress: Say | None = None, shown: bool = True) -> Taken:
+    """Every measure whose needs are met, headlines first. One that fails is null, and `say` is told why; `progress` is told what
+    takes long, and a terminal sees it where it is to be `shown`.
+    """
+    taken, all_wanted = Taken(), list(wanted(subject))
+    with Underway("measuring", len(all_wanted), progress, shown) as underway:
+        for each in all_wanted:
+            underway.now(each.name)
+            if (found := _taken(each, subject, say)) is None:  # it does not apply
+                continue
+            name = each.called(subject.draw)
+            taken.words[name] = each.words()
+            for ending, value in {"": found}.items() if isinstance(found, Value) else found.items():
+                taken.metrics.update(value.metrics(f"{name}/{ending}" if ending else name))
     return taken
+
+
+def _taken(each: Measure, subject: Subject, say: Say) -> Any:
+    precision = choose_precision(subject.settings.trainer.precision, subject.device)
+    with seeded(seed_for(subject.settings.seed, f"measure/{each.name}"), subject.device), autocast(subject.device, precision):
+        return attempt(each.name, partial(each.function, subject), say, Value(None))
 
 
 def wanted(subject: Subject) -> Iterator[Measure]:

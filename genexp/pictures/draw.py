@@ -9,6 +9,7 @@ from genexp.folder.run_folder import RunFolder
 from genexp.machine.device import autocast, choose_precision
 from genexp.measures.record import Film, Picture, films, pictures
 from genexp.measures.take import Say, attempt
+from genexp.measures.underway import Underway
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject
 
@@ -19,15 +20,19 @@ Words = dict[str, dict[str, Any]]
 def draw(subject: Subject, folder: RunFolder, say: Say) -> Words:
     """Those whose needs are met, into the run's folder; returns their words. One that cannot be drawn `say` is told of."""
     words: Words = {}
-    for each in pictures.met_by(subject):
-        if (drawn := _attempt(each, subject, say)) is not None:
-            folder.save_figure(each.name, drawn)
-            words[each.name] = each.words()
-    for each in films.met_by(subject) if subject.settings.figures.gif else ():
-        made: Film | None = _attempt(each, subject, say)
-        if made is not None:
-            folder.save_gif(each.name, made.frames, made.fps, made.hold_last)
-            words.setdefault(each.name, each.words())
+    stills, moving = pictures.met_by(subject), films.met_by(subject) if subject.settings.figures.gif else []
+    with Underway("drawing", len(stills) + len(moving), folder.say, not folder.silent) as underway:
+        for each in stills:
+            underway.now(each.name)
+            if (drawn := _attempt(each, subject, say)) is not None:
+                folder.save_figure(each.name, drawn)
+                words[each.name] = each.words()
+        for each in moving:
+            underway.now(f"the film {each.name}")
+            made: Film | None = _attempt(each, subject, say)
+            if made is not None:
+                folder.save_gif(each.name, made.frames, made.fps, made.hold_last)
+                words.setdefault(each.name, each.words())
     return words
 
 

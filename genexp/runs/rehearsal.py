@@ -60,6 +60,8 @@ def rehearse(subject: Subject, say: Say) -> None:
 class Scratch(RunFolder):
     """A run folder that nobody reads: pictures are written as they will be, and nothing is said."""
 
+    silent = True
+
     def say(self, text: str = "") -> None:
         pass
 

@@ -14,6 +14,7 @@ from genexp.folder.run_folder import RunFolder
 from genexp.measures.classes import confusion
 from genexp.measures.latents import drawn_latents, test_latents
 from genexp.measures.take import Say, Taken, attempt, take
+from genexp.measures.underway import Underway
 from genexp.pictures.draw import draw
 from genexp.subject import Subject
 
@@ -30,7 +31,7 @@ def measure(subject: Subject, folder: RunFolder, say: Say) -> Results:
     """All that is computed; of what fails `say` is told."""
     folder.say("measuring")
     began = time.perf_counter()
-    results = Results(take(subject, say), arrays(subject, say))
+    results = Results(take(subject, say, folder.say, not folder.silent), arrays(subject, folder, say))
     folder.update(seconds_measuring=round(time.perf_counter() - began, 3))
     return results
 
@@ -53,7 +54,7 @@ def keep(results: Results, subject: Subject, folder: RunFolder, say: Say) -> Non
     folder.update(words=words)
 
 
-def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
+def arrays(subject: Subject, folder: RunFolder, say: Say) -> dict[str, np.ndarray]:
     """The samples and what they are held against, a table's in its own units; where test pictures lie in latent space; densities
     of few dimensions.
     """
@@ -67,11 +68,16 @@ def arrays(subject: Subject, say: Say) -> dict[str, np.ndarray]:
             wanted["latent_drawn"] = lambda: drawn_latents(subject)
         if "classes" in subject.knows:
             wanted["confusion"] = lambda: confusion(subject)
-    found = {name: attempt(name, make, say) for name, make in wanted.items()}
-    if {"box", "drawn"} <= subject.knows and "exact" in subject.can and subject.settings.figures.enabled:
-        from genexp.pictures.densities import kept_density
+    found = {}
+    with Underway("keeping", len(wanted) + 1, folder.say, not folder.silent) as underway:
+        for name, make in wanted.items():
+            underway.now(name)
+            found[name] = attempt(name, make, say)
+        if {"box", "drawn"} <= subject.knows and "exact" in subject.can and subject.settings.figures.enabled:
+            from genexp.pictures.densities import kept_density
 
-        found |= attempt("the density", partial(kept_density, subject), say, {})  # for the gallery of a sweep
+            underway.now("the density")
+            found |= attempt("the density", partial(kept_density, subject), say, {})  # for the gallery of a sweep
     return {
         name: values.cpu().numpy() if isinstance(values, Tensor) else values
         for name, values in found.items()
