@@ -47,7 +47,7 @@ def likelihood(subject: Subject, x: Tensor) -> Likelihood:
     while True:
         finer = _log_prob(subject, x[:few], 0, 2 * refinement)
         change = abs(float((finer - here).mean()))
-        tolerance = max(ENOUGH, float(here.std()) / math.sqrt(len(x)) / 3 if few > 1 else ENOUGH)
+        tolerance = max(ENOUGH, float(here.std()) / math.sqrt(len(x)) / 3) if few > 1 else math.inf  # one point has no mean
         if not change > tolerance or 2 * refinement >= MOST_REFINED:  # or the change is no number
             break
         refinement, here = 2 * refinement, finer
