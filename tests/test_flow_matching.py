@@ -16,7 +16,7 @@ from genexp.nn.feature_grids import NoiseAwareFeatureGrids
 from genexp.nn.fourier import HatFunctions, NoiseAwareFourierFeatures, random_frequencies
 from genexp.samplers.ode import Solver, solvers, time_grids
 from genexp.samplers.solvers import EULER, HEUN, MIDPOINT, RK4, fixed_steps
-from genexp.velocity.base import Affine, parametrisations, training_times
+from genexp.velocity.base import Affine, fields, parametrisations, training_times
 from genexp.velocity.likelihood import likelihood_times
 from genexp.velocity.path import straight_path, stratified
 from tests.parts import flow_matching
@@ -385,3 +385,16 @@ def test_a_trajectory_starts_at_the_noise_and_ends_at_the_sample() -> None:
     assert trajectory.shape == (11, 10, 2)
     assert torch.equal(trajectory[0], x_0)
     assert len({float(frame.sum()) for frame in trajectory}) == 11  # every frame moves
+
+
+@pytest.mark.parametrize("name", ["noise_aware", "feature_grid"])
+def test_a_field_at_one_time_for_all_is_the_field_at_each_points_time(name: str) -> None:
+    """A solver's time is one number, spread over the points; what depends on it alone is found once."""
+    torch.manual_seed(0)
+    field = fields.build({"name": name}, 2).double()
+    for weights in field.parameters():
+        torch.nn.init.normal_(weights, std=0.1)
+    x, t = torch.randn(7, 2, dtype=torch.float64), torch.tensor(0.8, dtype=torch.float64)
+    assert torch.allclose(field(x, t.expand(7)), field(x, t.repeat(7)), rtol=1e-12)
+    assert not torch.allclose(field(x, t.expand(7)), field(x, t.repeat(7) - 0.1))
+    assert field(x[:1], t.expand(1)).shape == (1, 2)

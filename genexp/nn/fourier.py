@@ -48,7 +48,7 @@ class NoiseAwareFourierFeatures(FourierFeatures):
     With damping = 1 this is √2 E[cos(2πB(m + τε))], ε ~ N(0, I): a wavelength much shorter than the noise vanishes, and the
     network meets at every noise level just the detail that is there to be seen. Less damping keeps them a little longer.
 
-    Shapes: (n, dim), (n,) → (n, 2·num).
+    Shapes: (n, dim), and (n,) or for all the same (1,) → (n, 2·num).
     """
 
     def __init__(self, frequencies: Tensor, damping: float = 1.0) -> None:
