@@ -68,7 +68,7 @@ def arrays(subject: Subject, folder: RunFolder, say: Say) -> dict[str, np.ndarra
             wanted["latent_drawn"] = lambda: drawn_latents(subject)
         if "classes" in subject.knows:
             wanted["confusion"] = lambda: confusion(subject)
-    found = {}
+    found: dict[str, Any] = {}
     with Underway("keeping", len(wanted) + 1, folder.say, not folder.silent) as underway:
         for name, make in wanted.items():
             underway.now(name)
