@@ -206,6 +206,8 @@ def test_examples_are_dealt_out_without_overlap() -> None:
     assert [len(train), len(held), len(fresh)] == [50, 50, 100]
     assert len({*train.tolist(), *held.tolist(), *fresh.tolist()}) == 200
     assert not torch.equal(train, model.deal(50)[0])
+    assert not model.remarks()
+    assert "39 are needed" in MetricTrial(DataSpec((2,)), repetitions=38).remarks()[0]
     with pytest.raises(UserError, match="19 examples are too few"):
         model.initialise(Batch(cloud(19, 2).float()))
     with pytest.raises(UserError, match="failure"):

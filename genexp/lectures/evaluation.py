@@ -38,7 +38,7 @@ SHOWN = (
             FIGURES,
             (
                 Claim("noticed_by/copies", 2, "by the distance to the nearest training picture alone"),
-                Claim("noticed_by/outliers", 1, "one picture in a hundred, by the Fréchet distance of the pixels alone"),
+                Claim("noticed_by/outliers", 0, "of one picture in a hundred; at most by the Fréchet distance of the pixels"),
                 Claim("praised/density", "sharpened among them", "likely pictures lie where others are dense"),
             ),
             ("noticed_by/copies", "noticed_by/outliers", "praised/density", "praised/density/classifier", "noticed/coverage"),

@@ -18,6 +18,7 @@ from genexp.seeds import seeded
 
 COARSE, COMPONENTS = 8, 8  # pixels a side, and their principal components, by which pictures are grouped and have a density
 PARTS = 4  # of the examples: what is trained on, what is held out, and twice as many of which samplers are made
+ENOUGH = 39  # repetitions: the most extreme of so many is exceeded with a probability of 1/40
 LEAST = 5  # samples of the least trial
 
 Repetitions = Annotated[int, Field(ge=1, le=2_000)]
@@ -92,6 +93,10 @@ class MetricTrial(GenerativeModel):
             self.label[: len(x)] = batch.label[chosen]
         if batch.log_density is not None:
             self.log_density[: len(x)] = batch.log_density(x).float()
+
+    def remarks(self) -> list[str]:
+        few = f"model.repetitions={self.repetitions} are too few for a threshold with 2.5 % on either side: {ENOUGH} are needed"
+        return [f"warning: {few}"] if self.repetitions < ENOUGH else []
 
     def loss(self, batch: Batch) -> Terms:
         """Nothing is learnt: 0."""
