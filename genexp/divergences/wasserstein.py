@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from genexp.divergences.base import ALONE, Divergence, Gaussian, Line, add
@@ -19,6 +18,8 @@ def wasserstein(one: Tensor, other: Tensor, power: int = 1) -> float:
     if one.shape[1] == 1:
         ways = (one.double().sort(dim=0).values - other.double().sort(dim=0).values).abs()[:, 0]
     else:
+        from scipy.optimize import linear_sum_assignment
+
         distances = torch.cdist(one.double(), other.double(), compute_mode="donot_use_mm_for_euclid_dist")
         rows, columns = linear_sum_assignment((distances**power).numpy())
         ways = distances[rows, columns]
