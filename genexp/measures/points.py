@@ -173,6 +173,7 @@ def density(subject: Subject) -> Value | None:
     data=DATA,
     sees=("few_distinct", "lost_mode"),
     blind=("copies", "noisy_copies", "outliers", "wrong_weight"),
+    constraint="coverage",
 )
 def coverage(subject: Subject) -> Value | None:
     return _of(subject, "coverage")

@@ -36,7 +36,8 @@ class Words:
         for known in (metric, name):
             if known in self.measures:
                 words = self.measures[known]
-                return "; ".join(filter(None, (_text(words.get("meaning")), _text(eyesight(words)))))
+                seen = eyesight({"sees": words.get("sees")})  # what it cannot see, a page says by itself
+                return "; ".join(filter(None, (_text(words.get("meaning")), _text(seen))))
         for of in (metric.removesuffix("_error"), name.removesuffix("_error")):
             if of not in (metric, name) and of in self.measures:
                 return f"the standard error of {of}"
