@@ -29,8 +29,10 @@ from tests.subjects import taken
 
 
 def budget_of(model: dict[str, Any]) -> dict[str, Any]:
-    """Those settings of a model that say how long it takes, where nothing is trained: the repetitions of a trial."""
-    return {key: value for key, value in model.items() if "repetitions" in model and key in ("repetitions", "failing", "rungs")}
+    """Those settings of a model that say how long it takes, where nothing is trained: the repetitions of a trial, estimates."""
+    budget = {"repetitions": ("repetitions", "failing", "rungs"), "repeats": ("repeats", "sizes", "dimensions")}
+    keys = [key for sign, keys in budget.items() if sign in model for key in keys]
+    return {key: model[key] for key in keys}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -119,7 +119,8 @@ class Estimated:
 @drawn
 def by_size(found: Sequence[Estimated]) -> Figure:
     """A panel for each divergence: estimate over exact value against the number of samples, in a few dimensions."""
-    figure, cells = _panels(len(found))
+    figure, grid = panels(-(-len(found) // 4), min(len(found), 4), 3.0, 2.7)
+    cells = _used(grid, len(found))
     for axes, each in zip(cells, found, strict=False):
         for dim, (mean, spread), colour in zip(each.dimensions_shown, each.by_size, (BLUE, GREEN, ORANGE), strict=False):
             _band(axes, np.array(each.sizes), mean, spread, colour, f"{dim} dimension{'s' * (dim > 1)}")
@@ -131,7 +132,8 @@ def by_size(found: Sequence[Estimated]) -> Figure:
 @drawn
 def by_dimension(found: Sequence[Estimated], size: int, given: Sequence[str]) -> Figure:
     """A panel for each divergence: estimate over exact value against the dimension, at the largest size."""
-    figure, cells = _panels(len(found))
+    figure, grid = panels(-(-len(found) // 4), min(len(found), 4), 3.0, 2.7)
+    cells = _used(grid, len(found))
     for axes, each in zip(cells, found, strict=False):
         dims = np.array(each.dimensions)
         axes.plot(dims, each.alike, color=GREY, lw=1.5, ls="--", marker=".", label="samples alone, p = q: 0 is right")
@@ -149,13 +151,12 @@ def by_dimension(found: Sequence[Estimated], size: int, given: Sequence[str]) ->
     return figure
 
 
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
-    rows = -(-count // 4)
-    figure, cells = panels(rows, min(count, 4), 3.0, 2.7)
-    every = [axes for row in cells for axes in row]
+def _used(grid: Sequence[Sequence[Axes]], count: int) -> list[Axes]:
+    """The first `count` panels, in rows; what is left of the last row is not shown."""
+    every = [axes for row in grid for axes in row]
     for axes in every[count:]:
         axes.set_axis_off()
-    return figure, every
+    return every[:count]
 
 
 def _band(axes: Axes, x: np.ndarray, mean: np.ndarray, spread: np.ndarray, colour: str, label: str) -> None:

@@ -32,7 +32,10 @@ def features_to_couple(spec: DataSpec, model: str) -> int:
     """The dimension of points that couplings can split; UserError where there is nothing to split."""
     dim = spec.points(model)
     if dim < 2:
-        raise UserError(f"model={model}: a coupling needs data of at least two dimensions", hint="model=elementwise_flow")
+        raise UserError(
+            f"model={model}: a coupling needs data of at least two dimensions",
+            hint="genexp list models --data NAME says what can be",
+        )
     return dim
 
 
