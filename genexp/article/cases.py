@@ -67,7 +67,7 @@ CASES = (
     ),
     Case(
         "qr_grids", "qr", "ours", Way("qr_grids", CODE),
-        seconds=120, quick=None, remark="flow matching, grids taught the mean velocity",
+        seconds=70, quick=None, remark="flow matching, grids taught the mean velocity",
     ),
     Case(
         "qr_coupling", "qr", "ours", Way("qr_coupling", CODE),
