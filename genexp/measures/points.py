@@ -1,6 +1,7 @@
 """How near samples are to the data, as clouds of points."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -57,10 +58,7 @@ def clouds(subject: Subject) -> tuple[Tensor, Tensor, Tensor] | None:
 )
 def wasserstein(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get, by an optimal assignment."""
-    if (found := clouds(subject)) is None:
-        return None
-    samples, real, other = found
-    return Value(transport.wasserstein(samples, real), real_vs_real=transport.wasserstein(other, real))
+    return _between(subject, transport.wasserstein)
 
 
 @measure(
@@ -92,10 +90,7 @@ def c2st(subject: Subject) -> Value | None:
 )
 def mmd(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get."""
-    if (found := clouds(subject)) is None:
-        return None
-    samples, real, other = found
-    return Value(distances.mmd(samples, real), real_vs_real=distances.mmd(other, real))
+    return _between(subject, distances.mmd)
 
 
 @measure(
@@ -108,10 +103,14 @@ def mmd(subject: Subject) -> Value | None:
 )
 def frechet(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get."""
+    return _between(subject, distances.frechet)
+
+
+def _between(subject: Subject, distance: Callable[[Tensor, Tensor], float]) -> Value | None:
     if (found := clouds(subject)) is None:
         return None
     samples, real, other = found
-    return Value(distances.frechet(samples, real), real_vs_real=distances.frechet(other, real))
+    return Value(distance(samples, real), real_vs_real=distance(other, real))
 
 
 @once
