@@ -14,9 +14,8 @@ def log_standard(z: Tensor) -> Tensor:
     return -0.5 * z.square().sum(-1) - 0.5 * z.shape[-1] * math.log(2 * math.pi)
 
 
-@bases.register("normal")
-class Normal(Base):
-    """N(0, I)."""
+class _Noise(Base):
+    """Of `dim` numbers, drawn where `like` lies and as precise as it is."""
 
     like: Tensor
 
@@ -24,6 +23,15 @@ class Normal(Base):
         super().__init__()
         self.dim = dim
         self.register_buffer("like", torch.empty(0), persistent=False)
+
+    def uniform(self, n: int) -> Tensor:
+        """Uniform on [0, 1), (n, dim)."""
+        return torch.rand(n, self.dim, device=self.like.device, dtype=self.like.dtype)
+
+
+@bases.register("normal")
+class Normal(_Noise):
+    """N(0, I)."""
 
     def log_prob(self, z: Tensor) -> Tensor:
         return log_standard(z)
@@ -33,7 +41,7 @@ class Normal(Base):
 
 
 @bases.register("uniform")
-class Uniform(Base):
+class Uniform(_Noise):
     """Uniform on [−bound, bound]^dim.
 
     Args:
@@ -41,53 +49,42 @@ class Uniform(Base):
     """
 
     bounded = True
-    like: Tensor
 
     def __init__(self, dim: int, *, bound: Scale = 5.0) -> None:
-        super().__init__()
-        self.dim, self.bound = dim, bound
-        self.register_buffer("like", torch.empty(0), persistent=False)
+        super().__init__(dim)
+        self.bound = bound
 
     def log_prob(self, z: Tensor) -> Tensor:
         inside = (z.abs() <= self.bound).all(1)
         return torch.where(inside, -self.dim * math.log(2 * self.bound), -math.inf).to(z.dtype)
 
     def sample(self, n: int) -> Tensor:
-        return self.bound * (2 * torch.rand(n, self.dim, device=self.like.device, dtype=self.like.dtype) - 1)
+        return self.bound * (2 * self.uniform(n) - 1)
 
 
 @bases.register("logistic")
-class Logistic(Base):
+class Logistic(_Noise):
     """p(z) = Π e^(−z_i) / (1 + e^(−z_i))²: a bell with heavier tails than N(0, 1), of variance π²/3.
 
     Source: Dinh et al., NICE (2015), section 3.4.
     """
 
-    like: Tensor
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.dim = dim
-        self.register_buffer("like", torch.empty(0), persistent=False)
-
     def log_prob(self, z: Tensor) -> Tensor:
         return (torch.nn.functional.logsigmoid(z) + torch.nn.functional.logsigmoid(-z)).sum(-1)
 
     def sample(self, n: int) -> Tensor:
-        u = torch.rand(n, self.dim, device=self.like.device, dtype=self.like.dtype)
+        u = self.uniform(n)
         return u.clamp(torch.finfo(u.dtype).tiny, 1 - torch.finfo(u.dtype).eps).logit()
 
 
-class Interval(Base):
+class Interval(_Noise):
     """Uniform on [low, high] in each feature, whose ends belong to it as far as rounding can tell."""
 
     bounded = True
-    like: Tensor
 
     def __init__(self, dim: int, low: float, high: float) -> None:
-        super().__init__()
-        self.dim, self.low, self.high = dim, low, high
-        self.register_buffer("like", torch.empty(0), persistent=False)
+        super().__init__(dim)
+        self.low, self.high = low, high
 
     def log_prob(self, z: Tensor) -> Tensor:
         room = 4 * torch.finfo(z.dtype).eps * max(abs(self.low), abs(self.high))
@@ -95,5 +92,5 @@ class Interval(Base):
         return torch.where(inside, z.new_tensor(-self.dim * math.log(self.high - self.low)), -math.inf)
 
     def sample(self, n: int) -> Tensor:
-        share = torch.rand(n, self.dim, device=self.like.device, dtype=self.like.dtype)
+        share = self.uniform(n)
         return self.low + (self.high - self.low) * share
