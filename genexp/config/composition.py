@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from genexp.config import detail
 from genexp.config.catalogue import COMPONENTS
 from genexp.config.choices import ANY, composed, is_choice, refuse_sweep
 from genexp.config.typed import annotation_of, as_hydra_reads, check_form, key_of, parse_override, parse_texts, spelled
@@ -136,6 +137,7 @@ def _plain(config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration, which is changed, with values overridden, without Hydra's own node, interpolations resolved, as plain
     Python.
     """
+    detail.register()
     try:
         ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides([*overrides]), config)
         with open_dict(config):

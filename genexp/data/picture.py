@@ -1,6 +1,7 @@
 """A picture of a code, or of anything dark on light, as a grid of black and white cells in [−1, 1]²."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,14 @@ class CellGrid:
 
 def read_grid(path: Path, raster: int) -> CellGrid:
     """The module grid of a square code where one is found, else the picture's dark area on `raster` cells a side."""
+    if not path.is_file():
+        raise UserError(f"dataset.image={path}: no such file")
+    return _read_grid(path, raster, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)  # a run asks more than once, and of a large picture it takes seconds
+def _read_grid(path: Path, raster: int, changed: int) -> CellGrid:
+    """The same of the file as it was when last `changed`."""
     black = _black_pixels(path)
     height, width = black.shape
     unit = 2 / max(height, width)  # of a pixel, when the longer side spans [−1, 1]
@@ -75,8 +84,6 @@ def _majority(black: np.ndarray, n: int) -> tuple[np.ndarray, float]:
 
 def _black_pixels(path: Path) -> np.ndarray:
     """(height, width) booleans: darker than half way between the picture's darkest and lightest grey."""
-    if not path.is_file():
-        raise UserError(f"dataset.image={path}: no such file")
     grey = np.asarray(read_picture(path).convert("L"))
     darkest, lightest = int(grey.min()), int(grey.max())
     if darkest >= 128:

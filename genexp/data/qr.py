@@ -1,6 +1,7 @@
 """`dataset=qr`: the uniform density over the black area of a QR code, or of any picture black on white."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -93,6 +94,7 @@ def find_image(image: str, data_dir: Path) -> Path:
     return next((there for there in (path, data_dir / path) if there.exists()), path)
 
 
+@lru_cache(maxsize=8)  # a run asks twice, and a large code takes a second
 def encode(text: str, error_correction: str, version: int | None, quiet_zone: int) -> CellGrid:
     """The module grid of a QR code that says `text`, quiet zone left out of the grid but not of the square."""
     if not text.strip():

@@ -1,0 +1,41 @@
+"""Numbers of a configuration that follow from how fine the data are: `${by_detail:192}` in a YAML file.
+
+What a code of 33 modules a side needs, quiet zone counted, a larger one needs more of: cells of a grid, points of a batch, samples to
+be read from. A stored configuration holds the numbers that came out.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from genexp.errors import UserError
+
+USUAL = 33  # modules a side of a code of version 2, in its quiet zone: what the numbers in the YAML files are for
+
+
+def detail(dataset: dict[str, Any], data_dir: str) -> float:
+    """How many times as many cells lie along a side of the data as along the usual code's; 1 of coarser data, of those that are
+    no cells, and where they cannot be had, which whoever builds them says.
+    """
+    from genexp.registry import datasets  # imports torch
+
+    try:
+        if "cells" not in getattr(datasets[dataset["name"]], "knows", ()):
+            return 1.0
+        return max(1.0, 2 / datasets.build(dataset, Path(data_dir)).density.cell / USUAL)
+    except (UserError, KeyError):
+        return 1.0
+
+
+def by_detail(value: float, power: float = 1.0, most: float | None = None, *, _root_: DictConfig) -> float:
+    """value · detail^power, and at most so much; a whole number where `value` is one."""
+    values = OmegaConf.to_container(_root_.dataset, resolve=True)
+    found = value * detail(values, str(_root_.data_dir)) ** power  # type: ignore[arg-type]
+    found = found if most is None else min(found, most)
+    return round(found) if isinstance(value, int) else float(f"{found:.3g}")
+
+
+def register() -> None:
+    """Let OmegaConf know it: before a configuration is resolved."""
+    OmegaConf.register_new_resolver("by_detail", by_detail, replace=True, use_cache=False)
