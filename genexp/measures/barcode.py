@@ -1,14 +1,19 @@
 """Whether a barcode reader reads the samples: from points to a picture, and from a picture to what is read in it."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
+from genexp.data.picture import CODE_SIDES, find_modules
 from genexp.errors import UserError
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
 
+SHARPNESSES = (1.0, 4 / 3, 16 / 9, 0.75)  # pixels a side that samples are drawn with, beside the first: the first that is read
+MOST_PIXELS = 2048
+AGREEMENT = 0.85  # of the pixels of a drawn code with their module: corners are blurred, edges rough
 DISTANCES = (1.0, 1.2, 1.4, 0.85, 0.7, 1.1, 1.3)  # sizes at which OpenCV is shown a picture, beside the first
 
 
@@ -17,16 +22,23 @@ def draw_points(points: np.ndarray, pixels: int | None = None, blur: float = 1.2
 
     Points are counted per pixel and the counts blurred by a Gaussian of `blur` pixels; a pixel is black where that is at
     least half of what the average point sees around it. By default `pixels` a side leave four or five points to a pixel of
-    a code that covers a third of the square.
+    a code that covers a third of the square: wider blurs lose the modules of a large code, narrower ones see single points.
     """
     from scipy.ndimage import gaussian_filter
 
-    pixels = pixels or int(np.clip(np.sqrt(len(points) / 1.5), 64, 1024))
+    pixels = pixels or int(np.clip(np.sqrt(len(points) / 1.5), 64, MOST_PIXELS))
     edges = np.linspace(-1, 1, pixels + 1)
     counts, _, _ = np.histogram2d(-points[:, 1], points[:, 0], bins=(edges, edges))
     ink = gaussian_filter(counts, blur)
     level = (ink**2).sum() / ink.sum() if ink.any() else np.inf
     return np.where(ink >= level / 2, 0, 255).astype(np.uint8)
+
+
+def drawings(points: np.ndarray) -> Iterator[np.ndarray]:
+    """Pictures of points at several scales, the blur of one of them in the others: how large a module is only who reads it finds."""
+    usual = np.sqrt(len(points) / 1.5)
+    for sharpness in SHARPNESSES:
+        yield draw_points(points, int(np.clip(sharpness * usual, 64, MOST_PIXELS)))
 
 
 def draw_cells(black: np.ndarray, border: int = 4) -> np.ndarray:
@@ -52,18 +64,41 @@ def decode(picture: np.ndarray) -> str | None:
 
 
 def decode_opencv(picture: np.ndarray) -> str | None:
-    """The text OpenCV's detector reads, or None, from as near or as far as it needs. UserError when OpenCV is not installed."""
+    """The text that one of OpenCV's two detectors reads, or None, from as near or as far as they need; of a code whose modules lie
+    in rows and columns also where each is redrawn by its majority. UserError when OpenCV is not installed.
+    """
     try:
         import cv2
     except ImportError:
         raise UserError("decoded_opencv needs OpenCV", hint="pip install 'genexp[opencv]'") from None
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    detector = cv2.QRCodeDetector()
+    detectors = cv2.QRCodeDetector(), cv2.QRCodeDetectorAruco()
     try:
-        found = (detector.detectAndDecode(seen)[0] for seen in (_ready(picture), *nearer_and_farther(picture)))
+        found = (detector.detectAndDecode(seen)[0] for seen in sights(picture) for detector in detectors)
         return next((text for text in found if text), None)
     except UnicodeDecodeError:  # bytes that are no text
         return None
+
+
+def sights(picture: np.ndarray) -> Iterator[np.ndarray]:
+    """The picture as it is; its modules alone, where they are found in it; and the picture as from other distances."""
+    yield _ready(picture)
+    if (modules := modules_in(picture)) is not None:
+        yield _ready(draw_cells(modules))
+    yield from nearer_and_farther(picture)
+
+
+def modules_in(picture: np.ndarray) -> np.ndarray | None:
+    """The modules of an upright code in a picture of points, each by the majority of its pixels, or None. Rows and columns with
+    less black than a module of the largest code are not the code's.
+    """
+    black = picture < 128
+    least = len(black) / (CODE_SIDES[-1] + 8)
+    inside = [np.flatnonzero(black.sum(axis) > least) for axis in (1, 0)]
+    if not all(map(len, inside)):
+        return None
+    (top, bottom), (left, right) = ((lines[0], lines[-1] + 1) for lines in inside)
+    return find_modules(black[top:bottom, left:right], AGREEMENT)
 
 
 def _ready(picture: np.ndarray, smallest: int = 800, border: float = 0.1) -> np.ndarray:
@@ -83,13 +118,25 @@ def nearer_and_farther(picture: np.ndarray) -> Iterator[np.ndarray]:
 
 @once
 def picture(subject: Subject) -> np.ndarray:
-    """What a reader is given: a picture of the samples alone."""
-    return draw_points(subject.samples.numpy())
+    """What a reader is given: a picture of the samples alone, the first that zxing-cpp reads anything in."""
+    return shown(subject)[0]
+
+
+@once
+def shown(subject: Subject) -> tuple[np.ndarray, str | None]:
+    """That picture, and what is read in it; the first one and None where nothing is read in any."""
+    first = None
+    for drawn in drawings(subject.samples.numpy()):
+        if (text := decode(drawn)) is not None:
+            return drawn, text
+        first = drawn if first is None else first
+    assert first is not None
+    return first, None
 
 
 @once
 def reading(subject: Subject) -> str | None:
-    return decode(picture(subject))
+    return shown(subject)[1]
 
 
 @measure("decoded", "what zxing-cpp reads in a picture of the samples", data={"code"})
@@ -115,7 +162,9 @@ def until_it_scans(case: Case) -> Suggestion | None:
 
 @measure("decoded_opencv", "what OpenCV's reader reads, a second opinion", data={"code"})
 def decoded_opencv(subject: Subject) -> Value:
+    """In the picture that zxing-cpp was given, else in one of other sharpness."""
     try:
-        return Value(decode_opencv(picture(subject)))
+        pictures = chain([picture(subject)], drawings(subject.samples.numpy()))
+        return Value(next((text for drawn in pictures if (text := decode_opencv(drawn)) is not None), None))
     except UserError:
         return Value(None)
