@@ -1,7 +1,7 @@
 """Numbers of a configuration that follow from how fine the data are: `${by_detail:192}` in a YAML file.
 
-What a code of 33 modules a side needs, quiet zone counted, a larger one needs more of: cells of a grid, points of a batch, samples to
-be read from. A stored configuration holds the numbers that came out.
+What a code of 33 modules a side needs, quiet zone counted, a larger one needs more of: cells of a grid, points of a batch,
+samples to be read from. A stored configuration holds the numbers that came out.
 """
 
 from pathlib import Path

@@ -35,7 +35,7 @@ def draw_points(points: np.ndarray, pixels: int | None = None, blur: float = 1.2
 
 
 def drawings(points: np.ndarray) -> Iterator[np.ndarray]:
-    """Pictures of points at several scales, the blur of one of them in the others: how large a module is only who reads it finds."""
+    """Pictures of points at several scales: how large a module is, and so how wide a blur it bears, is not told them."""
     usual = np.sqrt(len(points) / 1.5)
     for sharpness in SHARPNESSES:
         yield draw_points(points, int(np.clip(sharpness * usual, 64, MOST_PIXELS)))
@@ -64,8 +64,8 @@ def decode(picture: np.ndarray) -> str | None:
 
 
 def decode_opencv(picture: np.ndarray) -> str | None:
-    """The text that one of OpenCV's two detectors reads, or None, from as near or as far as they need; of a code whose modules lie
-    in rows and columns also where each is redrawn by its majority. UserError when OpenCV is not installed.
+    """The text that one of OpenCV's two detectors reads, or None, from as near or as far as they need; of an upright code also in
+    its modules, each redrawn by the majority of its pixels. UserError when OpenCV is not installed.
     """
     try:
         import cv2
