@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from omegaconf import OmegaConf
+from PIL import Image
 
 from genexp.config.catalogue import CONF, KINDS, entries
 from genexp.config.choices import _compose, _hydra
@@ -260,3 +262,25 @@ def test_another_model_or_data_set_takes_no_part_of_the_default_run(words: str) 
     assert settings.experiment == f"{settings.model['name']}_{settings.dataset['name']}"
     assert settings.trainer == compose(["experiment=any"]).settings.trainer
     assert "counted" not in str(settings.model)
+
+
+def test_numbers_follow_from_how_fine_the_data_are(tmp_path: Path) -> None:
+    """Of version v 17 + 4v modules a side and 8 of the quiet zone, in units of 33; what is typed stays."""
+    usual, fine, small = (compose([f"dataset.version={v}", "dataset.text=x"]).settings for v in (2, 25, 1))
+    assert (usual.trainer.batch_size, usual.model["field"]["side"], usual.evaluation.num_samples) == (1024, 192, 100_000)
+    assert small.trainer == usual.trainer
+    assert fine.trainer.batch_size == round(1024 * 125 / 33)
+    assert fine.model["field"]["side"] == round(192 * 125 / 33)
+    assert fine.model["target"]["side"] == 2048  # the most
+    assert fine.model["times"]["noise_range"] == pytest.approx((2e-3 * 33 / 125, 0.3), rel=5e-3)
+    own = compose(["dataset.version=25", "trainer.batch_size=7", "model.times.noise_range=[1e-3,.2]"]).settings
+    assert (own.trainer.batch_size, own.model["times"]["noise_range"]) == (7, (1e-3, 0.2))
+    picture = tmp_path / "disc.png"
+    Image.fromarray(np.where(np.hypot(*np.mgrid[-64:64, -64:64]) < 50, 0, 255).astype(np.uint8)).save(picture)
+    area = compose([f"dataset.image={picture}", "dataset.raster=66"]).settings
+    assert area.trainer.batch_size == 2 * 1024
+
+
+def test_numbers_of_data_that_are_no_cells_stay_and_a_missing_picture_is_no_mistake_here() -> None:
+    for words in (["experiment=qr_flowmatch", "dataset=two_moons"], ["dataset.image=missing.png"]):
+        assert compose(words).settings.trainer.batch_size == 1024

@@ -1,6 +1,7 @@
 """QR codes from texts and from pictures."""
 
 import os
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image, ImageDraw
 from genexp.data.picture import find_modules
 from genexp.data.qr import QR
 from genexp.errors import UserError
-from genexp.measures.barcode import decode, decode_opencv, draw_cells, draw_points
+from genexp.measures.barcode import decode, decode_opencv, draw_cells, draw_points, drawings, modules_in
 
 HERE = Path()
 DATA = Path(os.environ.get("GENEXP_DATA", "data"))  # read here: inside a test it is the folder of small data sets
@@ -43,16 +44,29 @@ def test_true_samples_drawn_as_points_are_read(tmp_path: Path) -> None:
     assert decode(draw_points(blurred)) is None  # the proof can fail
 
 
-def test_a_large_code_is_read_by_opencv_from_some_distance() -> None:
-    """Version 25, 600,000 points and 1 % anywhere: not at the first size that it is shown at."""
-    data = QR(HERE, text="large", version=25)
+@pytest.mark.parametrize(("version", "count"), [(25, 379_000), (40, 561_000)])
+def test_a_large_code_is_read_by_both_readers_in_one_of_the_drawings(version: int, count: int) -> None:
+    """With 2 % of the points near its modules and 1 % anywhere; and the modules that are found in the drawing are the code's."""
     import torch
 
-    points = data.density.sample(600_000, torch.Generator().manual_seed(0)).numpy()
-    points[:6000] = np.random.default_rng(0).uniform(-1, 1, (6000, 2))
-    picture = draw_points(points)
-    assert decode(picture) == "large"
-    assert decode_opencv(picture) == "large"
+    data = QR(HERE, text="large", version=version)
+    points = data.density.sample(count, torch.Generator().manual_seed(0)).numpy()
+    random, share = np.random.default_rng(0), count // 100
+    points[: 2 * share] += 0.5 * data.density.cell * random.standard_normal((2 * share, 2))
+    points[-share:] = random.uniform(-1, 1, (share, 2))
+    pictures = list(islice(drawings(points), 3))[1:]
+    assert decode(pictures[0]) == "large"
+    assert decode_opencv(pictures[1]) == "large"
+    modules = next(modules_in(pictures[1]))
+    assert modules.shape == data.density.mask.shape
+    assert (modules == data.density.mask.numpy()).mean() > 0.95  # error correction M repairs 15 % of the bytes
+    assert (modules == data.density.mask.numpy().T).mean() < 0.7
+
+
+def test_no_modules_in_noise_nor_in_an_empty_picture() -> None:
+    points = np.random.default_rng(0).uniform(-1, 1, (20_000, 2))
+    assert not list(modules_in(draw_points(points)))
+    assert not list(modules_in(draw_points(np.zeros((0, 2)), 64)))
 
 
 def test_quiet_zone_is_part_of_the_square() -> None:

@@ -11,9 +11,11 @@ from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
 
-SHARPNESSES = (1.0, 4 / 3, 16 / 9, 0.75)  # pixels a side that samples are drawn with, beside the first: the first that is read
+SHARPNESSES = (1.0, 1.33, 1.78, 2.37, 0.75)  # pixels a side that samples are drawn with, in units of the usual number
 MOST_PIXELS = 2048
 AGREEMENT = 0.85  # of the pixels of a drawn code with their module: corners are blurred, edges rough
+INSETS = (1, 2, 0)  # pixels by which its outline is drawn in: blur and stray samples make it wider
+REDRAWN = (5, 6)  # pixels a side of a module that OpenCV is shown
 DISTANCES = (1.0, 1.2, 1.4, 0.85, 0.7, 1.1, 1.3)  # sizes at which OpenCV is shown a picture, beside the first
 
 
@@ -81,24 +83,27 @@ def decode_opencv(picture: np.ndarray) -> str | None:
 
 
 def sights(picture: np.ndarray) -> Iterator[np.ndarray]:
-    """The picture as it is; its modules alone, where they are found in it; and the picture as from other distances."""
+    """The picture as it is; the modules alone that are found in it; and the picture as from other distances."""
     yield _ready(picture)
-    if (modules := modules_in(picture)) is not None:
-        yield _ready(draw_cells(modules))
+    for modules in modules_in(picture):
+        for pixels in REDRAWN:
+            yield np.kron(draw_cells(modules), np.ones((pixels, pixels), dtype=np.uint8))
     yield from nearer_and_farther(picture)
 
 
-def modules_in(picture: np.ndarray) -> np.ndarray | None:
-    """The modules of an upright code in a picture of points, each by the majority of its pixels, or None. Rows and columns with
-    less black than a module of the largest code are not the code's.
+def modules_in(picture: np.ndarray) -> Iterator[np.ndarray]:
+    """The modules of an upright code in a picture of points, each by the majority of its pixels, as they are found within
+    outlines that differ a little: a quarter of a module off, a large code is lost. Rows and columns with less black than a module
+    of the largest code are not the code's.
     """
     black = picture < 128
     least = len(black) / (CODE_SIDES[-1] + 8)
-    inside = [np.flatnonzero(black.sum(axis) > least) for axis in (1, 0)]
-    if not all(map(len, inside)):
-        return None
-    (top, bottom), (left, right) = ((lines[0], lines[-1] + 1) for lines in inside)
-    return find_modules(black[top:bottom, left:right], AGREEMENT)
+    rows, columns = (np.flatnonzero(black.sum(axis) > least) for axis in (1, 0))
+    if len(rows) and len(columns):
+        for inset in INSETS:
+            inside = (slice(lines[0] + inset, lines[-1] + 1 - inset) for lines in (rows, columns))
+            if (modules := find_modules(black[tuple(inside)], AGREEMENT)) is not None:
+                yield modules
 
 
 def _ready(picture: np.ndarray, smallest: int = 800, border: float = 0.1) -> np.ndarray:
