@@ -123,6 +123,15 @@ def test_no_grid_in_noise() -> None:
     assert find_modules(np.random.default_rng(0).random((200, 200)) > 0.5) is None
 
 
+def test_a_picture_that_has_changed_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "code.png"
+    for changed, text in enumerate(("before", "after")):
+        code = QR(HERE, text=text)
+        Image.fromarray(draw_cells(code.density.mask.numpy())).save(path)
+        os.utime(path, (changed, changed))
+        assert (QR(HERE, image=str(path)).density.mask == code.density.mask).all()
+
+
 def test_images_are_also_looked_for_in_the_data_folder(tmp_path: Path) -> None:
     Image.fromarray(draw_cells(QR(HERE, text="x").density.mask.numpy())).save(tmp_path / "there.png")
     assert QR(tmp_path, image="there.png").is_code

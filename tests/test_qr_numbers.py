@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from genexp.config.composition import compose
 from genexp.data.qr import QR
-from genexp.measures.barcode import decode, draw_cells, picture
+from genexp.measures.barcode import decode, draw_cells, draw_points, picture
 from genexp.subject import Subject
 from tests.subjects import taken
 
@@ -81,6 +81,15 @@ def test_the_code_itself_is_scannable_with_every_character(text: str) -> None:
     assert found["scannable"] == 1
     assert found["leak"] == 0
     assert found["module_tv"] == pytest.approx(found["floor/module_tv"], rel=0.3)
+
+
+def test_a_large_code_is_drawn_as_sharply_as_it_takes() -> None:
+    """Version 25: at the usual number of pixels 250,000 samples are read by nobody."""
+    code = QR(Path(), text="large", version=25)
+    subject = subject_of(Sampler(code.sample), code, "evaluation.num_samples=250000")
+    assert decode(draw_points(subject.samples.numpy())) is None
+    found = taken(subject, "decoded", "scannable", "decoded_opencv")
+    assert found == {"decoded": "large", "scannable": 1, "decoded_opencv": "large"}
 
 
 def test_a_mirrored_or_turned_code_is_drawn_as_it_lies(code: QR) -> None:

@@ -1,7 +1,6 @@
 """Whether a barcode reader reads the samples: from points to a picture, and from a picture to what is read in it."""
 
 from collections.abc import Iterator
-from itertools import chain
 
 import numpy as np
 
@@ -16,7 +15,7 @@ MOST_PIXELS = 2048
 AGREEMENT = 0.85  # of the pixels of a drawn code with their module: corners are blurred, edges rough
 INSETS = (1, 2, 0)  # pixels by which its outline is drawn in: blur and stray samples make it wider
 REDRAWN = (5, 6)  # pixels a side of a module that OpenCV is shown
-DISTANCES = (1.0, 1.2, 1.4, 0.85, 0.7, 1.1, 1.3)  # sizes at which OpenCV is shown a picture, beside the first
+DISTANCES = (1.2, 1.4, 0.85)  # sizes at which OpenCV is shown a picture, beside the first
 
 
 def draw_points(points: np.ndarray, pixels: int | None = None, blur: float = 1.2) -> np.ndarray:
@@ -167,9 +166,9 @@ def until_it_scans(case: Case) -> Suggestion | None:
 
 @measure("decoded_opencv", "what OpenCV's reader reads, a second opinion", data={"code"})
 def decoded_opencv(subject: Subject) -> Value:
-    """In the picture that zxing-cpp was given, else in one of other sharpness."""
+    """In one of the pictures that zxing-cpp may be given."""
     try:
-        pictures = chain([picture(subject)], drawings(subject.samples.numpy()))
+        pictures = drawings(subject.samples.numpy())
         return Value(next((text for drawn in pictures if (text := decode_opencv(drawn)) is not None), None))
     except UserError:
         return Value(None)
