@@ -26,7 +26,7 @@ def sliced_wasserstein(one: Tensor, other: Tensor, directions: int = 64) -> floa
 
 
 def _in_order(projections: Tensor) -> np.ndarray:
-    """The columns of (n, directions), each sorted, as rows: by numpy and in float32, which is ten times as fast as torch's sort."""
+    """The columns of (n, directions), each sorted, as rows: by numpy in float32, ten times as fast as torch's sort."""
     return np.sort(projections.T.float().contiguous().numpy())
 
 
