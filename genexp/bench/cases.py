@@ -97,6 +97,8 @@ def _flow(kind: str, width: str, dim: int = 2, settings: tuple[str, ...] = ()) -
     )
     if dim > 2:
         same += ("dataset=normal", f"dataset.mean={[0.0] * dim}".replace(" ", ""))
+    else:
+        same += ("dataset.draw=random",)  # as the other library's loop draws
     zuko = Contender("zuko", loop=f"{_PEERS}.zuko_flow:{kind}", extra="zuko")
     ours = Contender("trainer", experiment="double_gaussian", overrides=same)
     return Case(

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from genexp.data.even import even_shares, shifted_lattices
 from genexp.data.known import KnownDensity
 from genexp.quadrature import Rule, around, midpoints
 
@@ -28,6 +29,15 @@ class GaussianMixture(KnownDensity):
         component = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         noise = torch.randn(n, 2, generator=generator, device=self.device)
         return self.means[component] + self.stds[component] * noise
+
+    def sample_evenly(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n points, (n, 2), in random order, that lie more evenly in this density than independent ones; means of any f are
+        unbiased. Of each component there is its share of n to within one, on a shifted lattice that Φ⁻¹ makes normal.
+        """
+        component = even_shares(self.weights, n, generator)
+        noise = torch.special.ndtri(shifted_lattices(component, len(self.weights), generator))
+        order = torch.randperm(n, generator=generator, device=self.device)
+        return (self.means[component] + self.stds[component] * noise)[order]
 
     def log_prob(self, x: Tensor) -> Tensor:
         """ln p(x), shape (n,), in nats and in the precision of x."""

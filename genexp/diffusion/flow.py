@@ -28,12 +28,12 @@ def flow_of(denoised: Denoised) -> Velocity:
     return velocity
 
 
-def log_prob(denoised: Denoised, u: Tensor, ends: tuple[float, float], steps: int, refinement: int = 1) -> Tensor:
+def log_prob(denoised: Denoised, u: Tensor, ends: tuple[float, float], steps: int, refinement: float = 1) -> Tensor:
     """ln p(u), (n,), in nats, of points u, (n, dim), as those of the flow at the least noise level, which began as
     N(0, (1+τ²)I) at the largest.
     """
     low, high = ends
-    clock = torch.linspace(-math.log(low), -math.log(high), refinement * steps + 1, dtype=torch.float64)
+    clock = torch.linspace(-math.log(low), -math.log(high), round(refinement * steps) + 1, dtype=torch.float64)
     spread = math.sqrt(1 + low**2)
     found = likelihood.log_prob(flow_of(denoised), u / spread, clock.to(u.device), rk4_solver(), refinement)
     return found - u.shape[1] * math.log(spread)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,8 +21,13 @@ def sliced_wasserstein(one: Tensor, other: Tensor, directions: int = 64) -> floa
     random ones; on a line there is one. Not 0 for two samples of one distribution but about 1/√n: compare with that.
     """
     axes = _directions(one.shape[1], directions)
-    gaps = (one.double() @ axes).sort(dim=0).values - (other.double() @ axes).sort(dim=0).values
-    return float(gaps.abs().mean())
+    gaps = _in_order(one.double() @ axes) - _in_order(other.double() @ axes)
+    return float(np.abs(gaps).mean(dtype=np.float64))
+
+
+def _in_order(projections: Tensor) -> np.ndarray:
+    """The columns of (n, directions), each sorted, as rows: by numpy in float32, ten times as fast as torch's sort."""
+    return np.sort(projections.T.float().contiguous().numpy())
 
 
 def _directions(dim: int, count: int) -> Tensor:

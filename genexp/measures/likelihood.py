@@ -15,7 +15,9 @@ from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
-PART = 256  # points whose likelihood is found at once: few enough for several processes to have some
+PART = 256  # examples whose likelihood is found at once: few enough for several processes to have some
+SMALL_PART = 1_024  # and of a few numbers each, of which so many take little longer
+SMALL = 4  # numbers
 COMPARED = 0.25  # share of the points whose ODE is solved again in half the step
 ENOUGH = 1e-3  # nats; a change of the mean below this, or below a third of its standard error, is no reason to refine
 MOST_REFINED = 8  # times the model's own number of steps
@@ -39,7 +41,8 @@ def likelihood(subject: Subject, x: Tensor) -> Likelihood:
     """ln p(x) of the points x (n, dim).
 
     Where it is an ODE, the first quarter of them is found again with twice the steps, and steps are doubled as long as that
-    changes the mean noticeably; then all points are found with as many steps as were enough.
+    changes the mean noticeably, and by more than the scatter of the single changes would by chance; then all points are found
+    with as many steps as were enough.
     """
     if "refined" not in subject.can:
         return Likelihood(_log_prob(subject, x, 0, 1))
@@ -47,9 +50,9 @@ def likelihood(subject: Subject, x: Tensor) -> Likelihood:
     refinement, here = 1, _log_prob(subject, x[:few], 0, 1)
     while True:
         finer = _log_prob(subject, x[:few], 0, 2 * refinement)
-        change = abs(float((finer - here).mean()))
+        change, chance = abs(float((finer - here).mean())), standard_error(finer - here)
         tolerance = max(ENOUGH, float(here.std()) / math.sqrt(len(x)) / 3) if few > 1 else math.inf  # one point has no mean
-        if not change > tolerance or 2 * refinement >= MOST_REFINED:  # or the change is no number
+        if not change > tolerance + chance or 2 * refinement >= MOST_REFINED:  # or the change is no number
             break
         refinement, here = 2 * refinement, finer
     rest = [_log_prob(subject, x[few:], few, refinement)] if few < len(x) else []
@@ -66,7 +69,7 @@ def _log_prob(subject: Subject, x: Tensor, first: int, refinement: int) -> Tenso
             found = model.refined_log_prob(few, refinement) if "refined" in subject.can else model.log_prob(few)
             return found.double().cpu()
 
-    size = min(subject.settings.evaluation.batch_size, PART)
+    size = min(subject.settings.evaluation.batch_size, SMALL_PART if x[0].numel() <= SMALL else PART)
     with torch.autocast(subject.device.type, enabled=False):
         return torch.cat(sharded([(first + size * index, few) for index, few in enumerate(x.split(size))], log_prob))
 

@@ -210,7 +210,7 @@ class Diffusion(GenerativeModel):
         """ln p(x), (n,), in nats: of the flow's points at the least noise level of the schedule."""
         return self.refined_log_prob(x, 1)
 
-    def refined_log_prob(self, x: Tensor, refinement: int) -> Tensor:
+    def refined_log_prob(self, x: Tensor, refinement: float) -> Tensor:
         """The same by LIKELIHOOD_STEPS times `refinement` steps."""
         found = log_prob(self.denoised, self.space.into(x), self.schedule.ends, LIKELIHOOD_STEPS, refinement)
         return found - self.dim * self.space.units[1].log()

@@ -30,7 +30,7 @@ from genexp.velocity.likelihood import EXACT_DIVERGENCE, likelihood_times, log_p
 from genexp.velocity.path import flow_matching_loss, straight_path
 from genexp.velocity.spaces import Space, spaces
 
-LIKELIHOOD_STEPS = 64
+LIKELIHOOD_STEPS = 48
 
 
 @models.register("flow_matching")
@@ -142,7 +142,7 @@ class FlowMatching(GenerativeModel):
         """ln p(x), shape (n,), in nats."""
         return self.refined_log_prob(x, 1)
 
-    def refined_log_prob(self, x: Tensor, refinement: int) -> Tensor:
+    def refined_log_prob(self, x: Tensor, refinement: float) -> Tensor:
         """The same by LIKELIHOOD_STEPS times `refinement` steps; of adaptive ones, with a tolerance divided by `refinement`."""
-        times = likelihood_times(self.times.finest, refinement * LIKELIHOOD_STEPS, x.device)
+        times = likelihood_times(self.times.finest, round(refinement * LIKELIHOOD_STEPS), x.device)
         return log_prob(self.velocity, x, times, self.solver, refinement)

@@ -18,6 +18,7 @@ from genexp.subject import Subject, once
 
 PICTURE_SIDE = 240
 PART = 16_384  # points whose densities are found at once
+COARSE = 0.5  # times the model's own steps of an ODE: what they leave uncertain, about a tenth of a nat, is no shade of a colour
 
 
 @picture("density", "The true density, the learnt one and their difference", model={"exact"}, data={"plane", "box"})
@@ -58,7 +59,9 @@ def log_density(subject: Subject) -> Figure:
     """Over the square in which the cells lie, [−1, 1]²."""
     side, corner = subject.settings.figures.log_density_side, torch.ones(2)
     parts = midpoints(-corner, corner, side).points.float().to(subject.device).split(subject.settings.evaluation.batch_size)
-    log_p = torch.cat([subject.model.log_prob(part).float().cpu() for part in parts]).reshape(side, side)
+    model = subject.model
+    find = (lambda x: model.refined_log_prob(x, COARSE)) if "refined" in subject.can else model.log_prob
+    log_p = torch.cat([find(part).float().cpu() for part in parts]).reshape(side, side)
     return densities.log_density(log_p.numpy(), -subject.density.entropy)
 
 

@@ -41,7 +41,7 @@ class Solver:
         """Where points x, (n, dim), at the first of the `times`, (k,), rising or falling, are at each of them: (k, n, dim)."""
         raise NotImplementedError
 
-    def solve_closely(self, velocity: Velocity, x: Tensor, times: Tensor, refinement: int) -> Tensor:
+    def solve_closely(self, velocity: Velocity, x: Tensor, times: Tensor, refinement: float) -> Tensor:
         """The same for a likelihood, which forgives less than a picture of samples does; `refinement` is how many times more
         closely than need be, and what can follow from it by more `times` has done so.
         """

@@ -103,7 +103,7 @@ class FixedSteps(Solver):
         last = EULER if self.grid.ends_denoised and len(times) > 2 else None
         return fixed_steps(velocity, x, times, self.method, last)
 
-    def solve_closely(self, velocity: Velocity, x: Tensor, times: Tensor, refinement: int) -> Tensor:
+    def solve_closely(self, velocity: Velocity, x: Tensor, times: Tensor, refinement: float) -> Tensor:
         """By steps of RK4, whatever the method."""
         return fixed_steps(velocity, x, times, RK4)
 
@@ -174,5 +174,5 @@ class Dopri5(Solver):
     def solve(self, velocity: Velocity, x: Tensor, times: Tensor) -> Tensor:
         return dopri5(velocity, x, times, self.tolerance)
 
-    def solve_closely(self, velocity: Velocity, x: Tensor, times: Tensor, refinement: int) -> Tensor:
+    def solve_closely(self, velocity: Velocity, x: Tensor, times: Tensor, refinement: float) -> Tensor:
         return dopri5(velocity, x, times[[0, -1]], max(self.tolerance / 10 / refinement, ROUNDING))

@@ -9,10 +9,10 @@ from genexp.nn.divergence import divergence
 from genexp.samplers.ode import Solver, Velocity
 
 EXACT_DIVERGENCE = 4  # dimensions up to which the divergence costs one backward pass each
-EVEN_SHARE = 0.25  # of the steps, even in t; the others are even in ln τ, where a field of fine detail changes
+EVEN_SHARE = 0.125  # of the steps, even in t; the others are even in ln τ, where a field of fine detail changes
 
 
-def log_prob(velocity: Velocity, x: Tensor, times: Tensor, solver: Solver, refinement: int = 1) -> Tensor:
+def log_prob(velocity: Velocity, x: Tensor, times: Tensor, solver: Solver, refinement: float = 1) -> Tensor:
     """ln p(x), (n,), in nats, of points x, (n, dim), that dx/dt = v(x, t) has brought from N(0, I) at t = 0:
 
         ln p(x) = ln N(x₀; 0, I) − ∫₀¹ div v(x_t, t) dt
