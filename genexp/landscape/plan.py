@@ -81,7 +81,8 @@ def plan(
             folder / name / f"{label}_{budget:g}s_seed{seed}",
             (
                 *words,
-                *("trainer.max_steps=null", "trainer.max_epochs=null", f"trainer.max_seconds={budget:g}", f"seed={seed}"),
+                *("trainer.max_steps=null", "trainer.max_epochs=null", "trainer.clock=cpu"),
+                *(f"trainer.max_seconds={budget:g}", f"seed={seed}"),
                 *("figures.enabled=false", "evaluation.anomalies=[]"),
                 *overrides,
             ),
