@@ -78,7 +78,7 @@ def _show(options: argparse.Namespace) -> int:
     from genexp.errors import UserError
     from genexp.folder.finding import find_runs
     from genexp.landscape.entries import read_entries
-    from genexp.landscape.page import gather, page, write_pictures
+    from genexp.landscape.page import gather, page, write_pictures, write_tables
     from genexp.report.write import check_target, write_page
 
     out: Path = options.out or (options.into / "landscape.html" if options.run or not options.runs else Path("landscape.html"))
@@ -88,8 +88,8 @@ def _show(options: argparse.Namespace) -> int:
     if not shown.fields:
         raise UserError("no two finished runs there have likelihoods of the same data", hint="genexp landscape --run")
     write_page(out, page(shown))
-    pictures = write_pictures(shown, out.parent)
-    print(f"{out}   {out.stat().st_size / 1e6:.1f} MB, {len(shown.entries)} runs; {', '.join(each.name for each in pictures)}")
+    beside = [write_tables(shown, out.with_suffix(".md")), *write_pictures(shown, out.parent)]
+    print(f"{out}   {out.stat().st_size / 1e6:.1f} MB, {len(shown.entries)} runs; {', '.join(each.name for each in beside)}")
     return 0
 
 
