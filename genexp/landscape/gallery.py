@@ -30,8 +30,8 @@ class Toy:
 
 @dataclass(frozen=True)
 class Grid:
-    """Models, a family after the other, on toys; None where there is no run. Of each the configuration that is nearest to the data
-    in the mean over its seeds: more of them are no advantage.
+    """Models, a family after the other, on toys; None where there is no run. Of each the configuration that is nearest to the
+    data in the mean over its seeds: more of them are no advantage.
     """
 
     toys: tuple[Toy, ...]

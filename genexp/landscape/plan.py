@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def recipes(dataset: str, only: Sequence[str] = ()) -> Iterator[tuple[str, tuple
         if (composed := experiment_on(name, dataset)) is None:
             continue
         model = composed.settings.model
-        if composed.settings.dataset == plain:
+        if not only and composed.settings.dataset == plain:
             spec, knows = spec_of(composed.settings)
             built = learner(model, spec, knows)
             served |= {model["name"]} if built is not None and (is_comparable(built, spec) or not is_likelihood(built)) else set()
@@ -130,8 +131,7 @@ def by_the_recipe(model: str, dataset: str) -> tuple[str, ...] | None:
     noise as wide as their steps; of bits and of points (which `dataset.flat` makes of pictures, with that noise) any.
     """
     found = []
-    for words in ways(dataset):
-        spec, knows = spec_of(compose(words).settings)
+    for words, spec, knows in ways(dataset):
         for more in ((), (OTHERWISE,)):
             try:
                 built = learner(compose([f"model={model}", *words, *more]).settings.model, spec, knows)
@@ -142,10 +142,12 @@ def by_the_recipe(model: str, dataset: str) -> tuple[str, ...] | None:
     return min(found, key=lambda each: each[0])[1] if found else None
 
 
-def ways(dataset: str) -> list[tuple[str, ...]]:
-    """The data as they are, and as points."""
+@lru_cache(maxsize=1)
+def ways(dataset: str) -> list[tuple[tuple[str, ...], DataSpec, frozenset[str]]]:
+    """The data as they are, and as points: the words that make them so, their spec and what is known of them."""
     plain = (f"dataset={dataset}",)
-    return [plain, (*plain, "dataset.flat=true")] if "flat" in compose(plain).settings.dataset else [plain]
+    words = [plain, (*plain, "dataset.flat=true")] if "flat" in compose(plain).settings.dataset else [plain]
+    return [(each, *spec_of(compose(each).settings)) for each in words]
 
 
 def is_likelihood(model: GenerativeModel) -> bool:
