@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", action="store_true", help="make the runs that are missing in --into first")
     parser.add_argument("--into", type=expanded, default=FOLDER, metavar="DIR", help=f"where they are (default: {FOLDER})")
     parser.add_argument("--data", metavar="NAME,…", help="data sets of --run, toys: all in the plane (default: two_moons,digits)")
-    parser.add_argument("--seconds", type=_list_of(float), metavar="S,…", help="of training, each a run (default: 10)")
+    parser.add_argument("--seconds", type=_list_of(float), metavar="S,…", help="of training on the CPU, each a run (default: 10)")
     parser.add_argument("--seeds", type=_list_of(int), metavar="S,…", help="(default: 0)")
     parser.add_argument("--only", metavar="NAME,…", help="only these models or experiments")
     parser.add_argument("--plan", action="store_true", help="say what --run would do, and stop")
