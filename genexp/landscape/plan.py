@@ -24,6 +24,7 @@ RECIPE = "landscape"  # the experiment whose settings suit most models
 DATA = ("two_moons", "digits")  # nothing to download
 TOYS = "toys"  # every known density in the plane
 OTHERWISE = "model/likelihood=gaussian"  # takes any numbers
+FEW, QUICK = 1000, "trainer.lr=2e-2"  # weights, and the rate of fewer
 MEASURING = 12  # seconds that a run takes besides its training, about
 COMPARABLE = {"discrete", "dequantised"}  # what a picture costs in bits is then one and the same thing
 
@@ -128,7 +129,8 @@ def by_the_recipe(model: str, dataset: str) -> tuple[str, ...] | None:
     """The words with which the model learns the data from examples; None where it cannot.
 
     Of several ways the one whose likelihood can be held against others: of pictures one of whole numbers, or of numbers with
-    noise as wide as their steps; of bits and of points (which `dataset.flat` makes of pictures, with that noise) any.
+    noise as wide as their steps; of bits and of points (which `dataset.flat` makes of pictures, with that noise) any. A model of few
+    weights learns at a rate of its own: each of them has far to go.
     """
     found = []
     for words, spec, knows in ways(dataset):
@@ -138,7 +140,8 @@ def by_the_recipe(model: str, dataset: str) -> tuple[str, ...] | None:
             except UserError:  # it has no such part
                 break
             if built is not None:
-                found.append((not is_comparable(built, spec), (*words[1:], *more)))
+                rate = () if sum(weights.numel() for weights in built.parameters()) >= FEW else (QUICK,)
+                found.append((not is_comparable(built, spec), (*words[1:], *more, *rate)))
     return min(found, key=lambda each: each[0])[1] if found else None
 
 
