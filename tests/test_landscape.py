@@ -377,6 +377,8 @@ def test_pictures_become_points_where_only_so_they_can_be_compared() -> None:
     assert by_the_recipe("vae", "digits") == ("dataset.flat=true", "model/likelihood=gaussian")
     assert by_the_recipe("normal", "digits") == ("dataset.flat=true",)
     assert by_the_recipe("made", "digits") == ()
+    assert by_the_recipe("planar", "two_moons") == ("trainer.lr=2e-2",)  # 80 weights
+    assert by_the_recipe("maf", "two_moons") == ()
     assert by_the_recipe("chains", "two_moons") is None  # they learn no examples
 
 

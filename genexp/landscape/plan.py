@@ -140,8 +140,8 @@ def by_the_recipe(model: str, dataset: str) -> tuple[str, ...] | None:
             except UserError:  # it has no such part
                 break
             if built is not None:
-                rate = () if sum(weights.numel() for weights in built.parameters()) >= FEW else (QUICK,)
-                found.append((not is_comparable(built, spec), (*words[1:], *more, *rate)))
+                few = built.fitter == "gradient" and sum(weights.numel() for weights in built.parameters()) < FEW
+                found.append((not is_comparable(built, spec), (*words[1:], *more, *[QUICK] * few)))
     return min(found, key=lambda each: each[0])[1] if found else None
 
 
