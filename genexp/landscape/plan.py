@@ -129,8 +129,8 @@ def by_the_recipe(model: str, dataset: str) -> tuple[str, ...] | None:
     """The words with which the model learns the data from examples; None where it cannot.
 
     Of several ways the one whose likelihood can be held against others: of pictures one of whole numbers, or of numbers with
-    noise as wide as their steps; of bits and of points (which `dataset.flat` makes of pictures, with that noise) any. A model of few
-    weights learns at a rate of its own: each of them has far to go.
+    noise as wide as their steps; of bits and of points (which `dataset.flat` makes of pictures, with that noise) any. A model
+    of few weights learns at a larger rate: each of them has far to go.
     """
     found = []
     for words, spec, knows in ways(dataset):
