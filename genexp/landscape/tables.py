@@ -26,10 +26,11 @@ def in_markdown(fields: Sequence[Field], grid: Grid | None) -> str:
 
 
 def at_a_glance(field: Field) -> Table:
-    """A row for each family, and under it one for each of its models."""
+    """A row for each family, and under it one for each of its models; of a single one they would be the same."""
     rows = []
     for part in glance(field):
-        rows.append([part.family.title, *part.row.cells])
+        cells = part.row.cells if len(part.models) > 1 else ["" for _ in part.row.cells]
+        rows.append([part.family.title, *cells])
         rows += [[f"– {row.name}", *row.cells] for row in part.models]
     return Table(["model", NUMBER[field.unit == NATS], *HEADER], rows, numeric=[False] * (len(HEADER) + 2))
 
