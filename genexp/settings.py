@@ -47,6 +47,7 @@ class TrainerSettings(Strict):
     max_steps: Annotated[int, Field(ge=0, le=MOST_STEPS)] | None = None
     max_epochs: Steps | None = None
     max_seconds: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    clock: Literal["wall", "cpu"] = "wall"
     batch_size: Together = 256
     optimizer: Literal["adam", "adamw"] = "adam"
     lr: Annotated[float, Field(gt=0, le=1e3)] = 1e-3

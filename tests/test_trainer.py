@@ -365,6 +365,21 @@ def test_a_schedule_follows_the_seconds_of_a_run_that_has_so_many(tmp_path: Path
         assert line["lr"] == pytest.approx(0.02 * (1 - line["seconds"] / 4.0), abs=0.02 * 3 * 0.01 / 4)
 
 
+def test_seconds_of_the_cpu_are_a_budget_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They end the training and lead the schedule, however much time goes by on the wall."""
+    wall, cpu = itertools.count(), itertools.count()
+    monkeypatch.setattr("genexp.fit.budget.time.perf_counter", lambda: 10.0 * next(wall))
+    monkeypatch.setattr("genexp.fit.budget.time.process_time", lambda: 0.01 * next(cpu))
+    run = folder(tmp_path, "run")
+    keys = settings(max_steps=10**9, max_seconds=1.0, clock="cpu", schedule="linear", lr=0.02, log_every=5)
+    position = fit(Noisy(), Normal(), keys, run, seed=0)
+    assert position.cpu_seconds == pytest.approx(1.0, abs=0.05)
+    assert position.seconds > 100
+    rates = [line["lr"] / 0.02 + line["cpu_seconds"] for line in run.history() if "lr" in line]
+    assert len(rates) > 5
+    assert rates == pytest.approx([1.0] * len(rates), abs=0.05)
+
+
 def test_seconds_never_end_a_training_before_its_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("genexp.fit.budget.time.perf_counter", itertools.count(step=100).__next__)
     assert fit(Noisy(), Normal(), settings(max_steps=10, max_seconds=1.0), folder(tmp_path, "run"), seed=0).step == 1

@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", action="store_true", help="make the runs that are missing in --into first")
     parser.add_argument("--into", type=expanded, default=FOLDER, metavar="DIR", help=f"where they are (default: {FOLDER})")
     parser.add_argument("--data", metavar="NAME,…", help="data sets of --run, toys: all in the plane (default: two_moons,digits)")
-    parser.add_argument("--seconds", type=_list_of(float), metavar="S,…", help="of training, each a run (default: 10)")
+    parser.add_argument("--seconds", type=_list_of(float), metavar="S,…", help="of training on the CPU, each a run (default: 10)")
     parser.add_argument("--seeds", type=_list_of(int), metavar="S,…", help="(default: 0)")
     parser.add_argument("--only", metavar="NAME,…", help="only these models or experiments")
     parser.add_argument("--plan", action="store_true", help="say what --run would do, and stop")
@@ -78,7 +78,7 @@ def _show(options: argparse.Namespace) -> int:
     from genexp.errors import UserError
     from genexp.folder.finding import find_runs
     from genexp.landscape.entries import read_entries
-    from genexp.landscape.page import gather, page, write_pictures
+    from genexp.landscape.page import gather, page, write_pictures, write_tables
     from genexp.report.write import check_target, write_page
 
     out: Path = options.out or (options.into / "landscape.html" if options.run or not options.runs else Path("landscape.html"))
@@ -88,8 +88,8 @@ def _show(options: argparse.Namespace) -> int:
     if not shown.fields:
         raise UserError("no two finished runs there have likelihoods of the same data", hint="genexp landscape --run")
     write_page(out, page(shown))
-    pictures = write_pictures(shown, out.parent)
-    print(f"{out}   {out.stat().st_size / 1e6:.1f} MB, {len(shown.entries)} runs; {', '.join(each.name for each in pictures)}")
+    beside = [write_tables(shown, out.with_suffix(".md")), *write_pictures(shown, out.parent)]
+    print(f"{out}   {out.stat().st_size / 1e6:.1f} MB, {len(shown.entries)} runs; {', '.join(each.name for each in beside)}")
     return 0
 
 

@@ -29,18 +29,20 @@ class Dot:
 
 
 @drawn
-def frontier(dots: Sequence[Dot], families: Sequence[tuple[str, int]], pareto: np.ndarray, words: str, log: bool) -> Figure:
+def frontier(
+    dots: Sequence[Dot], families: Sequence[tuple[str, int]], pareto: np.ndarray, words: str, seconds: str, log: bool
+) -> Figure:
     """Dots and curves over seconds.
 
     Args:
         families: names and colours, for the legend.
         pareto: seconds and numbers (n, 2) of the runs that none beats.
-        words: of the vertical axis.
-        log: whether that is logarithmic: where the numbers are above what they can be at best.
+        words, seconds: of the vertical and of the horizontal axis.
+        log: whether the vertical one is logarithmic: where the numbers are above what they can be at best.
     """
     figure, [[axes]] = panels(1, 1, 9.6, 5.6)
     palette = classes(10)
-    axes.set(xscale="log", yscale="log" if log else "linear", xlabel="CPU seconds of training", ylabel=words)
+    axes.set(xscale="log", yscale="log" if log else "linear", xlabel=seconds, ylabel=words)
     low, high = limits([dot.y for dot in dots], log)
     for dot in dots:
         if len(dot.curve) > 1:
@@ -51,8 +53,8 @@ def frontier(dots: Sequence[Dot], families: Sequence[tuple[str, int]], pareto: n
         face = "white" if dot.bound else palette[dot.colour]
         mark = "o" if inside else "^"
         axes.plot(dot.x, min(dot.y, high), mark, ms=7, mfc=face, mec=palette[dot.colour], mew=1.7, clip_on=False, zorder=3)
-    seconds = [dot.x for dot in dots]
-    axes.set(xlim=(min(seconds) / 1.6, max(seconds) * 1.6), ylim=(low, high))
+    taken = [dot.x for dot in dots]
+    axes.set(xlim=(min(taken) / 1.6, max(taken) * 1.6), ylim=(low, high))
     axes.xaxis.set_major_locator(LogLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -2,18 +2,30 @@
 
 import time
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from genexp.data.base import Stream
 from genexp.errors import UserError
 from genexp.settings import TrainerSettings
 
 
+class Timed(Protocol):
+    """What has counted the seconds of a training: those of the clock, and those that were computed for."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def cpu_seconds(self) -> float: ...
+
+
 @dataclass(frozen=True)
 class Budget:
-    """The limits of a training; of several, the one that is nearest counts."""
+    """The limits of a training; of several, the one that is nearest counts. `clock` says which seconds are limited."""
 
     steps: int | None
     seconds: float | None
+    clock: Literal["wall", "cpu"] = "wall"
 
     @classmethod
     def of(cls, settings: TrainerSettings, stream: Stream, last_step: int | None = None) -> "Budget":
@@ -23,7 +35,11 @@ class Budget:
             if stream.steps_per_epoch is None:
                 raise UserError("trainer.max_epochs: this data set draws fresh samples, without epochs", hint="set max_steps")
             limits.append(settings.max_epochs * stream.steps_per_epoch)
-        return cls(min(limits, default=None), settings.max_seconds)
+        return cls(min(limits, default=None), settings.max_seconds, settings.clock)
+
+    def reading(self, timed: Timed) -> float:
+        """The seconds that the budget is about."""
+        return timed.cpu_seconds if self.clock == "cpu" else timed.seconds
 
     def progress(self, step: int, seconds: float) -> float:
         """The share of the budget that is used, in [0, 1]."""

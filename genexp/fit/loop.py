@@ -69,10 +69,10 @@ def fit(
 
     report, profile = Reporter(folder, budget), profiling(folder, settings.profile)
     with interrupts.deferred(), training.rescued(), report, profile as after_step:
-        if not (fitter.finished or budget.spent(position.step, position.seconds)):
+        if not (fitter.finished or budget.spent(position.step, budget.reading(position))):
             folder.put_results_aside(position.step)
         while True:
-            now = agreed(Moment(clock.seconds, interrupts.signum))
+            now = agreed(Moment(budget.reading(clock), interrupts.signum))
             if now.signum is not None or fitter.finished or budget.spent(position.step, now.seconds):
                 break
             if not rehearsed and now.seconds > REHEARSED_AFTER:
@@ -96,11 +96,11 @@ def fit(
                 pace = position.examples / position.seconds
                 line = {"step": position.step, "seconds": position.seconds, "cpu_seconds": position.cpu_seconds, **losses}
                 folder.log_history({**line, **fitter.facts(), "samples_per_second": pace})
-                report.step(position.step, position.seconds, losses["loss"], pace)
+                report.step(position.step, position, losses["loss"], pace)
             if position.step % every.evaluate == 0:
                 with clock.paused():
                     position.cpu_seconds = clock.cpu_seconds
-                    report.heldout(position.step, clock.seconds, training.evaluate(heldout, clock.seconds))
+                    report.heldout(position.step, clock, training.evaluate(heldout, clock.seconds))
             if position.step % every.checkpoint == 0:
                 with clock.paused():
                     position.seconds, position.cpu_seconds = clock.seconds, clock.cpu_seconds

@@ -7,7 +7,7 @@ import warnings
 
 from tqdm import tqdm
 
-from genexp.fit.budget import Budget
+from genexp.fit.budget import Budget, Timed
 from genexp.folder.run_folder import RunFolder
 
 QUIET_SECONDS = 15.0
@@ -34,21 +34,21 @@ class Reporter:
     def __exit__(self, *_: object) -> None:
         self.bar.close()
 
-    def step(self, step: int, seconds: float, loss: float, pace: float) -> None:
+    def step(self, step: int, timed: Timed, loss: float, pace: float) -> None:
         """Training has come to `step`; `loss` is the mean since the last call, `pace` in examples per second."""
         self.loss = loss
         self.bar.set_postfix_str(f"loss {loss:.4f}, {pace:,.0f} examples/s")
         self.bar.update(step - self.bar.n)
         if self.bar.disable and time.perf_counter() - self.last_said > QUIET_SECONDS:
-            self._say(step, seconds, "")
+            self._say(step, timed, "")
 
-    def heldout(self, step: int, seconds: float, loss: float) -> None:
+    def heldout(self, step: int, timed: Timed, loss: float) -> None:
         """The held-out loss at `step`."""
-        self._say(step, seconds, f"   held-out {loss:.4f}")
+        self._say(step, timed, f"   held-out {loss:.4f}")
 
-    def _say(self, step: int, seconds: float, more: str) -> None:
+    def _say(self, step: int, timed: Timed, more: str) -> None:
         total = f"/{self.budget.steps}" if self.budget.steps else ""
-        done = self.budget.progress(step, seconds)
+        seconds, done = timed.seconds, self.budget.progress(step, self.budget.reading(timed))
         left = f"   {seconds * (1 - done) / done:5.0f} s left" if done > 0 else ""
         loss = "" if math.isnan(self.loss) else f"   loss {self.loss:.4f}"  # before the first is known
         self.folder.say(f"  step {step:>6}{total}{loss}{more}   {seconds:6.1f} s{left}")

@@ -42,6 +42,16 @@ class Group:
         return stdev(self.values) if len(self.values) > 1 else None
 
     @property
+    def distances(self) -> list[float]:
+        """By how much each seed is above the best that there is, in nats; empty where that is not known."""
+        return [entry.above for entry in self.entries if entry.above is not None]
+
+    @property
+    def distance(self) -> float:
+        """The mean of these; infinite where there is none."""
+        return fmean(self.distances) if self.distances else math.inf
+
+    @property
     def seconds(self) -> float | None:
         found = [entry.seconds for entry in self.entries if entry.seconds is not None]
         return fmean(found) if found else None
@@ -92,12 +102,17 @@ class Field:
                 found.append(entry)
         return found
 
+    @cached_property
+    def groups(self) -> list[Group]:
+        """Its runs, seeds together."""
+        by_path = {entry.record.path: entry for entry in self.entries}
+        rows = compare([entry.record for entry in self.entries]).rows
+        return [Group(tuple(by_path[record.path] for record in row.records)) for row in rows]
+
     def models(self) -> dict[Family, list[Group]]:
         """Of each family, for each of its models the configuration with the lowest number; the best first."""
         groups: dict[tuple[Family, str], list[Group]] = {}
-        by_path = {entry.record.path: entry for entry in self.entries}
-        for row in compare([entry.record for entry in self.entries]).rows:
-            group = Group(tuple(by_path[record.path] for record in row.records))
+        for group in self.groups:
             groups.setdefault((group.first.family, group.first.model), []).append(group)
         best = {key: min(found, key=self._order) for key, found in groups.items()}
         in_order = {

@@ -19,6 +19,16 @@ def axis(field: Field) -> str:
     return f"{name} of held-out {field.title.replace('_', ' ')}, {field.unit}{above}"
 
 
+def seconds_axis(field: Field) -> str:
+    """What is drawn to the right."""
+    by_clock = sum(not entry.on_cpu for entry in field.points)
+    if not by_clock:
+        return "CPU seconds of training"
+    return (
+        "seconds of training by the clock" if by_clock == len(field.points) else "CPU seconds of training, of some by the clock"
+    )
+
+
 def curve_of(entry: Entry, field: Field) -> list[tuple[float, float]]:
     """Its best held-out loss so far, as far as that can be drawn."""
     logarithmic = field.is_logarithmic
@@ -54,7 +64,7 @@ def draw(field: Field) -> Any:
     there = {entry.family for entry in field.points}
     families = [(family.title, family.colour) for family in FAMILIES if family in there]
     line = np.array([(entry.seconds, field.height(entry)) for entry in field.pareto])
-    return frontier(dots, families, line, axis(field), field.is_logarithmic)
+    return frontier(dots, families, line, axis(field), seconds_axis(field), field.is_logarithmic)
 
 
 def data(field: Field, numbers: dict[int, int]) -> dict[str, Any]:
@@ -74,4 +84,11 @@ def data(field: Field, numbers: dict[int, int]) -> dict[str, Any]:
         for entry in field.points
     ]
     line = [[entry.seconds, field.height(entry)] for entry in field.pareto]
-    return {"title": field.title, "axis": axis(field), "log": field.is_logarithmic, "points": points, "pareto": line}
+    return {
+        "title": field.title,
+        "axis": axis(field),
+        "seconds": seconds_axis(field),
+        "log": field.is_logarithmic,
+        "points": points,
+        "pareto": line,
+    }

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from genexp.figures.gallery import Cell, Column, gallery
-from genexp.landscape.entries import Entry
 from genexp.landscape.families import FAMILIES
-from genexp.landscape.fields import FEWEST, Field
+from genexp.landscape.fields import FEWEST, Field, Group
 from genexp.landscape.thumbnails import arrays, histogram, of_points, window
 
 Ends = tuple[float, float, float, float]
@@ -31,21 +30,18 @@ class Toy:
 
 @dataclass(frozen=True)
 class Grid:
-    """Models, a family after the other, on toys; None where there is no run."""
+    """Models, a family after the other, on toys; None where there is no run. Of each the configuration that is nearest to the
+    data in the mean over its seeds: more of them are no advantage.
+    """
 
     toys: tuple[Toy, ...]
-    rows: dict[str, list[Entry | None]]
+    rows: dict[str, list[Group | None]]
 
-    def best(self, column: int) -> Entry | None:
+    def best(self, column: int) -> Group | None:
         """The one that is nearest to the data."""
-        known = [entries[column] for entries in self.rows.values()]
-        there = [entry for entry in known if entry is not None and distance(entry) < math.inf]
-        return min(there, key=distance, default=None)
-
-
-def distance(entry: Entry) -> float:
-    """By how much a run is above the best that there is, in nats; infinite where that is not known."""
-    return math.inf if entry.above is None else entry.above
+        known = [groups[column] for groups in self.rows.values()]
+        there = [group for group in known if group is not None and group.distance < math.inf]
+        return min(there, key=lambda group: group.distance, default=None)
 
 
 def toys_of(fields: Sequence[Field]) -> list[Toy]:
@@ -62,16 +58,16 @@ def toys_of(fields: Sequence[Field]) -> list[Toy]:
 
 
 def grid_of(toys: Sequence[Toy]) -> Grid | None:
-    """Of each model on each toy the run that is nearest to the data; those that are there once are left out."""
-    best: dict[str, list[Entry | None]] = {}
+    """Of each model on each toy the nearest to the data; those that are there once are left out."""
+    best: dict[str, list[Group | None]] = {}
     families: dict[str, int] = {}
     for column, toy in enumerate(toys):
-        for entry in toy.field.entries:
-            row = best.setdefault(entry.model, [None] * len(toys))
-            families.setdefault(entry.model, FAMILIES.index(entry.family))
+        for group in toy.field.groups:
+            row = best.setdefault(group.first.model, [None] * len(toys))
+            families.setdefault(group.first.model, FAMILIES.index(group.first.family))
             there = row[column]
-            if there is None or distance(entry) < distance(there):
-                row[column] = entry
+            if there is None or group.distance < there.distance:
+                row[column] = group
     names = sorted((name for name in best if many(best[name])), key=lambda name: (families[name], name))
     columns = [column for column in range(len(toys)) if many([best[name][column] for name in names])]
     if len(columns) < FEWEST or len(names) < FEWEST:
@@ -79,23 +75,22 @@ def grid_of(toys: Sequence[Toy]) -> Grid | None:
     return Grid(tuple(toys[column] for column in columns), {name: [best[name][column] for column in columns] for name in names})
 
 
-def many(cells: Sequence[Entry | None]) -> bool:
+def many(cells: Sequence[Group | None]) -> bool:
     """Whether there is enough in a row or a column to hold against one another."""
-    return sum(cell is not None and distance(cell) < math.inf for cell in cells) >= FEWEST
+    return sum(cell is not None and cell.distance < math.inf for cell in cells) >= FEWEST
 
 
 def draw(grid: Grid) -> Any:
     """The grid as a figure."""
     columns = [Column(toy.field.title, histogram(toy.target, toy.ends), np.array(toy.ends)) for toy in grid.toys]
-    rows = {name: [_cell(entry, toy) for entry, toy in zip(row, grid.toys, strict=True)] for name, row in grid.rows.items()}
+    rows = {name: [_cell(group, toy) for group, toy in zip(row, grid.toys, strict=True)] for name, row in grid.rows.items()}
     return gallery(columns, rows)
 
 
-def _cell(entry: Entry | None, toy: Toy) -> Cell:
-    if entry is None:
+def _cell(group: Group | None, toy: Toy) -> Cell:
+    if group is None:
         return Cell(None, "")
-    (samples,) = arrays(entry.record.path, ("samples",))
+    (samples,) = arrays(group.first.record.path, ("samples",))
     here = samples is not None and samples.shape[1:] == (2,)
     density = histogram(samples, toy.ends) if here and samples is not None else None
-    far = distance(entry)
-    return Cell(density, f"kl {far:.2g}" if far < math.inf else "no density")
+    return Cell(density, f"kl {group.distance:.2g}" if group.distance < math.inf else "no density")

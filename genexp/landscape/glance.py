@@ -45,7 +45,7 @@ def _model(group: Group, field: Field) -> Row:
     cells = (
         value_text(group, field),
         first.likelihood,
-        *("—" if cost is None else f"{cost:.2g}" for cost in costs),
+        *("—" if cost is None else two_digits(cost) for cost in costs),
         seconds_text(group),
         "—" if parameters is None else f"{parameters:,.0f}",
         latents,
@@ -95,5 +95,9 @@ def between(values: Sequence[float | None]) -> str:
     known = sorted(value for value in values if value is not None)
     if not known:
         return "—"
-    low, high = (number_text(float(f"{value:.2g}")) for value in (known[0], known[-1]))
+    low, high = two_digits(known[0]), two_digits(known[-1])
     return low if low == high else f"{low} to {high}"
+
+
+def two_digits(value: float) -> str:
+    return number_text(float(f"{value:.2g}"))

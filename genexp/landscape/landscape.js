@@ -49,7 +49,7 @@
     const y = (value) => H - B - (H - B - T) * share(value), top = (value) => Math.max(T, y(value));
     for (const mark of between(low, high, chart.log)) svg.append(make("line", { class: "grid", x1: L, x2: W - R, y1: y(mark), y2: y(mark) }), make("text", { class: "tick", x: L - 8, y: y(mark) + 4, "text-anchor": "end" }, genexp.short(mark)));
     for (const mark of between(x0, x1, true)) svg.append(make("line", { class: "grid", x1: x(mark), x2: x(mark), y1: T, y2: H - B }), make("text", { class: "tick", x: x(mark), y: H - B + 18, "text-anchor": "middle" }, genexp.short(mark)));
-    svg.append(make("text", { class: "axis", x: (L + W - R) / 2, y: H - 12, "text-anchor": "middle" }, "CPU seconds of training"));
+    svg.append(make("text", { class: "axis", x: (L + W - R) / 2, y: H - 12, "text-anchor": "middle" }, chart.seconds));
     svg.append(make("text", { class: "axis", x: L, y: 18 }, `${chart.axis}${chart.log ? " (log)" : ""}`));
     const clip = make("clipPath", { id: "inside" });
     clip.append(make("rect", { x: L, y: T, width: W - L - R, height: H - B - T }));

@@ -14,8 +14,9 @@ from genexp.landscape import frontier, gallery
 from genexp.landscape.entries import COSTS, SIZE, Entry
 from genexp.landscape.families import FAMILIES
 from genexp.landscape.fields import FEWEST, Field, fields_of
-from genexp.landscape.gallery import Grid, Toy, distance
+from genexp.landscape.gallery import Grid, Toy
 from genexp.landscape.glance import HEADER, glance
+from genexp.landscape.tables import in_markdown
 from genexp.landscape.thumbnails import of_run
 from genexp.report.render import environment
 
@@ -54,7 +55,6 @@ def page(shown: Shown) -> str:
         charts=[frontier.data(field, numbers) for field in shown.fields],
         runs=[run_data(entry, ends.get(id(entry)) if numbers[id(entry)] < MOST else None) for entry in shown.entries],
         numbers=numbers,
-        distance=distance,
         key=id,
     )  # fmt: skip
 
@@ -108,6 +108,13 @@ def write_pictures(shown: Shown, folder: Path) -> list[Path]:
             picture.savefig(temporary, format="png", dpi=110)
         written.append(folder / f"{name}.png")
     return written
+
+
+def write_tables(shown: Shown, path: Path) -> Path:
+    """What is shown as tables, as Markdown."""
+    with Replacing(path) as (temporary, _):
+        temporary.write_text(in_markdown(shown.fields, shown.grid), encoding="utf-8")
+    return path
 
 
 def file_name(title: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ RECIPE = "landscape"  # the experiment whose settings suit most models
 DATA = ("two_moons", "digits")  # nothing to download
 TOYS = "toys"  # every known density in the plane
 OTHERWISE = "model/likelihood=gaussian"  # takes any numbers
+FEW, QUICK = 1000, "trainer.lr=2e-2"  # weights, and the rate of fewer
 MEASURING = 12  # seconds that a run takes besides its training, about
 COMPARABLE = {"discrete", "dequantised"}  # what a picture costs in bits is then one and the same thing
 
@@ -81,7 +83,8 @@ def plan(
             folder / name / f"{label}_{budget:g}s_seed{seed}",
             (
                 *words,
-                *("trainer.max_steps=null", "trainer.max_epochs=null", f"trainer.max_seconds={budget:g}", f"seed={seed}"),
+                *("trainer.max_steps=null", "trainer.max_epochs=null", "trainer.clock=cpu"),
+                *(f"trainer.max_seconds={budget:g}", f"seed={seed}"),
                 *("figures.enabled=false", "evaluation.anomalies=[]"),
                 *overrides,
             ),
@@ -100,7 +103,7 @@ def recipes(dataset: str, only: Sequence[str] = ()) -> Iterator[tuple[str, tuple
         if (composed := experiment_on(name, dataset)) is None:
             continue
         model = composed.settings.model
-        if composed.settings.dataset == plain:
+        if not only and composed.settings.dataset == plain:
             spec, knows = spec_of(composed.settings)
             built = learner(model, spec, knows)
             served |= {model["name"]} if built is not None and (is_comparable(built, spec) or not is_likelihood(built)) else set()
@@ -126,25 +129,28 @@ def by_the_recipe(model: str, dataset: str) -> tuple[str, ...] | None:
     """The words with which the model learns the data from examples; None where it cannot.
 
     Of several ways the one whose likelihood can be held against others: of pictures one of whole numbers, or of numbers with
-    noise as wide as their steps; of bits and of points (which `dataset.flat` makes of pictures, with that noise) any.
+    noise as wide as their steps; of bits and of points (which `dataset.flat` makes of pictures, with that noise) any. A model
+    of few weights learns at a larger rate: each of them has far to go.
     """
     found = []
-    for words in ways(dataset):
-        spec, knows = spec_of(compose(words).settings)
+    for words, spec, knows in ways(dataset):
         for more in ((), (OTHERWISE,)):
             try:
                 built = learner(compose([f"model={model}", *words, *more]).settings.model, spec, knows)
             except UserError:  # it has no such part
                 break
             if built is not None:
-                found.append((not is_comparable(built, spec), (*words[1:], *more)))
+                few = built.fitter == "gradient" and sum(weights.numel() for weights in built.parameters()) < FEW
+                found.append((not is_comparable(built, spec), (*words[1:], *more, *[QUICK] * few)))
     return min(found, key=lambda each: each[0])[1] if found else None
 
 
-def ways(dataset: str) -> list[tuple[str, ...]]:
-    """The data as they are, and as points."""
+@lru_cache(maxsize=1)
+def ways(dataset: str) -> list[tuple[tuple[str, ...], DataSpec, frozenset[str]]]:
+    """The data as they are, and as points: the words that make them so, their spec and what is known of them."""
     plain = (f"dataset={dataset}",)
-    return [plain, (*plain, "dataset.flat=true")] if "flat" in compose(plain).settings.dataset else [plain]
+    words = [plain, (*plain, "dataset.flat=true")] if "flat" in compose(plain).settings.dataset else [plain]
+    return [(each, *spec_of(compose(each).settings)) for each in words]
 
 
 def is_likelihood(model: GenerativeModel) -> bool:
