@@ -42,10 +42,15 @@ def test_every_case_is_a_run(case: Case) -> None:
     assert (case.needs is None) == (case.stand_in is None)
     ways = [case.way] if case.stand_in is None else [case.way, case.stand_in]
     for way in ways:
-        full = compose([f"experiment={way.experiment}", *way.overrides]).settings
+        composed = compose([f"experiment={way.experiment}", *way.overrides])
+        full = composed.settings
         assert (full.dataset["name"] == case.needs) == (way is case.way and case.needs is not None)
         if case.quick is not None and way is ways[-1]:
-            quick = compose([f"experiment={way.experiment}", *way.overrides, *case.quick]).settings
+            words = planning.less_of(composed, case.quick)
+            quick = compose([f"experiment={way.experiment}", *way.overrides, *words]).settings
+            for section in ("evaluation", "figures"):
+                ours, theirs = (getattr(each, section).model_dump() for each in (quick, full))
+                assert all(not isinstance(own, int) or own <= theirs[key] for key, own in ours.items())  # never more than in full
             assert {**quick.model, **budget_of(full.model)} == full.model
             assert quick.dataset == full.dataset
             steps = quick.trainer.max_steps

@@ -86,7 +86,19 @@ def _composed(case: Case, real: bool, quick: bool) -> tuple[Composed, Composed]:
     """The case in full, and as it is wanted."""
     way = case.way if real or case.stand_in is None else case.stand_in
     full = compose([f"experiment={way.experiment}", *way.overrides])
-    return full, compose([*full.overrides, *case.quick]) if quick and case.quick is not None else full
+    return full, compose([*full.overrides, *less_of(full, case.quick)]) if quick and case.quick is not None else full
+
+
+def less_of(full: Composed, quick: Sequence[str]) -> list[str]:
+    """The words of a quick case, without those that would measure or draw more than the case in full does."""
+    kept = []
+    for word in quick:
+        section, _, key = word.partition("=")[0].partition(".")
+        own = getattr(getattr(full.settings, section), key) if section in ("evaluation", "figures") else None
+        value = word.partition("=")[2]
+        if not (isinstance(own, int) and value.isdecimal() and int(value) > own):
+            kept.append(word)
+    return kept
 
 
 def _as_it_is(today: Planned) -> Planned:
