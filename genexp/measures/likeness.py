@@ -96,7 +96,7 @@ def _of(subject: Subject, name: str) -> Mapping[str, Value] | None:
     better="higher",
     data=DATA,
     sees=("shift",),
-    blind=("copies", "lost_mode", "noisy_copies", "sharpened", "wrong_weight"),
+    cannot_see=("copies", "lost_mode", "noisy_copies", "sharpened", "wrong_weight"),
     constraint="resemblance",
 )
 def precision(subject: Subject) -> Values:
@@ -109,7 +109,7 @@ def precision(subject: Subject) -> Values:
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode", "shift"),
-    blind=("copies", "noisy_copies", "outliers", "wrong_weight"),
+    cannot_see=("copies", "noisy_copies", "outliers", "wrong_weight"),
 )
 def recall(subject: Subject) -> Values:
     return _of(subject, "recall")
@@ -121,7 +121,7 @@ def recall(subject: Subject) -> Values:
     better="higher",
     data=DATA,
     sees=("shift",),
-    blind=("blur", "copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+    cannot_see=("blur", "copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
 )
 def density(subject: Subject) -> Values:
     return _of(subject, "density")
@@ -134,7 +134,7 @@ def density(subject: Subject) -> Values:
     headline=80,
     data=DATA,
     sees=("few_distinct", "lost_mode", "shift"),
-    blind=("copies", "noisy_copies", "outliers", "wrong_weight"),
+    cannot_see=("copies", "noisy_copies", "outliers", "wrong_weight"),
     constraint="coverage",
 )
 def coverage(subject: Subject) -> Values:
@@ -162,7 +162,7 @@ def share(subject: Subject) -> Values:
     better="lower",
     data=DATA,
     sees=("few_distinct", "shift"),
-    blind=("copies", "noisy_copies", "outliers"),
+    cannot_see=("copies", "noisy_copies", "outliers"),
 )
 def mmd_of_pictures(subject: Subject) -> Values:
     return _of(subject, "mmd")
@@ -174,7 +174,7 @@ def mmd_of_pictures(subject: Subject) -> Values:
     better="lower",
     data=DATA,
     sees=("few_distinct", "lost_mode", "shift"),
-    blind=("copies", "noisy_copies"),
+    cannot_see=("copies", "noisy_copies"),
 )
 def frechet_of_pictures(subject: Subject) -> Values:
     return _of(subject, "frechet")
@@ -186,7 +186,7 @@ def frechet_of_pictures(subject: Subject) -> Values:
     better="lower",
     data=DATA | {"classes"},
     sees=("few_distinct", "lost_mode"),
-    blind=("blur", "copies", "noisy_copies", "outliers"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers"),
 )
 def variation_of_shares(subject: Subject) -> Values:
     return _of(subject, "share_variation")

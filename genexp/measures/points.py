@@ -27,7 +27,7 @@ DATA = {"points", "drawn"}
     headline=90,
     data=DATA,
     sees=("few_distinct", "lost_mode"),
-    blind=("blur", "copies", "noisy_copies", "outliers"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers"),
 )
 def sliced_wasserstein(subject: Subject) -> Value:
     """Beside what as many other points of the data get; of a finite set those of the validation part, and of all alike many."""
@@ -54,7 +54,7 @@ def clouds(subject: Subject) -> tuple[Tensor, Tensor, Tensor] | None:
     better="lower",
     data=DATA,
     sees=("few_distinct", "lost_mode"),
-    blind=("blur", "copies", "noisy_copies", "outliers"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers"),
 )
 def wasserstein(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get, by an optimal assignment."""
@@ -67,7 +67,7 @@ def wasserstein(subject: Subject) -> Value | None:
     better="lower",
     data=DATA,
     sees=("few_distinct",),
-    blind=("blur", "copies", "noisy_copies", "outliers"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers"),
     constraint="resemblance",
 )
 def c2st(subject: Subject) -> Value | None:
@@ -86,7 +86,7 @@ def c2st(subject: Subject) -> Value | None:
     better="lower",
     data=DATA,
     sees=("few_distinct", "lost_mode"),
-    blind=("blur", "copies", "noisy_copies", "outliers"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers"),
 )
 def mmd(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get."""
@@ -99,7 +99,7 @@ def mmd(subject: Subject) -> Value | None:
     better="lower",
     data=DATA,
     sees=("few_distinct",),
-    blind=("blur", "copies", "noisy_copies", "outliers", "shift"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers", "shift"),
 )
 def frechet(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get."""
@@ -135,7 +135,7 @@ def _of(subject: Subject, name: str) -> Value | None:
     better="higher",
     data=DATA,
     sees=("blur",),
-    blind=("copies", "lost_mode", "noisy_copies", "sharpened", "shift", "wrong_weight"),
+    cannot_see=("copies", "lost_mode", "noisy_copies", "sharpened", "shift", "wrong_weight"),
 )
 def precision(subject: Subject) -> Value | None:
     return _of(subject, "precision")
@@ -147,7 +147,7 @@ def precision(subject: Subject) -> Value | None:
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode", "sharpened"),
-    blind=("blur", "copies", "noisy_copies", "outliers", "shift", "wrong_weight"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers", "shift", "wrong_weight"),
 )
 def recall(subject: Subject) -> Value | None:
     return _of(subject, "recall")
@@ -159,7 +159,7 @@ def recall(subject: Subject) -> Value | None:
     better="higher",
     data=DATA,
     sees=("blur",),
-    blind=("copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+    cannot_see=("copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
 )
 def density(subject: Subject) -> Value | None:
     return _of(subject, "density")
@@ -171,7 +171,7 @@ def density(subject: Subject) -> Value | None:
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode"),
-    blind=("copies", "noisy_copies", "outliers", "wrong_weight"),
+    cannot_see=("copies", "noisy_copies", "outliers", "wrong_weight"),
     constraint="coverage",
 )
 def coverage(subject: Subject) -> Value | None:
@@ -184,7 +184,7 @@ def coverage(subject: Subject) -> Value | None:
     better="lower",
     data={"plane", "modes", "sampler"},
     sees=("few_distinct", "lost_mode", "wrong_weight"),
-    blind=("blur", "copies", "noisy_copies", "outliers", "sharpened"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers", "sharpened"),
 )
 def share_variation(subject: Subject) -> Value:
     """Beside what as many true samples get."""
@@ -200,7 +200,7 @@ def share_variation(subject: Subject) -> Value:
     better="exact",
     data={"points", "drawn", "density", "log_density"},
     sees=("blur", "few_distinct", "outliers", "sharpened"),
-    blind=("copies", "lost_mode", "noisy_copies", "wrong_weight"),
+    cannot_see=("copies", "lost_mode", "noisy_copies", "wrong_weight"),
 )
 def sample_nll(subject: Subject) -> Value:
     log_p = subject.density.log_prob(subject.samples.double())
