@@ -81,8 +81,19 @@ def test_real_data_where_they_are_and_embedded_ones_where_not(tmp_path: Path, mo
 
 def test_every_quick_number_is_labelled_with_its_budget(tmp_path: Path) -> None:
     (one,) = plan(tmp_path, True, ["seminar_qr_flowmatch"])
-    assert one.label == "quick: 120 steps of 1,024; in full 20,000 steps of 12,288"
+    assert one.label == "quick: 400 steps of 1,024; in full 20,000 steps of 12,288"
     assert plan(tmp_path, False, ["seminar_qr_flowmatch"])[0].label == "20,000 steps of 12,288"
+
+
+def test_what_learns_nothing_by_steps_says_so_and_what_a_quick_one_has_less_of(tmp_path: Path) -> None:
+    names = ["randu", "hmc", "gmm_em", "metric_trial"]
+    said = {one.case.name: one.label for one in plan(tmp_path, True, names)}
+    assert said == {
+        "randu": "nothing to learn",
+        "hmc": "Markov chains",
+        "gmm_em": "at most 500 passes of EM",
+        "metric_trial": "quick: 40 repetitions, 10 failing, 2 rungs; in full 400 repetitions, 40 failing, 4 rungs",
+    }
 
 
 def test_the_page_says_what_a_run_was_trained_on_not_what_is_there_today(
