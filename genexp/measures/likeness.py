@@ -14,8 +14,8 @@ from torch import Tensor
 from genexp.data.images import ImageData
 from genexp.measures.classifier import Classifier, in_parts, train_classifier
 from genexp.measures.copies import MOST, compared
-from genexp.measures.distances import frechet, mmd, share_variation
-from genexp.measures.neighbours import Likeness, first_of_equals, likeness
+from genexp.measures.distances import KERNEL, frechet, mmd, share_variation
+from genexp.measures.neighbours import MEANING, Likeness, first_of_equals, likeness
 from genexp.measures.on_trial import Clouds, on_trial
 from genexp.measures.record import Value, Values, measure
 from genexp.seeds import seed_for, seeded
@@ -92,7 +92,7 @@ def _of(subject: Subject, name: str) -> Mapping[str, Value] | None:
 
 @measure(
     "precision",
-    "share of samples that lie among real pictures (k = 5)",
+    MEANING["precision"],
     better="higher",
     data=DATA,
     sees=("shift",),
@@ -105,7 +105,7 @@ def precision(subject: Subject) -> Values:
 
 @measure(
     "recall",
-    "share of real pictures that lie among samples (k = 5)",
+    MEANING["recall"],
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode", "shift"),
@@ -117,7 +117,7 @@ def recall(subject: Subject) -> Values:
 
 @measure(
     "density",
-    "how densely samples lie among real pictures (k = 5)",
+    MEANING["density"],
     better="higher",
     data=DATA,
     sees=("shift",),
@@ -129,7 +129,7 @@ def density(subject: Subject) -> Values:
 
 @measure(
     "coverage",
-    "share of real pictures with a sample nearby (k = 5)",
+    MEANING["coverage"],
     better="higher",
     headline=80,
     data=DATA,
@@ -158,7 +158,7 @@ def share(subject: Subject) -> Values:
 
 @measure(
     "mmd",
-    "kernel distance between samples and real pictures, of features",
+    KERNEL,
     better="lower",
     data=DATA,
     sees=("few_distinct", "shift"),

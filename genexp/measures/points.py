@@ -8,8 +8,9 @@ from torch import Tensor
 
 from genexp.divergences import wasserstein as transport
 from genexp.measures import distances
+from genexp.measures.distances import KERNEL
 from genexp.measures.likelihood import standard_error
-from genexp.measures.neighbours import Likeness, likeness
+from genexp.measures.neighbours import MEANING, Likeness, likeness
 from genexp.measures.on_trial import Clouds, on_trial
 from genexp.measures.record import Value, measure
 from genexp.seeds import seed_for
@@ -82,7 +83,7 @@ def c2st(subject: Subject) -> Value | None:
 
 @measure(
     "mmd",
-    "kernel distance between samples and data; over a thousand of each",
+    KERNEL,
     better="lower",
     data=DATA,
     sees=("few_distinct", "lost_mode"),
@@ -131,7 +132,7 @@ def _of(subject: Subject, name: str) -> Value | None:
 
 @measure(
     "precision",
-    "share of samples that lie among points of the data (k = 5)",
+    MEANING["precision"],
     better="higher",
     data=DATA,
     sees=("blur",),
@@ -143,7 +144,7 @@ def precision(subject: Subject) -> Value | None:
 
 @measure(
     "recall",
-    "share of points of the data that lie among samples (k = 5)",
+    MEANING["recall"],
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode", "sharpened"),
@@ -155,7 +156,7 @@ def recall(subject: Subject) -> Value | None:
 
 @measure(
     "density",
-    "how densely samples lie among points of the data (k = 5)",
+    MEANING["density"],
     better="higher",
     data=DATA,
     sees=("blur",),
@@ -167,7 +168,7 @@ def density(subject: Subject) -> Value | None:
 
 @measure(
     "coverage",
-    "share of points of the data with a sample nearby (k = 5)",
+    MEANING["coverage"],
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode"),
