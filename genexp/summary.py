@@ -1,6 +1,8 @@
 """What a run says at its end: its numbers beside their floors, and what to type next."""
 
 import shlex
+import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +19,10 @@ Numbers = Mapping[str, float | int | str | None]
 
 
 def results_table(metrics: Numbers, words: Mapping[str, Mapping[str, Any]] | None = None) -> str:
-    """The metrics, one a line, each with its floor where one is known, and by the measures' words what it can and cannot see."""
-    lines = [""]
+    """The metrics, one a line, each beside its floor where one is known; and below, by the measures' words, which failures of
+    samples they see and which they cannot see.
+    """
+    lines, seen = [""], dict[str, list[str]]()
     for name, value in metrics.items():
         kind, _, of = name.partition("/")
         if kind in BESIDE and of in metrics:
@@ -27,8 +31,14 @@ def results_table(metrics: Numbers, words: Mapping[str, Mapping[str, Any]] | Non
         beside = "".join(
             f"   {kind.replace('_', ' ')} {number_text(number)}" for kind, number in known.items() if number is not None
         )
-        seen = eyesight((words or {}).get(name, {}))
-        lines.append(f"  {name:<20} {number_text(value):>12}{beside}{f'   {seen}' if seen else ''}")
+        lines.append(f"  {name:<20} {number_text(value):>12}{beside}")
+        if said := eyesight((words or {}).get(name, {})):
+            seen.setdefault(said, []).append(name)
+    if seen:
+        lines += ["", "what these see when samples fail (genexp run experiment=metric_trial):"]
+    width = shutil.get_terminal_size().columns
+    for said, names in seen.items():
+        lines.append(textwrap.fill(f"{', '.join(names)}: {said}", max(40, width), initial_indent="  ", subsequent_indent="    "))
     return "\n".join(lines)
 
 

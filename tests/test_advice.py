@@ -1,5 +1,6 @@
 """What to try next: each rule speaks when it should and is silent when not, and what it says can be typed."""
 
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -129,6 +130,29 @@ def test_a_rule_speaks_when_it_should(tried: Tried) -> None:
         assert compose(words).settings  # what is typed is understood
     assert rule.function(Case(tried.well, history(tried.well_heldout), config(tried.run), {"device": "cpu"})) is None
     assert rule.function(Case({}, [], {}, {})) is None  # and of a folder without anything
+
+
+def annealed(heldout: list[float]) -> Case:
+    """A training whose rate falls along a cosine, with a held-out loss at each of equal stretches."""
+    n = len(heldout)
+    rates = [{"step": step, "lr": (1 + math.cos(math.pi * step / n)) / 2} for step in range(1, n + 1)]
+    return Case({}, rates + [{"step": step, "heldout/loss": loss} for step, loss in enumerate(heldout, 1)])
+
+
+def test_a_fall_that_annealing_explains_asks_for_no_longer_training() -> None:
+    """At a high rate a loss stands on the noise of the steps; what it falls by as the rate goes to zero is that noise."""
+    noise = [0.5 * math.cos(math.pi * step / 40) ** 2 if step < 20 else 0.0 for step in range(1, 21)]
+    stands = [2.0 + math.exp(-step) for step in range(1, 21)]
+    explained = annealed([loss + of for loss, of in zip(stands, noise, strict=True)])
+    assert explained.annealed
+    assert not explained.falling
+    assert Case({}, [{**line, "lr": 1.0} if "lr" in line else line for line in explained.history]).falling  # of a constant rate
+    slow = annealed([2.0 + math.exp(-step / 12) for step in range(1, 21)])
+    assert slow.falling
+    assert not annealed([2.0 + math.exp(-step / 12) for step in range(1, 6)]).falling  # too few to tell
+    rough = [2.0 + math.exp(-step / 12) + 0.6 * (step % 2) for step in range(1, 21)]
+    assert not annealed(rough).falling
+    assert not Case({}, history(rough)).falling
 
 
 def test_every_rule_is_tried() -> None:

@@ -42,10 +42,15 @@ def test_every_case_is_a_run(case: Case) -> None:
     assert (case.needs is None) == (case.stand_in is None)
     ways = [case.way] if case.stand_in is None else [case.way, case.stand_in]
     for way in ways:
-        full = compose([f"experiment={way.experiment}", *way.overrides]).settings
+        composed = compose([f"experiment={way.experiment}", *way.overrides])
+        full = composed.settings
         assert (full.dataset["name"] == case.needs) == (way is case.way and case.needs is not None)
         if case.quick is not None and way is ways[-1]:
-            quick = compose([f"experiment={way.experiment}", *way.overrides, *case.quick]).settings
+            words = planning.less_of(composed, case.quick)
+            quick = compose([f"experiment={way.experiment}", *way.overrides, *words]).settings
+            for section in ("evaluation", "figures"):
+                ours, theirs = (getattr(each, section).model_dump() for each in (quick, full))
+                assert all(not isinstance(own, int) or own <= theirs[key] for key, own in ours.items())  # never more than in full
             assert {**quick.model, **budget_of(full.model)} == full.model
             assert quick.dataset == full.dataset
             steps = quick.trainer.max_steps
@@ -76,8 +81,19 @@ def test_real_data_where_they_are_and_embedded_ones_where_not(tmp_path: Path, mo
 
 def test_every_quick_number_is_labelled_with_its_budget(tmp_path: Path) -> None:
     (one,) = plan(tmp_path, True, ["seminar_qr_flowmatch"])
-    assert one.label == "quick: 120 steps of 1,024; in full 20,000 steps of 12,288"
+    assert one.label == "quick: 400 steps of 1,024; in full 20,000 steps of 12,288"
     assert plan(tmp_path, False, ["seminar_qr_flowmatch"])[0].label == "20,000 steps of 12,288"
+
+
+def test_what_learns_nothing_by_steps_says_so_and_what_a_quick_one_has_less_of(tmp_path: Path) -> None:
+    names = ["randu", "hmc", "gmm_em", "metric_trial"]
+    said = {one.case.name: one.label for one in plan(tmp_path, True, names)}
+    assert said == {
+        "randu": "nothing to learn",
+        "hmc": "Markov chains",
+        "gmm_em": "at most 500 passes of EM",
+        "metric_trial": "quick: 40 repetitions, 10 failing, 2 rungs; in full 400 repetitions, 40 failing, 4 rungs",
+    }
 
 
 def test_the_page_says_what_a_run_was_trained_on_not_what_is_there_today(

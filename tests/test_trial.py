@@ -15,7 +15,7 @@ from genexp.config.composition import compose
 from genexp.data.base import Batch, DataSpec
 from genexp.divergences.wasserstein import wasserstein
 from genexp.errors import UserError
-from genexp.failures.base import Real, failures
+from genexp.failures.base import Real, failures, sampler_on_trial, samplers
 from genexp.failures.copies import DISTINCT
 from genexp.failures.modes import TEMPERATURE
 from genexp.failures.spoilt import OUTLIERS, SHIFT, WIDER
@@ -148,14 +148,14 @@ def modes_of(x: Tensor) -> Tensor:
     return torch.bincount((x[:, 0] / 10).round().long().clamp(0, 3), minlength=4) / len(x)
 
 
-@pytest.mark.parametrize("name", failures.names())
-def test_every_failure_makes_as_many_points_and_pictures_as_asked(name: str) -> None:
+@pytest.mark.parametrize("name", samplers())
+def test_every_sampler_makes_as_many_points_and_pictures_as_asked(name: str) -> None:
     torch.manual_seed(0)
     mode = torch.arange(160) % 3
     pictures = Real(torch.rand(160, 3, 8, 8), mode, torch.randn(160), torch.rand(80, 3, 8, 8), 3, 0.1)
     for each in (real(160), pictures):
         for n in (1, 40):
-            x = failures[name](each, n)
+            x = sampler_on_trial(name)(each, n)
             assert x.shape == (n, *each.fresh.shape[1:])
             assert bool(x.isfinite().all())
             assert not each.pictures or bool(((x >= 0) & (x <= 1)).all())
@@ -166,7 +166,7 @@ def test_they_fail_as_they_say() -> None:
     data, n = real(), 4_000
 
     def made(name: str) -> Tensor:
-        return failures[name](data, n)
+        return sampler_on_trial(name)(data, n)
 
     assert torch.equal(made("truth"), data.fresh[:n])
     assert sorted(modes_of(made("lost_mode")).tolist())[0] == 0
@@ -210,7 +210,7 @@ def test_examples_are_dealt_out_without_overlap() -> None:
     assert "39 are needed" in MetricTrial(DataSpec((2,)), repetitions=38).remarks()[0]
     with pytest.raises(UserError, match="19 examples are too few"):
         model.initialise(Batch(cloud(19, 2).float()))
-    with pytest.raises(UserError, match="failure"):
+    with pytest.raises(UserError, match="unknown sampler on trial 'blurr'"):
         models.build({"name": "metric_trial", "sampler": "blurr"}, DataSpec((2,), kind="real"))
 
 
@@ -297,7 +297,7 @@ def test_records_claim_nothing_that_a_small_trial_contradicts(small: Subject) ->
     for name, row in zip(found.names, found.noticed[..., 0], strict=True):
         seen = {found.failures[index] for index in np.flatnonzero(row > 0.8)}
         for each in measures.all():
-            assert each.name != name or not applies(each.needs.data, pictures=False) or not seen & {*each.blind}, name
+            assert each.name != name or not applies(each.needs.data, pictures=False) or not seen & {*each.cannot_see}, name
 
 
 @torch.no_grad()
@@ -329,14 +329,14 @@ def said_in(table: dict[str, object], kind: str) -> dict[str, set[str]]:
 
 
 def test_records_say_what_the_stored_trials_found() -> None:
-    """A measure sees what it noticed on every data set and in every space of its trials; it is blind to what it always missed."""
+    """A measure sees what it noticed on every data set and in every space of its trials; it cannot see what it always missed."""
     tables = {path.stem: json.loads(path.read_text()) for path in STORED}
     assert {"eight_gaussians", "banana", "digits", "drawn_fruit"} <= {*tables}
     claims = []
     for each in measures.all():
         if not any(each.name in some.names for some in tried):
             continue
-        for kind, claimed in (("noticed", each.sees), ("missed", each.blind)):
+        for kind, claimed in (("noticed", each.sees), ("missed", each.cannot_see)):
             rows = [
                 found
                 for stem, table in tables.items()
@@ -369,9 +369,15 @@ def test_the_stored_trials_have_their_false_alarms() -> None:
         assert abs(rate - 0.05) < max(0.02, 3 * error), name
 
 
-def test_a_summary_says_what_a_number_cannot_see() -> None:
-    words = {"coverage": {"meaning": "…", "sees": ["lost_mode"], "blind": ["copies", "noisy_copies"]}, "nll": {}}
-    assert eyesight(words["coverage"]) == "sees lost mode; blind to copies, noisy copies"
-    said = results_table({"coverage": 0.9, "nll": 2.0}, words)
-    assert "sees lost mode; blind to copies, noisy copies" in said
-    assert said.count("blind") == 1
+def test_a_summary_says_what_numbers_cannot_see_once_and_in_lines_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    own = {"meaning": "…", "sees": ["lost_mode"], "cannot_see": ["copies", "noisy_copies"]}
+    earlier = {"meaning": "…", "blind": ["outliers", "shift", "blur", "sharpened", "wrong_weight", "few_distinct", "copies"]}
+    assert eyesight(own) == "sees lost mode; cannot see copies, noisy copies"
+    words = {"coverage": own, "recall": own, "mmd": earlier, "nll": {}}
+    said = results_table({"coverage": 0.9, "recall": 0.8, "mmd": 0.1, "nll": 2.0}, words)
+    assert said.count("lost mode") == said.count("noisy copies") == 1
+    assert "coverage, recall: sees lost mode; cannot see copies, noisy copies" in " ".join(said.split())
+    assert "mmd: cannot see outliers, shift, blur, sharpened, wrong weight, few distinct, copies" in " ".join(said.split())
+    assert max(map(len, said.splitlines())) <= 80
+    assert results_table({"nll": 2.0}, words).count("see") == 0

@@ -58,7 +58,7 @@ CASES = (
     ),
     Case(
         "seminar_qr_flowmatch", "qr", "the article's", Way("seminar/qr_flowmatch"),
-        seconds=8700, quick=steps(120, *HEAVY_POINTS, "trainer.batch_size=1024"), quick_seconds=30,
+        seconds=8700, quick=steps(400, *HEAVY_POINTS, "trainer.batch_size=1024"), quick_seconds=50,
         remark="flow matching, random Fourier features",
     ),
     Case(
@@ -95,12 +95,12 @@ CASES = (
             ("dataset.split=seminar", "dataset.rotate=0", "dataset.stretch=0", "dataset.shift=0", "model.network.components=512",
              "trainer.max_steps=1500"),
         ),
-        seconds=180, quick=steps(250), quick_seconds=30, needs="fruit",
+        seconds=180, quick=steps(250), quick_seconds=40, needs="fruit",
         stand_in=Way(DRAWN, (*AS_FRUIT_VAE, "trainer.max_steps=1500")),
     ),
     Case(
         "seminar_fruit_vae", "fruit_vae", "the article's", Way("seminar/fruit_vae"),
-        seconds=1500, quick=steps(20, "trainer.max_epochs=null"), quick_seconds=30, needs="fruit",
+        seconds=1500, quick=steps(60, "trainer.max_epochs=null"), quick_seconds=75, needs="fruit",
         stand_in=Way(DRAWN, (*AS_CONV, "model.latent=128", "model/posterior=gaussian", "model.objective.beta=0.5",
                              "trainer.lr=5e-5", "trainer.weight_decay=0")),
     ),
@@ -110,11 +110,11 @@ CASES = (
             "fruit_vae_iaf",
             ("dataset.split=seminar", "dataset.rotate=0", "dataset.stretch=0", "dataset.shift=0", "model.network.components=512"),
         ),
-        seconds=480, quick=steps(160), quick_seconds=35, needs="fruit", stand_in=Way(DRAWN),
+        seconds=480, quick=steps(300), quick_seconds=75, needs="fruit", stand_in=Way(DRAWN),
     ),
     Case(
         "seminar_fruit_vae_iaf", "fruit_iaf", "the article's", Way("seminar/fruit_vae_iaf"),
-        seconds=1800, quick=steps(20, "trainer.max_epochs=null"), quick_seconds=30, needs="fruit",
+        seconds=1800, quick=steps(60, "trainer.max_epochs=null"), quick_seconds=80, needs="fruit",
         stand_in=Way(DRAWN, (*AS_CONV, "model.latent=64", "model/posterior=nflows_iaf", "trainer.lr=1e-4",
                              "trainer.weight_decay=1e-5")),
     ),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from genexp.measures.record import measures
+from genexp.measures.record import failures_in, measures
 
 UNITS = (  # the first that a meaning speaks of
     (r"\bAUROC\b|\bshare\b|\bprobability\b|\baccuracy\b|\bhow often\b|\bclasses of test\b|\bvariation\b", "0 to 1"),
@@ -44,9 +44,9 @@ def unit_of(meaning: str) -> str:
 
 
 def blind_spot(name: str, meaning: str, words: Mapping[str, Any]) -> str:
-    """What the record of that name and meaning says that it cannot see; else what it was found to be blind to (`blind`)."""
+    """What the record of that name and meaning says that it cannot see; else the failing samplers that it never noticed."""
     own = name.partition("/")[0]
-    said = (each.cannot_see for each in measures.all() if each.name == own and each.meaning == meaning and each.cannot_see)
-    found = words.get("blind")
-    tried = ", ".join(str(each).replace("_", " ") for each in found[:12]) if isinstance(found, list) else ""
-    return next(said, tried[:200])
+    said = (each.cannot_see for each in measures.all() if each.name == own and each.meaning == meaning)
+    return next(
+        (prose for prose in said if prose and isinstance(prose, str)), ", ".join(failures_in(words, "cannot_see")[:12])[:200]
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from genexp.errors import unknown
 from genexp.registry import Registry
 
 
@@ -37,6 +38,25 @@ class Real:
 Failure = Callable[[Real, int], Tensor]  # (n, *shape) samples; at most as many as there are fresh ones that it can use
 failures: Registry[Tensor] = Registry("failure", "genexp.failures")
 """Of each its docstring's first line is the caption. Random numbers are those of the moment."""
+
+TRUTH = "truth"  # the sampler that does not fail
+
+
+def truth(real: Real, n: int) -> Tensor:
+    """the truth itself"""
+    return real.fresh[:n]
+
+
+def samplers() -> list[str]:
+    """The truth, and all that fail."""
+    return [TRUTH, *failures.names()]
+
+
+def sampler_on_trial(name: str) -> Failure:
+    """UserError where there is none of that name."""
+    if name not in samplers():
+        raise unknown("sampler on trial", name, samplers())
+    return truth if name == TRUTH else failures[name]
 
 
 def within(real: Real, x: Tensor) -> Tensor:

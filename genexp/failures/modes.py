@@ -8,12 +8,6 @@ from genexp.failures.base import Real, failures
 TEMPERATURE = 0.7
 
 
-@failures.register("truth")
-def truth(real: Real, n: int) -> Tensor:
-    """the truth itself"""
-    return real.fresh[:n]
-
-
 @failures.register("lost_mode")
 def lost_mode(real: Real, n: int) -> Tensor:
     """one mode, or class, never comes"""

@@ -18,8 +18,8 @@ SHOWN = (
         ),
         "ode_beside_sde",
         seconds=200,
-        quick=steps(300),
-        quick_seconds=40,
+        quick=steps(1500),
+        quick_seconds=60,
     ),
     shown(
         Study(
@@ -37,7 +37,7 @@ SHOWN = (
         ),
         "guidance",
         seconds=150,
-        quick=steps(300),
+        quick=steps(1500),
         quick_seconds=40,
     ),
 )

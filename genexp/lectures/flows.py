@@ -55,8 +55,8 @@ SHOWN = (
         "model=maf",
         "trainer.max_steps=3000",
         seconds=40,
-        quick=steps(400),
-        quick_seconds=15,
+        quick=steps(1000),
+        quick_seconds=10,
     ),
     shown(
         Study(
@@ -72,8 +72,8 @@ SHOWN = (
         "model=iaf",
         "trainer.max_steps=3000",
         seconds=60,
-        quick=steps(400),
-        quick_seconds=20,
+        quick=steps(800),
+        quick_seconds=25,
     ),
     shown(
         Study(
@@ -87,8 +87,8 @@ SHOWN = (
         ),
         "planar_layers",
         seconds=40,
-        quick=steps(400),
-        quick_seconds=15,
+        quick=steps(1000),
+        quick_seconds=10,
     ),
     shown(
         Study(
@@ -102,7 +102,7 @@ SHOWN = (
         ),
         "plane",
         seconds=70,
-        quick=steps(800),
-        quick_seconds=20,
+        quick=steps(2000),
+        quick_seconds=25,
     ),
 )

@@ -21,8 +21,8 @@ SHOWN = (
         ),
         "digits_pixel_flow",
         seconds=150,
-        quick=steps(100),
-        quick_seconds=40,
+        quick=steps(300),
+        quick_seconds=25,
     ),
     shown(
         Study(
@@ -36,7 +36,7 @@ SHOWN = (
         ),
         "digits_glow",
         seconds=200,
-        quick=steps(60),
-        quick_seconds=40,
+        quick=steps(120),
+        quick_seconds=25,
     ),
 )

@@ -52,7 +52,7 @@ def both(clouds: Clouds) -> tuple[float, float]:
     "distance to the nearest training example, relative to that of test examples; far below 1: copies",
     data={"examples", "pictures|points"},
     sees=("copies", "noisy_copies"),
-    blind=("outliers", "wrong_weight"),
+    cannot_see=("outliers", "wrong_weight"),
     constraint="novelty",
 )
 def nearest_train_ratio(subject: Subject) -> Value | None:
@@ -68,7 +68,7 @@ def nearest_train_ratio(subject: Subject) -> Value | None:
     better="exact",
     data={"examples", "pictures|points"},
     sees=("copies", "noisy_copies", "sharpened"),
-    blind=("outliers",),
+    cannot_see=("outliers",),
 )
 def memorisation(subject: Subject) -> Value | None:
     """The standard error is that of chance."""

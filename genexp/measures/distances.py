@@ -11,6 +11,7 @@ from genexp.divergences.mmd import squared_distances
 from genexp.optim.adam import Adam
 from genexp.optim.schedule import one_cycle
 
+KERNEL = "kernel distance between samples and data, of pictures between their features; a thousand of each at most"  # the mmd
 FOLDS, WIDTH, EPOCHS, BATCH = 5, 64, 10, 256  # of the classifier that tells two clouds apart
 
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from genexp.data.images import ImageData
 from genexp.measures.classifier import Classifier, in_parts, train_classifier
 from genexp.measures.copies import MOST, compared
-from genexp.measures.distances import frechet, mmd, share_variation
-from genexp.measures.neighbours import Likeness, first_of_equals, likeness
+from genexp.measures.distances import KERNEL, frechet, mmd, share_variation
+from genexp.measures.neighbours import MEANING, Likeness, first_of_equals, likeness
 from genexp.measures.on_trial import Clouds, on_trial
 from genexp.measures.record import Value, Values, measure
 from genexp.seeds import seed_for, seeded
@@ -92,11 +92,11 @@ def _of(subject: Subject, name: str) -> Mapping[str, Value] | None:
 
 @measure(
     "precision",
-    "share of samples that lie among real pictures (k = 5)",
+    MEANING["precision"],
     better="higher",
     data=DATA,
     sees=("shift",),
-    blind=("copies", "lost_mode", "noisy_copies", "sharpened", "wrong_weight"),
+    cannot_see=("copies", "lost_mode", "noisy_copies", "sharpened", "wrong_weight"),
     constraint="resemblance",
 )
 def precision(subject: Subject) -> Values:
@@ -105,11 +105,11 @@ def precision(subject: Subject) -> Values:
 
 @measure(
     "recall",
-    "share of real pictures that lie among samples (k = 5)",
+    MEANING["recall"],
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode", "shift"),
-    blind=("copies", "noisy_copies", "outliers", "wrong_weight"),
+    cannot_see=("copies", "noisy_copies", "outliers", "wrong_weight"),
 )
 def recall(subject: Subject) -> Values:
     return _of(subject, "recall")
@@ -117,11 +117,11 @@ def recall(subject: Subject) -> Values:
 
 @measure(
     "density",
-    "how densely samples lie among real pictures (k = 5)",
+    MEANING["density"],
     better="higher",
     data=DATA,
     sees=("shift",),
-    blind=("blur", "copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+    cannot_see=("blur", "copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
 )
 def density(subject: Subject) -> Values:
     return _of(subject, "density")
@@ -129,12 +129,12 @@ def density(subject: Subject) -> Values:
 
 @measure(
     "coverage",
-    "share of real pictures with a sample nearby (k = 5)",
+    MEANING["coverage"],
     better="higher",
     headline=80,
     data=DATA,
     sees=("few_distinct", "lost_mode", "shift"),
-    blind=("copies", "noisy_copies", "outliers", "wrong_weight"),
+    cannot_see=("copies", "noisy_copies", "outliers", "wrong_weight"),
     constraint="coverage",
 )
 def coverage(subject: Subject) -> Values:
@@ -158,11 +158,11 @@ def share(subject: Subject) -> Values:
 
 @measure(
     "mmd",
-    "kernel distance between samples and real pictures, of features",
+    KERNEL,
     better="lower",
     data=DATA,
     sees=("few_distinct", "shift"),
-    blind=("copies", "noisy_copies", "outliers"),
+    cannot_see=("copies", "noisy_copies", "outliers"),
 )
 def mmd_of_pictures(subject: Subject) -> Values:
     return _of(subject, "mmd")
@@ -174,7 +174,7 @@ def mmd_of_pictures(subject: Subject) -> Values:
     better="lower",
     data=DATA,
     sees=("few_distinct", "lost_mode", "shift"),
-    blind=("copies", "noisy_copies"),
+    cannot_see=("copies", "noisy_copies"),
 )
 def frechet_of_pictures(subject: Subject) -> Values:
     return _of(subject, "frechet")
@@ -186,7 +186,7 @@ def frechet_of_pictures(subject: Subject) -> Values:
     better="lower",
     data=DATA | {"classes"},
     sees=("few_distinct", "lost_mode"),
-    blind=("blur", "copies", "noisy_copies", "outliers"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers"),
 )
 def variation_of_shares(subject: Subject) -> Values:
     return _of(subject, "share_variation")

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from genexp.divergences import wasserstein as transport
 from genexp.measures import distances
+from genexp.measures.distances import KERNEL
 from genexp.measures.likelihood import standard_error
-from genexp.measures.neighbours import Likeness, likeness
+from genexp.measures.neighbours import MEANING, Likeness, likeness
 from genexp.measures.on_trial import Clouds, on_trial
 from genexp.measures.record import Value, measure
 from genexp.seeds import seed_for
@@ -27,7 +28,7 @@ DATA = {"points", "drawn"}
     headline=90,
     data=DATA,
     sees=("few_distinct", "lost_mode"),
-    blind=("blur", "copies", "noisy_copies", "outliers"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers"),
 )
 def sliced_wasserstein(subject: Subject) -> Value:
     """Beside what as many other points of the data get; of a finite set those of the validation part, and of all alike many."""
@@ -54,7 +55,7 @@ def clouds(subject: Subject) -> tuple[Tensor, Tensor, Tensor] | None:
     better="lower",
     data=DATA,
     sees=("few_distinct", "lost_mode"),
-    blind=("blur", "copies", "noisy_copies", "outliers"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers"),
 )
 def wasserstein(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get, by an optimal assignment."""
@@ -67,7 +68,7 @@ def wasserstein(subject: Subject) -> Value | None:
     better="lower",
     data=DATA,
     sees=("few_distinct",),
-    blind=("blur", "copies", "noisy_copies", "outliers"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers"),
     constraint="resemblance",
 )
 def c2st(subject: Subject) -> Value | None:
@@ -82,11 +83,11 @@ def c2st(subject: Subject) -> Value | None:
 
 @measure(
     "mmd",
-    "kernel distance between samples and data; over a thousand of each",
+    KERNEL,
     better="lower",
     data=DATA,
     sees=("few_distinct", "lost_mode"),
-    blind=("blur", "copies", "noisy_copies", "outliers"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers"),
 )
 def mmd(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get."""
@@ -99,7 +100,7 @@ def mmd(subject: Subject) -> Value | None:
     better="lower",
     data=DATA,
     sees=("few_distinct",),
-    blind=("blur", "copies", "noisy_copies", "outliers", "shift"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers", "shift"),
 )
 def frechet(subject: Subject) -> Value | None:
     """Beside what two clouds of the data get."""
@@ -131,11 +132,11 @@ def _of(subject: Subject, name: str) -> Value | None:
 
 @measure(
     "precision",
-    "share of samples that lie among points of the data (k = 5)",
+    MEANING["precision"],
     better="higher",
     data=DATA,
     sees=("blur",),
-    blind=("copies", "lost_mode", "noisy_copies", "sharpened", "shift", "wrong_weight"),
+    cannot_see=("copies", "lost_mode", "noisy_copies", "sharpened", "shift", "wrong_weight"),
 )
 def precision(subject: Subject) -> Value | None:
     return _of(subject, "precision")
@@ -143,11 +144,11 @@ def precision(subject: Subject) -> Value | None:
 
 @measure(
     "recall",
-    "share of points of the data that lie among samples (k = 5)",
+    MEANING["recall"],
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode", "sharpened"),
-    blind=("blur", "copies", "noisy_copies", "outliers", "shift", "wrong_weight"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers", "shift", "wrong_weight"),
 )
 def recall(subject: Subject) -> Value | None:
     return _of(subject, "recall")
@@ -155,11 +156,11 @@ def recall(subject: Subject) -> Value | None:
 
 @measure(
     "density",
-    "how densely samples lie among points of the data (k = 5)",
+    MEANING["density"],
     better="higher",
     data=DATA,
     sees=("blur",),
-    blind=("copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
+    cannot_see=("copies", "lost_mode", "noisy_copies", "outliers", "sharpened", "wrong_weight"),
 )
 def density(subject: Subject) -> Value | None:
     return _of(subject, "density")
@@ -167,11 +168,11 @@ def density(subject: Subject) -> Value | None:
 
 @measure(
     "coverage",
-    "share of points of the data with a sample nearby (k = 5)",
+    MEANING["coverage"],
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode"),
-    blind=("copies", "noisy_copies", "outliers", "wrong_weight"),
+    cannot_see=("copies", "noisy_copies", "outliers", "wrong_weight"),
     constraint="coverage",
 )
 def coverage(subject: Subject) -> Value | None:
@@ -184,7 +185,7 @@ def coverage(subject: Subject) -> Value | None:
     better="lower",
     data={"plane", "modes", "sampler"},
     sees=("few_distinct", "lost_mode", "wrong_weight"),
-    blind=("blur", "copies", "noisy_copies", "outliers", "sharpened"),
+    cannot_see=("blur", "copies", "noisy_copies", "outliers", "sharpened"),
 )
 def share_variation(subject: Subject) -> Value:
     """Beside what as many true samples get."""
@@ -200,7 +201,7 @@ def share_variation(subject: Subject) -> Value:
     better="exact",
     data={"points", "drawn", "density", "log_density"},
     sees=("blur", "few_distinct", "outliers", "sharpened"),
-    blind=("copies", "lost_mode", "noisy_copies", "wrong_weight"),
+    cannot_see=("copies", "lost_mode", "noisy_copies", "wrong_weight"),
 )
 def sample_nll(subject: Subject) -> Value:
     log_p = subject.density.log_prob(subject.samples.double())

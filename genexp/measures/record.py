@@ -24,13 +24,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def eyesight(words: Mapping[str, Any]) -> str:
-    """Of a measure's words, what it can and cannot see, in a phrase; "" where that is not known."""
-    parts = [(said, words.get(key)) for said, key in (("sees", "sees"), ("blind to", "blind"))]
-    return "; ".join(
-        f"{said} {', '.join(str(name).replace('_', ' ') for name in names)}"
-        for said, names in parts
-        if isinstance(names, list) and names
-    )
+    """Of a measure's words, which failing samplers it sees and which it cannot see, in a phrase; "" where that is not known."""
+    parts = [("sees", failures_in(words, "sees")), ("cannot see", failures_in(words, "cannot_see"))]
+    return "; ".join(f"{said} {', '.join(names)}" for said, names in parts if names)
+
+
+def failures_in(words: Mapping[str, Any], key: str) -> list[str]:
+    """The failing samplers that a measure's words list under a key, in words."""
+    names = words.get(key)
+    if names is None and key == "cannot_see":
+        names = words.get("blind")  # as runs of earlier versions have it
+    return [str(name).replace("_", " ") for name in names] if isinstance(names, list) else []
 
 
 class LeftOut(Exception):  # noqa: N818 (said in a line, nobody's defect)
@@ -94,7 +98,8 @@ class Measure:
         asked: of an expensive one, whether the settings of the evaluation ask for it; None: it is always taken.
         wall_clock: it is read off a clock, and the same run does not give the same number again.
         sees: of what samples are judged by, the failing samplers (`genexp.failures`) that it noticed on every data set of its
-            trial, `experiment=metric_trial`; blind: those that it never did.
+            trial, `experiment=metric_trial`.
+        cannot_see: those that it never did; or, of what no trial can say, in a line what may be wrong though the number is good.
         constraint: for which of the five it stands, if for any; of several that a run has, the one with the least headline does.
         function: subject → its Value; a mapping of endings, '' among them, to Values; None where it does not apply after all.
     """
@@ -108,22 +113,18 @@ class Measure:
     asked: Callable[[Any], bool] | None = None
     wall_clock: bool = False
     sees: tuple[str, ...] = ()
-    blind: tuple[str, ...] = ()
+    cannot_see: tuple[str, ...] | str = ()
     constraint: Constraint | None = None
 
     def called(self, draw: str) -> str:
         """Its name in metrics.json, of data that became zeros and ones by this `draw`, if they did."""
         return f"{self.name}/{draw}" if draw and re.search(r"\bnats\b", self.meaning) else self.name
 
-    @property
-    def cannot_see(self) -> str:
-        """What may be wrong though this number is good; "" where nothing is said of that."""
-        return str(getattr(self.function, "cannot_see", ""))
-
     def words(self) -> dict[str, Any]:
         """For run.json: what a reader is told of it."""
         said = {"meaning": self.meaning, "better": self.better, "headline": self.headline}
-        more = {"wall_clock": self.wall_clock, "constraint": self.constraint, "sees": [*self.sees], "blind": [*self.blind]}
+        more = {"wall_clock": self.wall_clock, "constraint": self.constraint, "sees": [*self.sees]}
+        more["cannot_see"] = [*self.cannot_see] if isinstance(self.cannot_see, tuple) else None
         return said | {key: value for key, value in more.items() if value}
 
 
@@ -216,14 +217,16 @@ def measure(
     asked: Callable[[Any], bool] | None = None,
     wall_clock: bool = False,
     sees: Iterable[str] = (),
-    blind: Iterable[str] = (),
+    cannot_see: Iterable[str] = (),
     constraint: Constraint | None = None,
 ) -> Callable[[F], F]:
     """Decorator: a function of the subject is this measure. The arguments are those of `Measure` and of `Needs`."""
 
     def add(function: F) -> F:
-        needs, seen = Needs.of(model, data, objective), (tuple(sees), tuple(blind))
-        measures.add(Measure(name, meaning, function, better, headline, needs, asked, wall_clock, *seen, constraint))
+        needs, unseen = Needs.of(model, data, objective), tuple(cannot_see) or getattr(function, "cannot_see", ())
+        measures.add(
+            Measure(name, meaning, function, better, headline, needs, asked, wall_clock, tuple(sees), unseen, constraint)
+        )
         return function
 
     return add

@@ -8,6 +8,7 @@ def more_draws(case: Case) -> Suggestion | None:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from genexp.capabilities import NOTHING, Needs
@@ -15,6 +16,7 @@ from genexp.measures.record import Collection, Metric
 
 LARGER = ("depth", "couplings", "components", "codes", "width", "channels", "conditioner.width", "field.width", "network.width")
 FINER = ("solver.evaluations", "sampler.evaluations", "solver.steps", "steps")  # of an ODE; below `model.`
+LEAST_LOSSES = 4  # held-out losses, of fewer nothing is said
 BUDGETS = ("max_steps", "max_epochs", "max_seconds")
 
 
@@ -63,12 +65,34 @@ class Case:
 
     @property
     def falling(self) -> bool:
-        """Whether the held-out loss ended at its least, and the last quarter of the training had a good part of the fall."""
+        """Whether a longer training would go on falling, by the held-out loss; False where that cannot be told.
+
+        A rate that is annealed lets every loss fall to the end, by the noise of the steps that it takes out. There the stretch is
+        asked that had at least half of the largest rate: whether its second half had a quarter of the whole fall. Else the end
+        itself: whether it is the least loss, and the last quarter of the training had a good part of the fall. Either has to be
+        more than the curve rises by chance.
+        """
         heldout = self.curve("heldout/loss")
-        if not self.by_gradient or len(heldout) < 4:
+        if not self.by_gradient or len(heldout) < LEAST_LOSSES:
             return False
-        gained = heldout[-1 - len(heldout) // 4] - heldout[-1]
-        return heldout[-1] <= min(heldout) and gained > 0.02 * (heldout[0] - heldout[-1]) > 0
+        fall = heldout[0] - min(heldout)
+        if not self.annealed:
+            end = heldout[-1 - len(heldout) // 4 :]
+            return heldout[-1] <= min(heldout) and 0 < 0.02 * fall < end[0] - end[-1] > 2 * largest_rise(end)
+        fast = [float(line["heldout/loss"]) for line in self.history if "heldout/loss" in line and self._is_fast(line)]
+        second = fast[-1 - len(fast) // 2 :]
+        return len(fast) >= LEAST_LOSSES and 0 < fall / 4 < second[0] - second[-1] > 2 * largest_rise(second)
+
+    @property
+    def annealed(self) -> bool:
+        """Whether the learning rate ended near zero."""
+        rates = self.curve("lr")
+        return bool(rates) and rates[-1] < 0.05 * max(rates)
+
+    def _is_fast(self, line: Mapping[str, float]) -> bool:
+        """Whether a line of the history is of a step at half of the largest rate or more."""
+        rates = [(abs(each["step"] - line["step"]), each["lr"]) for each in self.history if "lr" in each]
+        return min(rates)[1] >= max(rate for _, rate in rates) / 2
 
     # --- what it was set to, and words that change it ---------------------------------------------------------
 
@@ -105,6 +129,11 @@ class Case:
         """So many times the budget of the training."""
         keys = [f"trainer.{name}" for name in BUDGETS]
         return tuple(self.times(key, factor) for key in keys if _positive(self.setting(key)))
+
+
+def largest_rise(losses: Sequence[float]) -> float:
+    """From one value to the next: what a curve that should fall does by chance."""
+    return max([after - before for before, after in pairwise(losses)], default=0.0)
 
 
 def _positive(value: Any) -> bool:

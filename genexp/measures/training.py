@@ -45,10 +45,11 @@ def gentler_steps(case: Case) -> Suggestion | None:
 
 @suggests(10)
 def more_steps(case: Case) -> Suggestion | None:
-    """A held-out loss that was still falling when the training ended."""
+    """A held-out loss that was still falling when the training ended, or when its rate was taken down."""
     if not case.falling:
         return None
-    return Suggestion("The held-out loss was still falling when the training ended: it goes on.", case.longer(), goes_on=True)
+    when = "until its learning rate was taken down" if case.annealed else "when the training ended"
+    return Suggestion(f"The held-out loss was still falling {when}: it goes on.", case.longer(), goes_on=True)
 
 
 @suggests(12)

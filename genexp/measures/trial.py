@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genexp.failures.base import failures
+from genexp.failures.base import TRUTH, failures
 from genexp.measures.classifier import in_parts, train_classifier
 from genexp.measures.likeness import principal
 from genexp.measures.on_trial import Clouds, tried
@@ -24,7 +24,6 @@ from genexp.subject import Subject, once
 
 ALARMS = 0.05  # of the true repetitions that are called suspicious
 HARDLY = 0.25  # of a failure's repetitions: what is noticed in fewer, with the most samples, is missed
-TRUTH = "truth"
 MODEL = {"trial"}
 
 Seen = Callable[[Tensor], Tensor]  # (n, *shape) → (n, d)
@@ -63,7 +62,7 @@ def trial(subject: Subject) -> Trial:
     with seeded(seed_for(subject.settings.seed, "trial"), device), torch.autocast("cpu", enabled=False):
         spaces = spaces_of(subject)
         known = {key: seen(model.x) for key, seen in spaces.items()}
-        failing = [name for name in failures.names() if name != TRUTH]
+        failing = failures.names()
         names: list[str] = []
         noticed: list[np.ndarray] = []
         praised: list[np.ndarray] = []

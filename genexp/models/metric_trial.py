@@ -10,8 +10,8 @@ from torch import Tensor
 
 from genexp.capabilities import Ability
 from genexp.data.base import Batch, DataSpec
-from genexp.errors import UserError, unknown
-from genexp.failures.base import Failure, Real, failures
+from genexp.errors import UserError
+from genexp.failures.base import TRUTH, Failure, Real, sampler_on_trial
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import models
 from genexp.seeds import seeded
@@ -36,7 +36,7 @@ class MetricTrial(GenerativeModel):
         P(\text{alarm} \mid \text{truth}) = 5\,\%
 
     Args:
-        sampler: of `genexp.failures`, the one that the run's own samples come from.
+        sampler: the one that the run's own samples come from: the truth, or one of `genexp.failures`.
         examples: at most so many; of a finite data set training examples.
         modes: clusters that stand for classes where there are none.
         samples: of each sampler at most; a quarter of the examples is enough, and halves of that are tried too.
@@ -58,7 +58,7 @@ class MetricTrial(GenerativeModel):
         self,
         spec: DataSpec,
         *,
-        sampler: str = "truth",
+        sampler: str = TRUTH,
         examples: Annotated[int, Field(ge=20, le=100_000)] = 4_000,
         modes: Annotated[int, Field(ge=2, le=100)] = 8,
         samples: Annotated[int, Field(ge=LEAST, le=2_000)] = 400,
@@ -68,9 +68,8 @@ class MetricTrial(GenerativeModel):
     ) -> None:
         super().__init__()
         spec.check_kind(("real", "unit", "bytes", "bits"), "model=metric_trial")
-        if sampler not in failures.names():
-            raise unknown("failure", sampler, failures.names())
-        self.sampler, self.examples, self.classes, self.clusters = sampler, examples, len(spec.classes), modes
+        self.sampler_on_trial = sampler_on_trial(sampler)
+        self.examples, self.classes, self.clusters = examples, len(spec.classes), modes
         self.most, self.rungs, self.repetitions, self.failing = samples, rungs, repetitions, failing
         self.pictures = len(spec.shape) == 3
         self.register_buffer("pool", torch.zeros(examples, *spec.shape, dtype=torch.uint8 if self.pictures else torch.float32))
@@ -106,7 +105,7 @@ class MetricTrial(GenerativeModel):
         """n samples (n, *shape) of the one that the settings name, dealt out again where the examples are too few for so many."""
         made: list[Tensor] = []
         while (left := n - sum(map(len, made))) > 0:
-            made.append(self.made_by(failures[self.sampler], self.deal(self.largest)[2], min(left, self.largest)))
+            made.append(self.made_by(self.sampler_on_trial, self.deal(self.largest)[2], min(left, self.largest)))
         return torch.cat(made)
 
     # --- what the trial asks for -----------------------------------------------------------------------------

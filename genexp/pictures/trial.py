@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from genexp.failures.base import failures
+from genexp.failures.base import TRUTH, sampler_on_trial
 from genexp.figures.trial import Lamps, lamps
 from genexp.measures.record import picture
-from genexp.measures.trial import MODEL, TRUTH, trial
+from genexp.measures.trial import MODEL, trial
 from genexp.subject import Subject
 
 POINTS, SIDE = 400, 3  # samples in each small picture: points, and pictures a side
@@ -57,7 +57,7 @@ def look(subject: Subject, name: str) -> np.ndarray:
     model = subject.model
     n = model.largest
     train, _, fresh = model.deal(n)
-    samples = model.made_by(failures[name], fresh, n, train)
+    samples = model.made_by(sampler_on_trial(name), fresh, n, train)
     return square(samples[: SIDE**2]) if model.pictures else plane(samples[:POINTS])
 
 

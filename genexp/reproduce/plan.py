@@ -1,10 +1,10 @@
 """What is to be done: which cases, on which data, with which budget, and about how long that takes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from genexp.claims.records import Case
 from genexp.config.composition import Composed, compose
@@ -12,6 +12,7 @@ from genexp.errors import UserError, unknown
 from genexp.fetch import default_data_dir
 from genexp.fetch.sets import data_in_words, is_there
 from genexp.folder.records import read_config, read_run
+from genexp.registry import models
 from genexp.reproduce.chapters import CASES, CHAPTERS
 from genexp.settings import TrainerSettings, validate
 
@@ -73,8 +74,8 @@ def _planned(case: Case, path: Path, quick: bool) -> Planned:
         composed=composed,
         data=data_in_words(case.needs, composed.settings.dataset["name"], default_data_dir()),
         real=real,
-        budget=budget_in_words(composed.settings.trainer),
-        full_budget=budget_in_words(full.settings.trainer),
+        budget=budget_in_words(composed.settings.trainer, composed.settings.model, case),
+        full_budget=budget_in_words(full.settings.trainer, full.settings.model, case),
         quick=quick,
         state=state_of(path),
         seconds=case.quick_seconds if quick else case.seconds,
@@ -86,7 +87,19 @@ def _composed(case: Case, real: bool, quick: bool) -> tuple[Composed, Composed]:
     """The case in full, and as it is wanted."""
     way = case.way if real or case.stand_in is None else case.stand_in
     full = compose([f"experiment={way.experiment}", *way.overrides])
-    return full, compose([*full.overrides, *case.quick]) if quick and case.quick is not None else full
+    return full, compose([*full.overrides, *less_of(full, case.quick)]) if quick and case.quick is not None else full
+
+
+def less_of(full: Composed, quick: Sequence[str]) -> list[str]:
+    """The words of a quick case, without those that would measure or draw more than the case in full does."""
+    kept = []
+    for word in quick:
+        section, _, key = word.partition("=")[0].partition(".")
+        own = getattr(getattr(full.settings, section), key) if section in ("evaluation", "figures") else None
+        value = word.partition("=")[2]
+        if not (isinstance(own, int) and value.isdecimal() and int(value) > own):
+            kept.append(word)
+    return kept
 
 
 def _as_it_is(today: Planned) -> Planned:
@@ -95,7 +108,7 @@ def _as_it_is(today: Planned) -> Planned:
     try:
         config, _ = read_config(today.path)
         name, data_dir = str(config["dataset"]["name"]), Path(str(config["data_dir"]))
-        budget = budget_in_words(validate(TrainerSettings, config["trainer"]))
+        budget = budget_in_words(validate(TrainerSettings, config["trainer"]), config["model"], case)
     except (UserError, KeyError, TypeError, ValueError):
         unreadable = "not known: its config.yaml cannot be read"
         return replace(today, data=unreadable, real=False, budget=unreadable)
@@ -106,14 +119,24 @@ def _as_it_is(today: Planned) -> Planned:
         data=data_in_words(case.needs, name, data_dir),
         real=real,
         budget=budget,
-        full_budget=budget_in_words(full.settings.trainer),
+        full_budget=budget_in_words(full.settings.trainer, full.settings.model, case),
     )
     others = [] if name == today.composed.settings.dataset["name"] else [today.data]
     others += [] if budget == today.budget else [today.budget]
     return replace(there, differs="; ".join(others))
 
 
-def budget_in_words(trainer: TrainerSettings) -> str:
+def budget_in_words(trainer: TrainerSettings, model: Mapping[str, Any], case: Case) -> str:
+    """How much a run learns from; of one that learns nothing step by step what --quick makes less of, if anything."""
+    of_class = getattr(models[str(model["name"])], "fitter", None)
+    match of_class if isinstance(of_class, str) and "fitter" not in model else model.get("fitter", "gradient"):
+        case "none":
+            keys = [word.partition("=")[0].partition(".") for word in case.quick or ()]
+            return ", ".join(f"{model[key]} {key}" for section, _, key in keys if section == "model") or "nothing to learn"
+        case "chain":
+            return "Markov chains"
+        case "em":
+            return f"at most {trainer.max_steps:,} passes of EM" if trainer.max_steps is not None else "EM"
     if trainer.max_steps is not None:
         return f"{trainer.max_steps:,} steps of {trainer.batch_size:,}"
     return f"{trainer.max_epochs} epochs of {trainer.batch_size:,}"
