@@ -19,6 +19,9 @@ class Draws:
     log_prob: Tensor
 
 
+LogJoint = Callable[[Tensor], Tensor]  # z (k, n, latent) → ln p(x, z) of n examples, (k, n), in nats
+
+
 class Posterior(nn.Module):
     """q(z|x): a head on the encoder's features (n, features), which gives parameters (n, …), which give samples.
 
@@ -37,6 +40,10 @@ class Posterior(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """The parameters of the posteriors."""
         raise NotImplementedError
+
+    def refine(self, parameters: Tensor, log_joint: LogJoint) -> Tensor:
+        """The parameters when the decoder has been asked as well. Most posteriors are the encoder's alone."""
+        return parameters
 
     def draw(self, parameters: Tensor, k: int) -> Draws:
         """k samples of each."""
