@@ -21,7 +21,7 @@ from genexp.latent.posteriors import bounded
 
 @posteriors.register("mixture")
 class MixturePosterior(Posterior):
-    """The parameters, (n, components, 2·latent + 1), are μ, ln σ² and ln w of each Gaussian.
+    """The parameters, (n, components, 2·latent + 1), are μ, ln σ² and ln w, but for a constant, of each Gaussian.
 
     The gradient passes z of the component that was drawn; of w it has none, as w is not learnt.
     Sources: Morningstar et al., Automatic Differentiation Variational Inference with Mixtures (2021); Kim et al.,
@@ -41,8 +41,7 @@ class MixturePosterior(Posterior):
     def forward(self, features: Tensor) -> Tensor:
         """The Gaussians, evenly weighted until the decoder has been asked."""
         mean, log_variance = self.head(features).float().unflatten(1, (self.components, -1)).chunk(2, dim=-1)
-        even = torch.full_like(mean[..., :1], -math.log(self.components))
-        return torch.cat([mean, bounded(log_variance), even], dim=-1)
+        return torch.cat([mean, bounded(log_variance), torch.zeros_like(mean[..., :1])], dim=-1)
 
     @torch.no_grad()
     def start_narrow(self, log_variance: float = -3.0) -> None:
@@ -54,7 +53,6 @@ class MixturePosterior(Posterior):
         mean, log_variance, _ = self._split(parameters)
         with torch.no_grad():
             log_weight = log_joint(mean.transpose(0, 1)).float().T + 0.5 * log_variance.sum(-1)
-            log_weight = log_weight.log_softmax(-1)
         return torch.cat([mean, log_variance, log_weight[..., None]], dim=-1)
 
     def draw(self, parameters: Tensor, k: int) -> Draws:
@@ -78,4 +76,5 @@ class MixturePosterior(Posterior):
 
     def _split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """μ and ln σ², (n, components, latent), and ln w, (n, components)."""
-        return parameters[..., : self.latent], parameters[..., self.latent : -1], parameters[..., -1]
+        mean, log_variance = parameters[..., :-1].chunk(2, dim=-1)
+        return mean, log_variance, parameters[..., -1].log_softmax(-1)

@@ -163,7 +163,7 @@ class VAE(GenerativeModel):
     def infer(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """The parameters of q(z|x), (n, …)."""
         said = self.posterior(self.encoder(self.dropout(x), self._condition(label, len(x), x.device)))
-        return self.posterior.refine(said, lambda z: sum(self._log_joint(x, label, z)))
+        return self.posterior.refine(said, lambda z: torch.add(*self._log_joint(x, label, z)))
 
     def importance(self, x: Tensor, label: Tensor | None, k: int, parameters: Tensor | None = None) -> Importance:
         """k samples from the posterior of each example (or from that with other `parameters`), with all three densities."""
