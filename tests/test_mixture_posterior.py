@@ -1,4 +1,4 @@
-"""The posterior of several Gaussians that asks the decoder: its weights, its bound and its gradients, against sums and quadrature."""
+"""The posterior of several Gaussians that asks the decoder: weights, bound and gradients, against sums and quadrature."""
 
 import math
 
@@ -80,6 +80,7 @@ def test_the_gradient_is_the_bounds_own() -> None:
     each = sampled.grad[..., :-1]  # type: ignore[index]
     error = each.std(0) / len(each) ** 0.5
     assert ((each.mean(0) - exact.grad[0, :, :-1]).abs() <= 5 * error + 1e-3).all()  # type: ignore[index]
+    assert not sampled.grad[..., -1].any()  # type: ignore[index]
     asked = told(mean, std).requires_grad_()
     q.refine(asked, lambda z: 3 * z.sum(-1))[..., -1].sum().backward()
     assert asked.grad is None or not asked.grad[..., :2].any()

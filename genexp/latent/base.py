@@ -30,12 +30,14 @@ class Posterior(nn.Module):
     `has_flow`: whether it is a FlowPosterior, noise that goes through a flow.
     `has_density`: whether ln q is known at any z, and not of its own samples only.
     `layered`: whether z is in layers, each given those above it.
+    `mixed`: whether q is a mixture of the Gaussians that `gaussians(parameters)` gives.
     """
 
     gaussian: ClassVar[bool] = False
     has_flow: ClassVar[bool] = False
     has_density: ClassVar[bool] = False
     layered: ClassVar[bool] = False
+    mixed: ClassVar[bool] = False
 
     def forward(self, features: Tensor) -> Tensor:
         """The parameters of the posteriors."""

@@ -32,6 +32,7 @@ class MixturePosterior(Posterior):
     """
 
     has_density = True
+    mixed = True
 
     def __init__(self, features: int, latent: int, *, components: Annotated[int, Field(ge=1, le=4096)] = 8) -> None:
         super().__init__()
@@ -50,31 +51,32 @@ class MixturePosterior(Posterior):
 
     def refine(self, parameters: Tensor, log_joint: LogJoint) -> Tensor:
         """The same Gaussians, weighted by what the decoder says of their means."""
-        mean, log_variance, _ = self._split(parameters)
+        mean, log_variance, _ = self.gaussians(parameters)
         with torch.no_grad():
             log_weight = log_joint(mean.transpose(0, 1)).float().T + 0.5 * log_variance.sum(-1)
         return torch.cat([mean, log_variance, log_weight[..., None]], dim=-1)
 
     def draw(self, parameters: Tensor, k: int) -> Draws:
         """k samples each: of a component, z = μ + σε."""
-        mean, log_variance, log_weight = self._split(parameters)
+        mean, log_variance, log_weight = self.gaussians(parameters)
         component = log_weight.detach().exp().multinomial(k, replacement=True)[..., None].expand(-1, -1, self.latent)
         mean, log_variance = (value.gather(1, component).transpose(0, 1) for value in (mean, log_variance))
         z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-        return Draws(z, self.log_prob(z, parameters))
+        held = torch.cat([parameters[..., :-1], parameters[..., -1:].detach()], dim=-1)
+        return Draws(z, self.log_prob(z, held))
 
     def log_prob(self, z: Tensor, parameters: Tensor) -> Tensor:
-        mean, log_variance, log_weight = self._split(parameters)
+        mean, log_variance, log_weight = self.gaussians(parameters)
         squares = (z[:, :, None] - mean).square() * torch.exp(-log_variance)
         log_components = -0.5 * (squares + log_variance + math.log(2 * math.pi)).sum(-1)
         return (log_components + log_weight).logsumexp(-1)
 
     def centre(self, parameters: Tensor) -> Tensor:
         """The mean of the component that weighs most, (n, latent)."""
-        mean, _, log_weight = self._split(parameters)
+        mean, _, log_weight = self.gaussians(parameters)
         return mean[torch.arange(len(mean), device=mean.device), log_weight.argmax(-1)]
 
-    def _split(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """μ and ln σ², (n, components, latent), and ln w, (n, components)."""
+    def gaussians(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """μ and ln σ², (n, components, latent), and ln w, (n, components), of weights that add up to one."""
         mean, log_variance = parameters[..., :-1].chunk(2, dim=-1)
         return mean, log_variance, parameters[..., -1].log_softmax(-1)

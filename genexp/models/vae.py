@@ -96,6 +96,7 @@ class VAE(GenerativeModel):
             "plane": self.latent == 2,
             "pairs": self.latent == 2 and self.standard_prior and self.likelihood.has_pairs,
             "posterior_flow": self.posterior.has_flow,
+            "mixed_posterior": self.posterior.mixed,
             "unit_kl": self.prior.standard and self.posterior.gaussian,
             "latent_layers": self.prior.layered,
             "linear": self.standard_prior and self.posterior.gaussian and self._is_linear,
