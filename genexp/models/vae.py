@@ -111,8 +111,12 @@ class VAE(GenerativeModel):
         """Begin near what is known of the data before any training; UserError where its values have no likelihood."""
         self.likelihood.check(batch.x)
         self.networks.initialise(batch.x, self.likelihood.from_mean, self.posterior)
+        self.likelihood.initialise(batch.x, lambda few: self._reconstruct(batch[: len(few)]))
         self.prior.initialise(batch.x)
         self.training_objective.initialise(batch.x)
+
+    def _reconstruct(self, batch: Batch) -> Tensor:
+        return self._raw(self.encode(batch.x, batch.label), batch.label)
 
     @torch.no_grad()
     def conclude(self, batch: Batch) -> None:
