@@ -19,6 +19,9 @@ class Draws:
     log_prob: Tensor
 
 
+LogJoint = Callable[[Tensor], Tensor]  # z (k, n, latent) → ln p(x, z) of n examples, (k, n), in nats
+
+
 class Posterior(nn.Module):
     """q(z|x): a head on the encoder's features (n, features), which gives parameters (n, …), which give samples.
 
@@ -27,16 +30,22 @@ class Posterior(nn.Module):
     `has_flow`: whether it is a FlowPosterior, noise that goes through a flow.
     `has_density`: whether ln q is known at any z, and not of its own samples only.
     `layered`: whether z is in layers, each given those above it.
+    `mixed`: whether q is a mixture of the Gaussians that `gaussians(parameters)` gives.
     """
 
     gaussian: ClassVar[bool] = False
     has_flow: ClassVar[bool] = False
     has_density: ClassVar[bool] = False
     layered: ClassVar[bool] = False
+    mixed: ClassVar[bool] = False
 
     def forward(self, features: Tensor) -> Tensor:
         """The parameters of the posteriors."""
         raise NotImplementedError
+
+    def refine(self, parameters: Tensor, log_joint: LogJoint) -> Tensor:
+        """The parameters when the decoder has been asked as well. Most posteriors are the encoder's alone."""
+        return parameters
 
     def draw(self, parameters: Tensor, k: int) -> Draws:
         """k samples of each."""

@@ -4,6 +4,7 @@ Shapes: examples x (n, *shape); decoder outputs `raw` (…, n, *shape), with any
 """
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -53,6 +54,9 @@ class Likelihood(nn.Module):
                 f"the training data lie in [{low:.4g}, {high:.4g}]",
                 hint=self._hint(),
             )
+
+    def initialise(self, x: Tensor, reconstruct: Callable[[Tensor], Tensor]) -> None:
+        """Look once at training examples and at what the decoder makes of them before any training. Most need not."""
 
     def _hint(self) -> str | None:
         return None if "real" in self.kinds else ANY_NUMBERS

@@ -96,6 +96,7 @@ class VAE(GenerativeModel):
             "plane": self.latent == 2,
             "pairs": self.latent == 2 and self.standard_prior and self.likelihood.has_pairs,
             "posterior_flow": self.posterior.has_flow,
+            "mixed_posterior": self.posterior.mixed,
             "unit_kl": self.prior.standard and self.posterior.gaussian,
             "latent_layers": self.prior.layered,
             "linear": self.standard_prior and self.posterior.gaussian and self._is_linear,
@@ -110,8 +111,12 @@ class VAE(GenerativeModel):
         """Begin near what is known of the data before any training; UserError where its values have no likelihood."""
         self.likelihood.check(batch.x)
         self.networks.initialise(batch.x, self.likelihood.from_mean, self.posterior)
+        self.likelihood.initialise(batch.x, lambda few: self._reconstruct(batch[: len(few)]))
         self.prior.initialise(batch.x)
         self.training_objective.initialise(batch.x)
+
+    def _reconstruct(self, batch: Batch) -> Tensor:
+        return self._raw(self.encode(batch.x, batch.label), batch.label)
 
     @torch.no_grad()
     def conclude(self, batch: Batch) -> None:
@@ -162,14 +167,18 @@ class VAE(GenerativeModel):
 
     def infer(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """The parameters of q(z|x), (n, …)."""
-        return self.posterior(self.encoder(self.dropout(x), self._condition(label, len(x), x.device)))
+        said = self.posterior(self.encoder(self.dropout(x), self._condition(label, len(x), x.device)))
+        return self.posterior.refine(said, lambda z: torch.add(*self._log_joint(x, label, z)))
 
     def importance(self, x: Tensor, label: Tensor | None, k: int, parameters: Tensor | None = None) -> Importance:
         """k samples from the posterior of each example (or from that with other `parameters`), with all three densities."""
         drawn = self.posterior.draw(self.infer(x, label) if parameters is None else parameters, k)
-        raw = self._raw(drawn.z.flatten(0, 1), None if label is None else label.repeat(k))
-        log_likelihood = self.likelihood.log_prob(x, raw.unflatten(0, (k, len(x))))
-        return Importance(drawn.z, log_likelihood, self.prior.log_prob(drawn.z, self._given(label)), drawn.log_prob)
+        return Importance(drawn.z, *self._log_joint(x, label, drawn.z), drawn.log_prob)
+
+    def _log_joint(self, x: Tensor, label: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor]:
+        """ln p(x|z) and ln p(z) of z (k, n, latent) for n examples, each (k, n)."""
+        raw = self._raw(z.flatten(0, 1), None if label is None else label.repeat(len(z)))
+        return self.likelihood.log_prob(x, raw.unflatten(0, z.shape[:2])), self.prior.log_prob(z, self._given(label))
 
     def unit_kl(self, x: Tensor, label: Tensor | None = None) -> Tensor | None:
         """KL(q(z|x) ‖ N(0, I)) of each latent dimension in nats, (n, latent), where it has a closed form."""
