@@ -15,6 +15,7 @@ from genexp.nn.mlp import Activation
 from genexp.nn.pairs import Decoder, Encoder
 from genexp.nn.perceptrons import MLPDecoder, MLPEncoder, Widths
 from genexp.nn.principal import PrincipalComponents, PrincipalDecoder, PrincipalEncoder
+from genexp.nn.refined import Refined
 from genexp.registry import Registry
 from genexp.settings import Scale, Width
 
@@ -84,6 +85,36 @@ def mlp(
     shape, latent, condition = sizes.shape, sizes.latent, sizes.condition
     decoder = MLPDecoder(shape, latent, decoder_widths, condition, activation, frequencies, frequency_scale, residual=residual)
     return Networks(MLPEncoder(shape, encoder_widths, condition, activation, residual), decoder, initialisation)
+
+
+@networks.register("refined")
+def refined(
+    sizes: Sizes,
+    *,
+    encoder_widths: Widths = (512, 512),
+    decoder_widths: Widths = (512, 512),
+    activation: Activation = "silu",
+    residual: bool = True,
+    block: Annotated[int, Field(ge=1, le=64)] = 4,
+    channels: Width = 32,
+    initialisation: Initialisation = "mean",
+) -> Networks:
+    """Fully connected networks, and two 3×3 convolutions that refine the decoder's pictures.
+
+    Args:
+        encoder_widths, decoder_widths, activation: of the hidden layers.
+        residual: whether each hidden layer as wide as the one before it adds to that.
+        block: pixels a side of the blocks that the convolutions see as pixels.
+        channels: between the two convolutions.
+        initialisation: `random`; or `mean`, decoding the mean example, with narrow posteriors.
+
+    Raises:
+        UserError: examples that are no pictures, or whose sides are no multiples of `block`.
+    """
+    shape, latent, condition = sizes.shape, sizes.latent, sizes.condition
+    coarse = MLPDecoder(shape, latent, decoder_widths, condition, activation, residual=residual)
+    encoder = MLPEncoder(shape, encoder_widths, condition, activation, residual)
+    return Networks(encoder, Refined(coarse, shape, block, channels, activation), initialisation)
 
 
 @networks.register("linear")
