@@ -21,7 +21,9 @@ from genexp.measures.copies import ratio_of_distances
 from genexp.measures.neighbours import likeness
 from genexp.measures.probabilistic_pca import fit_ppca
 from genexp.nn.autoregressive import MADE
+from genexp.nn.pairs import Decoder
 from genexp.nn.principal import PrincipalComponents
+from genexp.nn.refined import Refined
 from tests.parts import given, latent, make, mlp, vae
 
 
@@ -95,6 +97,54 @@ def test_strange_pictures_cannot_ask_for_endless_variance() -> None:
     assert float(bounded(wild).detach().max()) < 10
     (slope,) = torch.autograd.grad(bounded(wild).sum(), wild)
     assert (slope > 0).all()
+
+
+@torch.no_grad()
+def test_a_residual_layer_adds_to_what_it_is_given() -> None:
+    """Equal widths only; with a layer's weights at zero it gives on what it was given, and a plain one nothing."""
+    z, x, none = torch.randn(6, 3), torch.rand(6, 4), torch.empty(6, 0)
+    for residual in (True, False):
+        model = vae(DataSpec((4,)), latent=3, network=mlp(5, 7, 7, residual=residual))
+        last = [layer for layer in model.decoder.net.modules() if isinstance(layer, torch.nn.Linear)]
+        assert [layer.in_features for layer in last] == [3, 5, 7, 7]
+        h = torch.nn.functional.silu(last[1](torch.nn.functional.silu(last[0](z))))
+        new = torch.nn.functional.silu(last[2](h))
+        assert torch.allclose(model.decoder(z, none), last[3](h + new if residual else new), atol=1e-6)
+        features = model.encoder(x, none)
+        inner = [layer for layer in model.encoder.rest.modules() if isinstance(layer, torch.nn.Linear)]
+        assert [layer.in_features for layer in inner] == [5, 7]
+        inner[1].weight.zero_(), inner[1].bias.zero_()
+        assert bool((model.encoder(x, none) != 0).any()) == residual
+        assert not torch.allclose(features, model.encoder(x, none))
+
+
+class AsItIs(Decoder):
+    """Decodes z as the picture that it is."""
+
+    def forward(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        return z.unflatten(1, (2, 12, 16))
+
+
+@torch.no_grad()
+def test_pictures_are_refined_by_their_neighbourhoods() -> None:
+    torch.manual_seed(0)
+    z, none = torch.randn(3, 384), torch.empty(3, 0)
+    refined = Refined(AsItIs(), (2, 12, 16), block=2, channels=8, activation="tanh")
+    picture = z.unflatten(1, (2, 12, 16))
+    assert torch.equal(refined(z, none), picture)  # at the beginning
+    refined.first.weight.zero_(), refined.first.bias.zero_()
+    refined.first.weight[:, :, 1, 1], refined.last.weight[:, :, 1, 1] = torch.eye(8), 3 * torch.eye(8)
+    assert torch.allclose(refined(z, none), picture + 3 * picture.tanh(), atol=1e-5)  # l + W₂ tanh(W₁ l), block by block
+    shaken(refined)
+    x = picture.double()
+    moved = refined(x.roll((2, 4), (2, 3)).flatten(1), none).roll((-2, -4), (2, 3))
+    assert torch.allclose(moved[:, :, 4:6, 4:6], refined(x.flatten(1), none)[:, :, 4:6, 4:6])  # whose reach no edge cuts off
+    other = x.clone()
+    other[:, :, 0, 0] += 1
+    reach = (refined(other.flatten(1), none) != refined(x.flatten(1), none)).any(0).any(0)
+    expected = torch.zeros(12, 16, dtype=torch.bool)
+    expected[:6, :6] = True  # two blocks of two pixels beyond its own
+    assert torch.equal(reach, expected)
 
 
 # --- priors --------------------------------------------------------------------------------------------------
@@ -290,6 +340,8 @@ def test_what_cannot_be_is_refused() -> None:
     for spec, keys, words in (
         (DataSpec((3, 9, 9)), {"network": "conv"}, "halve a picture of 9×9"),
         (DataSpec((2,)), {"network": "conv"}, "halve a picture of 2 "),
+        (DataSpec((3, 9, 9)), {"network": "refined"}, "of shape 3×9×9 are not made of 4×4 blocks"),
+        (DataSpec((2,)), {"network": "refined"}, "of shape 2 are not made of 4×4 blocks"),
         (DataSpec((3, 8, 8)), {"network": {"name": "principal", "components": 4}}, "decodes values, not logits"),
         (DataSpec((3, 8, 8)), {"prior": "mixture", "latent": 1000}, "at most 512"),
         (DataSpec((3, 8, 8)), {"network": mlp(8, initialisation="linear")}, r"model\.network\.initialisation=linear"),

@@ -71,6 +71,7 @@ SECTIONS = {
     "model=flow": ["experiment=double_gaussian", "model=flow"],
     "model/network=mlp": VAE,
     "model/network=conv": [*VAE, "model/network=conv"],
+    "model/network=refined": [*VAE, "model/network=refined"],
     "model/network=principal": [*VAE, "model/network=principal", "model/likelihood=gaussian"],
     **{
         f"model/{kind}={name}": [*VAE, f"model/{kind}={name}"]

@@ -15,6 +15,7 @@ from genexp.nn.mlp import Activation
 from genexp.nn.pairs import Decoder, Encoder
 from genexp.nn.perceptrons import MLPDecoder, MLPEncoder, Widths
 from genexp.nn.principal import PrincipalComponents, PrincipalDecoder, PrincipalEncoder
+from genexp.nn.refined import Refined
 from genexp.registry import Registry
 from genexp.settings import Scale, Width
 
@@ -66,6 +67,7 @@ def mlp(
     encoder_widths: Widths = (512, 512),
     decoder_widths: Widths = (512, 512),
     activation: Activation = "silu",
+    residual: bool = False,
     frequencies: Annotated[int, Field(ge=0, le=65_536)] = 0,
     frequency_scale: Scale = 1.0,
     initialisation: Initialisation = "mean",
@@ -74,13 +76,45 @@ def mlp(
 
     Args:
         encoder_widths, decoder_widths, activation: of the hidden layers.
+        residual: whether each hidden layer as wide as the one before it adds to that: much of x and z then arrives at once,
+            where small random weights let little through.
         frequencies, frequency_scale: of the Fourier features of z that the decoder also sees: their number, 0 is none;
             and the standard deviation of their frequencies in cycles per unit.
         initialisation: `random`; or `mean`, decoding the mean example, with narrow posteriors.
     """
     shape, latent, condition = sizes.shape, sizes.latent, sizes.condition
-    decoder = MLPDecoder(shape, latent, decoder_widths, condition, activation, frequencies, frequency_scale)
-    return Networks(MLPEncoder(shape, encoder_widths, condition, activation), decoder, initialisation)
+    decoder = MLPDecoder(shape, latent, decoder_widths, condition, activation, frequencies, frequency_scale, residual=residual)
+    return Networks(MLPEncoder(shape, encoder_widths, condition, activation, residual), decoder, initialisation)
+
+
+@networks.register("refined")
+def refined(
+    sizes: Sizes,
+    *,
+    encoder_widths: Widths = (512, 512),
+    decoder_widths: Widths = (512, 512),
+    activation: Activation = "silu",
+    residual: bool = True,
+    block: Annotated[int, Field(ge=1, le=64)] = 4,
+    channels: Width = 32,
+    initialisation: Initialisation = "mean",
+) -> Networks:
+    """Fully connected networks, and two 3×3 convolutions that refine the decoder's pictures.
+
+    Args:
+        encoder_widths, decoder_widths, activation: of the hidden layers.
+        residual: whether each hidden layer as wide as the one before it adds to that.
+        block: pixels a side of the blocks that the convolutions see as pixels.
+        channels: between the two convolutions.
+        initialisation: `random`; or `mean`, decoding the mean example, with narrow posteriors.
+
+    Raises:
+        UserError: examples that are no pictures, or whose sides are no multiples of `block`.
+    """
+    shape, latent, condition = sizes.shape, sizes.latent, sizes.condition
+    coarse = MLPDecoder(shape, latent, decoder_widths, condition, activation, residual=residual)
+    encoder = MLPEncoder(shape, encoder_widths, condition, activation, residual)
+    return Networks(encoder, Refined(coarse, shape, block, channels, activation), initialisation)
 
 
 @networks.register("linear")
