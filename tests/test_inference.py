@@ -37,10 +37,10 @@ def local(spec: DataSpec = BITS, **keys: Any) -> Any:
 # --- the local likelihood ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("window", [3, 7])
+@pytest.mark.parametrize(("window", "around", "depth"), [(3, 1, 1), (7, 3, 2)])
 @torch.no_grad()
-def test_a_local_likelihood_is_one_of_all_pictures_and_of_its_samples(window: int) -> None:
-    likelihood, raw = local(window=window), torch.randn(2, 1, 1, 3, 3).double()
+def test_a_local_likelihood_is_one_of_all_pictures_and_of_its_samples(window: int, around: int, depth: int) -> None:
+    likelihood, raw = local(window=window, around=around, depth=depth), torch.randn(2, 1, 1, 3, 3).double()
     p = likelihood.log_prob(EVERY, raw.expand(2, 512, 1, 3, 3)).exp()
     assert torch.allclose(p.sum(1), torch.ones(2).double())
     drawn = likelihood.sample(raw[0].expand(10_000, 1, 3, 3))
@@ -54,7 +54,7 @@ def test_a_local_likelihood_is_one_of_all_pictures_and_of_its_samples(window: in
 @torch.no_grad()
 def test_each_pixel_sees_what_is_before_and_near_it() -> None:
     """Pixel by pixel, by hand: the bits of its window that come before it, and the decoder's logit."""
-    likelihood = local(DataSpec((1, 6, 7), kind="bits"), window=5)
+    likelihood = local(DataSpec((1, 6, 7), kind="bits"), window=5, around=3, depth=2)
     x, raw = torch.bernoulli(torch.full((4, 1, 6, 7), 0.3)).double(), torch.randn(4, 1, 6, 7).double()
     logits = raw.clone()
     for n, row, column in product(range(4), range(6), range(7)):
@@ -64,8 +64,9 @@ def test_each_pixel_sees_what_is_before_and_near_it() -> None:
             if down < 0 or right < 0
         ]
         if any(seen):
-            inputs = torch.tensor([*seen, float(raw[n, 0, row, column])]).double()
-            logits[n, 0, row, column] += likelihood.last(torch.relu(likelihood.first(inputs)))[0]
+            around = F.pad(raw[n, 0], [1] * 4)[row : row + 3, column : column + 3].flatten()
+            h = torch.relu(likelihood.near(torch.tensor(seen).double()) + likelihood.said(around))
+            logits[n, 0, row, column] += likelihood.last(torch.relu(likelihood.rest[0](h)))[0]
     assert torch.allclose(likelihood.log_prob(x, raw), Bernoulli(likelihood_spec(x)).log_prob(x, logits).double(), atol=1e-4)
 
 
