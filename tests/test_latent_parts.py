@@ -97,6 +97,25 @@ def test_strange_pictures_cannot_ask_for_endless_variance() -> None:
     assert (slope > 0).all()
 
 
+@torch.no_grad()
+def test_a_residual_layer_adds_to_what_it_is_given() -> None:
+    """Equal widths only; with a layer's weights at zero it gives on what it was given, and a plain one nothing."""
+    z, x, none = torch.randn(6, 3), torch.rand(6, 4), torch.empty(6, 0)
+    for residual in (True, False):
+        model = vae(DataSpec((4,)), latent=3, network=mlp(5, 7, 7, residual=residual))
+        last = [layer for layer in model.decoder.net.modules() if isinstance(layer, torch.nn.Linear)]
+        assert [layer.in_features for layer in last] == [3, 5, 7, 7]
+        h = torch.nn.functional.silu(last[1](torch.nn.functional.silu(last[0](z))))
+        new = torch.nn.functional.silu(last[2](h))
+        assert torch.allclose(model.decoder(z, none), last[3](h + new if residual else new), atol=1e-6)
+        features = model.encoder(x, none)
+        inner = [layer for layer in model.encoder.rest.modules() if isinstance(layer, torch.nn.Linear)]
+        assert [layer.in_features for layer in inner] == [5, 7]
+        inner[1].weight.zero_(), inner[1].bias.zero_()
+        assert bool((model.encoder(x, none) != 0).any()) == residual
+        assert not torch.allclose(features, model.encoder(x, none))
+
+
 # --- priors --------------------------------------------------------------------------------------------------
 
 

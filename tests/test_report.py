@@ -277,11 +277,12 @@ def test_the_packed_decoder_agrees_with_the_checkpoint(runs: dict[str, Path]) ->
 def test_every_kind_of_decoder_is_packed(
     activation: str, tmp_path: Path, chromium: browser.Browser, pages: dict[str, Path]
 ) -> None:
-    """Conditional ones, in colour, with and without waves, by any activation: script, numpy and torch agree."""
+    """Conditional, in colour, with and without waves and residual layers, by any activation: script, numpy and torch agree."""
     torch.manual_seed(0)
     spec = DataSpec((3, 5, 4), ("a", "b", "c"))
     waves = 0 if activation == "relu" else 8
-    network = {"name": "mlp", "decoder_widths": (16, 12), "activation": activation, "frequencies": waves}
+    network = {"name": "mlp", "decoder_widths": (16, 12, 12), "activation": activation, "frequencies": waves}
+    network["residual"] = activation in ("silu", "gelu")
     model = make("vae", spec, network=network, conditional=True, likelihood="gaussian")
     packed = explorer.pack(model.eval(), spec.classes, Folder(tmp_path))
     assert packed.agreement < 2e-3

@@ -66,6 +66,7 @@ def mlp(
     encoder_widths: Widths = (512, 512),
     decoder_widths: Widths = (512, 512),
     activation: Activation = "silu",
+    residual: bool = False,
     frequencies: Annotated[int, Field(ge=0, le=65_536)] = 0,
     frequency_scale: Scale = 1.0,
     initialisation: Initialisation = "mean",
@@ -74,13 +75,15 @@ def mlp(
 
     Args:
         encoder_widths, decoder_widths, activation: of the hidden layers.
+        residual: whether each hidden layer as wide as the one before it adds to that: much of x and z then arrives at once,
+            where small random weights let little through.
         frequencies, frequency_scale: of the Fourier features of z that the decoder also sees: their number, 0 is none;
             and the standard deviation of their frequencies in cycles per unit.
         initialisation: `random`; or `mean`, decoding the mean example, with narrow posteriors.
     """
     shape, latent, condition = sizes.shape, sizes.latent, sizes.condition
-    decoder = MLPDecoder(shape, latent, decoder_widths, condition, activation, frequencies, frequency_scale)
-    return Networks(MLPEncoder(shape, encoder_widths, condition, activation), decoder, initialisation)
+    decoder = MLPDecoder(shape, latent, decoder_widths, condition, activation, frequencies, frequency_scale, residual=residual)
+    return Networks(MLPEncoder(shape, encoder_widths, condition, activation, residual), decoder, initialisation)
 
 
 @networks.register("linear")

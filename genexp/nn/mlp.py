@@ -1,5 +1,6 @@
 """Multilayer perceptrons."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -10,14 +11,33 @@ Activation = Literal["silu", "relu", "gelu", "tanh"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
 
-def mlp(sizes: list[int], activation: Activation = "silu", layer_norm: bool = False) -> nn.Sequential:
-    """Linear layers of the given sizes with an activation (and LayerNorm) after all but the last."""
+def mlp(sizes: list[int], activation: Activation = "silu", layer_norm: bool = False, residual: bool = False) -> nn.Sequential:
+    """Linear layers of the given sizes with an activation (and LayerNorm) after all but the last.
+
+    `residual` hidden layers between equal widths add to what they are given, h ← h + act(Wh + b): it is not lost on its way.
+    """
+    layers = hidden_layers(sizes[:-1], activation, layer_norm, residual)
+    return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
+
+
+def hidden_layers(
+    sizes: Sequence[int], activation: Activation, layer_norm: bool = False, residual: bool = False
+) -> list[nn.Module]:
+    """The layers of `mlp` before the last: an activation (and LayerNorm) after each linear one."""
     layers: list[nn.Module] = []
-    for before, after in pairwise(sizes[:-1]):
-        layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
+    for before, after in pairwise(sizes):
+        layer = [nn.Linear(before, after), ACTIVATIONS[activation]()]
+        layers += [Added(*layer)] if residual and before == after else layer
         if layer_norm:
             layers.append(nn.LayerNorm(after))
-    return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
+    return layers
+
+
+class Added(nn.Sequential):
+    """h ← h + f(h), f the layers in their order. Shapes: as f, whose outputs are as many as its inputs."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h + super().forward(h)
 
 
 class ModulatedMLP(nn.Module):

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genexp.nn.fourier import FourierFeatures, Spread, random_frequencies
-from genexp.nn.mlp import ACTIVATIONS, Activation, mlp
+from genexp.nn.mlp import ACTIVATIONS, Activation, hidden_layers, mlp
 from genexp.nn.pairs import Decoder, Encoder
 from genexp.settings import Width
 
@@ -19,12 +19,16 @@ Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=32)]
 class MLPEncoder(Encoder):
     """Examples x (n, *shape), with a condition c (n, condition) beside them, → features (n, widths[-1])."""
 
-    def __init__(self, shape: tuple[int, ...], widths: Sequence[int], condition: int, activation: Activation) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], widths: Sequence[int], condition: int, activation: Activation, residual: bool = False
+    ) -> None:
         super().__init__()
         self.features = widths[-1]
         self.first = nn.Linear(math.prod(shape) + condition, widths[0])
         self.rest = nn.Sequential(ACTIVATIONS[activation]())
-        if len(widths) > 1:
+        if len(widths) > 1 and residual:
+            self.rest.extend(hidden_layers(widths, activation, residual=True))
+        elif len(widths) > 1:
             self.rest.extend([mlp(list(widths), activation), ACTIVATIONS[activation]()])
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
@@ -54,11 +58,12 @@ class MLPDecoder(Decoder):
         frequencies: int = 0,
         scale: float = 1.0,
         spread: Spread = "normal",
+        residual: bool = False,
     ) -> None:
         super().__init__()
         self.shape = shape
         self.waves = FourierFeatures(random_frequencies(latent, frequencies, scale, spread)) if frequencies else None
-        self.net = mlp([latent + 2 * frequencies + condition, *widths, math.prod(shape)], activation)
+        self.net = mlp([latent + 2 * frequencies + condition, *widths, math.prod(shape)], activation, residual=residual)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         waves = [] if self.waves is None else [self.waves(z)]

@@ -1,7 +1,8 @@
 """A decoder of a latent plane, packed so that the page can decode by itself.
 
 The forward pass is a few lines of arithmetic: z, cos and sin of 2πBz, the class one-hot → linear layers with an activation
-between → mean of p(x|z). Weights travel as float16, biases and frequencies as float32; `agreement` says what that costs.
+between, some added to what they were given → mean of p(x|z). Weights travel as float16, biases and frequencies as float32;
+`agreement` says what that costs.
 """
 
 import zipfile
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from genexp.latent.likelihoods import Bernoulli
+from genexp.nn.mlp import Added
 from genexp.nn.perceptrons import MLPDecoder
 from genexp.report.folder import MEGABYTE, Folder, Unreadable
 from genexp.report.packing import packed, quantised, unpacked
@@ -46,7 +48,8 @@ def has_plane(model: Any) -> bool:
 def pack(model: Any, classes: Sequence[str], folder: Folder) -> Explorer:
     """The decoder of a model that `has_plane`, and the test pictures' latent points where the run kept them."""
     decoder: MLPDecoder = model.decoder
-    linear = [layer for layer in decoder.net if isinstance(layer, nn.Linear)]
+    linear = [layer for layer in decoder.net.modules() if isinstance(layer, nn.Linear)]
+    added = {layer[0] for layer in decoder.net if isinstance(layer, Added)}
     conditions = len(classes) if "classes" in model.can else 0
     data: dict[str, Any] = {
         "layers": [
@@ -55,10 +58,11 @@ def pack(model: Any, classes: Sequence[str], folder: Folder) -> Explorer:
                 "outputs": layer.out_features,
                 "weights": _packed(layer.weight, "f2"),
                 "bias": _packed(layer.bias, "f4"),
+                "added": layer in added,
             }
             for layer in linear
         ],
-        "activation": next((ACTIVATIONS[type(layer)] for layer in decoder.net if type(layer) in ACTIVATIONS), "relu"),
+        "activation": next((ACTIVATIONS[type(layer)] for layer in decoder.net.modules() if type(layer) in ACTIVATIONS), "relu"),
         "frequencies": "" if decoder.waves is None else _packed(decoder.waves.frequencies, "f4"),
         "output": "sigmoid" if isinstance(model.likelihood, Bernoulli) else "grey",
         "shape": list(decoder.shape),
@@ -86,9 +90,11 @@ def decode(data: dict[str, Any], z: np.ndarray, label: np.ndarray | None = None)
         h = np.concatenate([h, np.eye(data["conditions"], dtype=np.float32)[chosen]], axis=1)
     for number, layer in enumerate(data["layers"], 1):
         weights = unpacked(layer["weights"], "f2").astype(np.float32).reshape(layer["outputs"], layer["inputs"])
-        h = h @ weights.T + unpacked(layer["bias"], "f4")
+        before, h = h, h @ weights.T + unpacked(layer["bias"], "f4")
         if number < len(data["layers"]):
             h = _ACTIVATED[data["activation"]](h)
+        if layer["added"]:
+            h = h + before
     h = 1 / (1 + np.exp(-h)) if data["output"] == "sigmoid" else h.clip(0, 1)
     return h.reshape(len(z), *data["shape"])
 

@@ -35,12 +35,12 @@
         h[2 + many + i] = Math.sin(phase);
       }
       if (data.conditions) h[2 + 2 * many + label] = 1;
-      layers.forEach(({ inputs, outputs, weights, bias }, number) => {
+      layers.forEach(({ inputs, outputs, weights, bias, added }, number) => {
         const out = new Float32Array(outputs), last = number === layers.length - 1;
         for (let o = 0, w = 0; o < outputs; o++) {
           let sum = bias[o];
           for (let i = 0; i < inputs; i++) sum += weights[w++] * h[i];
-          out[o] = last ? (data.output === "sigmoid" ? 1 / (1 + Math.exp(-sum)) : Math.min(1, Math.max(0, sum))) : activate(sum);
+          out[o] = last ? (data.output === "sigmoid" ? 1 / (1 + Math.exp(-sum)) : Math.min(1, Math.max(0, sum))) : activate(sum) + (added ? h[o] : 0);
         }
         h = out;
       });
