@@ -21,7 +21,7 @@ from genexp.latent.objectives import doubly_reparameterised
 from genexp.measures import amortization
 from genexp.measures.amortization import gaps
 from genexp.measures.gradients import noise_of
-from genexp.nn.windows import wavefronts
+from genexp.nn.windows import any_before, patches, wavefronts
 from tests.laws.members import moments, shaken
 from tests.parts import vae
 
@@ -65,7 +65,7 @@ def test_each_pixel_sees_what_is_before_and_near_it() -> None:
         ]
         if any(seen):
             around = F.pad(raw[n, 0], [1] * 4)[row : row + 3, column : column + 3].flatten()
-            h = torch.relu(likelihood.near(torch.tensor(seen).double()) + likelihood.said(around))
+            h = torch.relu(likelihood.first(torch.cat([torch.tensor(seen).double(), around])))
             logits[n, 0, row, column] += likelihood.last(torch.relu(likelihood.rest[0](h)))[0]
     assert torch.allclose(likelihood.log_prob(x, raw), Bernoulli(likelihood_spec(x)).log_prob(x, logits).double(), atol=1e-4)
 
@@ -92,6 +92,19 @@ def test_a_local_likelihood_begins_without_a_correction_and_wants_bits() -> None
             likelihoods.build({"name": "local_autoregressive"}, spec)
     with pytest.raises(UserError, match="middle"):
         likelihoods.build({"name": "local_autoregressive", "window": 4}, BITS)
+
+
+@pytest.mark.parametrize("size", [3, 5, 9])
+def test_patches_are_the_windows_of_the_pixels_that_are_asked_for(size: int) -> None:
+    """Beside torch's own windows; where any pixel before is set, `any_before` says so."""
+    torch.manual_seed(0)
+    x, reach = torch.bernoulli(torch.full((3, 6, 7), 0.1)), size // 2
+    windows = F.unfold(F.pad(x[:, None], [reach] * 4), size).mT.reshape(-1, size**2)
+    places = torch.randperm(3 * 6 * 7)[:50]
+    assert torch.equal(patches(x, places, size), windows[places])
+    before = windows[:, : size**2 // 2]
+    assert torch.equal(patches(x, places, size, before=True), before[places])
+    assert torch.equal(any_before(x, size).flatten(), before.amax(1) > 0)
 
 
 def test_wavefronts_visit_each_pixel_once_and_after_those_it_sees() -> None:

@@ -15,7 +15,7 @@ from genexp.nn.windows import any_before, causal_places, patches, wavefronts
 from genexp.settings import Width
 
 AVERAGED = 16  # samples that E[x|z] is the mean of
-_VALUES = 12_000_000  # of the hidden layer, held at a time
+_VALUES = 1_000_000  # of the hidden layer, computed at a time: they stay in the cache
 
 
 @likelihoods.register("local_autoregressive")
@@ -64,8 +64,8 @@ class LocalAutoregressive(Bernoulli):
             if side % 2 == 0:
                 raise UserError(f"model.likelihood.{name}={side}: only an odd one has a pixel in its middle")
         self.window, self.around = window, around
-        self.near = nn.Linear(len(causal_places(window)), width)
-        self.said = nn.Linear(around**2, width, bias=False)
+        self.seen = len(causal_places(window))
+        self.first = nn.Linear(self.seen + around**2, width)
         self.rest = nn.ModuleList(nn.Linear(*widths) for widths in pairwise([width] * depth))
         self.last = nn.Linear(width, 1)
         nn.init.zeros_(self.last.weight)
@@ -74,9 +74,13 @@ class LocalAutoregressive(Bernoulli):
     def _hint(self) -> str:
         return "dataset.binarise=dynamic, where the pictures are grey; else model/likelihood=bernoulli"
 
+    def of_pixels(self, near: Tensor) -> Tensor:
+        """What g makes of the pixels near(i), (m, seen), whatever z: (m, width)."""
+        return F.linear(near, self.first.weight[:, : self.seen], self.first.bias)
+
     def correction(self, near: Tensor, said: Tensor) -> Tensor:
-        """g, (m,), of what `near` made of the pixels near(i), (m, width), and the decoder's logits around(i), (m, around²)."""
-        h = torch.addmm(near, said.to(near), self.said.weight.T).relu_()
+        """g, (m,), given what `of_pixels` made of the pixels, (m, width), and the decoder's logits around(i), (m, around²)."""
+        h = torch.addmm(near, said.to(near), self.first.weight[:, self.seen :].T).relu_()
         for layer in self.rest:
             h = layer(h).relu_()
         return self.last(h)[:, 0].to(said)
@@ -84,9 +88,9 @@ class LocalAutoregressive(Bernoulli):
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
         kind = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else self.last.weight.dtype
         inked = any_before(x[:, 0], self.window).flatten().nonzero()[:, 0]  # of digits two pixels of five
-        near = self.near(patches(x[:, 0].to(kind), inked, self.window, before=True))
+        near = self.of_pixels(patches(x[:, 0].to(kind), inked, self.window, before=True))  # once for all draws of z
         draws = raw.to(self.last.weight).reshape(-1, *x.shape)
-        together = max(1, _VALUES // (x.numel() * self.near.out_features))
+        together = max(1, _VALUES // (x.numel() * self.first.out_features))
         parts = [super(LocalAutoregressive, self).log_prob(x, self._logits(near, inked, few)) for few in draws.split(together)]
         return torch.cat(parts).view(raw.shape[: raw.dim() - x.dim() + 1])
 
@@ -111,7 +115,7 @@ class LocalAutoregressive(Bernoulli):
         for rows, columns in wavefronts(height, width, self.window):
             seen = x[rows[:, None] + down, columns[:, None] + right].transpose(1, 2).flatten(0, 1)
             said = around[rows[:, None] + across, columns[:, None] + along].transpose(1, 2).flatten(0, 1)
-            more = self.correction(self.near(seen), said) * seen.amax(1)
+            more = self.correction(self.of_pixels(seen), said) * seen.amax(1)
             logits = flat[:, rows, columns].T + more.view(len(rows), n)
             x[rows + reach, columns + reach] = (chance[:, rows, columns].T < torch.sigmoid(logits)).to(x)
         return x[reach:, reach : reach + width].permute(2, 0, 1).reshape(raw.shape)
