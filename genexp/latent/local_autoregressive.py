@@ -117,7 +117,7 @@ class LocalAutoregressive(Bernoulli):
             said = around[rows[:, None] + across, columns[:, None] + along].transpose(1, 2).flatten(0, 1)
             more = self.correction(self.of_pixels(seen), said) * seen.amax(1)
             logits = flat[:, rows, columns].T + more.view(len(rows), n)
-            x[rows + reach, columns + reach] = (chance[:, rows, columns].T < torch.sigmoid(logits)).to(x)
+            x[rows + reach, columns + reach] = (torch.sigmoid(logits) > chance[:, rows, columns].T).to(x)
         return x[reach:, reach : reach + width].permute(2, 0, 1).reshape(raw.shape)
 
     def mean(self, raw: Tensor) -> Tensor:
