@@ -13,6 +13,7 @@ from torch.distributions import MultivariateNormal
 
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
+from genexp.latent import local_autoregressive
 from genexp.latent.base import Given, Latent, posteriors, priors
 from genexp.latent.hierarchical import Gaussian, HierarchicalPosterior, Measurement, halving
 from genexp.latent.importance import Importance
@@ -52,8 +53,8 @@ def test_a_local_likelihood_is_one_of_all_pictures_and_of_its_samples(window: in
 
 
 @torch.no_grad()
-def test_each_pixel_sees_what_is_before_and_near_it() -> None:
-    """Pixel by pixel, by hand: the bits of its window that come before it, and the decoder's logit."""
+def test_each_pixel_sees_what_is_before_and_near_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pixel by pixel, by hand: the bits of its window before it, and the logits around it; each draw of z by its own."""
     likelihood = local(DataSpec((1, 6, 7), kind="bits"), window=5, around=3, depth=2)
     x, raw = torch.bernoulli(torch.full((4, 1, 6, 7), 0.3)).double(), torch.randn(4, 1, 6, 7).double()
     logits = raw.clone()
@@ -67,7 +68,12 @@ def test_each_pixel_sees_what_is_before_and_near_it() -> None:
             around = F.pad(raw[n, 0], [1] * 4)[row : row + 3, column : column + 3].flatten()
             h = torch.relu(likelihood.first(torch.cat([torch.tensor(seen).double(), around])))
             logits[n, 0, row, column] += likelihood.last(torch.relu(likelihood.rest[0](h)))[0]
-    assert torch.allclose(likelihood.log_prob(x, raw), Bernoulli(likelihood_spec(x)).log_prob(x, logits).double(), atol=1e-4)
+    log_prob = likelihood.log_prob(x, raw)
+    assert torch.allclose(log_prob, Bernoulli(likelihood_spec(x)).log_prob(x, logits).double(), atol=1e-4)
+    monkeypatch.setattr(local_autoregressive, "_VALUES", 2 * x.numel() * 6)  # two draws of three at a time
+    several = likelihood.log_prob(x, torch.stack([raw + 1, raw.flip(0), raw]))
+    assert torch.allclose(several[2], log_prob, atol=1e-4)
+    assert torch.allclose(several[1].flip(0), likelihood.log_prob(x.flip(0), raw), atol=1e-4)
 
 
 def likelihood_spec(x: Tensor) -> DataSpec:
