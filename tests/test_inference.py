@@ -13,6 +13,7 @@ from torch.distributions import MultivariateNormal
 
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
+from genexp.latent import local_autoregressive
 from genexp.latent.base import Given, Latent, posteriors, priors
 from genexp.latent.hierarchical import Gaussian, HierarchicalPosterior, Measurement, halving
 from genexp.latent.importance import Importance
@@ -21,7 +22,7 @@ from genexp.latent.objectives import doubly_reparameterised
 from genexp.measures import amortization
 from genexp.measures.amortization import gaps
 from genexp.measures.gradients import noise_of
-from genexp.nn.windows import wavefronts
+from genexp.nn.windows import any_before, patches, wavefronts
 from tests.laws.members import moments, shaken
 from tests.parts import vae
 
@@ -37,10 +38,10 @@ def local(spec: DataSpec = BITS, **keys: Any) -> Any:
 # --- the local likelihood ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("window", [3, 7])
+@pytest.mark.parametrize(("window", "around", "depth"), [(3, 1, 1), (7, 3, 2)])
 @torch.no_grad()
-def test_a_local_likelihood_is_one_of_all_pictures_and_of_its_samples(window: int) -> None:
-    likelihood, raw = local(window=window), torch.randn(2, 1, 1, 3, 3).double()
+def test_a_local_likelihood_is_one_of_all_pictures_and_of_its_samples(window: int, around: int, depth: int) -> None:
+    likelihood, raw = local(window=window, around=around, depth=depth), torch.randn(2, 1, 1, 3, 3).double()
     p = likelihood.log_prob(EVERY, raw.expand(2, 512, 1, 3, 3)).exp()
     assert torch.allclose(p.sum(1), torch.ones(2).double())
     drawn = likelihood.sample(raw[0].expand(10_000, 1, 3, 3))
@@ -52,9 +53,9 @@ def test_a_local_likelihood_is_one_of_all_pictures_and_of_its_samples(window: in
 
 
 @torch.no_grad()
-def test_each_pixel_sees_what_is_before_and_near_it() -> None:
-    """Pixel by pixel, by hand: the bits of its window that come before it, and the decoder's logit."""
-    likelihood = local(DataSpec((1, 6, 7), kind="bits"), window=5)
+def test_each_pixel_sees_what_is_before_and_near_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pixel by pixel, by hand: the bits of its window before it, and the logits around it; each draw of z by its own."""
+    likelihood = local(DataSpec((1, 6, 7), kind="bits"), window=5, around=3, depth=2)
     x, raw = torch.bernoulli(torch.full((4, 1, 6, 7), 0.3)).double(), torch.randn(4, 1, 6, 7).double()
     logits = raw.clone()
     for n, row, column in product(range(4), range(6), range(7)):
@@ -64,9 +65,15 @@ def test_each_pixel_sees_what_is_before_and_near_it() -> None:
             if down < 0 or right < 0
         ]
         if any(seen):
-            inputs = torch.tensor([*seen, float(raw[n, 0, row, column])]).double()
-            logits[n, 0, row, column] += likelihood.last(torch.relu(likelihood.first(inputs)))[0]
-    assert torch.allclose(likelihood.log_prob(x, raw), Bernoulli(likelihood_spec(x)).log_prob(x, logits).double(), atol=1e-4)
+            around = F.pad(raw[n, 0], [1] * 4)[row : row + 3, column : column + 3].flatten()
+            h = torch.relu(likelihood.first(torch.cat([torch.tensor(seen).double(), around])))
+            logits[n, 0, row, column] += likelihood.last(torch.relu(likelihood.rest[0](h)))[0]
+    log_prob = likelihood.log_prob(x, raw)
+    assert torch.allclose(log_prob, Bernoulli(likelihood_spec(x)).log_prob(x, logits).double(), atol=1e-4)
+    monkeypatch.setattr(local_autoregressive, "_VALUES", 2 * x.numel() * 6)  # two draws of three at a time
+    several = likelihood.log_prob(x, torch.stack([raw + 1, raw.flip(0), raw]))
+    assert torch.allclose(several[2], log_prob, atol=1e-4)
+    assert torch.allclose(several[1].flip(0), likelihood.log_prob(x.flip(0), raw), atol=1e-4)
 
 
 def likelihood_spec(x: Tensor) -> DataSpec:
@@ -91,6 +98,19 @@ def test_a_local_likelihood_begins_without_a_correction_and_wants_bits() -> None
             likelihoods.build({"name": "local_autoregressive"}, spec)
     with pytest.raises(UserError, match="middle"):
         likelihoods.build({"name": "local_autoregressive", "window": 4}, BITS)
+
+
+@pytest.mark.parametrize("size", [3, 5, 9])
+def test_patches_are_the_windows_of_the_pixels_that_are_asked_for(size: int) -> None:
+    """Beside torch's own windows; where any pixel before is set, `any_before` says so."""
+    torch.manual_seed(0)
+    x, reach = torch.bernoulli(torch.full((3, 6, 7), 0.1)), size // 2
+    windows = F.unfold(F.pad(x[:, None], [reach] * 4), size).mT.reshape(-1, size**2)
+    places = torch.randperm(3 * 6 * 7)[:50]
+    assert torch.equal(patches(x, places, size), windows[places])
+    before = windows[:, : size**2 // 2]
+    assert torch.equal(patches(x, places, size, before=True), before[places])
+    assert torch.equal(any_before(x, size).flatten(), before.amax(1) > 0)
 
 
 def test_wavefronts_visit_each_pixel_once_and_after_those_it_sees() -> None:
