@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from genexp.config.composition import compose
@@ -90,6 +91,17 @@ def test_a_large_code_is_drawn_as_sharply_as_it_takes() -> None:
     assert decode(draw_points(subject.samples.numpy())) is None
     found = taken(subject, "decoded", "scannable", "decoded_opencv")
     assert found == {"decoded": "large", "scannable": 1, "decoded_opencv": "large"}
+
+
+def test_a_code_of_dots_is_read_where_they_run_together(tmp_path: Path) -> None:
+    black = np.pad(QR(Path(), text="dots").density.mask.numpy(), 4)
+    dot = np.hypot(*(np.mgrid[:6, :6] - 2.5)) < 2.6
+    path = tmp_path / "dots.png"
+    Image.fromarray(np.where(np.kron(black, dot), 0, 255).astype(np.uint8)).save(path)
+    code = QR(Path(), image=str(path), raster=256)
+    assert not code.is_code
+    found = taken(subject_of(Sampler(code.sample), code, "evaluation.num_samples=300000"), "decoded", "scannable")
+    assert found == {"decoded": "dots", "scannable": 1}
 
 
 def test_a_mirrored_or_turned_code_is_drawn_as_it_lies(code: QR) -> None:

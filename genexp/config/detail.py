@@ -4,6 +4,7 @@ What a code of 33 modules a side needs, quiet zone counted, a larger one needs m
 samples to be read from. A stored configuration holds the numbers that came out.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,10 @@ def detail(dataset: dict[str, Any], data_dir: str) -> float:
         return 1.0
 
 
-def by_detail(value: float, power: float = 1.0, most: float | None = None, *, _root_: DictConfig) -> float:
-    """value · detail^power, and at most so much; a whole number where `value` is one."""
+def by_detail(value: float, power: float = 1.0, least: float = -math.inf, most: float = math.inf, *, _root_: DictConfig) -> float:
+    """value · detail^power, between `least` and `most`; a whole number where `value` is one."""
     values = OmegaConf.to_container(_root_.dataset, resolve=True)
-    found = value * detail(values, str(_root_.data_dir)) ** power  # type: ignore[arg-type]
-    found = found if most is None else min(found, most)
+    found = min(max(value * detail(values, str(_root_.data_dir)) ** power, least), most)  # type: ignore[arg-type]
     return round(found) if isinstance(value, int) else float(f"{found:.3g}")
 
 

@@ -10,7 +10,7 @@ from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
 
-SHARPNESSES = (1.0, 1.33, 1.78, 2.37, 0.75)  # pixels a side that samples are drawn with, in units of the usual number
+SHARPNESSES = (1.0, 1.33, 1.78, 2.37, 0.28)  # pixels a side of drawings, in the usual number; few run dots of a code together
 MOST_PIXELS = 2048
 AGREEMENT = 0.85  # of the pixels of a drawn code with their module: corners are blurred, edges rough
 INSETS = (1, 2, 0)  # pixels by which its outline is drawn in: blur and stray samples make it wider
@@ -128,9 +128,13 @@ def picture(subject: Subject) -> np.ndarray:
 
 @once
 def shown(subject: Subject) -> tuple[np.ndarray, str | None]:
-    """That picture, and what is read in it; the first one and None where nothing is read in any."""
+    return first_read(subject.samples.numpy())
+
+
+def first_read(points: np.ndarray) -> tuple[np.ndarray, str | None]:
+    """The first drawing of points that zxing-cpp reads anything in, and what; the first one and None where it reads nothing."""
     first = None
-    for drawn in drawings(subject.samples.numpy()):
+    for drawn in drawings(points):
         if (text := decode(drawn)) is not None:
             return drawn, text
         first = drawn if first is None else first
@@ -143,6 +147,12 @@ def reading(subject: Subject) -> str | None:
     return shown(subject)[1]
 
 
+def payload_of(subject: Subject) -> str | None:
+    """What the samples should say: what is known of the data, else what is read in their cells or in as many true points."""
+    known = subject.data.payload or decode(draw_cells(subject.density.mask.numpy()))
+    return known or first_read(subject.target.numpy())[1]
+
+
 @measure("decoded", "what zxing-cpp reads in a picture of the samples", data={"code"})
 def decoded(subject: Subject) -> Value:
     return Value(reading(subject))
@@ -152,7 +162,7 @@ def decoded(subject: Subject) -> Value:
 @cannot_see("how good a code is beyond being readable: error correction repairs much")
 def scannable(subject: Subject) -> Value:
     """None where the data are no code that can be read."""
-    payload = subject.data.payload or decode(draw_cells(subject.density.mask.numpy()))
+    payload = payload_of(subject)
     return Value(None if payload is None else int(reading(subject) == payload))
 
 

@@ -17,6 +17,7 @@ from genexp.quadrature import midpoints
 from genexp.subject import Subject, once
 
 PICTURE_SIDE = 240
+SAMPLED_SIDE = 200  # of a histogram of samples
 PART = 16_384  # points whose densities are found at once
 COARSE = 0.5  # times the model's own steps of an ODE: what they leave uncertain, about a tenth of a nat, is no shade of a colour
 
@@ -51,7 +52,10 @@ def on_grid(subject: Subject, known: Any) -> np.ndarray:
 
 @picture("density", "Density of the samples", data={"cells"})
 def density_of_samples(subject: Subject) -> Figure:
-    return points.density(subject.samples.numpy(), 1 / subject.density.area)
+    """Over about SAMPLED_SIDE pixels a side, so many to each cell: of pixels that cut cells the picture shows the cuts."""
+    cells = round(2 / subject.density.cell)
+    pixels = cells * max(1, round(SAMPLED_SIDE / cells))
+    return points.density(subject.samples.numpy(), 1 / subject.density.area, pixels)
 
 
 @picture("log_density", "The learnt log density", model={"exact"}, data={"cells"})
