@@ -48,6 +48,10 @@ def test_each_group_has_a_lattice_of_its_own_and_its_share() -> None:
     group = even_shares(torch.tensor([0.25, 0.05, 0.7]), 90, source)
     counts = torch.bincount(group)
     assert (counts - 90 * torch.tensor([0.25, 0.05, 0.7])).abs().max() < 1
+    few = torch.stack([torch.bincount(even_shares(torch.tensor([0.25, 0.05, 0.7]), 3, source), minlength=3) for _ in range(400)])
+    assert few.double().mean(0) == pytest.approx(
+        torch.tensor([0.75, 0.15, 2.1], dtype=torch.float64), abs=0.1
+    )  # on average its share
     points = shifted_lattices(group, 3, source)
     for index, count in enumerate(counts):
         steps = points[group == index, 0].diff()

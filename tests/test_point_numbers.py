@@ -183,6 +183,21 @@ def test_steps_are_doubled_until_the_mean_stays_and_the_rest_is_printed(error: f
     assert max(refinement for _, refinement in model.asked) == 2 * enough
 
 
+def test_scatter_of_single_points_asks_for_no_more_steps() -> None:
+    """Errors ±1/refinement of which 55 of the first 100 are positive: their mean changes by no more than chance explains."""
+
+    class Scattered(Coarse):
+        def refined_log_prob(self, x: Tensor, refinement: float) -> Tensor:
+            self.asked.append((len(x), refinement))
+            sign = torch.where(torch.arange(len(x)) % 100 < 55, 1.0, -1.0)
+            return self.log_prob(x) + self.error * sign / refinement
+
+    model = Scattered(1.0)
+    found = likelihood(subject_of(model, one_gaussian()), torch.randn(400, 2, generator=torch.Generator().manual_seed(0)))
+    assert max(refinement for _, refinement in model.asked) == 2
+    assert found.discretisation == pytest.approx(0.05, rel=1e-3)
+
+
 def test_more_steps_bring_the_likelihood_of_a_sharp_field_nearer_to_its_limit() -> None:
     torch.manual_seed(0)
     model = flow_matching(DataSpec((2,)), "plain", network={"width": 16, "activation": "tanh"}).double()
