@@ -137,5 +137,5 @@ def test_cfg_prints_the_whole_configuration_and_runs_nothing(genexp, tmp_path: P
     code, out, _ = genexp("run", "seed=3", "--cfg")
     assert code == 0
     assert "\nseed: 3\n" in out
-    assert "noise_aware" in out
+    assert "feature_grid" in out
     assert not list(tmp_path.iterdir())

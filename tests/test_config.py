@@ -156,7 +156,7 @@ def test_a_choice_brings_its_own_keys_and_no_others() -> None:
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_composes(experiment: str) -> None:
     settings = compose([f"experiment={experiment}"]).settings
-    assert settings.experiment == experiment
+    assert settings.experiment == ("flow_matching_qr" if experiment == "any" else experiment)
 
 
 def test_overrides_arrive() -> None:
@@ -246,3 +246,17 @@ def test_what_is_no_experiment_is_filed_under_its_model_and_data() -> None:
     assert compose(["dataset.text=mine"]).settings.experiment == "qr_flowmatch"
     assert compose(["model=nice", "dataset=rings"]).settings.experiment == "nice_rings"
     assert compose(["model=nice", "dataset=rings", "experiment=double_gaussian"]).settings.experiment == "double_gaussian"
+
+
+@pytest.mark.parametrize("words", ["model=flow_matching", "dataset=qr dataset.version=3", "model.field.width=8"])
+def test_what_the_default_run_has_anyway_does_not_change_its_design(words: str) -> None:
+    settings = compose(words.split()).settings
+    assert (settings.experiment, settings.model["field"]["name"]) == ("qr_flowmatch", "feature_grid")
+
+
+@pytest.mark.parametrize("words", ["dataset=rings", "model=vae dataset=glyphs", "model=diffusion"])
+def test_another_model_or_data_set_takes_no_part_of_the_default_run(words: str) -> None:
+    settings = compose(words.split()).settings
+    assert settings.experiment == f"{settings.model['name']}_{settings.dataset['name']}"
+    assert settings.trainer == compose(["experiment=any"]).settings.trainer
+    assert "counted" not in str(settings.model)

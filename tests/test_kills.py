@@ -25,7 +25,7 @@ SMALL = [
 ]
 PICTURES = "dataset.count=60 dataset.validation=20 dataset.test=20 dataset.size=16"
 FAMILIES = {
-    "flow_matching": "model.field.width=16 model.field.num_frequencies=8 dataset.text=x model.solver.evaluations=2",
+    "flow_matching": "model.field.width=16 dataset.text=x model.solver.evaluations=2",
     "coupling_flow": "experiment=double_gaussian model.conditioner.width=8 model.transformer.bins=4",
     "vae": f"experiment=glyphs_vae {PICTURES} model.network.encoder_widths=[16] model.network.decoder_widths=[16]",
     "vae_iaf_mixture": f"experiment=drawn_fruit_vae_iaf {PICTURES} "

@@ -25,7 +25,7 @@ SMALL += ["figures.enabled=false", "evaluation.batch_size=8192", "evaluation.num
 DRAWN = ["dataset.count=60", "dataset.validation=20", "dataset.test=20"]
 NETS = ["model.network.encoder_widths=[8]", "model.network.decoder_widths=[8]"]
 GAUSSIAN = ["experiment=double_gaussian", "model.conditioner.width=4", "model.transformer.bins=4"]
-FIELD = ["experiment=qr_flowmatch", "model.field.width=8", "model.field.depth=1"]
+FIELD = ["experiment=qr_fourier", "model.field.width=8", "model.field.depth=1"]
 FLOW = [*FIELD, "model.field.num_frequencies=8"]
 VAE = ["experiment=glyphs_vae", "dataset.size=8", *DRAWN, *NETS]
 LATTICE = [

@@ -78,13 +78,7 @@ def test_the_first_session_runs_as_printed(genexp, tiny: list[str]) -> None:
         words = shlex.split(line, comments=True)[1:]
         if words[0] == "run":
             figures = ["figures.gif=false", f"figures.enabled={'-m' not in words}"]
-            small = [
-                *tiny,
-                *figures,
-                "evaluation.batch_size=400",
-                "model.field.width=16",
-                *(["model.field.num_frequencies=8"] if "-m" not in words else []),
-            ]
+            small = [*tiny, *figures, "evaluation.batch_size=400", "model.field.width=16"]
             words = [word for word in words if "max_steps" not in word] + small
         words = ["100" if word == "300000" else word for word in words]
         code, _, err = genexp(*words)

@@ -28,7 +28,7 @@ from tests import browser
 from tests.conftest import TINY, made_once, roughen, small_parts
 from tests.parts import make
 
-SMALL = ["model.field.width=32", "model.field.num_frequencies=16", "trainer.eval_every=10"]
+SMALL = ["model.field.width=32", "trainer.eval_every=10"]
 BRIEF = [*TINY, "figures.manifold_side=3", "evaluation.num_samples=300"]
 
 

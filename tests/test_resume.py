@@ -17,7 +17,7 @@ from tests.conftest import small_parts
 from tests.test_distributed import metrics, read
 from tests.test_trainer import assert_same_state, strip
 
-FAMILIES = ("qr_flowmatch", "qr_grids", "double_gaussian", "double_well", "glyphs_vae", "drawn_fruit_vae_iaf", "mnist_gtm")
+FAMILIES = ("qr_flowmatch", "qr_fourier", "double_gaussian", "double_well", "glyphs_vae", "drawn_fruit_vae_iaf", "mnist_gtm")
 KEYS = ["figures.enabled=false", "trainer.eval_every=2", "trainer.checkpoint_every=3"]
 
 

@@ -133,7 +133,6 @@ def test_going_on_with_compiled_steps_equals_never_having_stopped(
     """Bit for bit, with noise in the loss and an average of the weights. And without a compiler a run can go on uncompiled."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     small = [*tiny, "trainer.batch_size=16", "model.field.width=8", "model.field.depth=1", "dataset.text=x"]
-    small += ["model.field.num_frequencies=4"]
     small += ["evaluation.num_samples=20", "figures.enabled=false", "trainer.schedule=constant", "trainer.ema=0.9"]
     words = ["run", *small, "trainer.compile=true"]
     assert genexp(*words, "trainer.max_steps=6", "run_dir=whole")[0] == 0
@@ -155,8 +154,8 @@ def test_going_on_with_compiled_steps_equals_never_having_stopped(
         "experiment=seminar/double_gaussian",
         "experiment=double_gaussian",
         "experiment=qr_flowmatch",
-        "experiment=qr_flowmatch_plain trainer.clip_norm=0.01",
-        "experiment=qr_grids",
+        "experiment=qr_plain trainer.clip_norm=0.01",
+        "experiment=qr_fourier",
         "experiment=glyphs_vae",
         "experiment=glyphs_vae model/prior=vamp",
         "experiment=glyphs_vae model/prior=mixture model.prior.components=4",

@@ -305,7 +305,6 @@ def test_data_is_never_fetched_into_a_folder_that_a_run_names(genexp, stolen: Pa
 
 
 QR = [*TINY, "experiment=qr_flowmatch", "model.field.width=4", "model.field.depth=1", "evaluation.ode_points=4"]
-QR += ["model.field.num_frequencies=4"]
 FOLDER = [
     *TINY,
     "experiment=glyphs_vae",

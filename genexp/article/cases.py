@@ -54,7 +54,7 @@ CASES = (
     ),
     Case(
         "qr_flowmatch", "qr", "ours", Way("qr_flowmatch", CODE),
-        seconds=240, quick=steps(2000, *POINTS), quick_seconds=35, remark="flow matching, noise-aware features",
+        seconds=70, quick=steps(1000, *POINTS), quick_seconds=35, remark="flow matching, grids taught the mean velocity",
     ),
     Case(
         "seminar_qr_flowmatch", "qr", "the article's", Way("seminar/qr_flowmatch"),
@@ -62,12 +62,12 @@ CASES = (
         remark="flow matching, random Fourier features",
     ),
     Case(
-        "qr_flowmatch_plain", "qr", "ours", Way("qr_flowmatch_plain", CODE),
+        "qr_plain", "qr", "ours", Way("qr_plain", CODE),
         seconds=120, quick=None, remark="flow matching without Fourier features",
     ),
     Case(
-        "qr_grids", "qr", "ours", Way("qr_grids", CODE),
-        seconds=70, quick=None, remark="flow matching, grids taught the mean velocity",
+        "qr_fourier", "qr", "ours", Way("qr_fourier", CODE),
+        seconds=240, quick=None, remark="flow matching, noise-aware Fourier features",
     ),
     Case(
         "qr_coupling", "qr", "ours", Way("qr_coupling", CODE),

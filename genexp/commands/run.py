@@ -13,7 +13,7 @@ Train, evaluate and draw: one run folder under outputs/.
   genexp run                                        experiment=qr_flowmatch, a QR code learnt as a density
   genexp run experiment=qr_flowmatch dataset.text='hello world'
   genexp run experiment=qr_flowmatch dataset.image=my_code.png trainer.max_seconds=60
-  genexp run -m experiment=qr_flowmatch,qr_flowmatch_plain seed=0,1,2
+  genexp run -m experiment=qr_flowmatch,qr_fourier seed=0,1,2
 
 A sweep (-m) runs every combination of the values given, each in a folder of its own, with a table and a picture over all:
 

@@ -29,6 +29,7 @@ from genexp.folder.earlier import renamed
 from genexp.folder.records import checked_yaml
 
 ALONE = "alone"  # where a member is composed by itself
+ANY = "any"  # the experiment that suits every model and data set
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def composed(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Dict
         groups = [text for text in overrides if key_of(text) in GROUPS]
         for text in groups:
             _check(parse_override(text), options(key_of(text), config_dirs))
+        groups += _without_experiment(groups)
         others = [text for text in overrides if key_of(text).startswith(("hydra.", "hydra/"))]
         config = _compose([*groups, *others, *own_folders])
         _drop_leftovers(config, groups, own_folders)
@@ -69,6 +71,14 @@ def composed(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Dict
                 inner = {f"{place}{at.removeprefix(ALONE)}": one for at, one in _places(alone, ALONE).items()}
                 places = {at: one for at, one in places.items() if not f"{at}/".startswith(f"{place}/")} | inner
         return config
+
+
+def _without_experiment(groups: Sequence[str]) -> list[str]:
+    """The experiment for another model or data set than the default's, where none is typed: the default's parts are its own."""
+    typed = {key_of(text): parse_override(text).value() for text in groups}
+    usual = _compose([]).hydra.runtime.choices
+    other = any(typed.get(group, usual[group]) != usual[group] for group in COMPONENTS)
+    return [f"experiment={ANY}"] if other and "experiment" not in typed else []
 
 
 def _drop_leftovers(config: DictConfig, groups: Sequence[str], own_folders: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from genexp.config.catalogue import COMPONENTS
-from genexp.config.choices import composed, is_choice, refuse_sweep
+from genexp.config.choices import ANY, composed, is_choice, refuse_sweep
 from genexp.config.typed import annotation_of, as_hydra_reads, check_form, key_of, parse_override, parse_texts, spelled
 from genexp.errors import UserError, nearest
 from genexp.fetch import default_data_dir
@@ -46,18 +46,16 @@ class Composed:
 def compose(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Composed:
     """The configuration that `overrides` (as typed: `key=value`, `group=name`) describe, checked whole."""
     config = composed(overrides, config_dirs)
-    known, experiment = OmegaConf.to_container(config, resolve=False), _experiment(config, overrides)
+    known, experiment = OmegaConf.to_container(config, resolve=False), _experiment(config)
     read = [_read(text, known) for text in overrides if not is_choice(text)]
     values = _plain(config, [text for text in read if not text.startswith(("hydra.", "hydra/"))])
     return Composed(check({**values, "experiment": experiment}), tuple(overrides), tuple(config_dirs))
 
 
-def _experiment(config: DictConfig, overrides: Sequence[str]) -> str | None:
-    """What a run is filed under: its experiment; of another model or data set, typed without one, these two."""
-    typed = {key_of(text) for text in overrides}
-    if "experiment" in typed or not typed & set(COMPONENTS):
-        return config.hydra.runtime.choices.get("experiment")  # type: ignore[no-any-return]
-    return f"{config.model.name}_{config.dataset.name}"
+def _experiment(config: DictConfig) -> str | None:
+    """What a run is filed under: its experiment; of any model on any data set, these two."""
+    experiment = config.hydra.runtime.choices.get("experiment")
+    return f"{config.model.name}_{config.dataset.name}" if experiment == ANY else experiment
 
 
 def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:

@@ -91,7 +91,10 @@ MOVED: dict[str, dict[str, tuple[Moved, ...]]] = {
 }
 
 
-MEMBERS = {"model": {"lattice_decoder": "gtm"}, "experiment": {"mnist_lattice": "mnist_gtm"}}
+MEMBERS = {
+    "model": {"lattice_decoder": "gtm"},
+    "experiment": {"mnist_lattice": "mnist_gtm", "qr_grids": "qr_flowmatch", "qr_flowmatch_plain": "qr_plain"},
+}
 KEYS = {"vae": {"network": {"start": "initialisation"}}}  # of a model's parts, that kept their place
 
 
