@@ -150,6 +150,9 @@ def test_a_fall_that_annealing_explains_asks_for_no_longer_training() -> None:
     slow = annealed([2.0 + math.exp(-step / 12) for step in range(1, 21)])
     assert slow.falling
     assert not annealed([2.0 + math.exp(-step / 12) for step in range(1, 6)]).falling  # too few to tell
+    late = [2.0 + math.exp(-step) + 0.01 * (20 - step) for step in range(1, 21)]  # a tenth of the fall in the last quarter
+    assert Case({}, history(late)).falling
+    assert not annealed(late).falling
     rough = [2.0 + math.exp(-step / 12) + 0.6 * (step % 2) for step in range(1, 21)]
     assert not annealed(rough).falling
     assert not Case({}, history(rough)).falling

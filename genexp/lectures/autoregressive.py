@@ -32,7 +32,7 @@ SHOWN = (
         ),
         "text_transformer",
         seconds=700,
-        quick=steps(100, "evaluation.num_points=100", "evaluation.num_samples=16"),
+        quick=steps(100, "evaluation.num_points=100"),
         quick_seconds=60,
     ),
 )

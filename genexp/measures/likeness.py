@@ -15,7 +15,7 @@ from genexp.data.images import ImageData
 from genexp.measures.classifier import Classifier, in_parts, train_classifier
 from genexp.measures.copies import MOST, compared
 from genexp.measures.distances import KERNEL, frechet, mmd, share_variation
-from genexp.measures.neighbours import MEANING, Likeness, first_of_equals, likeness
+from genexp.measures.neighbours import COVERAGE, DENSITY, PRECISION, RECALL, Likeness, first_of_equals, likeness
 from genexp.measures.on_trial import Clouds, on_trial
 from genexp.measures.record import Value, Values, measure
 from genexp.seeds import seed_for, seeded
@@ -92,7 +92,7 @@ def _of(subject: Subject, name: str) -> Mapping[str, Value] | None:
 
 @measure(
     "precision",
-    MEANING["precision"],
+    PRECISION,
     better="higher",
     data=DATA,
     sees=("shift",),
@@ -105,7 +105,7 @@ def precision(subject: Subject) -> Values:
 
 @measure(
     "recall",
-    MEANING["recall"],
+    RECALL,
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode", "shift"),
@@ -117,7 +117,7 @@ def recall(subject: Subject) -> Values:
 
 @measure(
     "density",
-    MEANING["density"],
+    DENSITY,
     better="higher",
     data=DATA,
     sees=("shift",),
@@ -129,7 +129,7 @@ def density(subject: Subject) -> Values:
 
 @measure(
     "coverage",
-    MEANING["coverage"],
+    COVERAGE,
     better="higher",
     headline=80,
     data=DATA,

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MEANING = {  # of points and of pictures alike
-    "precision": "share of samples that lie among the data (k = 5)",
-    "recall": "share of the data that lies among samples (k = 5)",
-    "density": "how densely samples lie among the data (k = 5)",
-    "coverage": "share of the data with a sample nearby (k = 5)",
-}
+PRECISION = "share of samples that lie among the data (k = 5)"  # what they mean, of points and of pictures
+RECALL = "share of the data that lies among samples (k = 5)"
+DENSITY = "how densely samples lie among the data (k = 5)"
+COVERAGE = "share of the data with a sample nearby (k = 5)"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from genexp.divergences import wasserstein as transport
 from genexp.measures import distances
 from genexp.measures.distances import KERNEL
 from genexp.measures.likelihood import standard_error
-from genexp.measures.neighbours import MEANING, Likeness, likeness
+from genexp.measures.neighbours import COVERAGE, DENSITY, PRECISION, RECALL, Likeness, likeness
 from genexp.measures.on_trial import Clouds, on_trial
 from genexp.measures.record import Value, measure
 from genexp.seeds import seed_for
@@ -132,7 +132,7 @@ def _of(subject: Subject, name: str) -> Value | None:
 
 @measure(
     "precision",
-    MEANING["precision"],
+    PRECISION,
     better="higher",
     data=DATA,
     sees=("blur",),
@@ -144,7 +144,7 @@ def precision(subject: Subject) -> Value | None:
 
 @measure(
     "recall",
-    MEANING["recall"],
+    RECALL,
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode", "sharpened"),
@@ -156,7 +156,7 @@ def recall(subject: Subject) -> Value | None:
 
 @measure(
     "density",
-    MEANING["density"],
+    DENSITY,
     better="higher",
     data=DATA,
     sees=("blur",),
@@ -168,7 +168,7 @@ def density(subject: Subject) -> Value | None:
 
 @measure(
     "coverage",
-    MEANING["coverage"],
+    COVERAGE,
     better="higher",
     data=DATA,
     sees=("few_distinct", "lost_mode"),
