@@ -1,6 +1,7 @@
 """The posterior of several Gaussians that asks the decoder: weights, bound and gradients, against sums and quadrature."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -89,7 +90,7 @@ def test_the_gradient_is_the_bounds_own() -> None:
 @torch.no_grad()
 def test_the_vae_asks_for_the_joint_density_of_each_example_and_its_class() -> None:
     spec, few = DataSpec((1, 2, 3), ("a", "b"), "unit"), {"name": "mixture", "components": 3}
-    model = shaken(vae(spec, latent=2, conditional=True, network=mlp(8), posterior=few)).float().eval()
+    model: Any = shaken(vae(spec, latent=2, conditional=True, network=mlp(8), posterior=few)).float().eval()
     x, label = torch.rand(4, 1, 2, 3), torch.tensor([0, 1, 1, 0])
     parameters = model.infer(x, label)
     for n in range(4):

@@ -53,7 +53,15 @@ def _plane(cell: Axes, each: Guesses, reach: float) -> None:
     top = float(each.plane.max())
     extent = (-reach, reach, -reach, reach)
     cell.imshow(each.plane, origin="lower", extent=extent, cmap="Greys", vmin=top - DEPTH, vmax=top, interpolation="bilinear")
-    cell.scatter(*each.mean.T, s=8 + 90 * each.weight, facecolors="none", edgecolors=ORANGE, linewidths=1.2, clip_on=False)
+    cell.scatter(
+        each.mean[:, 0],
+        each.mean[:, 1],
+        s=8 + 90 * each.weight,
+        facecolors="none",
+        edgecolors=ORANGE,
+        linewidths=1.2,
+        clip_on=False,
+    )
     cell.set(xlim=extent[:2], ylim=extent[2:], xticks=[], yticks=[], aspect="equal")
 
 
