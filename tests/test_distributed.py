@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,7 @@ def loss_of_two_shares(words: list[str]) -> float:
     subject.model.initialise(subject.data.first_look(INITIAL_EXAMPLES, seed_for(0, "first look")))
     batch = subject.data.train_stream(32, seed_for(0, "data")).next()
     with torch.no_grad():
-        first = subject.model.loss(batch[:16])["loss"]
+        first = deepcopy(subject.model).loss(batch[:16])["loss"]  # which may remember the points it met
         torch.manual_seed(seed_for(0, "rank 1 from step 0"))
         return float(first + subject.model.loss(batch[16:])["loss"]) / 2
 
