@@ -63,7 +63,8 @@ def frontier(
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.25, lw=0.6)
     handles = [Line2D([], [], marker="o", ls="", color=palette[colour], label=name) for name, colour in families]
-    handles += [Line2D([], [], marker="o", ls="", mfc="white", mec=GREY, mew=1.7, label="hollow: a bound")]
+    if any(dot.bound for dot in dots):
+        handles += [Line2D([], [], marker="o", ls="", mfc="white", mec=GREY, mew=1.7, label="hollow: a bound")]
     handles += [Line2D([], [], color=INK, ls="--", lw=1.1, label="no run ends below")]
     axes.legend(handles=handles, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     figure.canvas.draw()

@@ -66,4 +66,7 @@ def note(entries: Sequence[Entry]) -> str:
 def note_of_toys(groups: Sequence[Group]) -> str:
     """What the cells are, and of how many seeds."""
     seeds = between([float(len(group.entries)) for group in groups])
-    return f"KL(data ‖ model), nats; {seeds} seed{'s' * (seeds != '1')}; of each model the configuration nearest to the data."
+    return (
+        f"KL(data ‖ model), nats; {seeds} seed{'s' * (seeds != '1')}; of each model the configuration nearest to the data; where "
+        "quadrature finds no number (a density with edges), that of the test examples."
+    )
