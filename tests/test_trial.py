@@ -310,7 +310,7 @@ def test_pictures_are_tried_in_two_spaces_and_drawn() -> None:
     assert {*found.names} == both | {f"{name}/classifier" for name in both} | {
         *("share_variation", "nearest_train_ratio", "memorisation"),
     }
-    assert found.noticed.shape == found.praised.shape == (15, len(failures.names()) - 1, 1)
+    assert found.noticed.shape == found.praised.shape == (15, len(failures.names()), 1)
     [table] = lamps_of(subject).axes
     assert len(table.child_axes) == len(failures.names())  # a small picture of each
     assert square(torch.rand(9, 3, 4, 5)).shape == (14, 17, 3)
