@@ -312,7 +312,7 @@ def test_pictures_are_tried_in_two_spaces_and_drawn() -> None:
     }
     assert found.noticed.shape == found.praised.shape == (15, len(failures.names()), 1)
     [table] = lamps_of(subject).axes
-    assert len(table.child_axes) == len(failures.names())  # a small picture of each
+    assert len(table.child_axes) == len(failures.names()) + 1  # a small picture of each, and of the truth
     assert square(torch.rand(9, 3, 4, 5)).shape == (14, 17, 3)
     own = subject.model.sample(400)
     assert own.shape == (400, 1, 8, 8)
