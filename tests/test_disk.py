@@ -77,6 +77,7 @@ def public() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.slow  # a process of another user for each command
 def test_what_another_user_may_not_read_or_write_is_named_and_stays(nobody, public: Path) -> None:
     """EACCES as it is: nobody's own run with parts that are closed to them, and a folder of somebody else's."""
     mine = public / "mine"

@@ -184,7 +184,7 @@ def test_two_processes_learn_what_one_learns(forks: Forks, tmp_path: Path, tiny:
 
 def test_term_saves_and_going_on_equals_never_having_stopped(forks: Forks, tmp_path: Path, tiny: list[str]) -> None:
     """Two processes with noise in their objective: bit for bit, random states of both included."""
-    tiny = [*tiny, *KEYS, "trainer.eval_every=3", "trainer.checkpoint_every=4"]
+    tiny = [*tiny, *KEYS, "trainer.eval_every=3", "trainer.checkpoint_every=4", "model.field.side=32", "model.target.side=64"]
     process = torchrun(["run", *tiny, "run_dir=parts", "trainer.max_steps=100000000"], tmp_path)
     assert process.stdout is not None
     assert any("held-out" in line for line in process.stdout), "it trains"
