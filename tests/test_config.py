@@ -269,8 +269,8 @@ def test_numbers_follow_from_how_fine_the_data_are(tmp_path: Path) -> None:
     usual, fine, small = (compose([f"dataset.version={v}", "dataset.text=x"]).settings for v in (2, 25, 1))
     assert (usual.trainer.batch_size, usual.model["field"]["side"], usual.evaluation.num_samples) == (1024, 192, 100_000)
     assert small.trainer == usual.trainer
-    assert (usual.trainer.max_steps, fine.trainer.max_steps) == (5000, round(1600 * 125 / 33))
-    assert compose(["dataset.version=40"]).settings.trainer.max_steps == round(1600 * 185 / 33)
+    assert (usual.trainer.max_steps, fine.trainer.max_steps) == (5000, 5000)
+    assert compose(["dataset.version=40"]).settings.trainer.max_steps == round(1000 * 185 / 33)
     assert fine.trainer.batch_size == round(1024 * 125 / 33)
     assert fine.model["field"]["side"] == round(192 * 125 / 33)
     assert fine.model["target"]["side"] == 2048  # the most
