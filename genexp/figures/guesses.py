@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from genexp.figures.images import to_bytes
 from genexp.figures.style import INK, ORANGE, drawn, panels
 
 DEPTH = 40.0  # nats below the highest of ln p(z|x) that are still told apart from white
@@ -66,7 +67,5 @@ def _plane(cell: Axes, each: Guesses, reach: float) -> None:
 
 
 def _picture(cell: Axes, x: np.ndarray) -> None:
-    cell.imshow(
-        np.clip(x[0] if len(x) == 1 else x.transpose(1, 2, 0), 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
-    )
+    cell.imshow(to_bytes(x), interpolation="nearest")
     cell.set(xticks=[], yticks=[])
