@@ -248,6 +248,17 @@ def test_one_dimension_is_learnt_or_refused(model: str) -> None:
         assert flow.sample(9).shape == (9, 1)
 
 
+@pytest.mark.parametrize(("model", "begins_curved"), [("nice", True), ("realnvp", False), ("spline_coupling", False)])
+def test_only_a_flow_of_shifts_begins_away_from_the_identity(model: str, begins_curved: bool) -> None:
+    """The identity is a saddle of NICE where data are symmetric: eight Gaussians stayed one. Seen as a bend along a line."""
+    flow = models.build({"name": model}, DataSpec(shape=(2,)))
+    flow.initialise(Batch(torch.randn(1000, 2)))
+    line = torch.linspace(-1, 1, 5)[:, None] * torch.tensor([1.0, 0.5])
+    with torch.no_grad():
+        bend = flow.transform(line)[0].diff(n=2, dim=0)
+    assert (float(bend.abs().max()) > 1e-3) == begins_curved
+
+
 def test_nflows_affine_couplings_only_contract() -> None:
     """Why the article's flow stops at KL 0.04: from data to noise its log-determinant cannot exceed depth · ln 1.001."""
     flow = random_flow(bijection=LAYERS["nflows_affine"], normalise=False)

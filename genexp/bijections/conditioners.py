@@ -24,6 +24,8 @@ class MLPConditioner(Conditioner):
         span: half the period of the first of them, in the units that the noise has.
         gain: outputs are multiplied by it. Below 1, a step of the optimizer, which moves every weight of the last layer by as
             much, changes the bijection by less (nflows has 1/√width): what is sharp is then learnt without upheavals.
+        start: the last layer's weights begin as usual, times this. At 0 a coupling begins as the identity, which where only shifts
+            are learnt is a saddle for symmetric data: no shift of one feature is better than none as long as the others stay.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class MLPConditioner(Conditioner):
         harmonics: Annotated[int, Field(ge=0, le=1024)] = 0,
         span: Scale = 5.0,
         gain: Gain = 1.0,
+        start: Annotated[float, Field(ge=0, le=10)] = 0.0,
     ) -> None:
         super().__init__()
         self.gain = gain
@@ -44,7 +47,8 @@ class MLPConditioner(Conditioner):
         self.waves = FourierFeatures(torch.kron(torch.eye(inputs), waves)) if harmonics else None
         self.net = mlp([inputs * (1 + 2 * harmonics), *[width] * hidden_layers, outputs], activation)
         last = self.net[-1]
-        nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+        with torch.no_grad():
+            last.weight *= start  # type: ignore[operator]
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:

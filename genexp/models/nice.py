@@ -21,7 +21,7 @@ def nice(
     spec: DataSpec,
     *,
     depth: Depth = 6,
-    conditioner: Part[Conditioner] = conditioners.part("mlp"),
+    conditioner: Part[Conditioner] = conditioners.part("mlp", start=1.0),
     normalise: Normalise = True,
     dequantisation: Part[Dequantisation] = dequantisations.part("uniform"),
     preprocessing: Part[Preprocessing] = preprocessings.part("logit"),
@@ -40,7 +40,7 @@ def nice(
 
     Args:
         depth: number of couplings.
-        conditioner: the network that finds the shifts from the features that stay.
+        conditioner: the network that finds the shifts from the features that stay; it must not begin at zero, a saddle.
         normalise: whether the data are first brought to mean 0 and the range of N(0, 1), or (`whiten`) to covariance I.
         dequantisation, preprocessing: of pictures, the noise that makes greys continuous, and what they go through first.
         base: the noise that samples begin from.
