@@ -146,12 +146,12 @@ def test_a_doubly_reparameterised_gradient_is_the_formula() -> None:
     assert float(found_theta) == pytest.approx(-float((shares[..., None] * 2 * (z - theta)).detach().sum() / 3))
 
 
-def gradients(gradient: str, repeats: int) -> dict[str, Tensor]:
+def gradients(gradient: str, repeats: int, examples: int = 900, **keys: Any) -> dict[str, Tensor]:
     torch.manual_seed(2)
-    model = vae(DataSpec((4,), kind="unit"), objective={"name": "iwae", "k": 3, "gradient": gradient})
+    model = vae(DataSpec((4,), kind="unit"), objective={"name": "iwae", "k": 3, "gradient": gradient}, **keys)
     shaken(model, 0.4).float()
-    batch = Batch(torch.rand(3, 4).repeat(300, 1))
-    found: dict[str, list[Tensor]] = {"encoder": [], "decoder": []}
+    batch = Batch(torch.rand(3, 4).repeat(examples // 3, 1))
+    found: dict[str, list[Tensor]] = {"encoder": [], "posterior": [], "decoder": []}
     for _ in range(repeats):
         model.zero_grad()
         model.loss(batch)["loss"].backward()
@@ -160,15 +160,38 @@ def gradients(gradient: str, repeats: int) -> dict[str, Tensor]:
     return {name: torch.stack(parts) for name, parts in found.items()}
 
 
+def apart(one: Tensor, other: Tensor) -> float:
+    """The mean square of the differences of their means, in units of their errors: 1 where they are the same."""
+    error = (one.var(0) / len(one) + other.var(0) / len(other)).sqrt()
+    return float(((one.mean(0) - other.mean(0)) / error.clamp(min=1e-9)).square().mean())
+
+
 def test_both_gradients_are_the_same_on_average_and_the_decoders_are_the_same() -> None:
     plain, doubly = gradients("plain", 60), gradients("doubly", 60)
     assert torch.allclose(plain["decoder"], doubly["decoder"], atol=1e-5)
     assert not torch.allclose(plain["encoder"], doubly["encoder"], atol=1e-3)
-    error = (plain["encoder"].var(0) / 60 + doubly["encoder"].var(0) / 60).sqrt()
-    distance = (plain["encoder"].mean(0) - doubly["encoder"].mean(0)) / error.clamp(min=1e-9)
-    assert float(distance.square().mean()) < 2
+    assert apart(plain["encoder"], doubly["encoder"]) < 2
     with pytest.raises(UserError, match="doubly reparameterised"):
         vae(DataSpec((4,), kind="unit"), posterior="iaf", objective={"name": "iwae", "gradient": "doubly"})
+
+
+def test_both_gradients_are_the_same_on_average_for_weights_that_ln_q_has_beside_its_parameters() -> None:
+    """Those of the layers, which are the prior's too."""
+    keys = {"latent": 3, "posterior": {"name": "hierarchical", "layers": 2, "width": 4}, "prior": "hierarchical"}
+    plain, doubly = (gradients(way, 12, 90, **keys)["posterior"] for way in ("plain", "doubly"))
+    assert apart(plain, doubly) < 2.5
+
+
+@pytest.mark.parametrize("name", ["gaussian", "hierarchical", "mixture"])
+def test_along_its_samples_ln_q_has_the_gradient_of_z_alone(name: str) -> None:
+    torch.manual_seed(0)
+    q = shaken(posteriors.build({"name": name}, 5, 4)).float()
+    parameters, z = q(torch.randn(3, 5)), torch.randn(2, 3, 4, requires_grad=True)
+    along, whole = q.log_prob_along(z, parameters), q.log_prob(z, parameters)  # type: ignore[operator]
+    assert torch.equal(along, whole)
+    assert torch.equal(*(torch.autograd.grad(each.sum(), z, retain_graph=True)[0] for each in (along, whole)))
+    assert not q.log_prob_along(z.detach(), parameters).requires_grad  # type: ignore[operator]
+    assert all(weights.requires_grad for weights in q.parameters())
 
 
 def test_signal_to_noise_is_that_of_known_noise() -> None:
