@@ -100,6 +100,16 @@ def test_strange_pictures_cannot_ask_for_endless_variance() -> None:
 
 
 @torch.no_grad()
+def test_no_posterior_of_gaussians_asks_for_endless_variance() -> None:
+    torch.manual_seed(0)
+    strange = 1e6 * torch.randn(4, 5)
+    assert float(posteriors.part("gaussian")(5, 2)(strange)[:, 2:].max()) < 20  # type: ignore[operator]
+    assert float(posteriors.part("mixture")(5, 2)(strange)[..., 2:-1].max()) < 20  # type: ignore[operator]
+    layered = shaken(posteriors.part("hierarchical", layers=2)(5, 3)).float()
+    assert float(layered.above(0, 1e6 * torch.randn(4, 1)).log_variance.max()) < 20  # type: ignore[operator]
+
+
+@torch.no_grad()
 def test_a_residual_layer_adds_to_what_it_is_given() -> None:
     """Equal widths only; with a layer's weights at zero it gives on what it was given, and a plain one nothing."""
     z, x, none = torch.randn(6, 3), torch.rand(6, 4), torch.empty(6, 0)
