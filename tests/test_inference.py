@@ -19,6 +19,7 @@ from genexp.latent.hierarchical import Gaussian, HierarchicalPosterior, Measurem
 from genexp.latent.importance import Importance
 from genexp.latent.likelihoods import Bernoulli, likelihoods
 from genexp.latent.objectives import doubly_reparameterised
+from genexp.latent.priors import log_standard
 from genexp.measures import amortization
 from genexp.measures.amortization import gaps
 from genexp.measures.gradients import noise_of
@@ -266,6 +267,8 @@ def test_a_layer_that_says_nothing_can_begin_to() -> None:
 def test_posteriors_in_layers_begin_narrow_where_they_are_told_to() -> None:
     posterior = posteriors.build({"name": "hierarchical", "layers": 2, "width": 8}, 4, 6)
     posterior.start_narrow(-3.0)
+    z = torch.randn(3, 6)
+    assert torch.allclose(posterior.log_prior(z), log_standard(z))  # as which p(z) begins
     for head in posterior.heads:
         head.weight.zero_()
     mean, log_variance = posterior(torch.randn(5, 4)).chunk(2, dim=-1)
@@ -302,7 +305,7 @@ def test_each_layer_learns_what_there_is_to_know() -> None:
 def test_layers_are_charged_by_their_own_divergences() -> None:
     torch.manual_seed(0)
     keys = {"posterior": {"name": "hierarchical", "layers": 3, "width": 8}, "prior": "hierarchical"}
-    model = vae(DataSpec((4,), kind="unit"), latent=7, **keys)
+    model = vae(DataSpec((4,), kind="unit"), latent=7, objective={"name": "iwae", "k": 2}, **keys)
     shaken(model, 0.2).float()
     batch = Batch(torch.rand(4000, 4))
     bound = model._bound(batch)
@@ -350,6 +353,15 @@ def test_the_upper_layers_alone_are_from_the_posterior_where_so_many_are_asked_f
     z = posterior.descend(mean.new_empty(500, 0), posterior.said(parameters), drawn=2)
     assert torch.allclose(z[:, 4:], mean[:, 4:], atol=1e-4)
     assert float(z[:, :4].std(0).min()) > 0.1
+
+
+@torch.no_grad()
+def test_what_stands_for_a_posterior_in_layers_is_each_layers_mean_given_those_above() -> None:
+    posterior = ladder(7, 3)
+    parameters = posterior(torch.randn(4, 5))
+    centre, said = posterior.centre(parameters), posterior.said(parameters)
+    for index, layer, prior in posterior.of(centre):
+        assert torch.allclose(layer, said[index].under(prior).mean, atol=1e-6)
 
 
 # --- gaps ----------------------------------------------------------------------------------------------------
