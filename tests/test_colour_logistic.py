@@ -98,9 +98,28 @@ def test_without_coupling_and_without_colours_it_is_the_logistic() -> None:
     for shape in ((3, 4, 4), (1, 4, 4), (5,)):
         spec = DataSpec(shape, kind="unit")
         x, raw = torch.rand(2, *shape), torch.rand(4, 2, *shape)
-        assert torch.equal(ColourLogistic(spec).log_prob(x, raw), DiscretisedLogistic(spec).log_prob(x, raw))
+        ours, plain = ColourLogistic(spec), DiscretisedLogistic(spec)
+        assert torch.equal(ours.log_prob(x, raw), plain.log_prob(x, raw))
+        assert torch.equal(ours.mean(3 * raw - 1), plain.mean(3 * raw - 1))
+        assert ours.bits_per_dim(50.0, 7) == plain.bits_per_dim(50.0, 7)
         model = vae(spec, likelihood="colour_logistic", latent=2)
         model.initialise(Batch(torch.rand(20, *shape)))
         model.loss(Batch(x))["loss"].backward()
         assert all(weights.grad is not None for weights in model.parameters() if weights.requires_grad)
         assert model.sample(3).shape == (3, *shape)
+
+
+@torch.no_grad()
+def test_colours_without_error_begin_half_a_byte_wide_and_scales_that_are_not_learnt_stay() -> None:
+    x = torch.rand(40, 3, 1, 2)
+    x[:, :, :, 0] = 1  # white paper, which the decoder knows
+    learnt, fixed = ColourLogistic(SPEC), ColourLogistic(SPEC, sigma=0.07, learn_sigma=False)
+    for likelihood in (learnt, fixed):
+        likelihood.initialise(x, lambda few: torch.ones_like(few))
+        assert torch.isfinite(likelihood.coupling).all()
+        assert likelihood.coupling[1, 0, 0, 1] != 0
+    std = learnt.pixels.log_scale.exp() * torch.pi / 3**0.5
+    assert torch.allclose(std[:, 0, 0], torch.full((3,), 0.5 / 255))
+    assert learnt.pixels.log_scale.requires_grad
+    assert not fixed.pixels.log_scale.requires_grad
+    assert torch.allclose(fixed.pixels.log_scale.exp() * torch.pi / 3**0.5, torch.tensor(0.07))

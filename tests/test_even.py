@@ -43,6 +43,21 @@ def test_a_lattice_integrates_smooth_functions_far_better_than_chance() -> None:
     assert lattice(source, n).sort(0).values.diff(dim=0).max() < 3.0 / n  # no gap in either coordinate
 
 
+def test_a_long_lattice_goes_on_by_the_golden_ratio() -> None:
+    """To the last of its points: of k α as many digits are lost as k has, where it is not found in integers."""
+    steps = lattice(generator(), 300_000)[:, 1].diff() % 1
+    assert (steps - (math.sqrt(5) - 1) / 2).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("shift", [0.0, 1 - 2**-24])
+def test_no_point_lies_on_the_edge_of_the_square_where_the_normal_is_infinite(
+    monkeypatch: pytest.MonkeyPatch, shift: float
+) -> None:
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.full(size, shift))
+    u = shifted_lattices(torch.zeros(50, dtype=torch.long), 1, None)
+    assert torch.isfinite(torch.special.ndtri(u)).all()
+
+
 def test_each_group_has_a_lattice_of_its_own_and_its_share() -> None:
     source = generator()
     group = even_shares(torch.tensor([0.25, 0.05, 0.7]), 90, source)
@@ -69,6 +84,7 @@ def test_even_points_have_the_mixtures_density() -> None:
         assert part.std(0) == pytest.approx(std.double(), rel=0.01)
         assert abs(float(torch.corrcoef(part.T)[0, 1])) < 0.01
     assert float((-target.log_prob(x)).mean()) == pytest.approx(target.measured_entropy(), abs=2e-3)
+    assert float(first[: n // 2].double().mean()) == pytest.approx(0.25, abs=0.02)  # in random order
 
 
 def scatter(draw: str, n: int = 256, batches: int = 200) -> Tensor:

@@ -190,6 +190,32 @@ def test_feature_grids_fall_silent_from_fine_to_coarse() -> None:
     assert torch.allclose(read, within_half_a_cell)
 
 
+def test_the_gain_of_a_grid_changes_how_fast_it_is_learnt_and_nothing_else() -> None:
+    m, tau, found = torch.rand(5, 2), torch.full((5,), 0.01), []
+    for gain in (1.0, 8.0):
+        torch.manual_seed(0)
+        grids = NoiseAwareFeatureGrids(levels=2, side=8, channels=2, damping=1.0, gain=gain)
+        read = grids(m, tau)
+        found.append((read.detach(), *torch.autograd.grad(read.sum(), [*grids.values])))
+    assert torch.allclose(found[0][0], found[1][0])
+    assert all(torch.allclose(8 * one, other) for one, other in zip(found[0][1:], found[1][1:], strict=True))
+
+
+@pytest.mark.parametrize("name", ["noise_aware", "feature_grid"])
+def test_features_are_read_at_the_point_that_the_noise_has_hidden(name: str) -> None:
+    """At m = x/t, through noise of (1 − t)/t; grids reach a little beyond the data."""
+    model, seen = flow_matching(DataSpec(shape=(2,)), name), []
+    x, t = torch.randn(4, 2), torch.tensor([0.1, 0.5, 0.8, 0.99])
+    y = 7 * torch.randn(50, 2)
+    model.initialise(Batch(y))
+    model.field.features.register_forward_pre_hook(lambda _, given: seen.extend(given))
+    model.field(x, t)
+    assert torch.allclose(seen[0], x / t[:, None])
+    assert torch.allclose(seen[1], (1 - t) / t)
+    if name == "feature_grid":
+        assert float(model.field.features.reach) == pytest.approx(1.05 * float(y.abs().max()))
+
+
 def test_the_gradient_of_a_point_reaches_the_nodes_around_it_alone() -> None:
     grids = NoiseAwareFeatureGrids(levels=2, side=32, channels=3, damping=1.0)
     grids(torch.tensor([[0.3, -0.2], [-0.7, 0.9]]), torch.tensor([0.01, 0.01])).sum().backward()

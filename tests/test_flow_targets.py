@@ -73,6 +73,17 @@ def test_a_point_that_was_not_met_is_known_by_what_was() -> None:
     assert float(target.counts.sum()) == before + 2 * len(target.side)
 
 
+def test_what_was_counted_is_stored_with_the_model() -> None:
+    torch.manual_seed(0)
+    y = torch.randn(3000, 2, dtype=torch.float64) + 5
+    target, other = counted(y), targets.build({"name": "counted"}, 2).double()
+    other.load_state_dict(target.state_dict())
+    _, path = noise_seen(target, y[:100], 0.3)
+    other.meet(y[:100])  # type: ignore[operator]
+    assert torch.equal(other(path, y), target(path, y))
+    assert not torch.equal(target(path, y), path.velocity)
+
+
 def test_noise_finer_than_the_bins_gets_the_sample() -> None:
     y = torch.rand(200, 2, dtype=torch.float64)
     target = counted(y, side=64)

@@ -19,6 +19,7 @@ from genexp.latent.hierarchical import Gaussian, HierarchicalPosterior, Measurem
 from genexp.latent.importance import Importance
 from genexp.latent.likelihoods import Bernoulli, likelihoods
 from genexp.latent.objectives import doubly_reparameterised
+from genexp.latent.priors import log_standard
 from genexp.measures import amortization
 from genexp.measures.amortization import gaps
 from genexp.measures.gradients import noise_of
@@ -146,12 +147,12 @@ def test_a_doubly_reparameterised_gradient_is_the_formula() -> None:
     assert float(found_theta) == pytest.approx(-float((shares[..., None] * 2 * (z - theta)).detach().sum() / 3))
 
 
-def gradients(gradient: str, repeats: int) -> dict[str, Tensor]:
+def gradients(gradient: str, repeats: int, examples: int = 900, **keys: Any) -> dict[str, Tensor]:
     torch.manual_seed(2)
-    model = vae(DataSpec((4,), kind="unit"), objective={"name": "iwae", "k": 3, "gradient": gradient})
+    model = vae(DataSpec((4,), kind="unit"), objective={"name": "iwae", "k": 3, "gradient": gradient}, **keys)
     shaken(model, 0.4).float()
-    batch = Batch(torch.rand(3, 4).repeat(300, 1))
-    found: dict[str, list[Tensor]] = {"encoder": [], "decoder": []}
+    batch = Batch(torch.rand(3, 4).repeat(examples // 3, 1))
+    found: dict[str, list[Tensor]] = {"encoder": [], "posterior": [], "decoder": []}
     for _ in range(repeats):
         model.zero_grad()
         model.loss(batch)["loss"].backward()
@@ -160,15 +161,38 @@ def gradients(gradient: str, repeats: int) -> dict[str, Tensor]:
     return {name: torch.stack(parts) for name, parts in found.items()}
 
 
+def apart(one: Tensor, other: Tensor) -> float:
+    """The mean square of the differences of their means, in units of their errors: 1 where they are the same."""
+    error = (one.var(0) / len(one) + other.var(0) / len(other)).sqrt()
+    return float(((one.mean(0) - other.mean(0)) / error.clamp(min=1e-9)).square().mean())
+
+
 def test_both_gradients_are_the_same_on_average_and_the_decoders_are_the_same() -> None:
     plain, doubly = gradients("plain", 60), gradients("doubly", 60)
     assert torch.allclose(plain["decoder"], doubly["decoder"], atol=1e-5)
     assert not torch.allclose(plain["encoder"], doubly["encoder"], atol=1e-3)
-    error = (plain["encoder"].var(0) / 60 + doubly["encoder"].var(0) / 60).sqrt()
-    distance = (plain["encoder"].mean(0) - doubly["encoder"].mean(0)) / error.clamp(min=1e-9)
-    assert float(distance.square().mean()) < 2
+    assert apart(plain["encoder"], doubly["encoder"]) < 2
     with pytest.raises(UserError, match="doubly reparameterised"):
         vae(DataSpec((4,), kind="unit"), posterior="iaf", objective={"name": "iwae", "gradient": "doubly"})
+
+
+def test_both_gradients_are_the_same_on_average_for_weights_that_ln_q_has_beside_its_parameters() -> None:
+    """Those of the layers, which are the prior's too."""
+    keys = {"latent": 3, "posterior": {"name": "hierarchical", "layers": 2, "width": 4}, "prior": "hierarchical"}
+    plain, doubly = (gradients(way, 12, 90, **keys)["posterior"] for way in ("plain", "doubly"))
+    assert apart(plain, doubly) < 2.5
+
+
+@pytest.mark.parametrize("name", ["gaussian", "hierarchical", "mixture"])
+def test_along_its_samples_ln_q_has_the_gradient_of_z_alone(name: str) -> None:
+    torch.manual_seed(0)
+    q = shaken(posteriors.build({"name": name}, 5, 4)).float()
+    parameters, z = q(torch.randn(3, 5)), torch.randn(2, 3, 4, requires_grad=True)
+    along, whole = q.log_prob_along(z, parameters), q.log_prob(z, parameters)  # type: ignore[operator]
+    assert torch.equal(along, whole)
+    assert torch.equal(*(torch.autograd.grad(each.sum(), z, retain_graph=True)[0] for each in (along, whole)))
+    assert not q.log_prob_along(z.detach(), parameters).requires_grad  # type: ignore[operator]
+    assert all(weights.requires_grad for weights in q.parameters())
 
 
 def test_signal_to_noise_is_that_of_known_noise() -> None:
@@ -243,6 +267,8 @@ def test_a_layer_that_says_nothing_can_begin_to() -> None:
 def test_posteriors_in_layers_begin_narrow_where_they_are_told_to() -> None:
     posterior = posteriors.build({"name": "hierarchical", "layers": 2, "width": 8}, 4, 6)
     posterior.start_narrow(-3.0)
+    z = torch.randn(3, 6)
+    assert torch.allclose(posterior.log_prior(z), log_standard(z))  # as which p(z) begins
     for head in posterior.heads:
         head.weight.zero_()
     mean, log_variance = posterior(torch.randn(5, 4)).chunk(2, dim=-1)
@@ -279,7 +305,7 @@ def test_each_layer_learns_what_there_is_to_know() -> None:
 def test_layers_are_charged_by_their_own_divergences() -> None:
     torch.manual_seed(0)
     keys = {"posterior": {"name": "hierarchical", "layers": 3, "width": 8}, "prior": "hierarchical"}
-    model = vae(DataSpec((4,), kind="unit"), latent=7, **keys)
+    model = vae(DataSpec((4,), kind="unit"), latent=7, objective={"name": "iwae", "k": 2}, **keys)
     shaken(model, 0.2).float()
     batch = Batch(torch.rand(4000, 4))
     bound = model._bound(batch)
@@ -327,6 +353,15 @@ def test_the_upper_layers_alone_are_from_the_posterior_where_so_many_are_asked_f
     z = posterior.descend(mean.new_empty(500, 0), posterior.said(parameters), drawn=2)
     assert torch.allclose(z[:, 4:], mean[:, 4:], atol=1e-4)
     assert float(z[:, :4].std(0).min()) > 0.1
+
+
+@torch.no_grad()
+def test_what_stands_for_a_posterior_in_layers_is_each_layers_mean_given_those_above() -> None:
+    posterior = ladder(7, 3)
+    parameters = posterior(torch.randn(4, 5))
+    centre, said = posterior.centre(parameters), posterior.said(parameters)
+    for index, layer, prior in posterior.of(centre):
+        assert torch.allclose(layer, said[index].under(prior).mean, atol=1e-6)
 
 
 # --- gaps ----------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from genexp.landscape.fields import Field, fields_of
 from genexp.landscape.gallery import grid_of, toys_of
 from genexp.landscape.glance import glance
 from genexp.landscape.plan import Wanted, by_the_recipe, plan
-from genexp.landscape.tables import at_a_glance, in_markdown, on_toys
+from genexp.landscape.tables import at_a_glance, in_markdown, kl_text, note, on_toys
 from genexp.landscape.thumbnails import histogram, of_pictures
 from tests.conftest import TINY
 
@@ -262,6 +262,27 @@ def test_tables_are_those_of_the_page(runs: list[Path]) -> None:
         "### Every model on every toy",
     ]
     assert "1 to 2 seeds" in text
+
+
+def test_tables_say_the_unit_what_is_missing_and_which_seconds_are_the_clocks(runs: list[Path]) -> None:
+    moons = fields_of(read_entries(runs))[0]
+    assert at_a_glance(moons).header[1] == "−ln p(x), nats"
+    assert "clock" not in note(moons.entries)
+    metrics = {name: value for name, value in measured(2.1, 3.0).items() if not name.startswith("cpu")}
+    later = folder(runs[0].parent / "t", "nice", FLOW, metrics)
+    energy = folder(runs[0].parent / "u", "ebm", ["energy"], {"cpu_seconds_train": 4.0})
+    (moons,) = fields_of(read_entries([*runs[:4], later, energy]))
+    assert note(moons.entries).startswith("6 runs;")
+    assert "*: by the clock" in note(moons.entries)
+    seconds = {row.name: row.cells[4] for part in glance(moons) for row in part.models}
+    assert seconds == {"maf": "11", "gmm": "2", "nice": "15*", "ebm": "4"}
+    groups = {group.first.model: group for group in moons.groups}
+    assert [kl_text(groups.get(name)) for name in ("nice", "ebm", "none")] == ["0.1", "no density", "—"]
+    noisy = can("dequantised", "estimate", "reversible")
+    paths = [
+        folder(runs[0].parent / name, name, [*noisy.can], {**NOISE, "seconds_train": 1.0}, "digits", (1, 8, 8)) for name in "xy"
+    ]
+    assert at_a_glance(fields_of(read_entries(paths))[0]).header[1] == "−log₂ p(x), bits/dim"
 
 
 def test_a_histogram_is_a_density_with_y_upwards() -> None:

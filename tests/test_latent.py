@@ -231,13 +231,14 @@ def test_more_importance_samples_make_the_objective_tighter(batch: Batch) -> Non
     assert losses[0] > losses[1] > losses[2]
 
 
-def test_decoding_begins_at_the_mean_of_the_data() -> None:
-    model = small_vae(DataSpec((1, 6, 6)), network=mlp(16))
+@pytest.mark.parametrize("network", [mlp(16), {**mlp(16), "name": "refined", "block": 3}], ids=["mlp", "refined"])
+def test_decoding_begins_at_the_mean_of_the_data(network: dict[str, Any]) -> None:
+    model = small_vae(DataSpec((1, 6, 6)), network=network)
     x = torch.rand(200, 1, 6, 6) * torch.linspace(0.2, 1, 6)
     model.initialise(Batch(x))
     z = torch.randn(300, 2) * 0.1
     assert torch.allclose(model.decode(z).mean(0), x.mean(0), atol=0.1)
-    unmoved = small_vae(DataSpec((1, 6, 6)), network=mlp(16, initialisation="random"))
+    unmoved = small_vae(DataSpec((1, 6, 6)), network={**network, "initialisation": "random"})
     unmoved.initialise(Batch(x))
     assert not torch.allclose(unmoved.decode(z).mean(0), x.mean(0), atol=0.1)
 

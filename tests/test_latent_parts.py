@@ -100,6 +100,16 @@ def test_strange_pictures_cannot_ask_for_endless_variance() -> None:
 
 
 @torch.no_grad()
+def test_no_posterior_of_gaussians_asks_for_endless_variance() -> None:
+    torch.manual_seed(0)
+    strange = 1e6 * torch.randn(4, 5)
+    assert float(posteriors.part("gaussian")(5, 2)(strange)[:, 2:].max()) < 20  # type: ignore[operator]
+    assert float(posteriors.part("mixture")(5, 2)(strange)[..., 2:-1].max()) < 20  # type: ignore[operator]
+    layered = shaken(posteriors.part("hierarchical", layers=2)(5, 3)).float()
+    assert float(layered.above(0, 1e6 * torch.randn(4, 1)).log_variance.max()) < 20  # type: ignore[operator]
+
+
+@torch.no_grad()
 def test_a_residual_layer_adds_to_what_it_is_given() -> None:
     """Equal widths only; with a layer's weights at zero it gives on what it was given, and a plain one nothing."""
     z, x, none = torch.randn(6, 3), torch.rand(6, 4), torch.empty(6, 0)
@@ -261,10 +271,19 @@ def test_a_vamp_prior_is_the_mean_of_its_posteriors() -> None:
     mean, log_variance = pseudo.chunk(2, dim=1)
     parts = Normal(mean, (0.5 * log_variance).exp()).log_prob(z[:, None]).sum(-1)
     assert torch.allclose(prior.log_prob(z, given(pseudo)), parts.logsumexp(1) - math.log(3), atol=1e-4)
+    narrow = torch.cat([5 + torch.randn(3, 2), torch.full((3, 2), -12.0)], dim=1)
+    near = narrow[:, :2] + math.exp(-6) * torch.randn(3, 2)
+    mean = narrow[:, :2].double()
+    parts = Normal(mean, torch.full_like(mean, -6.0).exp()).log_prob(near.double()[:, None]).sum(-1)
+    exact = parts.logsumexp(1) - math.log(3)
+    assert torch.allclose(prior.log_prob(near, given(narrow)).double(), exact, atol=1e-4)  # far away, and all digits there
     x = torch.rand(2, 1, 2, 2)
     prior.initialise(x)
     sums = {round(float(picture.sum()), 4) for picture in x}
     assert {round(float(picture.sum()), 4) for picture in prior.inputs.detach()} == sums
+    many = VampPrior(latent(2, (1, 2, 2)), pseudo_inputs=6)
+    many.initialise(x)
+    assert [int((many.inputs.detach() == picture).flatten(1).all(1).sum()) for picture in x] == [3, 3]  # in turn
 
 
 # --- networks ------------------------------------------------------------------------------------------------
@@ -347,6 +366,7 @@ def test_what_cannot_be_is_refused() -> None:
         (DataSpec((3, 8, 8)), {"network": mlp(8, initialisation="linear")}, r"model\.network\.initialisation=linear"),
         (DataSpec((3, 8, 8)), {"objective": {"name": "iwae", "beta": 0.5}}, r"unknown key 'model\.objective\.beta'"),
         (DataSpec((3, 8, 8)), {"prior": "through_flow"}, "needs a posterior with a flow"),
+        (DataSpec((3, 8, 8), ("a", "b")), {"prior": "vamp", "conditional": True}, "Gaussian posteriors of x alone"),
     ):
         with pytest.raises(UserError, match=words):
             vae(spec, **keys)

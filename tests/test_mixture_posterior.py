@@ -1,14 +1,20 @@
 """The posterior of several Gaussians that asks the decoder: weights, bound and gradients, against sums and quadrature."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from matplotlib.colors import Normalize
 from torch import Tensor
 
-from genexp.data.base import DataSpec
+from genexp.data.base import Batch, DataSpec
+from genexp.figures import guesses as drawing
 from genexp.latent.mixture_posterior import MixturePosterior
+from genexp.measures.record import pictures
+from genexp.pictures import guesses as choosing
 from tests.laws.members import shaken
 from tests.parts import mlp, vae
 
@@ -112,3 +118,48 @@ def test_the_components_begin_apart_and_narrow() -> None:
     assert float(parameters[..., 2:4].mean()) == pytest.approx(-3, abs=0.3)
     assert (parameters[..., :2].std(1) > 0.05).all()
     assert abs(float(parameters[..., :2].mean())) < 0.3
+
+
+@torch.no_grad()
+def test_the_picture_of_the_guesses_has_the_true_posterior_with_them_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of x = Wz + b + σε: ln p(z|x) on the grid, z₁ to the right and z₂ upwards; the guesses, the heaviest first, decoded."""
+    monkeypatch.setattr(choosing, "SIDE", 9)
+    given = []
+    monkeypatch.setattr(choosing.drawing, "guesses", lambda shown, reach: given.extend(shown))
+    likelihood = {"name": "gaussian", "sigma": 0.8, "learn_sigma": False}
+    keys: dict[str, Any] = {"latent": 2, "likelihood": likelihood, "posterior": {"name": "mixture", "components": 4}}
+    model = shaken(vae(DataSpec((1, 2, 3), kind="unit"), network={"name": "linear"}, **keys)).float().eval()
+    few = Batch(torch.rand(2, 1, 2, 3))
+    subject: Any = SimpleNamespace(model=model, test=few, can=model.can, device=torch.device("cpu"))
+    assert next(each for each in pictures.all() if each.name == "guesses").needs.model <= model.can
+    choosing.guesses(subject)
+    mean, _, log_weight = model.posterior.gaussians(model.infer(few.x))
+    axis, linear = torch.linspace(-choosing.REACH, choosing.REACH, 9), model.linear()
+    for index, each in enumerate(given):
+        order = log_weight[index].argsort(descending=True)
+        assert each.weight == pytest.approx(log_weight[index, order].exp().numpy())
+        assert each.weight[0] > each.weight[-1] + 0.1
+        assert np.allclose(each.mean, mean[index, order])
+        assert np.allclose(each.decoded, model.decode(mean[index, order]), atol=1e-5)
+        assert np.array_equal(each.example, few.x[index])
+        assert np.exp(each.plane).sum() == pytest.approx(1, abs=1e-4)
+        z = torch.stack([axis.expand(9, 9), axis[:, None].expand(9, 9)], dim=-1).double()
+        apart = z - linear.posterior_mean(few.x[index].flatten()[None].double())
+        log_p = -0.5 * torch.einsum("...i,ij,...j", apart, linear.precision, apart).numpy()
+        assert np.allclose(each.plane - each.plane.max(), log_p - log_p.max(), atol=1e-3)
+
+
+def test_guesses_are_drawn_where_they_lie_on_a_plane_whose_second_axis_goes_up() -> None:
+    plane = np.arange(12.0).reshape(3, 4) - 30
+    mean, weight = np.array([[1.0, -2.0], [-0.5, 0.3]]), np.array([0.974, 0.004])
+    blank = np.zeros((1, 2, 3))
+    figure = drawing.guesses([drawing.Guesses(blank, plane, mean, weight, np.zeros((2, 1, 2, 3)))], 3.0)
+    example, there, *decoded = figure.axes
+    (image,), (circles,) = there.images, there.collections
+    assert image.origin == "lower"
+    assert (image.get_extent(), image.get_array().tolist()) == ([-3, 3, -3, 3], plane.tolist())
+    assert isinstance(image.norm, Normalize)
+    assert (image.norm.vmin, image.norm.vmax) == (-19 - drawing.DEPTH, -19)
+    assert np.array_equal(circles.get_offsets(), mean)
+    assert np.diff(circles.get_sizes()) == pytest.approx(90 * np.diff(weight))  # areas
+    assert [cell.get_title() for cell in (example, there, *decoded)] == ["x", "ln p(z|x)", "97%", "0"]

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from genexp.config.composition import compose
 from genexp.data.qr import QR
-from genexp.measures.barcode import decode, draw_cells, draw_points, picture
+from genexp.measures.barcode import decode, draw_cells, draw_points, first_read, payload_of, picture
 from genexp.subject import Subject
 from tests.subjects import taken
 
@@ -102,6 +103,28 @@ def test_a_code_of_dots_is_read_where_they_run_together(tmp_path: Path) -> None:
     assert not code.is_code
     found = taken(subject_of(Sampler(code.sample), code, "evaluation.num_samples=300000"), "decoded", "scannable")
     assert found == {"decoded": "dots", "scannable": 1}
+
+
+def test_a_picture_without_a_code_is_neither_readable_nor_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "disc.png"
+    Image.fromarray(np.where(np.hypot(*np.mgrid[-32:32, -32:32]) < 25, 0, 255).astype(np.uint8)).save(path)
+    disc = QR(Path(), image=str(path), raster=64)
+    assert taken(subject_of(Sampler(disc.sample), disc, "evaluation.num_samples=4000"), "scannable") == {"scannable": None}
+
+
+def test_what_is_to_be_read_is_what_true_points_say_and_not_the_samples(code: QR) -> None:
+    """Where neither the text is known nor the cells can be read, as of a code of dots."""
+    samples, target = (data.sample(20_000) for data in (QR(Path(), text="another"), code))
+    blank: Any = SimpleNamespace(mask=torch.zeros(25, 25, dtype=torch.bool))
+    subject: Any = SimpleNamespace(data=SimpleNamespace(payload=None), density=blank, samples=samples, target=target)
+    assert payload_of(subject) == "this one"
+
+
+def test_of_points_that_nobody_reads_the_first_drawing_is_shown() -> None:
+    points = np.random.default_rng(0).uniform(-1, 1, (9000, 2))
+    shown, text = first_read(points)
+    assert text is None
+    assert np.array_equal(shown, draw_points(points))
 
 
 def test_a_mirrored_or_turned_code_is_drawn_as_it_lies(code: QR) -> None:

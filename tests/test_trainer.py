@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from genexp.data.base import Batch, DataSpec, EpochStream, FreshStream
 from genexp.errors import Interrupted, UserError
 from genexp.fit.average import Average
+from genexp.fit.budget import Stopwatch
 from genexp.fit.gradient import make_optimizer
 from genexp.fit.interrupts import Interrupts
 from genexp.fit.loop import fit as fit_
@@ -378,6 +379,44 @@ def test_seconds_of_the_cpu_are_a_budget_too(tmp_path: Path, monkeypatch: pytest
     rates = [line["lr"] / 0.02 + line["cpu_seconds"] for line in run.history() if "lr" in line]
     assert len(rates) > 5
     assert rates == pytest.approx([1.0] * len(rates), abs=0.05)
+
+
+def test_a_resumed_run_has_used_what_it_had_used_of_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a second that half had been used of there is half left; each checkpoint on the way knows how much."""
+    wall, cpu = itertools.count(), itertools.count()
+    monkeypatch.setattr("genexp.fit.budget.time.perf_counter", lambda: 10.0 * next(wall))
+    monkeypatch.setattr("genexp.fit.budget.time.process_time", lambda: 0.01 * next(cpu))
+    run, used = folder(tmp_path, "run"), []
+    save = run.save_checkpoint
+    monkeypatch.setattr(
+        run, "save_checkpoint", lambda name, state: (used.append(state.get("position", {}) | {}), save(name, state))
+    )
+    keys = {"max_steps": 10**9, "clock": "cpu", "checkpoint_every": 5}
+    half = fit(Noisy(), Normal(), settings(max_seconds=0.5, **keys), run, seed=0)
+    used = [position for position in used if position]
+    assert used[0]["step"] == 5
+    rates = [position["cpu_seconds"] / position["step"] for position in used]
+    assert rates == pytest.approx([half.cpu_seconds / half.step] * len(rates), rel=0.3)
+    whole = fit(Noisy(), Normal(), settings(max_seconds=1.0, **keys), run, seed=0, state=weights(run))
+    assert whole.step == pytest.approx(2 * half.step, rel=0.15)
+    assert fit(Noisy(), Normal(), settings(max_seconds=1.0, **keys), run, seed=0, state=weights(run)).step == whole.step
+
+
+def test_what_is_done_in_a_pause_counts_on_neither_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"wall": 100.0, "cpu": 10.0}
+    monkeypatch.setattr("genexp.fit.budget.time.perf_counter", lambda: now["wall"])
+    monkeypatch.setattr("genexp.fit.budget.time.process_time", lambda: now["cpu"])
+    watch = Stopwatch(5.0, 1.0)
+    now |= {"wall": 102.0, "cpu": 10.5}
+    assert (watch.seconds, watch.cpu_seconds) == (7.0, 1.5)
+    with watch.paused():
+        now |= {"wall": 110.0, "cpu": 14.0}
+        assert (watch.seconds, watch.cpu_seconds) == (7.0, 1.5)
+    now |= {"wall": 111.0, "cpu": 14.25}
+    assert (watch.seconds, watch.cpu_seconds) == (8.0, 1.75)
+    watch.stop()
+    now |= {"wall": 200.0, "cpu": 50.0}
+    assert (watch.seconds, watch.cpu_seconds) == (8.0, 1.75)
 
 
 def test_seconds_never_end_a_training_before_its_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

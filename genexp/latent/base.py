@@ -55,6 +55,17 @@ class Posterior(nn.Module):
         """ln q(z|x) in nats of z (k, n, latent), (k, n), where `has_density`."""
         raise NotImplementedError
 
+    def log_prob_along(self, z: Tensor, parameters: Tensor) -> Tensor:
+        """The same with a gradient of z alone: the parameters, and weights of the posterior's own, are held fixed."""
+        learnt = [weights for weights in self.parameters() if weights.requires_grad]
+        for weights in learnt:
+            weights.requires_grad_(False)
+        try:
+            return self.log_prob(z, parameters.detach())
+        finally:
+            for weights in learnt:
+                weights.requires_grad_(True)
+
     def centre(self, parameters: Tensor) -> Tensor:
         """The point that stands for the posterior, (n, latent)."""
         raise NotImplementedError

@@ -43,7 +43,7 @@ def plain(model: Any, batch: Batch, drawn: Importance, parameters: Tensor) -> Te
 
 
 def doubly(model: Any, batch: Batch, drawn: Importance, parameters: Tensor) -> Tensor:
-    fixed = model.posterior.log_prob(drawn.z, parameters.detach())
+    fixed = model.posterior.log_prob_along(drawn.z, parameters)
     return doubly_reparameterised(replace(drawn, log_posterior=fixed))
 
 

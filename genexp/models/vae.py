@@ -144,7 +144,7 @@ class VAE(GenerativeModel):
         parameters = self.infer(batch.x, batch.label)
         drawn = self.importance(batch.x, batch.label, self.training_objective.samples, parameters)
         if self.training_objective.path_only:
-            drawn = replace(drawn, log_posterior=self.posterior.log_prob(drawn.z, parameters.detach()))
+            drawn = replace(drawn, log_posterior=self.posterior.log_prob_along(drawn.z, parameters))
         return Bound(
             drawn, self._kl(drawn, parameters), self.latent, parameters, lambda n: self.prior.sample(n, self._given(batch.label))
         )

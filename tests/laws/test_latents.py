@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from genexp.data.base import DataSpec
 from genexp.errors import UserError
 from genexp.latent.base import Given, Posterior, posteriors, priors
+from genexp.latent.likelihoods import likelihoods
 from tests.laws.members import moments, shaken, variants
 from tests.parts import latent
 
-PRIORS, POSTERIORS = variants(priors), variants(posteriors)
+PRIORS, POSTERIORS, LIKELIHOODS = variants(priors), variants(posteriors), variants(likelihoods)
 SIDE, REACH = 300, 10.0
 
 
@@ -78,3 +80,24 @@ def test_a_closed_kl_is_the_mean_of_the_samples(kind: str) -> None:
     drawn = posterior.draw(parameters, 40_000)
     terms = drawn.log_prob - standard(drawn.z)
     assert ((terms.mean(0) - exact.sum(1)).abs() <= 5 * terms.std(0) / 200 + 1e-4).all()
+
+
+@pytest.mark.parametrize("kind", list(LIKELIHOODS))
+@torch.no_grad()
+def test_a_likelihood_says_whether_its_pixels_are_independent(kind: str) -> None:
+    """They are where no pair of them has more to say than each by itself: ln p(x) − ln p(x_i) − ln p(x_j) + ln p(x_ij) = 0."""
+    torch.manual_seed(0)
+    for shape in ((3, 1, 2), (1, 2, 3)):
+        try:
+            spec = DataSpec(shape, kind=likelihoods[LIKELIHOODS[kind]["name"]].kinds[0])  # type: ignore[attr-defined]
+            likelihood = shaken(likelihoods.build(LIKELIHOODS[kind], spec))
+        except UserError:
+            continue
+        raw, one = 0.3 + 0.4 * torch.rand(1, *shape).double(), torch.eye(6).double()
+        i, j = torch.combinations(torch.arange(6)).T
+        x = torch.cat([torch.zeros_like(one[i]), one[i], one[j], one[i] + one[j]]).view(-1, *shape)
+        log_p = likelihood.log_prob(x, raw.expand_as(x)).double().view(4, -1)  # type: ignore[operator]
+        more = log_p[0] - log_p[1] - log_p[2] + log_p[3]
+        assert likelihood.independent == bool(more.abs().max() < 1e-4)
+        return
+    raise AssertionError(kind)
