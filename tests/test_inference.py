@@ -167,8 +167,9 @@ def apart(one: Tensor, other: Tensor) -> float:
     return float(((one.mean(0) - other.mean(0)) / error.clamp(min=1e-9)).square().mean())
 
 
-def test_both_gradients_are_the_same_on_average_and_the_decoders_are_the_same() -> None:
-    plain, doubly = gradients("plain", 60), gradients("doubly", 60)
+@pytest.mark.parametrize("prior", ["standard", "vamp"])  # the second is made of posteriors: the encoder is in it, too
+def test_both_gradients_are_the_same_on_average_and_the_decoders_are_the_same(prior: str) -> None:
+    plain, doubly = gradients("plain", 60, prior={"name": prior}), gradients("doubly", 60, prior={"name": prior})
     assert torch.allclose(plain["decoder"], doubly["decoder"], atol=1e-5)
     assert not torch.allclose(plain["encoder"], doubly["encoder"], atol=1e-3)
     assert apart(plain["encoder"], doubly["encoder"]) < 2

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.distributions import MultivariateNormal, Normal
 
 from genexp.article.latent import through_flow
@@ -11,11 +12,11 @@ from genexp.bijections.base import conditioners
 from genexp.data.augment import Augmentation
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
-from genexp.latent.base import posteriors, priors
+from genexp.latent.base import Given, posteriors, priors
 from genexp.latent.likelihoods import DiscretisedLogistic
 from genexp.latent.mixture import MixturePrior
 from genexp.latent.networks import networks
-from genexp.latent.posteriors import bounded
+from genexp.latent.posteriors import GaussianPosterior, bounded
 from genexp.latent.priors import FlowPrior, StandardNormal, VampPrior, log_standard
 from genexp.measures.copies import ratio_of_distances
 from genexp.measures.neighbours import likeness
@@ -182,7 +183,7 @@ def test_every_prior_has_the_mass_one_and_samples_like_its_density() -> None:
     cases = [
         (StandardNormal(latent(2)).double(), None),
         (shaken(FlowPrior(latent(2), blocks=4, conditioner=conditioners.part("mlp", width=8)), 0.2), None),
-        (VampPrior(latent(2, (1, 2, 2)), pseudo_inputs=2).double(), pseudo),
+        (shaken(VampPrior(latent(2, (1, 2, 2)), pseudo_inputs=2)), pseudo),
         (fitted_mixture(), None),
         (MixturePrior(latent(2), components=4).double(), None),
     ]
@@ -274,9 +275,13 @@ def test_a_vamp_prior_is_the_mean_of_its_posteriors() -> None:
     narrow = torch.cat([5 + torch.randn(3, 2), torch.full((3, 2), -12.0)], dim=1)
     near = narrow[:, :2] + math.exp(-6) * torch.randn(3, 2)
     mean = narrow[:, :2].double()
-    parts = Normal(mean, torch.full_like(mean, -6.0).exp()).log_prob(near.double()[:, None]).sum(-1)
-    exact = parts.logsumexp(1) - math.log(3)
+    near_parts = Normal(mean, torch.full_like(mean, -6.0).exp()).log_prob(near.double()[:, None]).sum(-1)
+    exact = near_parts.logsumexp(1) - math.log(3)
     assert torch.allclose(prior.log_prob(near, given(narrow)).double(), exact, atol=1e-4)  # far away, and all digits there
+    with torch.no_grad():
+        prior.moved[1] = torch.tensor([0.5, -1.0, 0.2, 0.4])
+    parts[:, 1] = Normal(mean[1] + prior.moved[1, :2], (0.5 * (log_variance[1] + prior.moved[1, 2:])).exp()).log_prob(z).sum(-1)
+    assert torch.allclose(prior.log_prob(z, given(pseudo)), parts.logsumexp(1) - math.log(3), atol=1e-4)
     x = torch.rand(2, 1, 2, 2)
     prior.initialise(x)
     sums = {round(float(picture.sum()), 4) for picture in x}
@@ -284,6 +289,23 @@ def test_a_vamp_prior_is_the_mean_of_its_posteriors() -> None:
     many = VampPrior(latent(2, (1, 2, 2)), pseudo_inputs=6)
     many.initialise(x)
     assert [int((many.inputs.detach() == picture).flatten(1).all(1).sum()) for picture in x] == [3, 3]  # in turn
+
+
+def test_pseudo_inputs_are_not_learnt_where_no_example_varies() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(400, 1, 2, 2)
+    x[:, 0, 0, 0] = 0.7
+    x[:, 0, 0, 1] = (torch.arange(400) == 7).float()  # one of 400
+    x[:, 0, 1, 0] = (torch.arange(400) < 5).float()  # five
+    prior, encode = VampPrior(latent(2, (1, 2, 2)), pseudo_inputs=12), nn.Linear(4, 4)
+    prior.initialise(x)
+    with torch.no_grad():
+        prior.inputs.add_(torch.rand_like(prior.inputs))
+    asked = Given(lambda u: encode(u.flatten(1)), GaussianPosterior(4, 2))
+    prior.log_prob(torch.randn(30, 2), asked).sum().backward()
+    assert (prior.inputs.grad.flatten(1).abs().sum(0) > 0).tolist() == [False, False, True, True]
+    assert (encode.weight.grad.abs().sum(0) > 0).tolist() == [True, False, True, True]  # 0.7 is not black
+    assert prior.examples[:, 0, 0].tolist() == [[pytest.approx(0.7), 0]] * 12
 
 
 # --- networks ------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from genexp.bijections.coupling import Coupling, random_halves
 from genexp.errors import UserError
 from genexp.latent.base import Given, Latent, Prior, priors
 from genexp.registry import Part
-from genexp.settings import Width
+from genexp.settings import Fraction, Width
 
 
 @priors.register("standard")
@@ -82,28 +82,54 @@ class FlowPrior(Prior):
 
 @priors.register("vamp")
 class VampPrior(Prior):
-    """The mean of the Gaussian posteriors of pseudo-inputs, examples that are learnt: p(z) = 1/K Σ q(z|u_k).
+    """A mean of Gaussians near the posteriors of pseudo-inputs u_k, examples that are learnt:
+
+        p(z) = 1/K Σ N(z; μ(u_k) + a_k, diag exp(ln σ²(u_k) + b_k)),
+
+    of which the source has a = b = 0; they begin so, and are learnt. u is learnt only in those elements that differ from their
+    median in at least `learnt_from` of the training examples, and is the median in all others. Else a pixel that no example
+    lights were an input of the prior's own, by which the encoder places the u_k, and a new example that does light it would be
+    sent anywhere. a_k and b_k are what such inputs are good for.
 
     Source: Tomczak & Welling, VAE with a VampPrior (2018).
 
     Args:
         pseudo_inputs: K.
+        learnt_from: share of the examples in which an element has to vary.
     """
 
-    def __init__(self, latent: Latent, *, pseudo_inputs: Width = 100) -> None:
+    varies: Tensor
+    median: Tensor
+
+    def __init__(self, latent: Latent, *, pseudo_inputs: Width = 100, learnt_from: Fraction = 0.01) -> None:
         super().__init__()
         if latent.classes or not latent.posterior.gaussian:
             raise UserError("model/prior=vamp needs Gaussian posteriors of x alone")
+        self.learnt_from = learnt_from
         self.inputs = nn.Parameter(torch.rand(pseudo_inputs, *latent.shape))
+        self.moved = nn.Parameter(torch.zeros(pseudo_inputs, 2 * latent.size))
+        self.register_buffer("varies", torch.ones(latent.shape, dtype=torch.bool))
+        self.register_buffer("median", torch.zeros(latent.shape))
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
         """Begin with examples, in turn where there are fewer."""
         self.inputs.copy_(x[torch.randperm(len(x), device=x.device)[torch.arange(len(self.inputs)) % len(x)]])
+        self.median.copy_(x.median(0).values)
+        self.varies.copy_((x != self.median).float().mean(0) >= self.learnt_from)
+
+    @property
+    def examples(self) -> Tensor:
+        """The pseudo-inputs, (K, *shape)."""
+        return torch.where(self.varies, self.inputs, self.median)
+
+    def components(self, given: Given) -> Tensor:
+        """Means and ln σ² of the Gaussians, (K, 2·latent)."""
+        return given.infer(self.examples) + self.moved
 
     def log_prob(self, z: Tensor, given: Given) -> Tensor:
         digits = z.dtype if z.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
-        mean, log_variance = given.infer(self.inputs).to(digits).chunk(2, dim=-1)
+        mean, log_variance = self.components(given).to(digits).chunk(2, dim=-1)
         flat = z.reshape(-1, z.shape[-1]).to(digits)
         precision = torch.exp(-log_variance)
         with torch.autocast(z.device.type, enabled=False):  # |z − μ|²/σ² of all pairs, by three products that nearly cancel
@@ -112,6 +138,6 @@ class VampPrior(Prior):
         return (log_components.logsumexp(1) - math.log(len(mean))).view(z.shape[:-1]).to(z.dtype)
 
     def sample(self, n: int, given: Given) -> Tensor:
-        pseudo = given.infer(self.inputs)
+        pseudo = self.components(given)
         mean, log_variance = pseudo[torch.randint(len(pseudo), (n,), device=pseudo.device)].chunk(2, dim=-1)
         return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
