@@ -11,7 +11,9 @@ from genexp.article.latent import through_flow
 from genexp.bijections.base import conditioners
 from genexp.data.augment import Augmentation
 from genexp.data.base import Batch, DataSpec, EpochStream
+from genexp.data.images import ImageData, ImageSet
 from genexp.errors import UserError
+from genexp.fit.gradient import Gradient
 from genexp.latent.base import posteriors, priors
 from genexp.latent.likelihoods import DiscretisedLogistic
 from genexp.latent.mixture import MixturePrior
@@ -25,6 +27,8 @@ from genexp.nn.autoregressive import MADE
 from genexp.nn.pairs import Decoder
 from genexp.nn.principal import PrincipalComponents
 from genexp.nn.refined import Refined
+from genexp.optim.schedule import Rate
+from genexp.settings import TrainerSettings
 from tests.parts import given, latent, make, mlp, vae
 
 
@@ -487,3 +491,17 @@ def test_a_prepared_stream_gives_the_same_examples_in_the_same_order() -> None:
         assert torch.equal(two.x, one.x.flatten(1)[:, :5])
         assert torch.equal(two.label, one.label)
         assert torch.equal(three.x, one.x)
+
+
+def test_training_reduces_pictures_once_and_warped_ones_in_each_step() -> None:
+    x = (255 * pictures()).byte()
+    for warps, shape in ((Augmentation(0.0, 0.0, 0.0, 0.0), (16, 10)), (Augmentation(9.0, 0.0, 0.0, 0.7), (16, 3, 8, 8))):
+        data = ImageData()
+        data.parts(ImageSet(x), ImageSet(x[:4]), ImageSet(x[:4]))
+        data.augmentation = warps
+        model = vae(data.spec, network={"name": "principal", "components": 9}, likelihood="gaussian")
+        fitter = Gradient(model, data, TrainerSettings(max_steps=1, batch_size=16), 0)
+        fitter.begin(new=True)
+        fitter.ready()
+        assert fitter.stream.next().x.shape == shape
+        assert torch.isfinite(fitter.step(fitter.stream.next(), Rate(1.0), 1)["loss"])
