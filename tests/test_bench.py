@@ -578,3 +578,28 @@ def test_what_measures_ends_with_the_process_that_asked(tmp_path: Path) -> None:
     script.write_text(ORPHAN)
     ended = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, timeout=120, check=False)
     assert ended.returncode == -signal.SIGKILL
+
+
+def test_what_is_done_for_a_look_is_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0, 0.0]
+    monkeypatch.setattr("genexp.bench.gate._now", lambda: (now[0], now[1]))
+    gate = Gate(Pipe([]), Race(target=None, every=1))
+
+    def work_for(seconds: float) -> None:
+        now[0], now[1] = now[0] + seconds, now[1] + 2 * seconds
+
+    gate.hold()  # nothing has been trained yet: a first look at the data counts
+    work_for(1.0)
+    gate.step()
+    work_for(2.0)
+    gate.hold()
+    work_for(4.0)
+    gate.judge(lambda: (work_for(8.0), (0.5, False))[1])
+    work_for(16.0)
+    gate.step()
+    work_for(32.0)
+    gate.judge(lambda: (work_for(64.0), (0.4, False))[1])
+    work_for(128.0)
+    gate.judge(lambda: (0.3, False))
+    assert [seconds for seconds, _, _ in gate.race.looks] == [3.0, 35.0, 163.0]
+    assert gate.race.cpu_seconds == 326.0

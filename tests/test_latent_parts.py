@@ -1,6 +1,7 @@
 """The parts of a latent-variable model: flows have their Jacobians, densities their mass, masks their order."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from torch.distributions import MultivariateNormal, Normal
 from genexp.article.latent import through_flow
 from genexp.bijections.base import conditioners
 from genexp.data.augment import Augmentation
-from genexp.data.base import Batch, DataSpec
+from genexp.data.base import Batch, DataSpec, EpochStream
+from genexp.data.images import ImageData, ImageSet
 from genexp.errors import UserError
+from genexp.fit.gradient import Gradient
 from genexp.latent.base import Given, posteriors, priors
 from genexp.latent.likelihoods import DiscretisedLogistic
 from genexp.latent.mixture import MixturePrior
@@ -25,6 +28,8 @@ from genexp.nn.autoregressive import MADE
 from genexp.nn.pairs import Decoder
 from genexp.nn.principal import PrincipalComponents
 from genexp.nn.refined import Refined
+from genexp.optim.schedule import Rate
+from genexp.settings import TrainerSettings
 from tests.parts import given, latent, make, mlp, vae
 
 
@@ -274,8 +279,8 @@ def test_a_vamp_prior_is_the_mean_of_its_posteriors() -> None:
     assert torch.allclose(prior.log_prob(z, given(pseudo)), parts.logsumexp(1) - math.log(3), atol=1e-4)
     narrow = torch.cat([5 + torch.randn(3, 2), torch.full((3, 2), -12.0)], dim=1)
     near = narrow[:, :2] + math.exp(-6) * torch.randn(3, 2)
-    mean = narrow[:, :2].double()
-    near_parts = Normal(mean, torch.full_like(mean, -6.0).exp()).log_prob(near.double()[:, None]).sum(-1)
+    centre = narrow[:, :2].double()
+    near_parts = Normal(centre, torch.full_like(centre, -6.0).exp()).log_prob(near.double()[:, None]).sum(-1)
     exact = near_parts.logsumexp(1) - math.log(3)
     assert torch.allclose(prior.log_prob(near, given(narrow)).double(), exact, atol=1e-4)  # far away, and all digits there
     with torch.no_grad():
@@ -475,3 +480,70 @@ def test_components_that_are_hardly_there_are_not_blown_up() -> None:
     narrow = PrincipalComponents((3, 2, 2), 5)  # more examples than values
     narrow.fit(torch.rand(300, 3, 2, 2))
     assert torch.allclose(narrow.basis.float().T @ narrow.basis.float(), torch.eye(5), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "keys", [{}, {"conditional": True}, {"objective": {"name": "iwae", "k": 3}}], ids=["", "classes", "iwae"]
+)
+def test_reduced_pictures_have_the_loss_and_the_gradients_of_pictures(
+    keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, few = pictures() + 0.05 * torch.randn(60, 3, 8, 8), {"name": "principal", "components": 9}
+    model = vae(
+        DataSpec((3, 8, 8), ("a", "b")),
+        network={**few, "encoder_widths": (8, 8), "decoder_widths": (8, 8)},
+        likelihood="gaussian",
+        latent=3,
+        **keys,
+    )
+    model.initialise(Batch(x))
+    shaken(model).float()
+    principal = model.encoder.principal
+    principal.basis = torch.linalg.qr(principal.basis).Q  # of rounded axes, orthogonal ones
+    batch = Batch(x[:20], torch.arange(20) % 2)
+    rows = model.reduce(batch.x)
+    assert rows.shape == (20, 10)
+    found = []
+    for seen, reduce in ((batch.x, None), (batch.x, type(model).reduce), (rows, type(model).reduce)):
+        monkeypatch.setattr(model, "reduce", (lambda x: None) if reduce is None else reduce.__get__(model))
+        torch.manual_seed(1)
+        terms = model.loss(Batch(seen, batch.label))
+        weights = [one for one in model.parameters() if one.requires_grad]
+        found.append([*(value.detach() for value in terms.values()), *torch.autograd.grad(terms["loss"], weights)])
+    for other in found[1:]:
+        for one, same in zip(found[0], other, strict=True):
+            torch.testing.assert_close(same, one, rtol=1e-4, atol=1e-4 * float(one.abs().max()))
+
+
+def test_pictures_are_reduced_only_where_nothing_else_is_asked_of_them() -> None:
+    x, few = pictures(), {"name": "principal", "components": 9}
+    for keys in ({"likelihood": "logistic"}, {"likelihood": "gaussian", "input_dropout": 0.1}):
+        assert vae(DataSpec((3, 8, 8)), network=few, **keys).reduce(x) is None
+    assert vae(DataSpec((3, 8, 8)), likelihood="gaussian").reduce(x) is None
+    assert vae(DataSpec((12,)), network=few, likelihood="gaussian").reduce(torch.rand(5, 12)) is None
+
+
+def test_a_prepared_stream_gives_the_same_examples_in_the_same_order() -> None:
+    x = (255 * pictures()).byte()
+    plain, prepared, kept = (EpochStream(x, torch.arange(60), 16, seed=3) for _ in range(3))
+    prepared.prepare(lambda part: part.flatten(1)[:, :5])
+    kept.prepare(lambda part: None)
+    for _ in range(5):
+        one, two, three = plain.next(), prepared.next(), kept.next()
+        assert torch.equal(two.x, one.x.flatten(1)[:, :5])
+        assert torch.equal(two.label, one.label)
+        assert torch.equal(three.x, one.x)
+
+
+def test_training_reduces_pictures_once_and_warped_ones_in_each_step() -> None:
+    x = (255 * pictures()).byte()
+    for warps, shape in ((Augmentation(0.0, 0.0, 0.0, 0.0), (16, 10)), (Augmentation(9.0, 0.0, 0.0, 0.7), (16, 3, 8, 8))):
+        data = ImageData()
+        data.parts(ImageSet(x), ImageSet(x[:4]), ImageSet(x[:4]))
+        data.augmentation = warps
+        model = vae(data.spec, network={"name": "principal", "components": 9}, likelihood="gaussian")
+        fitter = Gradient(model, data, TrainerSettings(max_steps=1, batch_size=16), 0)
+        fitter.begin(new=True)
+        fitter.ready()
+        assert fitter.stream.next().x.shape == shape
+        assert torch.isfinite(fitter.step(fitter.stream.next(), Rate(1.0), 1)["loss"])

@@ -57,6 +57,8 @@ class Ran:
 class Race:
     """How a training comes nearer to a quality: (seconds, steps, value) at each look. `target` None: the judge says.
 
+    `cpu_seconds` until the last look: what all threads computed for in those seconds, which a busy machine makes more of.
+
     A look comes after each `every` examples, so that no contender's seconds are rounded up by more than another's.
     """
 
@@ -64,6 +66,7 @@ class Race:
     every: int
     looks: list[tuple[float, int, float]] = field(default_factory=list)
     reached: bool = False
+    cpu_seconds: float = 0.0
 
 
 class Gate:
@@ -77,14 +80,27 @@ class Gate:
         self.steps = 0
         self.look_every = 1 if race is None else race.every  # in steps
         self._granted: Slice | None = None
-        self._before, self._since = 0.0, time.perf_counter()
+        self._before, self._since = (0.0, 0.0), _now()
+        self._held = False
 
     @property
     def seconds(self) -> float:
-        return self._before + time.perf_counter() - self._since
+        return self._read()[0]
+
+    def _read(self) -> tuple[float, float]:
+        """Seconds of the clock, and those that were computed for, but for what was no training."""
+        if self._held:
+            return self._before
+        (wall, cpu), (wall_before, cpu_before), (wall_since, cpu_since) = _now(), self._before, self._since
+        return wall_before + wall - wall_since, cpu_before + cpu - cpu_since
 
     def restart(self) -> None:
-        self.steps, self._before, self._since = 0, 0.0, time.perf_counter()
+        self.steps, self._before, self._since, self._held = 0, (0.0, 0.0), _now(), False
+
+    def hold(self) -> None:
+        """Stop the clock until the next step: what follows is not training. Before the first step everything is."""
+        if self.steps:
+            self._before, self._held = self._read(), True
 
     def announce(self, model: Any, batch_size: int, loss: Callable[[], Any]) -> None:
         """Tell what is trained by a loop that is not ours, before its first step."""
@@ -100,6 +116,8 @@ class Gate:
 
     def step(self) -> None:
         if self.race is not None:
+            if self._held:
+                self._since, self._held = _now(), False
             if self.seconds > self.limit:
                 raise Stop
             self.steps += 1
@@ -128,7 +146,8 @@ class Gate:
         wait_for_accelerator()
         with self.paused():
             value, enough = quality()
-        self.race.looks.append((self.seconds, self.steps, value))
+        seconds, self.race.cpu_seconds = self._read()
+        self.race.looks.append((seconds, self.steps, value))
         self.race.reached = enough if self.race.target is None else value <= self.race.target
         if self.race.reached:
             raise Stop
@@ -136,11 +155,16 @@ class Gate:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """What happens inside is not training."""
-        self._before = self.seconds
+        held = self._held
+        self._before, self._held = self._read(), True
         try:
             yield
         finally:
-            self._since = time.perf_counter()
+            self._since, self._held = _now(), held
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
 
 
 def wait_for_accelerator() -> None:

@@ -12,13 +12,13 @@ import torch
 from genexp.article import qualities
 from genexp.bench.flops import describe
 from genexp.bench.gate import Described, Gate
-from genexp.data.base import Batch, Stream
+from genexp.data.base import Batch, Repeating, Stream
 from genexp.fit.interrupts import Interrupts
 from genexp.fit.loop import fit
 from genexp.fit.validation import Watch
 from genexp.folder.run_folder import RunFolder
 from genexp.machine.device import choose_precision, prepare_cpu
-from genexp.models.base import GenerativeModel
+from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import models
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
@@ -79,6 +79,10 @@ class GatedStream:
         self._gate.step()
         return self._stream.next()
 
+    def prepare(self, reduce: Callable[[torch.Tensor], torch.Tensor | None]) -> None:
+        if isinstance(self._stream, Repeating):
+            self._stream.prepare(reduce)
+
     def state_dict(self) -> dict[str, Any]:
         return self._stream.state_dict()
 
@@ -87,10 +91,18 @@ class GatedStream:
 
 
 class Judge(Watch):
-    """In a race, looks at the averaged model wherever the trainer evaluates."""
+    """In a race, looks at the averaged model wherever the trainer evaluates.
+
+    What the trainer does there itself, its held-out loss and its best weights, belongs to the look, as in `seconds` of a run.
+    """
 
     def __init__(self, gate: Gate, data: Any, quality: str) -> None:
         self.gate, self.data, self.quality = gate, data, QUALITIES[quality]
+
+    def validate(self, model: GenerativeModel, batch: Batch) -> Terms:
+        if self.gate.race is not None:
+            self.gate.hold()
+        return super().validate(model, batch)
 
     def observe(self, model: GenerativeModel, batch: Batch, step: int) -> None:
         if self.gate.race is not None:

@@ -12,6 +12,7 @@ from genexp.bench.worker import Task, Worker
 class Finish:
     """How one contender's race ended: seconds and steps of training (looks at the model not counted), and the last quality.
 
+    `cpu_seconds` are what was computed in them, on all threads.
     `resolution`: seconds of training between the last two looks, by less than which the seconds are too many.
     `reached` is False where the budget or the limit came first: the seconds are then a lower bound.
     """
@@ -22,6 +23,7 @@ class Finish:
     steps: int
     quality: float
     resolution: float = 0.0
+    cpu_seconds: float = 0.0
     failure: str | None = None
 
 
@@ -40,7 +42,7 @@ def race(case: Case, target: float | None, limit: float, overrides: Sequence[str
         else:
             seconds, steps, quality = run.looks[-1]
             before = run.looks[-2][0] if len(run.looks) > 1 else 0.0
-            finishes.append(Finish(contender.name, run.reached, seconds, steps, quality, seconds - before))
+            finishes.append(Finish(contender.name, run.reached, seconds, steps, quality, seconds - before, run.cpu_seconds))
     return finishes
 
 

@@ -60,6 +60,8 @@ def race_lines(case: Case, finishes: Sequence[Finish], target: float | None) -> 
             continue
         seconds = f"{finish.seconds:,.1f} s" if finish.reached else f"not within {finish.seconds:,.1f} s"
         looks = f"looks {finish.resolution:.2g} s apart"
+        if finish.cpu_seconds:
+            looks += f", {finish.cpu_seconds:,.1f} s of CPU"
         yield f"  {finish.contender}: {seconds} ({looks}), {finish.steps:,} steps, {case.quality.name} {finish.quality:.4g}"
     yield from compared(*finishes)
 

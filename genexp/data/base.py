@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from genexp.capabilities import Known, known_of
 from genexp.errors import UserError
 
 Terms = dict[str, Tensor]  # of a loss: scalars, "loss" among them
+_PART = 2048  # examples that are looked at together
 LogDensity = Callable[[Tensor], Tensor]  # (n, *shape) → (n,), in nats
 Kind = Literal["real", "unit", "bytes", "bits", "tokens"]
 KINDS: dict[Kind, str] = {
@@ -117,6 +118,13 @@ class Dataset(Protocol):
     def heldout(self, size: int, seed: int) -> Batch: ...
 
 
+@runtime_checkable
+class Repeating(Protocol):
+    """A stream that gives the same examples again and again, as they are: what is known of them can be found once."""
+
+    def prepare(self, reduce: Callable[[Tensor], Tensor | None]) -> None: ...
+
+
 class Density(Protocol):
     """A distribution that fresh samples can be drawn from: x ~ p, exactly."""
 
@@ -214,6 +222,16 @@ class EpochStream:
         index = self._order[position * self.batch_size : (position + 1) * self.batch_size]
         self.step += 1
         return Batch(unit_interval(self.x.index_select(0, index)), None if self.label is None else self.label[index])
+
+    def prepare(self, reduce: Callable[[Tensor], Tensor | None]) -> None:
+        """From now on give what `reduce` makes of the examples; where that is None, these."""
+        rows: list[Tensor] = []
+        for part in self.x.split(_PART):
+            found = reduce(unit_interval(part))
+            if found is None:
+                return
+            rows.append(found)
+        self.x = torch.cat(rows)
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step}

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from genexp.data.base import Batch, Dataset
+from genexp.data.base import Batch, Dataset, Repeating
 from genexp.fit.average import Average
 from genexp.fit.base import Fitter, fitters
 from genexp.fit.step import make_step
@@ -40,6 +40,8 @@ class Gradient(Fitter):
         self.average = Average(self.trained, self.settings.ema)
 
     def ready(self) -> None:
+        if isinstance(self.stream, Repeating):
+            self.stream.prepare(self.trained.reduce)
         precision = choose_precision(self.settings.precision, self.trained.device)
         self._step = make_step(self.trained, self.optimizer, self.settings, precision)
 

@@ -173,10 +173,10 @@ class Gaussian(Likelihood):
         return raw.float() + self.log_sigma.exp() * torch.randn_like(raw.float())
 
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
-        return self._from_squares((x - raw.float()).square().flatten(raw.dim() - x.dim() + 1).sum(-1))
+        return self.from_squares((x - raw.float()).square().flatten(raw.dim() - x.dim() + 1).sum(-1))
 
     def pairs(self, x: Tensor, raw: Tensor) -> Tensor:
-        return self._from_squares(squared_distances(x.flatten(1), raw.float().flatten(1)))
+        return self.from_squares(squared_distances(x.flatten(1), raw.float().flatten(1)))
 
     def from_mean(self, mean: Tensor) -> Tensor:
         return mean
@@ -184,7 +184,8 @@ class Gaussian(Likelihood):
     def bits_per_dim(self, nats: float, size: int) -> float:
         return nats / size / math.log(2) + 8
 
-    def _from_squares(self, squares: Tensor) -> Tensor:
+    def from_squares(self, squares: Tensor) -> Tensor:
+        """ln p(x|z) of squared distances |x − raw|², of their shape."""
         return -0.5 * squares * torch.exp(-2 * self.log_sigma) - self.size * (self.log_sigma + 0.5 * math.log(2 * math.pi))
 
 

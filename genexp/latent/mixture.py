@@ -87,6 +87,8 @@ class MixturePrior(Prior):
         self.fitted.fill_(True)
 
     def log_prob(self, z: Tensor, given: Given | None = None) -> Tensor:
+        if self.standard:
+            return log_standard(z)
         flat = z.reshape(-1, z.shape[-1])
         with torch.autocast(z.device.type, enabled=False):
             whitened = torch.einsum("nki,kij->nkj", flat[:, None] - self.means, self.factors)

@@ -52,6 +52,12 @@ class GenerativeModel(nn.Module):
         """The training objective under "loss", and any terms of it worth logging. Scalars."""
         raise NotImplementedError
 
+    def reduce(self, x: Tensor) -> Tensor | None:
+        """All that `loss` asks of examples x, where that is less than x and no weight changes it: `loss` takes it in place of
+        x, so that it is found once where the same examples come again. None of most models: x itself.
+        """
+        return None
+
     def em_step(self, batch: Batch) -> Terms:
         """Of a model that is fitted by EM: one step on the whole training set; the terms before it."""
         raise NotImplementedError

@@ -18,7 +18,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.base import Bound, Given, Latent, Posterior, Prior, TrainingObjective, objectives, posteriors, priors
 from genexp.latent.importance import Importance
-from genexp.latent.likelihoods import Likelihood, likelihoods
+from genexp.latent.likelihoods import Gaussian, Likelihood, likelihoods
 from genexp.latent.linear_gaussian import LinearGaussian
 from genexp.latent.networks import Networks, Sizes, networks
 from genexp.models.base import GenerativeModel, Terms
@@ -131,8 +131,14 @@ class VAE(GenerativeModel):
         """The objective in nats per example, and the parts of the ELBO."""
         if self.training:
             self.trained_steps += 1
-        bound = self._bound(batch)
+        rows = self.reduce(batch.x)
+        bound = self._bound(batch if rows is None else replace(batch, x=rows))
         return {"loss": self.training_objective.loss(bound, self.trained_steps), **_terms(bound), **bound.noted}
+
+    @torch.no_grad()
+    def reduce(self, x: Tensor) -> Tensor | None:
+        """What the encoder makes of x before its first weight, where p(x|z) asks for |x − E[x|z]|² alone."""
+        return None if self.likelihood.variance is None or self.dropout.p else self.encoder.reduce(x)
 
     def validate(self, batch: Batch) -> Terms:
         """The same, the objective in its textbook form."""
@@ -176,9 +182,14 @@ class VAE(GenerativeModel):
         return Importance(drawn.z, *self._log_joint(x, label, drawn.z), drawn.log_prob)
 
     def _log_joint(self, x: Tensor, label: Tensor | None, z: Tensor) -> tuple[Tensor, Tensor]:
-        """ln p(x|z) and ln p(z) of z (k, n, latent) for n examples, each (k, n)."""
-        raw = self._raw(z.flatten(0, 1), None if label is None else label.repeat(len(z)))
-        return self.likelihood.log_prob(x, raw.unflatten(0, z.shape[:2])), self.prior.log_prob(z, self._given(label))
+        """ln p(x|z) and ln p(z) of z (k, n, latent) for n examples, or what `reduce` makes of them, each (k, n)."""
+        given = self._given(label)
+        label = None if label is None else label.repeat(len(z))
+        if isinstance(self.likelihood, Gaussian) and x.shape[1:] != self.shape:  # reduced
+            squares = self.decoder.squares(x, z, self._condition(label, z.shape[0] * z.shape[1], z.device))
+            return self.likelihood.from_squares(squares), self.prior.log_prob(z, given)
+        raw = self._raw(z.flatten(0, 1), label)
+        return self.likelihood.log_prob(x, raw.unflatten(0, z.shape[:2])), self.prior.log_prob(z, given)
 
     def unit_kl(self, x: Tensor, label: Tensor | None = None) -> Tensor | None:
         """KL(q(z|x) ‖ N(0, I)) of each latent dimension in nats, (n, latent), where it has a closed form."""

@@ -10,6 +10,12 @@ class Encoder(nn.Module):
 
     features: int
 
+    def reduce(self, x: Tensor) -> Tensor | None:
+        """All that this encoder sees of examples x, and its decoder's `squares` ask of them, as rows (n, …): it takes these in
+        place of x. None of networks for which that is x itself.
+        """
+        return None
+
     def measure(self, x: Tensor) -> None:
         """Find in examples x what it cannot do without. Most encoders need nothing."""
 
@@ -23,6 +29,10 @@ class Encoder(nn.Module):
 
 class Decoder(nn.Module):
     """Latents z (n, latent) and a condition c (n, condition) → (n, *shape)."""
+
+    def squares(self, rows: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """|x − decoder(z)|² of examples that the encoder has made `rows` of, (n, …), and z (k, n, latent), (k, n)."""
+        raise NotImplementedError
 
     def affine(self) -> tuple[Tensor, Tensor] | None:
         """W (d, latent) and b (d,) of a decoder that is Wz + b without a condition; None of any other."""

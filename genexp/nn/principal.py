@@ -57,8 +57,21 @@ class PrincipalComponents(nn.Module):
         self.basis.copy_((x.T @ (vectors / values.sqrt()).to(x.dtype)) if wide else vectors)
         self.scale.copy_((values / len(x)).sqrt())
 
+    def reduce(self, x: Tensor) -> Tensor:
+        """The coefficients scale ⊙ u of x, and its squared distance from the plane of all pictures that have some,
+        (n, components + 1); of such rows, themselves.
+        """
+        if x.dim() == 2:
+            return x
+        centred = x.flatten(1) - self.mean
+        coefficients = (centred @ self._basis(x)).float()
+        rest = (centred.square().sum(1) - coefficients.square().sum(1)).clamp(min=0)
+        return torch.cat([coefficients, rest[:, None]], dim=1)
+
     def whiten(self, x: Tensor) -> Tensor:
-        """u, (n, components)."""
+        """u, (n, components), of x or of what `reduce` makes of it."""
+        if x.dim() == 2 and len(self.shape) > 1:
+            return x[:, :-1] / self.scale
         return (x.flatten(1) - self.mean) @ self._basis(x) / self.scale
 
     def colour(self, u: Tensor) -> Tensor:
@@ -87,6 +100,10 @@ class PrincipalEncoder(Encoder):
         shrunk = u * (self.principal.scale / (self.principal.scale + 0.3))
         return torch.cat([self.net(torch.cat([shrunk, c], dim=1)), u], dim=1)
 
+    def reduce(self, x: Tensor) -> Tensor | None:
+        """Of pictures alone: what are rows themselves could not be told from these."""
+        return self.principal.reduce(x) if len(self.principal.shape) > 1 else None
+
     def measure(self, x: Tensor) -> None:
         """Find the components of examples x."""
         self.principal.fit(x)
@@ -114,4 +131,13 @@ class PrincipalDecoder(Decoder):
             self.out.bias.zero_()
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        return self.principal.colour(self.out(self.net(torch.cat([z, c], dim=1))) + z @ self.linear)
+        return self.principal.colour(self.whitened(z, c))
+
+    def whitened(self, z: Tensor, c: Tensor) -> Tensor:
+        """u of the pictures, (n, components)."""
+        return self.out(self.net(torch.cat([z, c], dim=1))) + z @ self.linear
+
+    def squares(self, rows: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """By Pythagoras, without drawing a picture: squared distances in the plane, which orthogonal axes keep, and of it."""
+        coefficients = (self.whitened(z.flatten(0, 1), c) * self.principal.scale).float().unflatten(0, z.shape[:2])
+        return (rows[:, :-1] - coefficients).square().sum(-1) + rows[:, -1]
