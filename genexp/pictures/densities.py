@@ -1,12 +1,15 @@
 """Pictures of learnt densities in the plane."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
+from genexp.data.cells import UniformCells
 from genexp.figures import densities, points
 from genexp.figures.style import Window
 from genexp.measures.quadrature import ODE_GRID_SIDE, in_float64, in_parts
@@ -19,6 +22,7 @@ from genexp.subject import Subject, once
 PICTURE_SIDE = 240
 SAMPLED_SIDE = 200  # of a histogram of samples
 PART = 16_384  # points whose densities are found at once
+CORNER, NEAR = 26, 3  # cells a side that are shown from near, and pixels of each
 COARSE = 0.5  # times the model's own steps of an ODE: what they leave uncertain, about a tenth of a nat, is no shade of a colour
 
 
@@ -60,13 +64,41 @@ def density_of_samples(subject: Subject) -> Figure:
 
 @picture("log_density", "The learnt log density", model={"exact"}, data={"cells"})
 def log_density(subject: Subject) -> Figure:
-    """Over the square in which the cells lie, [−1, 1]²."""
-    side, corner = subject.settings.figures.log_density_side, torch.ones(2)
-    parts = midpoints(-corner, corner, side).points.float().to(subject.device).split(subject.settings.evaluation.batch_size)
-    model = subject.model
+    """By a whole number of pixels to a cell: others would show how they cut cells, not the density. Where `log_density_side`
+    allows no more than one, that is at the middle of each cell, and the upper left corner is shown from near.
+    """
+    side, density = subject.settings.figures.log_density_side, subject.density
+    left, top, cells = grid_of(density)
+
+    def seen(title: str, count: int, pixels: int) -> densities.LogDensity:
+        low, high = torch.tensor([left, top - count * density.cell]), torch.tensor([left + count * density.cell, top])
+        log_p = _log_p(subject, midpoints(low, high, count * pixels).points).reshape(count * pixels, -1).numpy()
+        (x, y), half = ((low + high) / 2).tolist(), count * density.cell / 2
+        return densities.LogDensity(title, log_p, Window(x, y, half))
+
+    views = []
+    if side >= cells:
+        pixels = side // cells
+        views.append(seen("learnt log density" + (", at the middle of each cell" if pixels == 1 else ""), cells, pixels))
+    if side < 2 * cells:
+        views.append(seen("learnt log density, upper left corner", min(max(1, side // NEAR), CORNER), NEAR))
+    return densities.log_density(views, -density.entropy)
+
+
+def grid_of(density: UniformCells) -> tuple[float, float, int]:
+    """The upper left corner of [−1, 1]², or a little beyond, so that whole cells lie between it and those of the density; and how
+    many cells a side reach to the other end.
+    """
+    before, above = (math.ceil(gap / density.cell - 1e-3) for gap in (density.left + 1, 1 - density.top))
+    left, top = density.left - before * density.cell, density.top + above * density.cell
+    return left, top, math.ceil((1 + max(-left, top)) / density.cell - 1e-3)
+
+
+def _log_p(subject: Subject, x: Tensor) -> Tensor:
+    """ln p of points x, (n, 2), to what a colour shows."""
+    model, parts = subject.model, x.float().to(subject.device).split(subject.settings.evaluation.batch_size)
     find = (lambda x: model.refined_log_prob(x, COARSE)) if "refined" in subject.can else model.log_prob
-    log_p = torch.cat([find(part).float().cpu() for part in parts]).reshape(side, side)
-    return densities.log_density(log_p.numpy(), -subject.density.entropy)
+    return torch.cat([find(part).float().cpu() for part in parts])
 
 
 def kept_density(subject: Subject) -> dict[str, np.ndarray]:
