@@ -267,7 +267,7 @@ def test_another_model_or_data_set_takes_no_part_of_the_default_run(words: str) 
 def test_numbers_follow_from_how_fine_the_data_are(tmp_path: Path) -> None:
     """Of version v 17 + 4v modules a side and 8 of the quiet zone, in units of 33; what is typed stays."""
     usual, fine, small = (compose([f"dataset.version={v}", "dataset.text=x"]).settings for v in (2, 25, 1))
-    assert (usual.trainer.batch_size, usual.model["field"]["side"], usual.evaluation.num_samples) == (1024, 192, 100_000)
+    assert (usual.trainer.batch_size, usual.model["field"]["side"], usual.evaluation.num_samples) == (1024, 192, 60_000)
     assert small.trainer == usual.trainer
     assert (usual.trainer.max_steps, fine.trainer.max_steps) == (5000, 5000)
     assert compose(["dataset.version=40"]).settings.trainer.max_steps == round(1000 * 185 / 33)
