@@ -252,11 +252,14 @@ def test_a_bijection_that_is_trained_otherwise_is_given_no_excess_of_a_likelihoo
     assert watch.monitor == "loss"
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, side: int, cells: int) -> list[LogDensity]:
-    """What the picture of a learnt log density is given, of a model whose ln p(x, y) is x + 10 y, over so many cells a side."""
+def shown(monkeypatch: pytest.MonkeyPatch, side: int, cells: int, corner: bool = True) -> list[LogDensity]:
+    """What the picture of a learnt log density is given, of a model whose ln p(x, y) is x + 10 y, over so many cells a side that
+    are black, in the `corner` or not.
+    """
     views: list[LogDensity] = []
     monkeypatch.setattr(densities.densities, "log_density", lambda given, truth: views.extend(given))
     mask = torch.ones(cells - 8, cells - 8, dtype=torch.bool)
+    mask[: cells // 2 if not corner else 0] = False
     settings = SimpleNamespace(figures=SimpleNamespace(log_density_side=side), evaluation=SimpleNamespace(batch_size=1000))
     model = SimpleNamespace(log_prob=lambda x: x[:, 0] + 10 * x[:, 1])
     density = UniformCells(mask, -1 + 8 / cells, 1 - 8 / cells, 2 / cells)
@@ -278,6 +281,9 @@ def test_a_learnt_log_density_is_shown_by_whole_pixels_a_cell(
         assert view.log_p[-1, 0] == pytest.approx(left + step / 2 + 10 * (top - step / 2), abs=1e-4)
     assert views[0].window.extent == pytest.approx((-1, 1, -1, 1))
     if len(views) > 1:
+        low, high = -26 / cells, 26 / cells
+        middle = shown(monkeypatch, side, cells, corner=False)[1].window.extent
+        assert middle == pytest.approx((low, high, low, high), abs=1.01 / cells)
         assert views[1].window.extent == pytest.approx((-1, -1 + 52 / cells, 1 - 52 / cells, 1))  # the upper left corner
 
 
