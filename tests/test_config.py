@@ -267,16 +267,17 @@ def test_another_model_or_data_set_takes_no_part_of_the_default_run(words: str) 
 def test_numbers_follow_from_how_fine_the_data_are(tmp_path: Path) -> None:
     """Of version v 17 + 4v modules a side and 8 of the quiet zone, in units of 33; what is typed stays."""
     usual, fine, small = (compose([f"dataset.version={v}", "dataset.text=x"]).settings for v in (2, 25, 1))
-    assert (usual.trainer.batch_size, usual.model["field"]["side"], usual.evaluation.num_samples) == (1024, 192, 100_000)
+    assert (usual.trainer.batch_size, usual.model["field"]["side"], usual.evaluation.num_samples) == (1024, 192, 60_000)
     assert small.trainer == usual.trainer
     assert (usual.trainer.max_steps, fine.trainer.max_steps) == (5000, 5000)
     assert compose(["dataset.version=40"]).settings.trainer.max_steps == round(1000 * 185 / 33)
     assert fine.trainer.batch_size == round(1024 * 125 / 33)
     assert fine.model["field"]["side"] == round(192 * 125 / 33)
-    assert fine.model["target"]["side"] == 2048  # the most
-    assert fine.model["times"]["noise_range"] == pytest.approx((1e-3 * 33 / 125, 0.3), rel=5e-3)
+    assert fine.model["target"]["side"] == round(1024 * 125 / 33)
+    assert compose(["dataset.version=40"]).settings.model["target"]["side"] == 4096  # the most
+    assert fine.model["times"]["noise_range"] == pytest.approx((3e-4, 0.3 * 33 / 125), rel=5e-3)
     assert fine.model["solver"]["time_grid"]["grid_range"] == pytest.approx((3e-3 * 33 / 125, 8.0), rel=5e-3)
-    assert fine.evaluation.num_samples == round(100_000 * 125 / 33)
+    assert fine.evaluation.num_samples == round(60_000 * (125 / 33) ** 1.25)
     own = compose(["dataset.version=25", "trainer.batch_size=7", "model.times.noise_range=[1e-3,.2]"]).settings
     assert (own.trainer.batch_size, own.model["times"]["noise_range"]) == (7, (1e-3, 0.2))
     picture = tmp_path / "disc.png"

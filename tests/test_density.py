@@ -2,18 +2,22 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
 from genexp.data.base import Batch, DataSpec
+from genexp.data.cells import UniformCells
 from genexp.data.double_gaussian import DoubleGaussian
 from genexp.data.mixture import GaussianMixture
 from genexp.errors import UserError
+from genexp.figures.densities import LogDensity
 from genexp.measures.quadrature import Densities, in_parts, strip_of
 from genexp.measures.watching import Watching
 from genexp.nn.divergence import divergence
+from genexp.pictures import densities
 from genexp.quadrature import midpoints
 from genexp.subject import Subject
 from tests.parts import flow_matching
@@ -246,3 +250,48 @@ def test_a_bijection_that_is_trained_otherwise_is_given_no_excess_of_a_likelihoo
     watch = watching(double, 0.0, "other")
     assert set(watch.validate(watch.subject.model, double.heldout(300, 0))) == {"loss"}
     assert watch.monitor == "loss"
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, side: int, cells: int, corner: bool = True) -> list[LogDensity]:
+    """What the picture of a learnt log density is given, of a model whose ln p(x, y) is x + 10 y, over so many cells a side that
+    are black, in the `corner` or not.
+    """
+    views: list[LogDensity] = []
+    monkeypatch.setattr(densities.densities, "log_density", lambda given, truth: views.extend(given))
+    mask = torch.ones(cells - 8, cells - 8, dtype=torch.bool)
+    mask[: cells // 2 if not corner else 0] = False
+    settings = SimpleNamespace(figures=SimpleNamespace(log_density_side=side), evaluation=SimpleNamespace(batch_size=1000))
+    model = SimpleNamespace(log_prob=lambda x: x[:, 0] + 10 * x[:, 1])
+    density = UniformCells(mask, -1 + 8 / cells, 1 - 8 / cells, 2 / cells)
+    densities.log_density(SimpleNamespace(model=model, can=set(), density=density, settings=settings, device=torch.device("cpu")))
+    return views
+
+
+@pytest.mark.parametrize(("side", "cells", "pixels"), [(80, 33, [66]), (80, 49, [49, 78]), (80, 125, [125, 78]), (4, 33, [4])])
+def test_a_learnt_log_density_is_shown_by_whole_pixels_a_cell(
+    monkeypatch: pytest.MonkeyPatch, side: int, cells: int, pixels: list[int]
+) -> None:
+    """Each pixel has the value of its own middle, y upwards."""
+    views = shown(monkeypatch, side, cells)
+    assert [len(view.log_p) for view in views] == pixels
+    for view in views:
+        left, right, bottom, top = view.window.extent
+        step = (right - left) / len(view.log_p)
+        assert view.log_p[0, 0] == pytest.approx(left + step / 2 + 10 * (bottom + step / 2), abs=1e-4)
+        assert view.log_p[-1, 0] == pytest.approx(left + step / 2 + 10 * (top - step / 2), abs=1e-4)
+    assert views[0].window.extent == pytest.approx((-1, 1, -1, 1))
+    if len(views) > 1:
+        low, high = -26 / cells, 26 / cells
+        middle = shown(monkeypatch, side, cells, corner=False)[1].window.extent
+        assert middle == pytest.approx((low, high, low, high), abs=1.01 / cells)
+        assert views[1].window.extent == pytest.approx((-1, -1 + 52 / cells, 1 - 52 / cells, 1))  # the upper left corner
+
+
+def test_the_part_from_near_is_the_middle_where_the_corner_is_white_and_cells_off_the_lattice_are_not_cut() -> None:
+    mask = torch.zeros(60, 60, dtype=torch.bool)
+    mask[20:40, 20:40] = True
+    cells = UniformCells(mask, -0.99, 0.97, 0.03)  # 0.01 and 0.03 from the edges: 1/3 of a cell, and one
+    left, top, count = densities.grid_of(cells)
+    assert (left, top) == pytest.approx((-1.02, 1.0))
+    assert left + count * 0.03 >= 1 > left + (count - 1) * 0.03
+    assert densities.near(cells, 26) == ("the middle", (count - 26) // 2, (count - 26) // 2)

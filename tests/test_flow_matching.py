@@ -348,6 +348,15 @@ def closely(field: Any, x: Tensor, times: Tensor, refinement: int, by: Solver) -
     return by.solve_closely(field, x, times, refinement)
 
 
+def test_noise_levels_within_the_range_of_the_knots_are_told_apart_and_others_are_not() -> None:
+    torch.manual_seed(0)
+    times = 1 / (1 + torch.tensor([2e-4, 5e-4]))
+    for low, apart in ((1e-4, True), (1e-3, False)):
+        field = fields.build({"name": "feature_grid", "side": 8, "knot_range": (low, 3.0)}, 2)
+        first, second = field.noise_level(((1 - times) / times).log())
+        assert torch.equal(first, second) != apart
+
+
 def test_a_field_knows_the_finest_noise_that_it_was_trained_at() -> None:
     assert training_times.build({"name": "log_noise", "noise_range": (0.01, 1.0)}).finest == 0.01
 

@@ -168,6 +168,7 @@ REFUSED = {
     ("dataset.test_share", "lt"): "no pictures are left for the training part|rows are too few",
     **{(f"dataset.{key}", side): "there is no column" for key in ("columns", "label") for side in ("ge", "le")},
     **{("model.times.noise_range", side): "the first must be less than the second" for side in ("ge", "le")},  # of the other one
+    **{("model.field.knot_range", side): "the first must be less than the second" for side in ("ge", "le")},
     **{("model.solver.time_grid.grid_range", side): "the first must be less than the second" for side in ("ge", "le")},
     **{(f"dataset.{key}", side): "it must be greater than dataset.low" for key, side in (("low", "le"), ("high", "ge"))},
     ("model.network.components", "le"): "an example has only 64 values",

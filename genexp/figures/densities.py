@@ -1,5 +1,7 @@
 """Pictures of densities in the plane, and of grids that a flow warps."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from genexp.figures.coordinates import window_of
-from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, Window, drawn, panels, plane, square
+from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, Window, drawn, panels, square
 
 
 @drawn
@@ -76,15 +78,31 @@ def marginal(true: np.ndarray, samples: np.ndarray, density: np.ndarray, corners
     return figure
 
 
+@dataclass(frozen=True)
+class LogDensity:
+    """A learnt ln p in nats, (side, side) with y upwards, over a window of the plane."""
+
+    title: str
+    log_p: np.ndarray
+    window: Window
+
+
 @drawn
-def log_density(log_p: np.ndarray, truth: float, limit: float = 1.0, depth: float = 8.0) -> Figure:
-    """A learnt ln p in nats, (side, side) with y upwards, shown down to `depth` nats below its true value on the support."""
-    figure, [[axes]] = panels(1, 1, 5.2, 4.4)
-    image = axes.imshow(
-        log_p, origin="lower", extent=(-limit, limit, -limit, limit), cmap=DENSITY, vmin=truth - depth, vmax=truth + 1
-    )
-    plane(axes, "learnt log density", limit)
-    figure.colorbar(image, ax=axes, label=f"ln p in nats; true on black: {truth:.2f}", extend="both")
+def log_density(views: Sequence[LogDensity], truth: float, depth: float = 8.0) -> Figure:
+    """Views of a learnt ln p, side by side, shown down to `depth` nats below its true value on the support."""
+    figure, [row] = panels(1, len(views), 4.4 if len(views) > 1 else 5.2, 4.4)
+    for axes, view in zip(row, views, strict=True):
+        image = axes.imshow(
+            view.log_p,
+            origin="lower",
+            extent=view.window.extent,
+            cmap=DENSITY,
+            vmin=truth - depth,
+            vmax=truth + 1,
+            interpolation="nearest",
+        )
+        square(axes, view.title, view.window)
+    figure.colorbar(image, ax=row, label=f"ln p in nats; true on black: {truth:.2f}", extend="both")
     return figure
 
 

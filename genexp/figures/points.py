@@ -19,9 +19,9 @@ SPARSE = 5_000  # points of a cloud below which a dot is larger than a pixel
 
 
 @drawn
-def clouds(named: Mapping[str, np.ndarray], windows: Sequence[Window]) -> Figure:
-    """Clouds of points (n, 2) side by side as dots on equal axes, each in a window."""
-    figure, [axes] = panels(1, len(named), 4.2, 4.3)
+def clouds(named: Mapping[str, np.ndarray], windows: Sequence[Window], panel: float = 4.2) -> Figure:
+    """Clouds of points (n, 2) side by side as dots on equal axes, each in a window, in panels of so many inches a side."""
+    figure, [axes] = panels(1, len(named), panel, panel + 0.1)
     for cell, (name, points), window in zip(axes, named.items(), windows, strict=True):
         dots(cell, points)
         square(cell, f"{name}: {len(points):,} points", window)

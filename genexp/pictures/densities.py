@@ -1,12 +1,15 @@
 """Pictures of learnt densities in the plane."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
+from genexp.data.cells import UniformCells
 from genexp.figures import densities, points
 from genexp.figures.style import Window
 from genexp.measures.quadrature import ODE_GRID_SIDE, in_float64, in_parts
@@ -19,6 +22,8 @@ from genexp.subject import Subject, once
 PICTURE_SIDE = 240
 SAMPLED_SIDE = 200  # of a histogram of samples
 PART = 16_384  # points whose densities are found at once
+NEAR, NEAR_PIXELS = 26, 3  # cells a side that are shown from near, and pixels a side of each
+ROUNDING = 1e-3  # of a cell
 COARSE = 0.5  # times the model's own steps of an ODE: what they leave uncertain, about a tenth of a nat, is no shade of a colour
 
 
@@ -60,13 +65,58 @@ def density_of_samples(subject: Subject) -> Figure:
 
 @picture("log_density", "The learnt log density", model={"exact"}, data={"cells"})
 def log_density(subject: Subject) -> Figure:
-    """Over the square in which the cells lie, [−1, 1]²."""
-    side, corner = subject.settings.figures.log_density_side, torch.ones(2)
-    parts = midpoints(-corner, corner, side).points.float().to(subject.device).split(subject.settings.evaluation.batch_size)
-    model = subject.model
+    """By a whole number of pixels to a cell: others would show how they cut cells, not the density. Where `log_density_side`
+    allows no more than one, that is at the middle of each cell, and a part is shown from near.
+    """
+    side, density = subject.settings.figures.log_density_side, subject.density
+    left, top, cells = grid_of(density)
+
+    def seen(title: str, column: int, row: int, count: int, pixels: int) -> densities.LogDensity:
+        """So many pixels a side of `count` cells a side, from a column and row on."""
+        x, y, width = left + column * density.cell, top - row * density.cell, count * density.cell
+        low, high = torch.tensor([x, y - width]), torch.tensor([x + width, y])
+        log_p = _log_p(subject, midpoints(low, high, pixels).points).reshape(pixels, pixels).numpy()
+        return densities.LogDensity(title, log_p, Window(x + width / 2, y - width / 2, width / 2))
+
+    if side >= 2 * cells:
+        views = [seen("learnt log density", 0, 0, cells, side // cells * cells)]
+    elif 2 * side < cells:
+        views = [seen("learnt log density", 0, 0, cells, side)]
+    else:
+        count = min(NEAR, cells)
+        where, column, row = near(density, count)
+        views = [
+            seen("learnt log density, at the middle of each cell", 0, 0, cells, cells),
+            seen(f"learnt log density, {where}", column, row, count, NEAR_PIXELS * count),
+        ]
+    return densities.log_density(views, -density.entropy)
+
+
+def grid_of(density: UniformCells) -> tuple[float, float, int]:
+    """The upper left corner of [−1, 1]², or a little beyond, so that whole cells lie between it and those of the density; and how
+    many cells a side reach to the other end.
+    """
+    before, above = (math.ceil(gap / density.cell - ROUNDING) for gap in (density.left + 1, 1 - density.top))
+    left, top = density.left - before * density.cell, density.top + above * density.cell
+    return left, top, math.ceil((1 + max(-left, top)) / density.cell - ROUNDING)
+
+
+def near(density: UniformCells, count: int) -> tuple[str, int, int]:
+    """A part of `count` cells a side in the grid, and the column and row where it begins: the upper left corner where enough of
+    it is black, as a code's is, else the middle.
+    """
+    left, top, cells = grid_of(density)
+    column, row = (round(gap / density.cell) for gap in (density.left - left, top - density.top))
+    if int(density.mask[: max(0, count - row), : max(0, count - column)].sum()) > count**2 / 5:
+        return "upper left corner", 0, 0
+    return "the middle", (cells - count) // 2, (cells - count) // 2
+
+
+def _log_p(subject: Subject, x: Tensor) -> Tensor:
+    """ln p of points x, (n, 2), to what a colour shows."""
+    model, parts = subject.model, x.float().to(subject.device).split(subject.settings.evaluation.batch_size)
     find = (lambda x: model.refined_log_prob(x, COARSE)) if "refined" in subject.can else model.log_prob
-    log_p = torch.cat([find(part).float().cpu() for part in parts]).reshape(side, side)
-    return densities.log_density(log_p.numpy(), -subject.density.entropy)
+    return torch.cat([find(part).float().cpu() for part in parts])
 
 
 def kept_density(subject: Subject) -> dict[str, np.ndarray]:

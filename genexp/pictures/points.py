@@ -5,6 +5,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from genexp.data.cells import UniformCells
 from genexp.figures import coordinates, densities, points
 from genexp.figures.style import Window
 from genexp.measures.barcode import scannable
@@ -14,14 +15,16 @@ from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject
 
 SHOWN_POINTS = 60_000
+SHOWN_IN_A_CELL = 40  # points of data in so many cells that SHOWN_POINTS would leave them bare
+PIXELS_OF_A_CELL, PIXELS_AN_INCH, PANEL = 3, 95, 4.2  # least pixels; so many of a panel's inch lie inside its axes; inches
 LAYER_DOTS = 3_000
 OUTSIDE = 2e-3  # share of the base's coordinates that lie outside the grid
 CONTOUR_SIDE, SHOWN_OVER_CONTOURS = 240, 5_000
 FIELD_TIMES = ((0.25, 1.0), (0.7, 1.0), (0.9, 0.5), (0.97, 0.3))  # time, share of the width shown
 
 
-def cloud(x: Tensor) -> np.ndarray:
-    return x[:SHOWN_POINTS].numpy()
+def cloud(x: Tensor, count: int = SHOWN_POINTS) -> np.ndarray:
+    return x[:count].numpy()
 
 
 def window_of(subject: Subject) -> Window:
@@ -37,7 +40,10 @@ def window_of(subject: Subject) -> Window:
 def samples(subject: Subject) -> Figure:
     """Beside as many points of the data; where it is known where these lie, also those that the flow began with."""
     title = "generated" + (", and it scans" if "code" in subject.knows and scannable(subject) == Value(1) else "")
-    clouds = {"target": cloud(subject.target), title: cloud(subject.samples)}
+    count, panel = of_cells(subject.density) if "cells" in subject.knows else (SHOWN_POINTS, PANEL)
+    clouds = {"target": cloud(subject.target, count), title: cloud(subject.samples, count)}
+    if "cells" in subject.knows:
+        return points.clouds(clouds, [Window(0, 0, 1.0)] * 2, panel)
     if "units" in subject.knows:
         units = subject.data.units
         return coordinates.clouds({name: units.own(torch.from_numpy(x)).numpy() for name, x in clouds.items()}, units.columns)
@@ -50,6 +56,12 @@ def samples(subject: Subject) -> Figure:
         count = len(clouds["target"])
         base = (subject.model.sample_base(count) if "layers" in subject.can else torch.randn(count, 2)).cpu().numpy()
     return points.clouds({"base": base, **clouds}, [coordinates.window_of(base), window, window])
+
+
+def of_cells(density: UniformCells) -> tuple[int, float]:
+    """How many points make the cells visible that they lie in, and in a panel of how many inches a side."""
+    side = PIXELS_OF_A_CELL * 2 / density.cell / PIXELS_AN_INCH
+    return max(SHOWN_POINTS, SHOWN_IN_A_CELL * int(density.mask.sum())), min(max(PANEL, side), 2 * PANEL)
 
 
 @picture("samples", "Samples over the density that they should have", lead=0, data={"plane", "target", "box"})

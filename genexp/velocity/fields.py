@@ -12,6 +12,7 @@ from genexp.errors import UserError
 from genexp.nn.feature_grids import NoiseAwareFeatureGrids
 from genexp.nn.fourier import FourierFeatures, HatFunctions, NoiseAwareFourierFeatures, Spread, random_frequencies
 from genexp.nn.mlp import Activation, ModulatedMLP, mlp
+from genexp.samplers.time_grids import NoiseLevel, increasing
 from genexp.settings import Scale, Width
 from genexp.velocity.base import FieldNetwork, fields
 
@@ -105,10 +106,11 @@ class NoiseAwareField(FieldNetwork):
         hidden: list[int],
         activation: Activation,
         knots: int,
+        knot_range: tuple[float, float] = KNOT_RANGE,
     ) -> None:
         super().__init__()
         self.features = features
-        self.noise_level = HatFunctions(knots, *map(math.log, KNOT_RANGE))
+        self.noise_level = HatFunctions(knots, *map(math.log, knot_range))
         self.trunk = ModulatedMLP([features.width + dim + knots + condition, *hidden, dim], knots + condition, activation)
 
     def initialise(self, x: Tensor) -> None:
@@ -166,6 +168,7 @@ def feature_grid(
     depth: Depth = 3,
     activation: Activation = "relu",
     time_width: Knots = 16,
+    knot_range: tuple[NoiseLevel, NoiseLevel] = KNOT_RANGE,
 ) -> NoiseAwareField:
     """Learnt values on grids in the plane, read at x/t and damped as the noise at time t damps them.
 
@@ -174,16 +177,17 @@ def feature_grid(
         damping: 1 damps as the noise does, less keeps fine detail a little longer.
         gain: how many times as fast as the other weights the values are learnt.
         width, depth, activation: of the hidden layers, which are modulated by time.
-        time_width: how many hat functions of ln τ.
+        time_width, knot_range: how many hat functions of ln τ, and from which τ to which they lie; beyond, all τ are one.
 
     Raises:
-        UserError: data that are no points of the plane.
+        UserError: data that are no points of the plane; a range whose end is not above its beginning.
     """
     if dim != 2:
         raise UserError("model/field=feature_grid is for points of the plane", hint="model/field=noise_aware")
     _draw_unused(dim)
     grids = NoiseAwareFeatureGrids(levels, side, channels, damping, gain)
-    return NoiseAwareField(dim, condition, grids, [width] * depth, activation, time_width)
+    knots = increasing("knot_range", knot_range)
+    return NoiseAwareField(dim, condition, grids, [width] * depth, activation, time_width, knots)
 
 
 def _draw_unused(dim: int) -> None:

@@ -53,7 +53,7 @@ class Counted(Target):
     start: Tensor
     window: Tensor
 
-    def __init__(self, dim: int, *, side: Annotated[int, Field(ge=WINDOW, le=2048)] = 1024) -> None:
+    def __init__(self, dim: int, *, side: Annotated[int, Field(ge=WINDOW, le=4096)] = 1024) -> None:
         super().__init__(dim)
         if dim != 2:
             raise UserError("model/target=counted is for points of the plane", hint="model/target=sample")
@@ -102,7 +102,8 @@ class Counted(Target):
         variance = (tau**2 - h**2 / 12).clamp(min=1e-12)
         weight = torch.exp((offset.square() * (-0.5 / variance)[:, :, None]).clamp(min=-40))
         rows = (self.start[level] + first[:, 0])[:, None] + (first[:, 1, None] + self.window) * side
-        count = self.counts.as_strided((len(self.counts) - WINDOW + 1, WINDOW), (1, 1))[rows]  # (n, rows, columns)
+        windows = self.counts.as_strided((len(self.counts) - WINDOW + 1, WINDOW), (1, 1))
+        count = windows.index_select(0, rows.flatten()).view(-1, WINDOW, WINDOW)  # (n, rows, columns)
         across = torch.bmm(weight[:, 1, None], count)[:, 0] * weight[:, 0]
         down = torch.bmm(count, weight[:, 0, :, None])[:, :, 0] * weight[:, 1]
         mass = across.sum(1)
