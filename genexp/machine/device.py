@@ -67,7 +67,7 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def all_digits(device: torch.device) -> AbstractContextManager[Any]:
-    """Inside, nothing is done in bfloat16, whatever `autocast` asked for outside. (Where nothing did, no more than a question.)"""
+    """Inside, nothing is done in bfloat16, whatever `autocast` asked for outside; entered at no cost where nothing did."""
     return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
 
 
