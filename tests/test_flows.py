@@ -17,6 +17,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.priors import FlowPrior
 from genexp.models.flow import Flow
+from genexp.nn.autoregressive import MaskedMLP
 from genexp.quadrature import midpoints
 from genexp.registry import models
 from tests.laws.members import small
@@ -347,12 +348,30 @@ def test_all_features_at_once_stop_early_and_never_with_a_wrong_sample() -> None
             layer.inverse(torch.full_like(z, torch.nan))  # type: ignore[operator]
 
 
-def test_an_inverse_autoregressive_flow_is_the_autoregressive_one_turned_round() -> None:
-    there = random_flow(4, {"name": "autoregressive"}, depth=1, normalise=False)
-    back = random_flow(4, {"name": "inverse_autoregressive"}, depth=1, normalise=False)
+@pytest.mark.parametrize("solver", ["sequential", "jacobi"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_inverse_autoregressive_layer_sees_the_noise_where_the_other_sees_the_data(solver: str, place: int) -> None:
+    """z_i = T(x_i; c_i(z_<i)), by the definition, feature after feature; with derivatives or without, x is found again."""
+    flow = random_flow(4, {"name": "inverse_autoregressive", "solver": solver}, depth=place + 1, normalise=False)
+    layer: Any = flow.bijections[place]
     x = torch.randn(30, 4, dtype=torch.float64)
-    for one, other in zip(there.transform(x), back.inverse(x), strict=True):
-        assert torch.equal(one, other)
+    z, log_det = layer(x)
+    with torch.no_grad():
+        assert torch.equal(layer(x)[0], z)
+    seen = layer.seeing_noise
+    raw = seen.network(seen.turn(z))
+    image, log_slope = seen.transformer(seen.turn(x), raw)
+    assert torch.allclose(seen.turn(image), z, atol=1e-12)
+    assert torch.allclose(log_slope.sum(1), log_det, atol=1e-12)
+    assert torch.allclose(layer.inverse(z)[0], x, atol=1e-9)
+
+
+def test_what_the_first_feature_has_depends_on_no_other() -> None:
+    for dim in (1, 2, 5):
+        network = MaskedMLP(dim, 3, 16, 2, "silu")
+        for weights in network.parameters():
+            nn.init.normal_(weights)
+        assert torch.equal(network(torch.randn(7, dim))[:, 0], network.first().expand(7, 3))
 
 
 @pytest.mark.parametrize("kind", ["planar", "radial", "sylvester"])

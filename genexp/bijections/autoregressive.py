@@ -4,7 +4,7 @@
 
 as the Jacobian is triangular. Data → noise takes one pass of the network. Noise → data takes one for each feature, in turn; or
 the iteration x ← T⁻¹(z; c(x)) of all of them at once (Jacobi's), which has the first k right after k passes, and often all of
-them long before: when nothing changes any more.
+them long before: when nothing changes any more. Either begins from x₁, whose parameters are constants.
 
 Sources: Papamakarios et al., Masked Autoregressive Flow (2017); Song et al., Accelerating Feedforward Computation via Parallel
 Nonlinear Equation Solving (2021), for the iteration.
@@ -18,7 +18,8 @@ from pydantic import Field
 from torch import Tensor
 
 from genexp.bijections.base import Bijection, Transformer, bijections, transformers
-from genexp.bijections.numerical import fixed_point
+from genexp.bijections.numerical import ConvergenceError
+from genexp.machine.device import all_digits
 from genexp.nn.autoregressive import MaskedMLP
 from genexp.nn.mlp import Activation
 from genexp.registry import Part
@@ -56,12 +57,13 @@ class Autoregressive(Bijection):
         self.network = MaskedMLP(dim, self.transformer.per_feature, width, hidden_layers, activation)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z, log_slope = self.transform(self.turn(x))
+        x = self.turn(x)
+        z, log_slope = self.move(x, seen=x)
         return self.turn(z), log_slope.sum(1)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.solve(self, self.turn(z))
-        return self.turn(x), -self.transform(x)[1].sum(1)
+        x, log_slope = self.solve(self, self.turn(z), True)
+        return self.turn(x), log_slope.sum(1)
 
     def solve_in_turn(self) -> None:
         self.solve = sequential
@@ -70,38 +72,49 @@ class Autoregressive(Bijection):
         """From the data's order to this layer's, and back."""
         return x.flip(1) if self.turned else x
 
-    def transform(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Data → noise: the image and ln of the slopes, both (n, dim), in this layer's order."""
-        raw = self.network(x)
-        with torch.autocast(x.device.type, enabled=False):  # the network may be bfloat16, the bijection not
-            return self.transformer(x, raw.to(x.dtype))
+    def move(self, x: Tensor, seen: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
+        """T(x_i; c_i(seen_1 … seen_i−1)), or T⁻¹, of all features at once, and ln of the slopes: both (n, dim), in this layer's
+        order.
+        """
+        raw = self.network(seen)
+        with all_digits(x.device):  # the network may be bfloat16, the bijection not
+            return self.transformer(x, raw.to(x.dtype), inverse)
 
-    def guess(self, z: Tensor, x: Tensor) -> Tensor:
-        """T⁻¹(z; c(x)), (n, dim): feature i is right where all of x before it are."""
-        raw = self.network(x)
-        with torch.autocast(z.device.type, enabled=False):
-            return self.transformer(z, raw.to(z.dtype), inverse=True)[0]
-
-
-def sequential(layer: Autoregressive, z: Tensor) -> Tensor:
-    """x of z by `dim` passes, each of which finds the next feature."""
-    x, place = torch.zeros_like(z), torch.arange(layer.dim, device=z.device)
-    for feature in range(layer.dim):
-        x = torch.where(place == feature, layer.guess(z, x), x)
-    return x
+    def begin(self, x: Tensor, inverse: bool) -> Tensor:
+        """x (n, dim), the first feature of which has moved: it sees no other."""
+        raw = self.network.first().to(x.dtype).expand(len(x), 1, -1)
+        with all_digits(x.device):
+            return torch.cat([self.transformer(x[:, :1], raw, inverse)[0], x[:, 1:]], dim=1)
 
 
-def jacobi(layer: Autoregressive, z: Tensor) -> Tensor:
-    """x of z by passes that find all features at once, until nothing changes; one more than there are features at most.
+def sequential(layer: Autoregressive, x: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
+    """y_i = T(x_i; c_i(y_1 … y_i−1)), or T⁻¹, and ln of the slopes, by passes each of which finds the next feature."""
+    place = torch.arange(layer.dim, device=x.device)
+    y = layer.begin(x, inverse)
+    for feature in range(1, max(2, layer.dim)):
+        found, log_slope = layer.move(x, y, inverse)
+        y = torch.where(place == feature, found, y)
+    return y, log_slope
 
-    With derivatives it takes as many as there are features: those are not exact before.
+
+def jacobi(layer: Autoregressive, x: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
+    """The same by passes that find all features at once, until nothing changes; as many as there are features at most.
+
+    With derivatives it takes all passes that it may need: those are not exact before.
+
+    Raises:
+        ConvergenceError: what is to be moved, or its image, is no number.
     """
-    if torch.is_grad_enabled():
-        x = z
-        for _ in range(layer.dim):
-            x = layer.guess(z, x)
-        return x
-    return fixed_point(lambda x: layer.guess(z, x), z, most=layer.dim + 1, exactly=True).x
+    y = layer.begin(x, inverse)
+    for _ in range(max(1, layer.dim - 1)):  # the last one finds the last feature, and the slopes of all
+        before = y
+        y, log_slope = layer.move(x, before, inverse)
+        if not torch.is_grad_enabled() and torch.equal(y, before):
+            break
+    if not torch.is_grad_enabled() and not y.isfinite().all():
+        raise ConvergenceError("the inverse of an autoregressive map was not found: its images are not finite")
+    return y, log_slope
 
 
-SOLVERS: dict[str, Callable[[Autoregressive, Tensor], Tensor]] = {"sequential": sequential, "jacobi": jacobi}
+Solve = Callable[[Autoregressive, Tensor, bool], tuple[Tensor, Tensor]]
+SOLVERS: dict[str, Solve] = {"sequential": sequential, "jacobi": jacobi}

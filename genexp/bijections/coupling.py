@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genexp.bijections.base import Bijection, Conditioner, Transformer, bijections, conditioners, transformers
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.registry import Part
 
 
@@ -36,7 +37,7 @@ class Coupling(Bijection):
     def forward(self, x: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         kept, moved = x.index_select(1, self.kept), x.index_select(1, self.moved)
         raw = self.conditioner(kept).view(*moved.shape, self.transformer.per_feature)
-        with torch.autocast(x.device.type, enabled=False):  # the conditioner may be bfloat16, the bijection not
+        with all_digits(x.device):  # the conditioner may be bfloat16, the bijection not
             image, log_slope = self.transformer(moved, raw.to(x.dtype), inverse)
         return torch.cat([kept, image], dim=1).index_select(1, self.order), log_slope.sum(1)
 

@@ -1,6 +1,11 @@
-"""The autoregressive bijection the other way round: noise → data takes one pass, data → noise one for each feature.
+"""The autoregressive bijection that sees the noise: noise → data takes one pass, data → noise one for each feature.
 
-    x_i = T(z_i; c_i(z_1 … z_i−1)).
+    z_i = T(x_i; c_i(z_1 … z_i−1)),      x_i = T⁻¹(z_i; c_i(z_1 … z_i−1)).
+
+It differs from `autoregressive` by what the parameters depend on, the noise found so far in place of the data so far, and by
+nothing else. The usual form x_i = z_i exp(s_i) + m_i, with T the map from noise to data, is as rich, but its likelihood
+is one of (x_i − m_i) exp(−s_i): where few data are, the two factors grow together, layer upon layer, and ln p(x) falls to −10⁷ in
+places where the data still have a density of 10⁻⁵.
 
 Source: Kingma et al., Improving Variational Inference with Inverse Autoregressive Flow (2016).
 """
@@ -14,40 +19,43 @@ from genexp.registry import Part
 from genexp.settings import Width
 
 
-class Inverse(Bijection):
-    """A bijection the other way round."""
-
-    def __init__(self, bijection: Bijection) -> None:
-        super().__init__()
-        self.bijection, self.can_turn = bijection, bijection.can_turn
-
-    def solve_in_turn(self) -> None:
-        self.bijection.solve_in_turn()
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.bijection.inverse(x)
-
-    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        return self.bijection(z)
-
-
 @bijections.register("inverse_autoregressive")
-def inverse_autoregressive(
-    dim: int,
-    layer: int,
-    *,
-    width: Width = 64,
-    hidden_layers: Layers = 2,
-    activation: Activation = "silu",
-    solver: Solver = "jacobi",
-    transformer: Part[Transformer] = transformers.part("affine"),
-) -> Inverse:
-    """Each feature of the data from the noise up to it: fast samples, slow likelihoods.
+class InverseAutoregressive(Bijection):
+    """Each feature from the noise up to it: fast samples, slow likelihoods.
 
     Args:
         width, hidden_layers, activation: of the masked network's hidden layers.
         solver: of data → noise: `sequential`, or all features at once (`jacobi`), with the same result.
         transformer: the map of each feature.
     """
-    keys = {"width": width, "hidden_layers": hidden_layers, "activation": activation, "solver": solver}
-    return Inverse(Autoregressive(dim, layer, transformer=transformer, **keys))  # type: ignore[arg-type]
+
+    can_turn = True
+
+    def __init__(
+        self,
+        dim: int,
+        layer: int,
+        *,
+        width: Width = 64,
+        hidden_layers: Layers = 2,
+        activation: Activation = "silu",
+        solver: Solver = "jacobi",
+        transformer: Part[Transformer] = transformers.part("affine"),
+    ) -> None:
+        super().__init__()
+        keys = {"width": width, "hidden_layers": hidden_layers, "activation": activation, "solver": solver}
+        self.seeing_noise = Autoregressive(dim, layer, transformer=transformer, **keys)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        one = self.seeing_noise
+        z, log_slope = one.solve(one, one.turn(x), False)
+        return one.turn(z), log_slope.sum(1)
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        one = self.seeing_noise
+        z = one.turn(z)
+        x, log_slope = one.move(z, seen=z, inverse=True)
+        return one.turn(x), log_slope.sum(1)
+
+    def solve_in_turn(self) -> None:
+        self.seeing_noise.solve_in_turn()

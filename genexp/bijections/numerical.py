@@ -81,8 +81,8 @@ def _safeguarded(
     raise _not_converged("Newton's method", error, most)
 
 
-def fixed_point(function: Callable[[Tensor], Tensor], start: Tensor, most: int, exactly: bool = False) -> Root:
-    """x = g(x), (n, dim), by x ← g(x), without derivatives. `exactly`: until nothing changes, bit for bit.
+def fixed_point(function: Callable[[Tensor], Tensor], start: Tensor, most: int) -> Root:
+    """x = g(x), (n, dim), by x ← g(x), without derivatives.
 
     Raises:
         ConvergenceError: not in `most` iterations.
@@ -92,7 +92,7 @@ def fixed_point(function: Callable[[Tensor], Tensor], start: Tensor, most: int, 
         for iteration in range(1, most + 1):
             before, x = x, function(x)
             change = x - before
-            if not change.any() if exactly else _near(change, x).all():
+            if _near(change, x).all():
                 return Root(x, change.abs().amax(1), iteration)
     raise _not_converged("the fixed-point iteration", change, most)
 

@@ -47,7 +47,7 @@ class Affine(Transformer):
     def forward(self, x: Tensor, raw: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         raw_scale, shift = raw.unbind(-1)
         s = self.bound * torch.tanh(raw_scale / self.bound)
-        return ((x - shift) * torch.exp(-s), -s) if inverse else (x * torch.exp(s) + shift, s)
+        return ((x - shift) * torch.exp(-s), -s) if inverse else (torch.addcmul(shift, x, torch.exp(s)), s)
 
 
 @transformers.register("spline")

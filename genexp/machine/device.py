@@ -2,7 +2,8 @@
 
 import ctypes
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any
 
 import torch
 
@@ -63,6 +64,11 @@ def choose_precision(name: str, device: torch.device) -> str:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     flags = torch.cpu.get_capabilities() if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities") else {}
     return "bf16" if flags.get("avx512_bf16") or flags.get("amx_bf16") else "float32"
+
+
+def all_digits(device: torch.device) -> AbstractContextManager[Any]:
+    """Inside, nothing is done in bfloat16, whatever `autocast` asked for outside; entered at no cost where nothing did."""
+    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

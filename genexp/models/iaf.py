@@ -7,7 +7,7 @@ from functools import partial
 
 from genexp.bijections.autoregressive import Layers, Solver
 from genexp.bijections.base import Base, Transformer, bases, transformers
-from genexp.bijections.inverse_autoregressive import inverse_autoregressive
+from genexp.bijections.inverse_autoregressive import InverseAutoregressive
 from genexp.bijections.objectives import FlowObjective, objectives
 from genexp.data.base import DataSpec
 from genexp.models.flow import Depth, Flow, Normalise, repeated
@@ -33,12 +33,12 @@ def iaf(
     r"""Autoregressive maps from the noise: fast samples, slower likelihoods.
 
     In short:
-        A bijection from noise to data is learnt, each feature from the noise up to it: samples come at one pass, likelihoods
-        of given points feature after feature.
+        A bijection between data and noise is learnt, each feature moved by a map that the noise before it decides: samples
+        come at one pass, likelihoods of given points feature after feature.
 
     Equation:
         \ln p(x) = \ln p_{\mathrm{base}}(z) + \ln \left| \det \frac{\partial z}{\partial x} \right|, \qquad
-            x_i = T(z_i; c_θ(z_{<i}))
+            z_i = T(x_i; c_θ(z_{<i}))
 
     Args:
         depth: number of maps; every other one takes the features from the last to the first.
@@ -52,6 +52,6 @@ def iaf(
     Raises:
         UserError: data that are no points.
     """
-    network = partial(inverse_autoregressive, width=width, hidden_layers=hidden_layers, activation=activation)
+    network = partial(InverseAutoregressive, width=width, hidden_layers=hidden_layers, activation=activation)
     layer = partial(network, solver=solver, transformer=transformer)
     return repeated(spec, "iaf", depth, layer, normalise, base, objective)

@@ -14,17 +14,26 @@ from genexp.nn.mlp import ACTIVATIONS, Activation
 
 
 class MaskedLinear(nn.Linear):
-    """A linear layer some of whose weights are always zero: mask (outputs, inputs)."""
+    """A linear layer some of whose weights are always zero: mask (outputs, inputs).
+
+    Inputs after the last one that is seen (of an autoregressive network, the last of all) take no part in the product, and where
+    all others are seen by all there is nothing to mask: so in two dimensions, but for the last layer.
+    """
 
     mask: Tensor
 
     def __init__(self, mask: Tensor) -> None:
         super().__init__(mask.shape[1], mask.shape[0])
         self.register_buffer("mask", mask.float())
-        self.whole = bool(mask.all())  # as between hidden layers where there are two inputs
+        seen = mask.any(0).nonzero()
+        self.seen = int(seen.max()) + 1 if len(seen) else mask.shape[1]
+        self.whole = bool(mask[:, : self.seen].all())
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight if self.whole else self.weight * self.mask, self.bias)
+        weight = self.weight if self.whole else self.weight * self.mask
+        if self.seen < self.in_features:
+            x, weight = x[..., : self.seen], weight[:, : self.seen]
+        return F.linear(x, weight, self.bias)
 
 
 class MADE(nn.Module):
@@ -92,6 +101,10 @@ class MaskedMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x).unflatten(1, (self.dim, -1))
+
+    def first(self) -> Tensor:
+        """What i = 0 has of no input at all: (outputs,)."""
+        return self.net[-1].bias[: self.outputs]  # type: ignore[union-attr,index]
 
     def in_order(self, n: int) -> Callable[[Tensor, int], Tensor]:
         """The same for one i after another, from 0 on: x (n, dim), of which i numbers are known, → (n, outputs).
