@@ -24,8 +24,8 @@ class MLPConditioner(Conditioner):
         span: half the period of the first of them, in the units that the noise has.
         gain: outputs are multiplied by it. Below 1, a step of the optimizer, which moves every weight of the last layer by as
             much, changes the bijection by less (nflows has 1/√width): what is sharp is then learnt without upheavals.
-        start: the last layer's weights begin as usual, times this. At 0 a coupling begins as the identity, which where only shifts
-            are learnt is a saddle for symmetric data: no shift of one feature is better than none as long as the others stay.
+        start: the last layer's weights begin as usual, times this. At 0 a coupling begins as the identity, a saddle where
+            couplings only shift and the data are symmetric: no shift of one feature is better than none as long as others stay.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class MLPConditioner(Conditioner):
         self.net = mlp([inputs * (1 + 2 * harmonics), *[width] * hidden_layers, outputs], activation)
         last = self.net[-1]
         with torch.no_grad():
-            last.weight *= start  # type: ignore[operator]
+            last.weight.mul_(start)  # type: ignore[operator]
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
