@@ -441,7 +441,7 @@ def test_components_that_are_hardly_there_are_not_blown_up() -> None:
 
 
 @pytest.mark.parametrize(
-    "keys", [{}, {"conditional": True}, {"objective": {"name": "iwae", "k": 3}}], ids=["", "classes", "iwae"]
+    "keys", [{}, {"conditional": True}, {"conditional": True, "objective": {"name": "iwae", "k": 3}}], ids=["", "classes", "iwae"]
 )
 def test_reduced_pictures_have_the_loss_and_the_gradients_of_pictures(
     keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
