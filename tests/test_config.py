@@ -275,7 +275,7 @@ def test_numbers_follow_from_how_fine_the_data_are(tmp_path: Path) -> None:
     assert fine.model["field"]["side"] == round(192 * 125 / 33)
     assert fine.model["target"]["side"] == round(1024 * 125 / 33)
     assert compose(["dataset.version=40"]).settings.model["target"]["side"] == 4096  # the most
-    assert fine.model["times"]["noise_range"] == pytest.approx((3e-4, 0.3 * 33 / 125), rel=5e-3)
+    assert fine.model["times"]["noise_range"] == pytest.approx((3e-4, 0.3 * (33 / 125) ** 0.5), rel=5e-3)
     assert fine.model["solver"]["time_grid"]["grid_range"] == pytest.approx((3e-3 * 33 / 125, 8.0), rel=5e-3)
     assert fine.evaluation.num_samples == round(60_000 * (125 / 33) ** 1.25)
     own = compose(["dataset.version=25", "trainer.batch_size=7", "model.times.noise_range=[1e-3,.2]"]).settings

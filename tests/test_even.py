@@ -106,6 +106,7 @@ def test_every_batch_is_another_and_a_stream_goes_on_where_it_stopped() -> None:
     first, state = stream.next().x, stream.state_dict()
     second = stream.next().x
     assert not torch.allclose(first, second)
+    assert not torch.allclose(first, DoubleGaussian(Path(), draw="even").train_stream(32, 2).next().x)
     again.load_state_dict(state)
     assert torch.equal(again.next().x, second)
 

@@ -25,6 +25,7 @@ from genexp.measures.copies import ratio_of_distances
 from genexp.measures.neighbours import likeness
 from genexp.measures.probabilistic_pca import fit_ppca
 from genexp.nn.autoregressive import MADE
+from genexp.nn.mlp import Added
 from genexp.nn.pairs import Decoder
 from genexp.nn.principal import PrincipalComponents
 from genexp.nn.refined import Refined
@@ -161,6 +162,17 @@ def test_pictures_are_refined_by_their_neighbourhoods() -> None:
     expected = torch.zeros(12, 16, dtype=torch.bool)
     expected[:6, :6] = True  # two blocks of two pixels beyond its own
     assert torch.equal(reach, expected)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_the_settings_of_refined_networks_reach_both_of_them(residual: bool) -> None:
+    widths = {"encoder_widths": (5, 5), "decoder_widths": (6, 6)}
+    network = {"name": "refined", "residual": residual, "activation": "tanh", "channels": 7, "block": 2, **widths}
+    model = vae(DataSpec((1, 8, 8)), network=network)
+    for half in (model.encoder, model.decoder.coarse):
+        assert any(isinstance(layer, Added) for layer in half.modules()) == residual
+    assert not any(isinstance(layer, torch.nn.SiLU) for layer in model.modules())
+    assert (model.decoder.first.in_channels, model.decoder.first.out_channels) == (4, 7)
 
 
 # --- priors --------------------------------------------------------------------------------------------------
@@ -483,7 +495,7 @@ def test_components_that_are_hardly_there_are_not_blown_up() -> None:
 
 
 @pytest.mark.parametrize(
-    "keys", [{}, {"conditional": True}, {"objective": {"name": "iwae", "k": 3}}], ids=["", "classes", "iwae"]
+    "keys", [{}, {"conditional": True}, {"conditional": True, "objective": {"name": "iwae", "k": 3}}], ids=["", "classes", "iwae"]
 )
 def test_reduced_pictures_have_the_loss_and_the_gradients_of_pictures(
     keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch

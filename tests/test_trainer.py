@@ -385,13 +385,15 @@ def test_a_resumed_run_has_used_what_it_had_used_of_the_cpu(tmp_path: Path, monk
     """Of a second that half had been used of there is half left; each checkpoint on the way knows how much."""
     wall, cpu = itertools.count(), itertools.count()
     monkeypatch.setattr("genexp.fit.budget.time.perf_counter", lambda: 10.0 * next(wall))
-    monkeypatch.setattr("genexp.fit.budget.time.process_time", lambda: 0.01 * next(cpu))
+    monkeypatch.setattr("genexp.fit.budget.time.process_time", lambda: 0.02 * next(cpu))
     run, used = folder(tmp_path, "run"), []
     save = run.save_checkpoint
     monkeypatch.setattr(
         run, "save_checkpoint", lambda name, state: (used.append(state.get("position", {}) | {}), save(name, state))
     )
-    keys = {"max_steps": 10**9, "clock": "cpu", "checkpoint_every": 5}
+    aside: list[int] = []
+    monkeypatch.setattr(run, "put_results_aside", aside.append)
+    keys = {"max_steps": 200, "clock": "cpu", "checkpoint_every": 5, "log_every": 1000, "eval_every": 1000}
     half = fit(Noisy(), Normal(), settings(max_seconds=0.5, **keys), run, seed=0)
     used = [position for position in used if position]
     assert used[0]["step"] == 5
@@ -400,6 +402,7 @@ def test_a_resumed_run_has_used_what_it_had_used_of_the_cpu(tmp_path: Path, monk
     whole = fit(Noisy(), Normal(), settings(max_seconds=1.0, **keys), run, seed=0, state=weights(run))
     assert whole.step == pytest.approx(2 * half.step, rel=0.15)
     assert fit(Noisy(), Normal(), settings(max_seconds=1.0, **keys), run, seed=0, state=weights(run)).step == whole.step
+    assert aside == [0, half.step]  # results of a run that goes on are no longer its
 
 
 def test_what_is_done_in_a_pause_counts_on_neither_clock(monkeypatch: pytest.MonkeyPatch) -> None:

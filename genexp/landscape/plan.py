@@ -169,14 +169,15 @@ def is_comparable(model: GenerativeModel, spec: DataSpec) -> bool:
 
 
 def learner(settings: dict[str, Any], spec: DataSpec, knows: frozenset[str]) -> GenerativeModel | None:
-    """The model; None where it cannot learn these data by examples."""
+    """The model; None where it cannot learn these data by examples, or learns nothing."""
     try:
         with torch.random.fork_rng(devices=[]):
             built: GenerativeModel = models.build(settings, spec, Context())
             check_learns(built, knows)
     except UserError:
         return None
-    return None if built.learns == "density" or "bits" in built.can else built
+    nothing = built.fitter == "none" and not is_likelihood(built)  # as samplers on trial
+    return None if nothing or built.learns == "density" or "bits" in built.can else built
 
 
 def in_words(wanted: Sequence[Wanted]) -> str:

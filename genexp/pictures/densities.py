@@ -22,7 +22,7 @@ from genexp.subject import Subject, once
 PICTURE_SIDE = 240
 SAMPLED_SIDE = 200  # of a histogram of samples
 PART = 16_384  # points whose densities are found at once
-NEAR, NEAR_PIXELS = 26, 3  # cells a side that are shown from near, and pixels a side of each
+NEAR, NEAR_PIXELS = 20, 3  # cells a side that are shown from near, and pixels a side of each
 ROUNDING = 1e-3  # of a cell
 COARSE = 0.5  # times the model's own steps of an ODE: what they leave uncertain, about a tenth of a nat, is no shade of a colour
 
