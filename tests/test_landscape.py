@@ -271,13 +271,16 @@ def test_tables_say_the_unit_what_is_missing_and_which_seconds_are_the_clocks(ru
     metrics = {name: value for name, value in measured(2.1, 3.0).items() if not name.startswith("cpu")}
     later = folder(runs[0].parent / "t", "nice", FLOW, metrics)
     energy = folder(runs[0].parent / "u", "ebm", ["energy"], {"cpu_seconds_train": 4.0})
-    (moons,) = fields_of(read_entries([*runs[:4], later, energy]))
-    assert note(moons.entries).startswith("6 runs;")
+    kde = [folder(runs[0].parent / f"v{n}", "kde", FLOW, measured(2.4, 1.0, kl=kl), seed=n) for n, kl in enumerate((0.2, 0.6))]
+    (moons,) = fields_of(read_entries([*runs[:4], later, energy, *kde]))
+    assert note(moons.entries).startswith("8 runs;")
     assert "*: by the clock" in note(moons.entries)
     seconds = {row.name: row.cells[4] for part in glance(moons) for row in part.models}
-    assert seconds == {"maf": "11", "gmm": "2", "nice": "15*", "ebm": "4"}
+    assert seconds == {"maf": "11", "gmm": "2", "nice": "15*", "ebm": "4", "kde": "1"}
     groups = {group.first.model: group for group in moons.groups}
     assert [kl_text(groups.get(name)) for name in ("nice", "ebm", "none")] == ["0.1", "no density", "—"]
+    assert kl_text(groups["kde"]) == "0.4 ± 0.3"  # of that which is shown, and not of the likelihoods
+
     noisy = can("dequantised", "estimate", "reversible")
     paths = [
         folder(runs[0].parent / name, name, [*noisy.can], {**NOISE, "seconds_train": 1.0}, "digits", (1, 8, 8)) for name in "xy"
