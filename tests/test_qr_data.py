@@ -69,6 +69,13 @@ def test_no_modules_in_noise_nor_in_an_empty_picture() -> None:
     assert not list(modules_in(draw_points(np.zeros((0, 2)), 64)))
 
 
+def test_modules_are_found_wherever_in_the_picture_the_code_lies() -> None:
+    mask = QR(HERE, text="aside").density.mask.numpy()
+    picture = np.full((160, 160), 255, dtype=np.uint8)
+    picture[3 : 3 + 4 * len(mask), 50 : 50 + 4 * len(mask)] = np.kron(draw_cells(mask, border=0), np.ones((4, 4)))
+    assert any(np.array_equal(modules, mask) for modules in modules_in(picture))
+
+
 def test_quiet_zone_is_part_of_the_square() -> None:
     wide, none = QR(HERE, text="x", quiet_zone=4).density, QR(HERE, text="x", quiet_zone=0).density
     assert none.left == pytest.approx(-1)
