@@ -269,13 +269,14 @@ def test_numbers_follow_from_how_fine_the_data_are(tmp_path: Path) -> None:
     usual, fine, small = (compose([f"dataset.version={v}", "dataset.text=x"]).settings for v in (2, 25, 1))
     assert (usual.trainer.batch_size, usual.model["field"]["side"], usual.evaluation.num_samples) == (1024, 192, 60_000)
     assert small.trainer == usual.trainer
-    assert (usual.trainer.max_steps, fine.trainer.max_steps) == (5000, 5000)
-    assert compose(["dataset.version=40"]).settings.trainer.max_steps == round(1000 * 185 / 33)
+    assert (usual.trainer.max_steps, fine.trainer.max_steps) == (5000, 5606)
+    assert compose(["dataset.version=40"]).settings.trainer.max_steps == 5606  # the most
+    assert compose(["dataset.version=6"]).settings.trainer.max_steps == round(5000 * (49 / 33) ** 0.25)
     assert fine.trainer.batch_size == round(1024 * 125 / 33)
     assert fine.model["field"]["side"] == round(192 * 125 / 33)
     assert fine.model["target"]["side"] == round(1024 * 125 / 33)
     assert compose(["dataset.version=40"]).settings.model["target"]["side"] == 4096  # the most
-    assert fine.model["times"]["noise_range"] == pytest.approx((3e-4, 0.3 * (33 / 125) ** 0.5), rel=5e-3)
+    assert fine.model["times"]["noise_range"] == pytest.approx((3e-4, 0.71 * 33 / 125), rel=5e-3)
     assert fine.model["solver"]["time_grid"]["grid_range"] == pytest.approx((3e-3 * 33 / 125, 8.0), rel=5e-3)
     assert fine.evaluation.num_samples == round(60_000 * (125 / 33) ** 1.35)
     own = compose(["dataset.version=25", "trainer.batch_size=7", "model.times.noise_range=[1e-3,.2]"]).settings
