@@ -358,7 +358,7 @@ def test_an_inverse_autoregressive_layer_sees_the_noise_where_the_other_sees_the
     z, log_det = layer(x)
     with torch.no_grad():
         assert torch.equal(layer(x)[0], z)
-    seen = layer.seeing_noise
+    seen = layer
     raw = seen.network(seen.turn(z))
     image, log_slope = seen.transformer(seen.turn(x), raw)
     assert torch.allclose(seen.turn(image), z, atol=1e-12)

@@ -12,15 +12,12 @@ Source: Kingma et al., Improving Variational Inference with Inverse Autoregressi
 
 from torch import Tensor
 
-from genexp.bijections.autoregressive import Autoregressive, Layers, Solver
-from genexp.bijections.base import Bijection, Transformer, bijections, transformers
-from genexp.nn.mlp import Activation
-from genexp.registry import Part
-from genexp.settings import Width
+from genexp.bijections.autoregressive import Autoregressive
+from genexp.bijections.base import bijections
 
 
 @bijections.register("inverse_autoregressive")
-class InverseAutoregressive(Bijection):
+class InverseAutoregressive(Autoregressive):
     """Each feature from the noise up to it: fast samples, slow likelihoods.
 
     Args:
@@ -29,33 +26,11 @@ class InverseAutoregressive(Bijection):
         transformer: the map of each feature.
     """
 
-    can_turn = True
-
-    def __init__(
-        self,
-        dim: int,
-        layer: int,
-        *,
-        width: Width = 64,
-        hidden_layers: Layers = 2,
-        activation: Activation = "silu",
-        solver: Solver = "jacobi",
-        transformer: Part[Transformer] = transformers.part("affine"),
-    ) -> None:
-        super().__init__()
-        keys = {"width": width, "hidden_layers": hidden_layers, "activation": activation, "solver": solver}
-        self.seeing_noise = Autoregressive(dim, layer, transformer=transformer, **keys)  # type: ignore[arg-type]
-
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        one = self.seeing_noise
-        z, log_slope = one.solve(one, one.turn(x), False)
-        return one.turn(z), log_slope.sum(1)
+        z, log_slope = self.solve(self, self.turn(x), False)
+        return self.turn(z), log_slope.sum(1)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        one = self.seeing_noise
-        z = one.turn(z)
-        x, log_slope = one.move(z, seen=z, inverse=True)
-        return one.turn(x), log_slope.sum(1)
-
-    def solve_in_turn(self) -> None:
-        self.seeing_noise.solve_in_turn()
+        z = self.turn(z)
+        x, log_slope = self.move(z, seen=z, inverse=True)
+        return self.turn(x), log_slope.sum(1)
