@@ -72,6 +72,11 @@ def test_a_checkpoint_that_does_not_fit_is_named(genexp, here: Path) -> None:
     code, _, err = genexp("evaluate", "here")
     assert code == 2
     assert "best.pt does not fit its config.yaml" in err
+    assert checkpoint.CHANGED in err
+    code, _, err = genexp("resume", "here", "trainer.max_steps=100")
+    assert code == 2
+    assert "last.pt does not fit the run's config.yaml" in err
+    assert checkpoint.CHANGED in err
     (here / "checkpoints" / "best.pt").unlink()
     assert "no checkpoint at" in (err := genexp("evaluate", "here")[2])
     assert "if it trains, wait" in err

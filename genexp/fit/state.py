@@ -115,7 +115,8 @@ class Training:
         try:
             self._restore(state)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError):
-            raise UserError(f"{self.folder.path / 'checkpoints' / 'last.pt'} does not fit the run's config.yaml") from None
+            last = self.folder.path / "checkpoints" / "last.pt"
+            raise UserError(f"{last} does not fit the run's config.yaml", hint=checkpoint.CHANGED) from None
 
     def _restore(self, state: dict[str, Any]) -> None:
         position = state["position"]

@@ -14,6 +14,7 @@ from genexp.files import Replacing
 from genexp.folder.earlier import weights
 
 FORMAT = 1
+CHANGED = "a file of the run was changed, or the model since then in genexp; the samples and numbers that it left stay valid"
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

@@ -25,7 +25,6 @@ from genexp.settings import RunSettings
 from genexp.subject import Subject
 
 Which = Literal["best", "last"]
-CHANGED = "a file of the run was changed, or the model since then in genexp; the samples and numbers that it left stay valid"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
         model.load_state_dict(state["model"] if which == "best" else state.get("average", state["model"]))
         step = int(state["step"] if which == "best" else state["position"]["step"])
     except (RuntimeError, KeyError, TypeError, ValueError, AttributeError):
-        raise UserError(f"{path}: its checkpoint {which}.pt does not fit its config.yaml", hint=CHANGED) from None
+        raise UserError(f"{path}: its checkpoint {which}.pt does not fit its config.yaml", hint=checkpoint.CHANGED) from None
     return Trained(path, settings, model.eval(), spec, step, read_units(path, spec))
 
 
