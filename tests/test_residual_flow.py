@@ -43,17 +43,24 @@ def linear_norm(linear: SpectralLinear) -> float:
     return float(torch.linalg.matrix_norm(linear.weight.detach(), 2))
 
 
+@pytest.mark.parametrize("shape", [(2, 16), (16, 2), (16, 16)])
+@pytest.mark.parametrize("second", [0.0, 0.9, 0.99, 1.0])
 @torch.no_grad()
-def test_power_iteration_follows_weights_that_move_and_evaluation_does_not_wait_for_it() -> None:
-    linear = block().g.layers[1]
-    linear.weight.add_(0.3 * torch.randn_like(linear.weight))
-    late = float(linear.u @ linear.weight @ linear.v)
-    for _ in range(200):
-        linear.advance()
-    assert late < 0.999 * linear_norm(linear)
-    assert float(linear.u @ linear.weight @ linear.v) == pytest.approx(linear_norm(linear), rel=1e-6)
-    linear.weight.add_(0.3 * torch.randn_like(linear.weight))
-    assert float(torch.linalg.matrix_norm(linear.eval().bounded(), 2)) <= linear.most * (1 + 1e-9)
+def test_a_step_may_turn_the_weights_as_far_as_it_likes(shape: tuple[int, int], second: float) -> None:
+    """From one leading direction to another, at right angles to the first, beside others nearly as long."""
+    torch.manual_seed(0)
+    rows, columns = (torch.linalg.qr(torch.randn(size, size, dtype=torch.float64)).Q for size in shape)
+    linear = SpectralLinear(shape[1], shape[0], 0.9).double()
+    for first in (0, 1):
+        sizes = torch.full((min(shape),), 3 * second, dtype=torch.float64)
+        sizes[first] = 3.0
+        linear.weight.copy_(rows[:, : len(sizes)] @ torch.diag(sizes) @ columns[: len(sizes)])
+        linear.follow()
+        assert 3.0 * 0.995 <= float(linear.u @ linear.weight @ linear.v) <= 3.0 * (1 + 1e-9)
+    linear.weight.copy_(linear.weight.flip(0, 1) * 2)
+    assert float(torch.linalg.matrix_norm(linear.eval().bounded(), 2)) <= linear.most * (1 + 1e-9), (
+        "evaluation does not wait for it"
+    )
 
 
 def test_the_jacobian_is_autograds_from_either_side() -> None:

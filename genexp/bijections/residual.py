@@ -62,11 +62,11 @@ class Residual(Bijection):
 
     def initialise(self, x: Tensor) -> None:
         for linear in self.g.layers:
-            linear.converge()  # type: ignore[operator]
+            linear.follow()  # type: ignore[operator]
 
     def before_step(self) -> None:
         for linear in self.g.layers:
-            linear.advance()  # type: ignore[operator]
+            linear.follow()  # type: ignore[operator]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(x.device.type, enabled=False):
