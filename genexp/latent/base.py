@@ -86,6 +86,9 @@ class Posterior(nn.Module):
         of standard deviation `scale`, (latent,).
         """
 
+    def start_told(self) -> None:
+        """Begin with μ and ln σ² of the first latent as the first two features are, where that can be."""
+
 
 @dataclass(frozen=True)
 class Latent:
