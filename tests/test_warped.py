@@ -200,6 +200,8 @@ def test_of_exemplars_the_width_of_the_warps_is_learnt_and_nothing_else() -> Non
     assert reached == {"decoder.width", "likelihood.log_sigma"}
     model.eval()
     told = model.infer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.allclose(model.infer(x)[:, [0, 7]], model.encoder(x, None))  # with all digits: the interval is narrow
     assert torch.allclose(told[:, [0, 7]], model.encoder(x, None))  # which exemplar is meant is left as it was said
     assert bool((told[:, 1:7] != 0).any())
     assert torch.allclose(model.decode(told[:, :7]), x, atol=0.5)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genexp.latent.base import LogJoint, posteriors
 from genexp.latent.posteriors import GaussianPosterior
-from genexp.machine.device import autocast, choose_precision
+from genexp.machine.device import all_digits, autocast, choose_precision
 from genexp.settings import Scale
 
 Steps = Annotated[int, Field(ge=0, le=10_000)]
@@ -38,12 +38,18 @@ class SemiAmortisedPosterior(GaussianPosterior):
         held: how many of the first latents stay as the encoder says: those that decoding has no gradient of.
     """
 
+    asks_decoder = True
+
     def __init__(
         self, features: int, latent: int, *, steps: Steps = 50, training_steps: Steps = 0, rate: Scale = 0.05, held: Steps = 0
     ) -> None:
         super().__init__(features, latent)
         self.steps, self.training_steps, self.rate = steps, training_steps, rate
         self.fitted = (torch.arange(latent) >= held).float().repeat(2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        with all_digits(features.device):  # what is held is never corrected
+            return super().forward(features.to(self.head.weight))
 
     def refine(self, parameters: Tensor, log_joint: LogJoint) -> Tensor:
         """The parameters after the steps; no gradient goes back to the encoder."""
