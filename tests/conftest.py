@@ -123,6 +123,10 @@ def small_parts(experiment: str) -> list[str]:
         words += ["evaluation.num_samples=64", "evaluation.batch_size=64"]  # so many are drawn at once
     if settings.model.get("network", {}).get("name") == "principal":
         words += ["model.network.components=12", "model.latent=4"]
+    if settings.model.get("network", {}).get("name") == "warped":
+        words += ["model.network.components=12", "model.network.degree=1", "model.latent=10", "model.posterior.steps=2"]
+    if settings.model.get("network", {}).get("name") == "exemplars":
+        words += ["model.network.count=40", "model.posterior.training_steps=2", "model.posterior.steps=2"]
     if "couplings" in settings.model:
         words += ["model.width=6", "model.couplings=[1,1]", "evaluation.num_samples=40", "evaluation.num_points=40"]
     if "dequantisation" in settings.model:

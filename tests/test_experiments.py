@@ -28,7 +28,7 @@ DRAWN = {  # one experiment of each kind of figures; those of the default one ar
 }
 ALIKE = {  # what they are made of is trained, measured and drawn by others too
     *("any", "seminar/fruit_vae", "seminar/fruit_vae_iaf", "seminar/qr_flowmatch", "qr_plain", "fruit_vae_iaf"),
-    "fruit_vae_colours",
+    *("fruit_vae_colours", "fruit_vae_warped", "fruit_vae_exemplars"),
     *("mnist_iwae", "mnist_vae_mixture", "gmm", "gmm_overfit", "marsaglia_polar", "mala", "hmc", "phi4_coupling"),
     *("digits_transformer", "fruit_pixelcnn", "funnel_flow", "gmm40_flow", "qr_diffusion", "mnist_flowmatch"),
     *("binary_mnist_vae", "binary_mnist_iwae", "binary_mnist_vamp", "binary_mnist_iaf", "vae_terms", "posterior_collapse"),

@@ -368,8 +368,13 @@ def test_a_linear_start_is_probabilistic_pca() -> None:
 @pytest.mark.parametrize("posterior", posteriors.names())
 @pytest.mark.parametrize("prior", priors.names())
 def test_parts_go_together(network: str, posterior: str, prior: str) -> None:
-    more = {"principal": {"components": 12}, "vamp": {"pseudo_inputs": 4}}
-    widths = {} if network == "linear" else {"encoder_widths": (8, 8), "decoder_widths": (8, 8)}
+    few_numbers = {
+        "principal": {"components": 12},
+        "warped": {"components": 12, "degree": 0},
+        "exemplars": {"degree": 0, "count": 9},
+    }
+    more = {**few_numbers, "vamp": {"pseudo_inputs": 4}}
+    widths = {} if network in ("linear", "exemplars") else {"encoder_widths": (8, 8), "decoder_widths": (8, 8)}
     few = {"name": network, **widths, **more.get(network, {})}
     keys = {"network": few, "posterior": posterior, "prior": {"name": prior, **more.get(prior, {})}, "likelihood": "logistic"}
     torch.manual_seed(0)

@@ -73,6 +73,8 @@ SECTIONS = {
     "model/network=conv": [*VAE, "model/network=conv"],
     "model/network=refined": [*VAE, "model/network=refined"],
     "model/network=principal": [*VAE, "model/network=principal", "model/likelihood=gaussian"],
+    "model/network=warped": [*VAE, "model/network=warped", "model/likelihood=gaussian", "model.latent=30"],
+    "model/network=exemplars": [*VAE, "model/network=exemplars", "model/likelihood=gaussian", "model.latent=21"],
     **{
         f"model/{kind}={name}": [*VAE, f"model/{kind}={name}"]
         for kind in ("likelihood", "prior", "objective")

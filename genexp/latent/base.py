@@ -30,6 +30,7 @@ class Posterior(nn.Module):
     `has_flow`: whether it is a FlowPosterior, noise that goes through a flow.
     `has_density`: whether ln q is known at any z, and not of its own samples only.
     `layered`: whether z is in layers, each given those above it.
+    `asks_decoder`: whether `refine` does, so that q is known by x and all the rest of the model only.
     `mixed`: whether q is a mixture of the Gaussians that `gaussians(parameters)` gives.
     """
 
@@ -37,6 +38,7 @@ class Posterior(nn.Module):
     has_flow: ClassVar[bool] = False
     has_density: ClassVar[bool] = False
     layered: ClassVar[bool] = False
+    asks_decoder: ClassVar[bool] = False
     mixed: ClassVar[bool] = False
 
     def forward(self, features: Tensor) -> Tensor:
@@ -85,6 +87,9 @@ class Posterior(nn.Module):
         """Begin as the posterior of probabilistic PCA, where that can be: the features from `first` on are whitened components
         of standard deviation `scale`, (latent,).
         """
+
+    def start_told(self) -> None:
+        """Begin with μ and ln σ² of the first latent as the first two features are, where that can be."""
 
 
 @dataclass(frozen=True)

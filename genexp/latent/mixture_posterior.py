@@ -32,6 +32,7 @@ class MixturePosterior(Posterior):
     """
 
     has_density = True
+    asks_decoder = True
     mixed = True
 
     def __init__(self, features: int, latent: int, *, components: Annotated[int, Field(ge=1, le=4096)] = 8) -> None:

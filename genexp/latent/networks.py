@@ -10,12 +10,14 @@ from torch import Tensor
 from genexp.errors import UserError
 from genexp.latent.base import Posterior
 from genexp.nn.convolutions import ConvDecoder, ConvEncoder
+from genexp.nn.exemplars import ExemplarDecoder, ExemplarEncoder, Exemplars, check_exemplars
 from genexp.nn.linear import LinearDecoder, LinearEncoder
 from genexp.nn.mlp import Activation
 from genexp.nn.pairs import Decoder, Encoder
 from genexp.nn.perceptrons import MLPDecoder, MLPEncoder, Widths
 from genexp.nn.principal import PrincipalComponents, PrincipalDecoder, PrincipalEncoder
 from genexp.nn.refined import Refined
+from genexp.nn.warped import Warped, check_warps, field_size
 from genexp.registry import Registry
 from genexp.settings import Scale, Width
 
@@ -37,12 +39,13 @@ class Networks:
     """Encoder and decoder.
 
     Told when built: `Sizes`. `initialisation` of the weights: `random`; `mean`: decoding the mean example, with
-    narrow posteriors; `linear`: what `encoder.linear()` says of the posterior, too.
+    narrow posteriors; `linear`: what `encoder.linear()` says of the posterior, too; `told`: likewise, but the first latent's
+    μ and ln σ² are the first two features themselves.
     """
 
     encoder: Encoder
     decoder: Decoder
-    initialisation: Literal["random", "mean", "linear"] = "mean"
+    initialisation: Literal["random", "mean", "linear", "told"] = "mean"
 
     def initialise(self, x: Tensor, from_mean: Callable[[Tensor], Tensor], posterior: Posterior) -> None:
         """Look once at examples x; `from_mean` gives the decoder output that has a mean."""
@@ -53,6 +56,8 @@ class Networks:
             posterior.start_narrow()
         if self.initialisation == "linear":
             posterior.start_linear(*self.encoder.linear())
+        if self.initialisation == "told":
+            posterior.start_told()
 
 
 networks = Registry("network", "genexp.latent", Networks)
@@ -174,3 +179,66 @@ def principal(
     found = PrincipalComponents(sizes.shape, components)
     encoder = PrincipalEncoder(found, encoder_widths, sizes.condition, activation)
     return Networks(encoder, PrincipalDecoder(found, sizes.latent, decoder_widths, sizes.condition, activation), initialisation)
+
+
+@networks.register("warped")
+def warped(
+    sizes: Sizes,
+    *,
+    components: Width = 512,
+    encoder_widths: Widths = (512, 512),
+    decoder_widths: Widths = (512, 512),
+    activation: Activation = "silu",
+    degree: Annotated[int, Field(ge=0, le=12)] = 3,
+    initialisation: Initialisation = "mean",
+) -> Networks:
+    """Fully connected networks among the principal components, and a smooth warp of the pictures that they draw.
+
+    The last (degree + 1)(degree + 2) latents are the warp's, the others the picture's.
+
+    Args:
+        components: how many.
+        encoder_widths, decoder_widths, activation: of the hidden layers.
+        degree: of the field of displacements, polynomials: 0 moves, 1 turns, stretches and shears, more bends.
+        initialisation: `random`; or `mean`, with narrow posteriors.
+
+    Raises:
+        UserError: a likelihood that wants logits; more components than values; examples that are no pictures; no latents left.
+    """
+    if sizes.logits:
+        raise UserError("model/network=warped decodes values, not logits", hint="model/likelihood=gaussian")
+    check_warps(sizes.shape, sizes.latent, degree)
+    found = PrincipalComponents(sizes.shape, components)
+    encoder = PrincipalEncoder(found, encoder_widths, sizes.condition, activation, rows=False)
+    coarse = PrincipalDecoder(found, sizes.latent - field_size(degree), decoder_widths, sizes.condition, activation)
+    return Networks(encoder, Warped(coarse, sizes.shape, degree), initialisation)
+
+
+@networks.register("exemplars")
+def exemplars(
+    sizes: Sizes,
+    *,
+    count: Width = 1024,
+    apart: Annotated[int, Field(ge=0, le=65_536)] = 12,
+    degree: Annotated[int, Field(ge=0, le=12)] = 3,
+) -> Networks:
+    """A training picture, which the first latent says, and a smooth warp of it, by (degree + 1)(degree + 2) latents.
+
+    Args:
+        count: training pictures that are kept.
+        apart: how many of them, the most like a training picture, itself among them, are passed over in training.
+        degree: of the field of displacements, polynomials: 0 moves, 1 turns, stretches and shears, more bends.
+
+    Raises:
+        UserError: a likelihood that wants logits; examples that are no pictures; too few latents; classes that are given.
+    """
+    if sizes.logits:
+        raise UserError("model/network=exemplars decodes values, not logits", hint="model/likelihood=gaussian")
+    check_exemplars(sizes.shape, sizes.condition)
+    if sizes.latent != field_size(degree) + 1:
+        raise UserError(
+            f"model/network=exemplars: {field_size(degree)} latents warp, and one says which picture",
+            hint=f"model.latent={field_size(degree) + 1}",
+        )
+    found = Exemplars(sizes.shape, count)
+    return Networks(ExemplarEncoder(found, apart), Warped(ExemplarDecoder(found), sizes.shape, degree), "told")

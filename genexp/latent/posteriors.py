@@ -50,6 +50,14 @@ class GaussianPosterior(Posterior):
         self.head.bias[:latent] = 0
         self.head.bias[latent:] = torch.log(noise**2 / (scale.square() + noise**2))
 
+    @torch.no_grad()
+    def start_told(self) -> None:
+        """Let nothing depend on the features but the first latent's μ and ln σ², which are the first two of them."""
+        latent = self.head.bias.numel() // 2
+        self.head.weight.zero_()
+        self.head.bias[[0, latent]] = 0
+        self.head.weight[0, 0] = self.head.weight[latent, 1] = 1
+
     def draw(self, parameters: Tensor, k: int) -> Draws:
         """z = μ + σε, k times."""
         mean, log_variance = parameters.chunk(2, dim=-1)

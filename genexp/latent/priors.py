@@ -103,7 +103,7 @@ class VampPrior(Prior):
 
     def __init__(self, latent: Latent, *, pseudo_inputs: Width = 100, learnt_from: Fraction = 0.01) -> None:
         super().__init__()
-        if latent.classes or not latent.posterior.gaussian:
+        if latent.classes or not latent.posterior.gaussian or latent.posterior.asks_decoder:
             raise UserError("model/prior=vamp needs Gaussian posteriors of x alone")
         self.learnt_from = learnt_from
         self.inputs = nn.Parameter(torch.rand(pseudo_inputs, *latent.shape))

@@ -86,12 +86,15 @@ class PrincipalComponents(nn.Module):
 class PrincipalEncoder(Encoder):
     """Pictures x (n, *shape), condition c (n, condition) → features: those of an MLP, and the coefficients u themselves.
 
-    The MLP sees every coefficient less amplified the weaker it is, u · s/(s + 0.3), s its standard deviation.
+    The MLP sees every coefficient less amplified the weaker it is, u · s/(s + 0.3), s its standard deviation. `rows`: whether the
+    decoder draws in the plane of the components, so that what `reduce` says of pictures is enough for it.
     """
 
-    def __init__(self, principal: PrincipalComponents, widths: Sequence[int], condition: int, activation: Activation) -> None:
+    def __init__(
+        self, principal: PrincipalComponents, widths: Sequence[int], condition: int, activation: Activation, rows: bool = True
+    ) -> None:
         super().__init__()
-        self.principal = principal
+        self.principal, self.rows = principal, rows
         self.net = ResidualMLP([principal.components + condition, *widths], activation)
         self.nonlinear, self.features = widths[-1], widths[-1] + principal.components
 
@@ -102,7 +105,7 @@ class PrincipalEncoder(Encoder):
 
     def reduce(self, x: Tensor) -> Tensor | None:
         """Of pictures alone: what are rows themselves could not be told from these."""
-        return self.principal.reduce(x) if len(self.principal.shape) > 1 else None
+        return self.principal.reduce(x) if self.rows and len(self.principal.shape) > 1 else None
 
     def measure(self, x: Tensor) -> None:
         """Find the components of examples x."""
