@@ -20,7 +20,7 @@ def steadied(log_ratio: Tensor, inside: Tensor) -> tuple[float, float]:
         E_p[q/p] = Q,    KL = E_p[−ln q/p + β (q/p − Q)] for any β
 
     With β = 1 what is averaged is −ln r + r − 1 ≥ 0, of the second order in r − 1. Here each half of the points has the β that
-    makes the variance of the other half least: so it does not depend on the points that it is used with, and the estimate is unbiased.
+    makes the variance of the other half least: it does not depend on the points that it is used with, so nothing is biased.
     Source: Schulman, Approximating KL Divergence (2020).
 
     Args:
