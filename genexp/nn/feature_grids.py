@@ -23,8 +23,10 @@ class NoiseAwareFeatureGrids(nn.Module):
 
     as the noise damps a wave over π√2 of the cells. The first is linear in h/τ where it is small, and so the slope of what is
     read does not fall with h at all: errors in the finest values, each too small to move a point, add to the divergence of
-    a field at noise of any size. The second is silent there. The gradient of a point reaches only the four nodes of each grid around it: detail is learnt where it is, not as a sum of features that all of
-    the plane shares.
+    a field at noise of any size. The second is silent there.
+
+    The gradient of a point reaches only the four nodes of each grid around it: detail is learnt where it is, not as a sum of
+    features that all of the plane shares.
 
     Args:
         levels: how many grids, their cells a side growing geometrically from 4 to `side` (one level: `side` alone).
