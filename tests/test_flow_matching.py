@@ -12,7 +12,7 @@ from torch import Tensor
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.models.flow_matching import FlowMatching
-from genexp.nn.feature_grids import NoiseAwareFeatureGrids
+from genexp.nn.feature_grids import Falloff, NoiseAwareFeatureGrids
 from genexp.nn.fourier import HatFunctions, NoiseAwareFourierFeatures, random_frequencies
 from genexp.samplers.ode import Solver, solvers, time_grids
 from genexp.samplers.solvers import EULER, HEUN, MIDPOINT, RK4, fixed_steps
@@ -240,6 +240,36 @@ def test_a_gain_moves_what_is_read_and_not_where_it_begins() -> None:
     assert torch.allclose(4 * read[1.0][1], read[4.0][1], atol=1e-6)
 
 
+def test_waves_leave_the_slope_of_fine_grids_silent_in_wide_noise() -> None:
+    """By erf the slope of what is read from a grid finer than the noise does not fall with its cells; by `wave` it is gone."""
+    slope = {}
+    for falloff in ("erf", "wave"):
+        for side in (64, 256):
+            torch.manual_seed(0)
+            grids = NoiseAwareFeatureGrids(levels=1, side=side, channels=1, damping=1.0, falloff=falloff).double()
+            m = (1.8 * torch.rand(4000, 2, dtype=torch.float64) - 0.9).requires_grad_(True)
+            read = grids(m, torch.full((4000,), 0.3, dtype=torch.float64)).sum()
+            slope[falloff, side] = float(torch.autograd.grad(read, m)[0].square().mean().sqrt())
+    assert slope["erf", 256] == pytest.approx(slope["erf", 64], rel=0.1)
+    assert slope["wave", 64] < 1e-9 * slope["erf", 64]
+    cells = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)  # of the noise, in cells
+    assert torch.allclose(grids.weight(cells * 2 / 256)[:, 0], torch.exp(-cells.square()))
+
+
+@pytest.mark.parametrize("falloff", ["erf", "wave"])
+def test_a_margin_of_cells_widens_coarse_grids_most(falloff: Falloff) -> None:
+    """A grid of n cells over [−r, r] with a margin of k of these is one over [−r (1 + 2k/n), r (1 + 2k/n)] without."""
+    m, tau = 3 * torch.randn(200, 2, dtype=torch.float64), torch.rand(200, dtype=torch.float64)
+    torch.manual_seed(0)
+    grids = NoiseAwareFeatureGrids(levels=2, side=16, channels=3, damping=0.7, falloff=falloff, margin=2.0).double()
+    read = grids(m, tau).view(-1, 2, 3)
+    for level, side in enumerate((4, 16)):
+        alone = NoiseAwareFeatureGrids(levels=1, side=side, channels=3, damping=0.7, falloff=falloff).double()
+        alone.values[0] = grids.values[level]
+        alone.reach.copy_(1 + 2 * 2 / side)
+        assert torch.allclose(read[:, level], alone(m, tau))
+
+
 def test_feature_grids_cover_the_data() -> None:
     model = make(features="feature_grid")
     x = torch.randn(100, 2, dtype=torch.float64)
@@ -449,3 +479,14 @@ def test_a_field_at_one_time_for_all_is_the_field_at_each_points_time(name: str)
     assert torch.allclose(field(x, t.expand(7)), field(x, t.repeat(7)), rtol=1e-12)
     assert not torch.allclose(field(x, t.expand(7)), field(x, t.repeat(7) - 0.1))
     assert field(x[:1], t.expand(1)).shape == (1, 2)
+
+
+def test_samples_along_the_likelihoods_steps_are_of_that_density() -> None:
+    """Of a field that ends sharply: the mean of ln p over them is the entropy that a fine histogram of them has."""
+    torch.manual_seed(0)
+    model = make().float()
+    model.velocity = lambda x, t: x * (t / (1 - t + 1e-2))[:, None].clamp(max=3)
+    x = model.sample_closely(20_000, 1)
+    scale = float(x.std())  # a linear flow: Gaussian
+    expected = -(1 + math.log(2 * math.pi) + 2 * math.log(scale))
+    assert float(model.log_prob(x[:4000]).mean()) == pytest.approx(expected, abs=0.05)

@@ -11,6 +11,7 @@ from genexp.measures.excess import surprisal
 from genexp.measures.floors import floor_of_bits
 from genexp.measures.gaussian import best_gaussian
 from genexp.measures.record import Value, cannot_see, measure
+from genexp.measures.steady import on_support, steadied
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
@@ -20,15 +21,18 @@ SMALL_PART = 1_024  # and of a few numbers each, of which so many take little lo
 SMALL = 4  # numbers
 COMPARED = 0.25  # share of the points whose ODE is solved again in half the step
 ENOUGH = 1e-3  # nats; a change of the mean below this, or below a third of its standard error, is no reason to refine
+ENOUGH_POINTS = 64  # for the covariance of two numbers
 MOST_REFINED = 8  # times the model's own number of steps
 
 
 @dataclass(frozen=True)
 class Likelihood:
-    """ln p(x) of n points, in nats, (n,); `discretisation`: by how much halving the ODE's step changes their mean."""
+    """ln p(x) of n points, in nats, (n,); `discretisation`: by how much halving the ODE's step changes their
+    mean, of `refinement` times the model's own number of steps."""
 
     log_prob: Tensor
     discretisation: float | None = None
+    refinement: float = 1
 
 
 def standard_error(values: Tensor) -> float:
@@ -56,7 +60,7 @@ def likelihood(subject: Subject, x: Tensor) -> Likelihood:
             break
         refinement, here = 2 * refinement, finer
     rest = [_log_prob(subject, x[few:], few, refinement)] if few < len(x) else []
-    return Likelihood(torch.cat([here, *rest]), change)
+    return Likelihood(torch.cat([here, *rest]), change, refinement)
 
 
 def _log_prob(subject: Subject, x: Tensor, first: int, refinement: int) -> Tensor:
@@ -91,8 +95,17 @@ def of_test(subject: Subject) -> Likelihood:
 )
 @cannot_see("whether samples are good: of a mixture with 99 % noise the nll is at most 4.6 nats worse")
 def nll(subject: Subject) -> Value:
-    """Beside its floor: what the data's own density gives the same points; and beside what the best Gaussian gives them."""
-    found = of_likelihood(of_test(subject), _floor(subject))
+    """Beside its floor: what the data's own density gives the same points; and beside what the best Gaussian gives them. Of a
+    uniform density it is that and the divergence from it (`steadied`), which scatters less.
+    """
+    likelihood = of_test(subject)
+    found = of_likelihood(likelihood, _floor(subject))
+    if "cells" in subject.knows and len(likelihood.log_prob) >= ENOUGH_POINTS:
+        inside = on_support(subject, len(likelihood.log_prob), likelihood.refinement)
+        if inside is not None:
+            entropy = float(subject.density.entropy)
+            divergence, error = steadied(likelihood.log_prob + entropy, inside)
+            found = replace(found, value=entropy + divergence, error=error)
     return replace(found, value=found.value + subject.log_scale, baseline=best_gaussian(subject))  # type: ignore[operator]
 
 

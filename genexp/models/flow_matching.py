@@ -90,7 +90,7 @@ class FlowMatching(GenerativeModel):
         if not self.space.identity:
             return frozenset({"sample"})
         likelihood: Ability = "exact" if self.dim <= EXACT_DIVERGENCE else "estimate"
-        return frozenset({"sample", "velocity", "refined", likelihood})
+        return frozenset({"sample", "velocity", "refined", "closely", likelihood})
 
     # --- the objective ---------------------------------------------------------------------------------------
 
@@ -146,3 +146,10 @@ class FlowMatching(GenerativeModel):
         """The same by LIKELIHOOD_STEPS times `refinement` steps; of adaptive ones, with a tolerance divided by `refinement`."""
         times = likelihood_times(self.times.finest, round(refinement * LIKELIHOOD_STEPS), x.device)
         return log_prob(self.velocity, x, times, self.solver, refinement)
+
+    @torch.no_grad()
+    def sample_closely(self, n: int, refinement: float) -> Tensor:
+        """n points, (n, dim), of the density of `refined_log_prob` itself, which the steps of `sample` only come near to."""
+        times = likelihood_times(self.times.finest, round(refinement * LIKELIHOOD_STEPS), self.device)
+        x_0 = torch.randn(n, self.dim, device=self.device)
+        return self.solver.solve_closely(self.velocity, x_0, times.to(x_0.dtype).unique(), refinement)[-1]

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genexp.errors import UserError
-from genexp.nn.feature_grids import NoiseAwareFeatureGrids
+from genexp.nn.feature_grids import Falloff, NoiseAwareFeatureGrids
 from genexp.nn.fourier import FourierFeatures, HatFunctions, NoiseAwareFourierFeatures, Spread, random_frequencies
 from genexp.nn.mlp import Activation, ModulatedMLP, mlp
 from genexp.samplers.time_grids import NoiseLevel, increasing
@@ -163,6 +163,8 @@ def feature_grid(
     side: Annotated[int, Field(ge=4, le=2048)] = 384,
     channels: Annotated[int, Field(ge=1, le=64)] = 4,
     damping: Damping = 0.5,
+    falloff: Falloff = "erf",
+    margin: Annotated[float, Field(ge=0, le=100)] = 0.0,
     gain: Annotated[float, Field(ge=0.01, le=100)] = 1.0,
     width: Width = 256,
     depth: Depth = 3,
@@ -175,6 +177,8 @@ def feature_grid(
     Args:
         levels, side, channels: how many grids, from 4 cells a side to `side` of the finest, and the values at each node.
         damping: 1 damps as the noise does, less keeps fine detail a little longer.
+        falloff: `erf` of the cells' side over that of the noise, or `wave`, which falls faster where the noise is larger.
+        margin: how many of its cells each grid reaches beyond the data.
         gain: how many times as fast as the other weights the values are learnt.
         width, depth, activation: of the hidden layers, which are modulated by time.
         time_width, knot_range: how many hat functions of ln τ, and from which τ to which they lie; beyond, all τ are one.
@@ -185,7 +189,7 @@ def feature_grid(
     if dim != 2:
         raise UserError("model/field=feature_grid is for points of the plane", hint="model/field=noise_aware")
     _draw_unused(dim)
-    grids = NoiseAwareFeatureGrids(levels, side, channels, damping, gain)
+    grids = NoiseAwareFeatureGrids(levels, side, channels, damping, gain, falloff, margin)
     knots = increasing("knot_range", knot_range)
     return NoiseAwareField(dim, condition, grids, [width] * depth, activation, time_width, knots)
 
