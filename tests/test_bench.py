@@ -25,13 +25,14 @@ from genexp.bench.after import After
 from genexp.bench.cases import CASES, Case
 from genexp.bench.gate import Described, Gate, Race, Ran, Slice, Stop
 from genexp.bench.machine import Peaks
+from genexp.bench.program import Request, check
 from genexp.bench.race import Finish
 from genexp.bench.report import growth_lines, race_lines, speed_table
 from genexp.bench.scaling import Growth, Point, measure_scaling
 from genexp.bench.speed import Row, ratio
 from genexp.bench.startup import StartUp
 from genexp.bench.statistics import Spread, exponent, ratios
-from genexp.bench.worker import Ended, Task, Worker, build, work
+from genexp.bench.worker import Ended, Task, Worker, build, settings_of, work
 from genexp.data import glyphs
 from genexp.data.base import Batch
 from genexp.data.glyphs import draw_glyphs
@@ -127,6 +128,30 @@ def test_race_ends_at_the_first_look_that_is_good_enough() -> None:
                 gate.judge(lambda: (next(values), False))
     assert race.reached
     assert [(steps, value) for _, steps, value in race.looks] == [(2, 0.9), (4, 0.4)]
+
+
+def test_race_for_as_long_has_one_look_after_its_cpu_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr("genexp.bench.gate._now", lambda: (0.0, float(next(clock))))
+    race = Race(target=None, every=3, budget=20.0)
+    gate = Gate(Pipe([]), race)
+    with suppress(Stop):
+        while True:
+            gate.step()
+            if gate.due:
+                gate.judge(lambda: (0.7, False))
+    ((_, steps, value),) = race.looks
+    assert race.reached
+    assert (steps % 3, value) == (0, 0.7)
+    assert 20 <= race.cpu_seconds < 40
+
+
+def test_flows_race_on_any_data_of_the_plane_and_the_others_on_their_own() -> None:
+    maf, words = CASES["maf"], ("dataset=two_moons", "seed=1")
+    check(Request(["maf"], race_for=1.0, overrides=words))
+    assert settings_of(maf, maf.trainer, words).dataset["name"] == "two_moons"
+    with pytest.raises(UserError, match="the plain loops would not follow"):
+        check(Request(["maf", "double_gaussian"], race_for=1.0, overrides=words))
 
 
 def test_race_that_takes_too_long_is_not_reached() -> None:

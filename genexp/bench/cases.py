@@ -45,6 +45,7 @@ class Case:
         experiment: whose default run is drawn and sampled from.
         widths: the setting that scales the model, and its values; and so for the batch sizes.
         needs: the data set that it wants on disk, or None; where it is not there, all train on that of the experiment `instead`.
+        any_data: its loops train on whichever data set of the plane they are given.
     """
 
     name: str
@@ -57,6 +58,11 @@ class Case:
     batch_sizes: tuple[int, ...]
     needs: str | None = None
     instead: str | None = None
+    any_data: bool = False
+
+    def follows(self, word: str) -> bool:
+        """Whether the other library's loop heeds this setting too: the data set, where it can train on any, and then the seed."""
+        return self.any_data and word.partition("=")[0] in ("dataset", "seed")
 
     @property
     def trainer(self) -> Contender:
@@ -110,6 +116,7 @@ def _flow(kind: str, width: str, dim: int = 2, settings: tuple[str, ...] = ()) -
         experiment="double_gaussian",
         widths=(width, ("16", "32", "64", "128", "256")),
         batch_sizes=(128, 512, 2048, 8192),
+        any_data=dim == 2,
     )
 
 

@@ -60,6 +60,7 @@ class Race:
     `cpu_seconds` until the last look: what all threads computed for in those seconds, which a busy machine makes more of.
 
     A look comes after each `every` examples, so that no contender's seconds are rounded up by more than another's.
+    With a `budget` of CPU seconds the only look is where the first one after it would be, and ends the race.
     """
 
     target: float | None
@@ -67,6 +68,7 @@ class Race:
     looks: list[tuple[float, int, float]] = field(default_factory=list)
     reached: bool = False
     cpu_seconds: float = 0.0
+    budget: float | None = None
 
 
 class Gate:
@@ -138,7 +140,9 @@ class Gate:
     @property
     def due(self) -> bool:
         """Whether it is time for the next look at the model."""
-        return self.race is not None and self.steps > 0 and self.steps % self.look_every == 0
+        if self.race is None or self.steps == 0 or self.steps % self.look_every:
+            return False
+        return self.race.budget is None or self._read()[1] >= self.race.budget
 
     def judge(self, quality: Callable[[], tuple[float, bool]]) -> None:
         """Look at the model: its quality, and whether that is good enough in itself where the race has no target."""
@@ -148,7 +152,11 @@ class Gate:
             value, enough = quality()
         seconds, self.race.cpu_seconds = self._read()
         self.race.looks.append((seconds, self.steps, value))
-        self.race.reached = enough if self.race.target is None else value <= self.race.target
+        if self.race.budget is not None:
+            enough = True
+        elif self.race.target is not None:
+            enough = value <= self.race.target
+        self.race.reached = enough
         if self.race.reached:
             raise Stop
 

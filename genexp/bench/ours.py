@@ -36,10 +36,10 @@ def train(data: Any, gate: Gate, settings: RunSettings, quality: str) -> None:
     described = _described(model, data.train_stream(trainer.batch_size, 0).next())
     precision = choose_precision(trainer.precision, device)
     gate.describe(replace(described, precision=precision, compiled=trainer.compile))
-    if gate.race is None:
+    if gate.race is None or gate.race.budget is not None:
         endless = {"max_steps": NEVER, "max_epochs": None, "max_seconds": None, "eval_every": NEVER, "checkpoint_every": NEVER}
         trainer = trainer.model_copy(update=endless)
-    else:
+    if gate.race is not None:
         trainer = trainer.model_copy(update={"eval_every": gate.look_every})
     with TemporaryDirectory() as scratch:
         folder = RunFolder.create(settings.experiment, str(Path(scratch) / "run"))
@@ -105,7 +105,8 @@ class Judge(Watch):
         return super().validate(model, batch)
 
     def observe(self, model: GenerativeModel, batch: Batch, step: int) -> None:
-        if self.gate.race is not None:
+        race = self.gate.race
+        if race is not None and (race.budget is None or self.gate.due):
             self.gate.judge(lambda: self.quality(model, self.data))
 
 

@@ -13,7 +13,7 @@ from genexp.bench.cases import CASES, Case
 from genexp.bench.gate import Channel, Slice
 from genexp.bench.machine import Peaks, measure_peaks
 from genexp.bench.processes import ask
-from genexp.bench.race import race
+from genexp.bench.race import race, race_for
 from genexp.bench.scaling import measure_scaling
 from genexp.bench.speed import measure
 from genexp.bench.startup import measure_startup
@@ -37,6 +37,7 @@ class Request:
     scaling: bool = False
     overrides: tuple[str, ...] = ()
     samples: tuple[int, ...] = SAMPLES
+    race_for: float | None = None
 
     @property
     def target(self) -> float | None:
@@ -59,17 +60,17 @@ TASK = ("experiment", "dataset", "data_dir", "device")
 
 def check(request: Request) -> None:
     """UserError for whatever would be one in the middle of measuring, or make the two sides do different things."""
-    racing = request.time_to is not None
+    raced = racing(request)
     _ = request.target
     for text in request.overrides:
         key = text.partition("=")[0].lstrip("+~")
-        if key.split(".")[0] in TASK:
+        if key.split(".")[0] in TASK and not all(CASES[name].follows(text) for name in request.cases):
             hint = "GENEXP_DATA=… says for all where the data lie, and CUDA_VISIBLE_DEVICES on which device"
             raise UserError(f"{text}: the plain loops would not follow, and do another task", hint=hint)
-        if racing and key == "trainer.eval_every":
+        if raced and key == "trainer.eval_every":
             raise UserError(f"{text}: in a race both sides are looked at after as many examples")
     for case in (CASES[name] for name in request.cases):
-        for contender in case.race if racing else case.contenders:
+        for contender in case.race if raced else case.contenders:
             if contender.experiment is not None:
                 settings_of(case, contender, request.overrides)
         if request.time_to == "article" and not case.has_data():
@@ -77,9 +78,9 @@ def check(request: Request) -> None:
             raise UserError(f"--time-to article: {where}", hint=f"genexp data fetch {case.needs}; or --time-to NUMBER")
 
 
-def data_of(case: Case) -> str:
+def data_of(case: Case, overrides: Sequence[str] = ()) -> str:
     """The data set on which all of a case's contenders train, in words."""
-    return data_in_words(case.needs, settings_of(case, case.trainer).dataset["name"], default_data_dir())
+    return data_in_words(case.needs, settings_of(case, case.trainer, overrides).dataset["name"], default_data_dir())
 
 
 def bench(request: Request, as_json: bool) -> None:
@@ -92,7 +93,7 @@ def bench(request: Request, as_json: bool) -> None:
             print(line, flush=True)
 
     chosen = [CASES[name] for name in request.cases]
-    if request.time_to is not None:
+    if racing(request):
         found["races"] = {case.name: _race(case, request, show) for case in chosen}
     elif request.scaling:
         found["scaling"] = {case.name: _scaling(case, request, show) for case in chosen}
@@ -122,7 +123,16 @@ def _speed(chosen: Sequence[Case], request: Request, show: Print) -> dict[str, A
     return {"peaks": peaks, "cases": cases, "startup": startup}
 
 
+def racing(request: Request) -> bool:
+    return request.time_to is not None or request.race_for is not None
+
+
 def _race(case: Case, request: Request, show: Print) -> Any:
+    if request.race_for is not None:
+        finishes = race_for(case, request.race_for, request.limit, request.overrides, say)
+        show(f"\n{case.name}: {data_of(case, request.overrides)}")
+        show_all(show, report.race_for_lines(case, finishes, request.race_for))
+        return finishes
     finishes = race(case, request.target, request.limit, request.overrides, say)
     show(f"\n{case.name}: {data_of(case)}")
     show_all(show, report.race_lines(case, finishes, request.target))

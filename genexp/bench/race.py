@@ -1,11 +1,11 @@
-"""`--time-to`: how long the plain loop and our best settings train until a quality is reached."""
+"""`--time-to`: how long both sides train until a quality is reached. `--race`: what quality both reach in as many CPU seconds."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from genexp.bench import gate
 from genexp.bench.cases import Case
-from genexp.bench.worker import Task, Worker
+from genexp.bench.worker import Ended, Task, Worker
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,29 @@ def race(case: Case, target: float | None, limit: float, overrides: Sequence[str
     for contender in case.race:
         say(f"{case.name}: {contender.name} until {case.quality.name} {goal_text(goal)}")
         with Worker(Task(case, contender, tuple(overrides), gate.Race(goal, case.look_every), limit)) as worker:
-            ended = worker.finish()
-        run = ended.race
-        if ended.failure is not None or run is None or not run.looks:
-            why = ended.failure or "the limit came before the first look"
-            finishes.append(Finish(contender.name, False, 0.0, 0, float("nan"), failure=why))
-        else:
-            seconds, steps, quality = run.looks[-1]
-            before = run.looks[-2][0] if len(run.looks) > 1 else 0.0
-            finishes.append(Finish(contender.name, run.reached, seconds, steps, quality, seconds - before, run.cpu_seconds))
+            finishes.append(_finish(contender.name, worker.finish()))
     return finishes
+
+
+def race_for(case: Case, seconds: float, limit: float, overrides: Sequence[str], say: Callable[[str], None]) -> list[Finish]:
+    """Both contenders, one after the other, until the first look after so many CPU seconds of training."""
+    finishes = []
+    for contender in case.race:
+        say(f"{case.name}: {contender.name} for {seconds:g} s of CPU")
+        rules = gate.Race(None, case.look_every, budget=seconds)
+        with Worker(Task(case, contender, tuple(overrides), rules, limit)) as worker:
+            finishes.append(_finish(contender.name, worker.finish()))
+    return finishes
+
+
+def _finish(name: str, ended: Ended) -> Finish:
+    run = ended.race
+    if ended.failure is not None or run is None or not run.looks:
+        why = ended.failure or "the limit came before the first look"
+        return Finish(name, False, 0.0, 0, float("nan"), failure=why)
+    seconds, steps, quality = run.looks[-1]
+    before = run.looks[-2][0] if len(run.looks) > 1 else 0.0
+    return Finish(name, run.reached, seconds, steps, quality, seconds - before, run.cpu_seconds)
 
 
 def goal_text(goal: float | None) -> str:

@@ -66,6 +66,16 @@ def race_lines(case: Case, finishes: Sequence[Finish], target: float | None) -> 
     yield from compared(*finishes)
 
 
+def race_for_lines(case: Case, finishes: Sequence[Finish], seconds: float) -> Iterator[str]:
+    yield f"{case.quality.name} after {seconds:g} s of CPU, up to {case.look_every:,} examples more:"
+    for finish in finishes:
+        if finish.failure is not None:
+            yield f"  {finish.contender}: {last_line(finish.failure)}"
+        else:
+            what = f"{case.quality.name} {finish.quality:.4g}"
+            yield f"  {finish.contender}: {what} after {finish.cpu_seconds:,.1f} s of CPU, {finish.steps:,} steps"
+
+
 def compared(plain: Finish, ours: Finish) -> Iterator[str]:
     """How many times faster or slower ours was; nothing where that is not known: one failed, or gave up before the other."""
     if plain.failure is not None or ours.failure is not None or not (plain.reached or ours.reached):

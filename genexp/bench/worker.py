@@ -55,7 +55,13 @@ def _train(task: Task, gate: Gate) -> None:
     contender, case = task.contender, task.case
     if contender.loop is not None:
         module, _, function = contender.loop.partition(":")
-        getattr(importlib.import_module(module), function or "train")(build(case, case.trainer).data, gate)
+        shared = [word for word in task.overrides if case.follows(word)]
+        subject = build(case, case.trainer, shared)
+        if any(word.startswith("seed=") for word in shared):
+            import torch
+
+            torch.manual_seed(subject.settings.seed)
+        getattr(importlib.import_module(module), function or "train")(subject.data, gate)
         return
     from genexp.bench import ours
 
@@ -85,7 +91,9 @@ def settings_of(case: Case, contender: Contender, overrides: Sequence[str] = ())
     """The settings of a contender that is an experiment, on the embedded data where the real ones are not there."""
     from genexp.config.composition import compose
 
-    settings = compose([f"experiment={contender.experiment}", *contender.overrides, *overrides]).settings
+    elsewhere = any(word.startswith("dataset=") for word in overrides)  # what was set of the case's own data set has no meaning
+    own = [word for word in contender.overrides if not (elsewhere and word.startswith("dataset."))]
+    settings = compose([f"experiment={contender.experiment}", *own, *overrides]).settings
     if case.has_data():
         return settings
     embedded = compose([f"experiment={case.instead}"]).settings.dataset

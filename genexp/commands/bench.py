@@ -16,6 +16,7 @@ settings; and other libraries (pip install 'genexp[bench]').
   genexp bench mnist_vae                        the speed table
   genexp bench all --repeat 5 --json            everything, as JSON
   genexp bench mnist_vae --time-to article      train until as good as the article, or --time-to 135
+  genexp bench maf --race 10 dataset=two_moons  what either side has reached after 10 s of CPU
   genexp bench qr_flowmatch --scaling           time and memory against batch, width and samples
   genexp bench toys --seconds 20 --seeds 0,1,2  every exact model on every known density in the plane: a table of KLs;
                                                 stopped or killed, the same command goes on with it
@@ -39,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=_seeds, metavar="S,S,…", help="of the toys (default: 0,1,2)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--time-to", metavar="QUALITY", help="train until a quality is reached: a number, or article")
+    parser.add_argument("--race", type=_positive(float), metavar="S", help="train each side for so many CPU seconds, and compare")
     text = "of training after which a race is given up (default: 3600)"
     parser.add_argument("--limit", type=_positive(float), metavar="S", help=text)
     parser.add_argument("--scaling", action="store_true", help="against batch size, width and number of samples")
@@ -76,7 +78,7 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
 
     cases = CASES if options.case == "all" else (options.case,)
     repeat, seconds, limit = options.repeat or REPEAT, options.seconds or SECONDS, options.limit or LIMIT
-    request = Request(cases, repeat, seconds, options.time_to, limit, options.scaling, tuple(overrides))
+    request = Request(cases, repeat, seconds, options.time_to, limit, options.scaling, tuple(overrides), race_for=options.race)
     bench(request, options.json)
     return 0
 
@@ -88,16 +90,24 @@ def _refuse_what_would_be_ignored(options: argparse.Namespace) -> None:
     useless = {
         "--time-to": racing and {"--repeat": options.repeat, "--seconds": options.seconds, "--scaling": options.scaling},
         "--scaling": options.scaling and {"--repeat": options.repeat},
+        "--race": options.race
+        and {"--time-to": racing, "--repeat": options.repeat, "--seconds": options.seconds, "--scaling": options.scaling},
     }
     for kind, others in useless.items():
         for word, value in (others or {}).items():
             if value:
                 raise UserError(f"{word} says nothing with {kind}", hint=f"leave {word} or {kind} out")
-    measured = {"--repeat": options.repeat, "--time-to": racing, "--scaling": options.scaling, "--json": options.json}
+    measured = {
+        "--repeat": options.repeat,
+        "--time-to": racing,
+        "--scaling": options.scaling,
+        "--json": options.json,
+        "--race": options.race,
+    }
     for word, value in measured.items():
         if options.case == TOYS and value:
             raise UserError(f"{word} says nothing of {TOYS}")
     if options.seeds and options.case != TOYS:
         raise UserError(f"--seeds says nothing but of {TOYS}")
-    if options.limit and not racing:
-        raise UserError("--limit says nothing without --time-to")
+    if options.limit and not (racing or options.race):
+        raise UserError("--limit says nothing without --time-to or --race")

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genexp.nn.mlp import ACTIVATIONS, Activation
+from genexp.nn.mlp import Activation, after_linear
 
 
 class MaskedLinear(nn.Linear):
@@ -92,7 +92,7 @@ class MaskedMLP(nn.Module):
         degrees = [degree_in, *[torch.arange(width) % max(1, dim - 1) + 1] * hidden_layers]
         layers: list[nn.Module] = []
         for before, after in pairwise(degrees):
-            layers += [MaskedLinear(after[:, None] >= before), ACTIVATIONS[activation]()]
+            layers += [MaskedLinear(after[:, None] >= before), after_linear(activation)]
         last = MaskedLinear((degree_in[:, None] > degrees[-1]).repeat_interleave(outputs, 0))
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)

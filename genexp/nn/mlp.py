@@ -20,13 +20,18 @@ def mlp(sizes: list[int], activation: Activation = "silu", layer_norm: bool = Fa
     return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
+def after_linear(activation: Activation) -> nn.Module:
+    """The activation of what a linear layer gives and nobody else keeps: ReLU needs no memory of its own there."""
+    return nn.ReLU(inplace=True) if activation == "relu" else ACTIVATIONS[activation]()
+
+
 def hidden_layers(
     sizes: Sequence[int], activation: Activation, layer_norm: bool = False, residual: bool = False
 ) -> list[nn.Module]:
     """The layers of `mlp` before the last: an activation (and LayerNorm) after each linear one."""
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
-        layer = [nn.Linear(before, after), ACTIVATIONS[activation]()]
+        layer = [nn.Linear(before, after), after_linear(activation)]
         layers += [Added(*layer)] if residual and before == after else layer
         if layer_norm:
             layers.append(nn.LayerNorm(after))
