@@ -139,7 +139,7 @@ def test_a_mode_with_a_few_stray_points_is_not_found() -> None:
 
 def test_a_target_is_learnt_measured_and_drawn(genexp, tiny: list[str], tmp_path: Path) -> None:
     words = [word for word in tiny if not word.startswith(("trainer.max_steps", "figures"))]
-    code, out, err = genexp("run", "run_dir=run", "experiment=double_well", *words, "figures.gif=false", "trainer.max_steps=60")
+    code, out, err = genexp("run", "run_dir=run", "experiment=double_well", *words, "figures.gif=false", "trainer.max_steps=120")
     assert code == 0, err
     found = metrics(tmp_path / "run")
     assert {"kl", "reverse_kl", "log_z", "ess", "exact/log_z", "floor/heldout_loss"} <= {*found}
