@@ -33,7 +33,7 @@ class NoiseAwareFeatureGrids(nn.Module):
         channels: values at each node.
         damping: 1 as in the source; less keeps small cells a little longer.
         gain: a value is `gain` times its weight, so that a step of Adam moves it that much farther.
-
+        falloff: `erf` or `wave`, as above.
         margin: how many of its cells each grid reaches beyond the square, and so the farther the coarser it is: to where noise
             carries points that it is not too large for.
 

@@ -13,9 +13,7 @@ from genexp.velocity.base import Target, targets
 from genexp.velocity.path import PathSample
 
 WHOLE = 64  # bins a side of the coarsest level, all of which are asked
-WINDOW = (
-    11  # bins a side that are asked of the others, the point in the middle one: at least 3.5 standard deviations of the noise
-)
+WINDOW = 11  # bins a side that are asked of the others, the point in the middle one: 3.5 standard deviations of the noise or more
 
 
 @targets.register("sample")
