@@ -16,10 +16,10 @@ from genexp.sampling import Part
 from genexp.subject import Subject, once
 
 THOUSAND = 1_000
-SIZES = (8, 32, 125, 500, THOUSAND)  # of the calls, each of which takes about four times as long as the one before at most
+SIZES = (8, 32, 125, 500, THOUSAND)  # of the calls
 VALUES = 12_000_000  # numbers in the examples of one call: 50 MB
 LONG_ENOUGH = 0.05  # seconds that the measured calls take together
-TOO_LONG = 0.25  # seconds of a call, after which none is made of more examples: the steps of an ODE alone can take 0.2
+TOO_LONG = 1.5  # seconds: no call is made that would take longer, as far as those before it tell
 
 
 @measure(
@@ -69,10 +69,13 @@ def seconds_per_thousand(subject: Subject, call: Callable[[int], object]) -> flo
 
     size = min(SIZES[0], most)
     taken = seconds(size)
+    each = taken / size  # of one example more; that of an ODE costs next to nothing beside the steps, which all share
     for larger in SIZES[1:]:
-        if taken > TOO_LONG or larger > most:
+        if larger > most or taken + each * (larger - size) > TOO_LONG:
             break
-        size, taken = larger, seconds(larger)
+        before, smaller, size = taken, size, larger
+        taken = seconds(size)
+        each = max(0.0, taken - before) / (size - smaller)
     times = [seconds(size)]
     while sum(times) < LONG_ENOUGH:
         times.append(seconds(size))
