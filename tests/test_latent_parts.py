@@ -388,7 +388,8 @@ def test_parts_go_together(network: str, posterior: str, prior: str) -> None:
     model.initialise(batch)
     model.loss(batch)["loss"].backward()
     without = [name for name, weights in model.named_parameters() if weights.grad is None]
-    assert not without
+    looked_up = {"prior.inputs"} if (network, prior) == ("exemplars", "vamp") else set()  # a number of an exemplar
+    assert {*without} == looked_up
     model.eval()
     model.conclude(batch)
     assert model.sample(5).shape == (5, 3, 8, 8)

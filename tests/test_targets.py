@@ -19,6 +19,7 @@ from genexp.data.gmm40 import GMM40
 from genexp.data.many_well import ManyWell
 from genexp.data.peak_pairs import PeakPairs, PeakPairsData
 from genexp.data.quartic import Quartic
+from genexp.measures import quadrature
 from genexp.measures.divergences import excess_forward_kl, excess_reverse_kl
 from genexp.measures.targets import Weighted, ess_forward, log_z, modes_found, reverse_kl, weighted
 from genexp.registry import models
@@ -137,7 +138,8 @@ def test_a_mode_with_a_few_stray_points_is_not_found() -> None:
         assert (modes_found(subject).value, modes_found(subject).exact) == (modes, 2)
 
 
-def test_a_target_is_learnt_measured_and_drawn(genexp, tiny: list[str], tmp_path: Path) -> None:
+def test_a_target_is_learnt_measured_and_drawn(genexp, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quadrature, "GRID_SIDE", 256)  # fine enough to find all of the model's mass
     words = [word for word in tiny if not word.startswith(("trainer.max_steps", "figures"))]
     code, out, err = genexp("run", "run_dir=run", "experiment=double_well", *words, "figures.gif=false", "trainer.max_steps=120")
     assert code == 0, err

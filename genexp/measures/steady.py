@@ -45,15 +45,12 @@ def _best(log_ratio: Tensor, ratio: Tensor) -> float:
 
 
 def on_support(subject: Subject, n: int, refinement: float) -> Tensor | None:
-    """Which of n samples of the very density whose likelihood is found lie where the data can be, (n,); None where such samples
-    cannot be had.
+    """Which of n samples of the very density whose likelihood is found lie where the data can be, (n,); None of a model whose
+    samples are others, as those of a chain or of coarser steps are.
     """
-    if "refined" not in subject.can:
-        samples = subject.samples if "sample" in subject.can else None
-    elif "closely" in subject.can:
-        with seeded(seed_for(subject.settings.seed, "on support"), subject.device):
-            parts = [min(_PART, n - start) for start in range(0, n, _PART)]
-            samples = torch.cat([subject.model.sample_closely(part, refinement).cpu() for part in parts])
-    else:
-        samples = None
-    return None if samples is None else subject.density.contains(samples)
+    if "closely" not in subject.can:
+        return None
+    with seeded(seed_for(subject.settings.seed, "on support"), subject.device):
+        parts = [min(_PART, n - start) for start in range(0, n, _PART)]
+        samples = torch.cat([subject.model.sample_closely(part, refinement).cpu() for part in parts])
+    return subject.density.contains(samples)
