@@ -72,11 +72,11 @@ class NoiseAwareFeatureGrids(nn.Module):
         self.reach.copy_(1.05 * points.abs().max())
 
     def forward(self, m: Tensor, tau: Tensor) -> Tensor:
-        where = (m / self.reach)[:, None] / self.beyond[:, None]  # (n, levels, 2)
+        where = m / (self.reach * self.beyond)[:, None, None]  # (levels, n, 2)
         read = torch.cat(
             [
                 F.grid_sample(values, here[None, None], padding_mode="border", align_corners=True)
-                for values, here in zip(self.values, where.unbind(1), strict=True)
+                for values, here in zip(self.values, where, strict=True)
             ]
         )
         return (read[:, :, 0].permute(2, 0, 1) * (self.gain * self.weight(tau))[:, :, None]).flatten(1)
