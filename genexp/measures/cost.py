@@ -19,7 +19,7 @@ THOUSAND = 1_000
 SIZES = (8, 32, 125, 500, THOUSAND)  # of the calls
 VALUES = 12_000_000  # numbers in the examples of one call: 50 MB
 LONG_ENOUGH = 0.05  # seconds that the measured calls take together
-TOO_LONG = 0.6  # seconds: no call is made that would take longer, as far as those before it tell
+TOO_LONG = 0.5  # seconds: no call is made that would take longer, as far as those before it tell
 
 
 @measure(
@@ -69,7 +69,7 @@ def seconds_per_thousand(subject: Subject, call: Callable[[int], object]) -> flo
 
     size = min(SIZES[0], most)
     taken = seconds(size)
-    each = taken / size if taken > TOO_LONG / 2 else 0.0  # of one example more; the steps of an ODE are shared by all
+    each = taken / size if taken > TOO_LONG else 0.0  # of one example more; the steps of an ODE are shared by all
     for larger in SIZES[1:]:
         if larger > most or taken + each * (larger - size) > TOO_LONG:
             break
