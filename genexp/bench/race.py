@@ -30,21 +30,23 @@ class Finish:
 def race(case: Case, target: float | None, limit: float, overrides: Sequence[str], say: Callable[[str], None]) -> list[Finish]:
     """Both contenders, one after the other; `target` None is the case's own, see Quality."""
     goal = case.quality.article if target is None else target
-    finishes = []
-    for contender in case.race:
-        say(f"{case.name}: {contender.name} until {case.quality.name} {goal_text(goal)}")
-        with Worker(Task(case, contender, tuple(overrides), gate.Race(goal, case.look_every), limit)) as worker:
-            finishes.append(_finish(contender.name, worker.finish()))
-    return finishes
+    words = f"until {case.quality.name} {goal_text(goal)}"
+    return _run(case, words, lambda: gate.Race(goal, case.look_every), limit, overrides, say)
 
 
 def race_for(case: Case, seconds: float, limit: float, overrides: Sequence[str], say: Callable[[str], None]) -> list[Finish]:
     """Both contenders, one after the other, until the first look after so many CPU seconds of training."""
+    words = f"for {seconds:g} s of CPU"
+    return _run(case, words, lambda: gate.Race(None, case.look_every, budget=seconds), limit, overrides, say)
+
+
+def _run(
+    case: Case, words: str, rules: Callable[[], gate.Race], limit: float, overrides: Sequence[str], say: Callable[[str], None]
+) -> list[Finish]:
     finishes = []
     for contender in case.race:
-        say(f"{case.name}: {contender.name} for {seconds:g} s of CPU")
-        rules = gate.Race(None, case.look_every, budget=seconds)
-        with Worker(Task(case, contender, tuple(overrides), rules, limit)) as worker:
+        say(f"{case.name}: {contender.name} {words}")
+        with Worker(Task(case, contender, tuple(overrides), rules(), limit)) as worker:
             finishes.append(_finish(contender.name, worker.finish()))
     return finishes
 
