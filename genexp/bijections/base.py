@@ -10,12 +10,13 @@ class Bijection(nn.Module):
 
     Told when built: `dim`, the number of features, and `layer`, its place in the flow, from 0 at the data. `exact`: whether
     ln |det| is, or an unbiased estimate. `error`: how far the inverse, or ln |det|, may be off in float64. `can_turn`: whether
-    `solve_in_turn` changes anything.
+    `solve_in_turn` changes anything. `smooth`: whether it has no kinks, wherever.
     """
 
     exact = True
     error = 1e-8
     can_turn = False
+    smooth = False
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Data → noise: z, (n, dim), and ln |det ∂z/∂x|, (n,)."""

@@ -55,6 +55,8 @@ class Ode(Bijection):
         error: of the way back, or of ln |det|, at the weights that laws try.
     """
 
+    smooth = True
+
     def __init__(self, dim: int, field: ClosedField | DeepField, solver: OdeSolver, steps: int, error: float = 1e-4) -> None:
         super().__init__()
         self.error = error

@@ -45,6 +45,8 @@ class Residual(Bijection):
         ConvergenceError: by its inverse, where the iteration does not come to rest; with the residual and the iterations.
     """
 
+    smooth = True
+
     def __init__(
         self,
         dim: int,

@@ -75,8 +75,10 @@ class Flow(GenerativeModel):
     @property
     def can(self) -> frozenset[Ability]:
         likelihood: Ability = "exact" if all(bijection.exact for bijection in self.bijections) else "estimate"
-        turning: set[Ability] = {"in_turn"} if any(bijection.can_turn for bijection in self.bijections) else set()
-        return frozenset({"sample", "layers", likelihood}) | turning
+        more: set[Ability] = {"in_turn"} if any(bijection.can_turn for bijection in self.bijections) else set()
+        if all(bijection.smooth for bijection in self.bijections) and not self.base.bounded:
+            more.add("smooth")
+        return frozenset({"sample", "layers", likelihood}) | more
 
     @property
     def objective(self) -> Objective:  # type: ignore[override]

@@ -134,3 +134,22 @@ def test_a_bases_density_has_the_mass_one_and_is_that_of_its_samples(kind: str, 
     error = moments(z).std(0) / len(z) ** 0.5
     assert ((mass @ moments(points) - moments(z).mean(0)).abs() <= 5 * error + 2e-3).all()
     assert base.bounded == bool(torch.isinf(base.log_prob(torch.full((1, dim), 1e9, dtype=torch.float64))).all())
+
+
+def largest_jump(bijection: Bijection, spacing: float) -> float:
+    """Between neighbours on a line across the plane, of how fast ln |det| + ln N(z; 0, I) changes along it."""
+    along = torch.arange(-4, 4, spacing, dtype=torch.float64, requires_grad=True)
+    z, log_det = bijection(torch.stack([along, 0.3 - 0.7 * along], dim=1))
+    (change,) = torch.autograd.grad((log_det - z.square().sum(1) / 2).sum(), along)
+    return float(change.diff().abs().max())
+
+
+@every
+def test_a_density_that_is_called_smooth_has_no_kinks(kind: str) -> None:
+    """With points four times as close the jumps are a quarter; at a kink they stay. (What has none need not say so.)"""
+    bijection = built(kind, 2)
+    coarse, fine = (largest_jump(bijection, spacing) for spacing in (0.004, 0.001))
+    if bijection.smooth:
+        assert fine < 0.4 * coarse
+    elif "spline" in kind:
+        assert fine > 0.9 * coarse
