@@ -17,7 +17,7 @@ from genexp.errors import UserError
 from genexp.registry import datasets
 
 HERE = Path()
-SAMPLES = 200_000
+SAMPLES = 100_000
 BINS, WITHIN = 16, 20  # bins along a side, and midpoints along a side of a bin
 
 KNOWN = [name for name in datasets.names() if isinstance(datasets[name], type) and issubclass(datasets[name], KnownPoints)]

@@ -107,7 +107,7 @@ def test_the_readme_is_short() -> None:
 
 
 def test_every_command_in_the_readme_is_a_valid_one() -> None:
-    """Each `genexp run …` line composes, the first and the last job of a sweep (those with a user's own files are run above)."""
+    """Each `genexp run …` line composes, of a sweep the first and the last job (those with a user's own files are run above)."""
     from genexp.config.composition import compose
     from genexp.sweep.plan import jobs
 

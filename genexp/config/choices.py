@@ -76,7 +76,7 @@ def composed(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Dict
 def _without_experiment(groups: Sequence[str]) -> list[str]:
     """The experiment for another model or data set than the default's, where none is typed: the default's parts are its own."""
     typed = {key_of(text): parse_override(text).value() for text in groups}
-    usual = _compose([]).hydra.runtime.choices
+    usual = _chosen([])
     other = any(typed.get(group, usual[group]) != usual[group] for group in COMPONENTS)
     return [f"experiment={ANY}"] if other and "experiment" not in typed else []
 
@@ -87,7 +87,7 @@ def _drop_leftovers(config: DictConfig, groups: Sequence[str], own_folders: Sequ
     typed = {key_of(text): parse_override(text).value() for text in groups if key_of(text) in COMPONENTS}
     if not experiment or not typed:
         return
-    usual = _compose([*experiment, *own_folders]).hydra.runtime.choices
+    usual = _chosen([*experiment, *own_folders])
     for group, name in typed.items():
         if name != usual[group]:
             own = _compose([f"+{group}@{ALONE}={name}", *own_folders])[ALONE]
@@ -158,10 +158,20 @@ def _hydra(config_dirs: Sequence[Path]) -> Iterator[list[str]]:
 
 
 def _compose(overrides: list[str]) -> DictConfig:
+    """What Hydra makes of overrides, to be changed."""
+    return deepcopy(_known(overrides))
+
+
+def _chosen(overrides: list[str]) -> DictConfig:
+    """The name that Hydra chooses for each group."""
+    return _known(overrides).hydra.runtime.choices
+
+
+def _known(overrides: list[str]) -> DictConfig:
     """What Hydra makes of overrides. Of the files of the package alone it makes the same every time: it is asked once."""
     if any(text.startswith("hydra.searchpath=") for text in overrides):
         return _by_hydra(overrides)
-    return deepcopy(_of_package(tuple(overrides)))
+    return _of_package(tuple(overrides))
 
 
 @lru_cache(maxsize=1024)
