@@ -5,6 +5,8 @@ import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LISTED, FEW = ("experiment", "dataset", "model"), 12  # what `genexp list` lists; more names than that are no hint
+
 
 class UserError(Exception):
     """A mistake of the user's: printed as one line `error: …` (and one line `hint: …`), exit code 2."""
@@ -56,8 +58,10 @@ def nearest(name: str, allowed: Iterable[str]) -> str | None:
 
 
 def unknown(what: str, name: str, allowed: Iterable[str]) -> UserError:
-    """The error for a name that does not exist: the nearest one that does, and all there are."""
+    """The error for a name that does not exist: the nearest one that does, and all there are, or the command that lists them."""
     allowed = sorted(allowed)
     guess = nearest(name, allowed)
     message = f"unknown {what} '{name}'" + (f"; did you mean '{guess}'?" if guess else "")
+    if what in LISTED and len(allowed) > FEW:
+        return UserError(message, hint=f"genexp list {what}s")
     return UserError(message, hint=f"there are: {', '.join(allowed)}" if allowed else None)

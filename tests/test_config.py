@@ -71,6 +71,8 @@ MISTAKES = [
     ("figures.gif_frames=1", "greater than or equal to 2"),
     ("dataset.name=nothing", "unknown dataset 'nothing'"),
     ("model.name=qr", "unknown model 'qr'"),
+    ("experiment=qr_flowmach", "did you mean 'qr_flowmatch'?"),
+    ("experimnt=qr_flowmatch", "did you mean 'experiment'?"),
     ("~dataset.text", "cannot be deleted"),
     ("~dataset", "a run needs a value of dataset"),
     ("nonsense", "not of the form key=value"),

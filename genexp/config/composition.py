@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from genexp.config import detail
-from genexp.config.catalogue import COMPONENTS
+from genexp.config.catalogue import COMPONENTS, GROUPS
 from genexp.config.choices import ANY, composed, is_choice, refuse_sweep
 from genexp.config.typed import annotation_of, as_hydra_reads, check_form, key_of, parse_override, parse_texts, spelled
 from genexp.errors import UserError, nearest
@@ -170,7 +170,7 @@ def _unknown_key(text: str, path: list[str], known: Any, model: str) -> UserErro
     part, own = keys[len(path)], [key for key in known if key != "hydra"] if isinstance(known, dict) else []
     if path[:1] == ["model"] and (today := moved(model, ".".join([*path[1:], part]), shown(text.partition("=")[2]))):
         return UserError(f"{'.'.join([*path, part])} is {today} now")
-    near = nearest(part, own)
+    near = nearest(part, own if path else [*own, *GROUPS])
     near = ".".join([*path, near]) if near else _anywhere(part)
     message = f"unknown key '{'.'.join(keys)}'" + (f"; did you mean '{near}'?" if near else "")
     return UserError(message, hint=f"known keys{' of ' + '.'.join(path) if path else ''}: {', '.join(own)}" if own else None)
