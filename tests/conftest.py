@@ -136,7 +136,7 @@ def small_parts(experiment: str) -> list[str]:
     if "burn_in" in settings.model:
         words += ["model.burn_in=0", "model.chains=6"]
     if settings.dataset["name"] == "text":
-        words += ["dataset.length=24", "evaluation.num_points=64"]
+        words += ["dataset.length=24", "evaluation.num_points=64", "model.depth=1"]
     if settings.model["name"] in ("made", "causal_transformer", "pixelcnn", "pixel_flow", "patch_flow"):
         words += [f"model.{key}=16" for key in ("width", "channels") if key in settings.model]
         words += ["evaluation.num_samples=40", "evaluation.batch_size=40"]  # one number after another

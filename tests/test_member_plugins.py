@@ -216,7 +216,7 @@ MEMBERS = {  # name: Python, folder of the YAML, a setting and two of its values
 }
 
 
-ALIKE = ("plugin_logistic", "plugin_cubic")  # parts of a flow, as plugin_shear is
+ALIKE = ("plugin_logistic", "plugin_cubic", "plugin_wide")  # parts, as plugin_shear is
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ()) for name in MEMBERS])

@@ -120,7 +120,7 @@ def test_every_command_in_the_readme_is_a_valid_one() -> None:
         if any(word.startswith("--") for word in words):
             continue
         every = jobs([word for word in words if word != "-m"])
-        for job in (every[0], every[-1]):
+        for job in ([word for word in job if not word.startswith("seed=")] for job in (every[0], every[-1])):
             if job not in composed:
                 compose(job)
                 composed.append(job)
