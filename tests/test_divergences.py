@@ -231,6 +231,26 @@ def test_a_cost_is_that_of_a_thousand(monkeypatch: pytest.MonkeyPatch, of_call: 
     assert calls[-1] == calls[-2]  # what is measured has been done before
 
 
+@pytest.mark.parametrize(("of_call", "calls"), [(0.6, 1), (0.3, 2)])
+def test_an_ode_is_asked_for_a_thousand_densities_at_once(monkeypatch: pytest.MonkeyPatch, of_call: float, calls: int) -> None:
+    """Eight would take as long; and what took long need not be done again."""
+    clock, asked = [0.0], list[int]()
+
+    class Ode(Known):
+        can = frozenset({"exact", "refined", "sample"})
+
+        def log_prob(self, x: Tensor) -> Tensor:
+            asked.append(len(x))
+            clock[0] += of_call
+            return super().log_prob(x)
+
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: 3 * clock[0])
+    monkeypatch.setattr(cost.time, "process_time", lambda: clock[0])
+    subject = Subject(Ode(Uniform(Path()).density), Uniform(Path()), compose([]).settings, CPU)
+    assert cost.seconds_density(subject).value == pytest.approx(of_call)
+    assert asked == [1000] * calls
+
+
 def test_costs_are_of_the_density_and_of_the_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
 

@@ -451,6 +451,18 @@ def test_a_young_training_is_rehearsed_once_and_nothing_of_it_changes(tmp_path: 
     assert_same_state(*states)
 
 
+@pytest.mark.parametrize(("after", "calls"), [(10, 1), (40, 0)])
+def test_what_soon_ends_is_not_rehearsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: float, calls: int) -> None:
+    """Of 100 seconds 90 are more than four times 10; 60 are less than four times 40."""
+    monkeypatch.setattr("genexp.fit.budget.time.perf_counter", itertools.count().__next__)
+    monkeypatch.setattr("genexp.fit.loop.REHEARSED_AFTER", after)
+    called: list[int] = []
+    with Interrupts() as interrupts:
+        limits = settings(max_steps=None, max_seconds=100.0)
+        fit_(Noisy(), Normal(), limits, folder(tmp_path, "run"), 0, interrupts, rehearse=lambda: called.append(1))
+    assert len(called) == calls
+
+
 def test_one_cycle_is_torchs_one_cycle() -> None:
     total = 1000
     optimizer = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], lr=1.0)

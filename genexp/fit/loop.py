@@ -22,7 +22,8 @@ from genexp.seeds import seed_for, seeded
 from genexp.settings import TrainerSettings
 
 LAST_LOOK = 16_384  # examples that a model may look at after its last step
-REHEARSED_AFTER = 15.0  # seconds of training: what is shorter is soon done again, and need not wait
+REHEARSED_AFTER = 15.0  # seconds of training,
+MORE_LEFT = 4  # where so many times as much is left: what is shorter is soon done again, and need not wait
 
 
 def fit(
@@ -42,7 +43,7 @@ def fit(
         interrupts: how a signal asks for an end after the current step.
         state: a checkpoint of the same run to go on from, exactly; None begins anew.
         watch: follows the held-out terms, of which the one called `settings.monitor` says which weights are best.
-        rehearse: called once, when training has taken REHEARSED_AFTER seconds; what it raises ends the training then.
+        rehearse: called when training has taken REHEARSED_AFTER seconds, if it will be a long one; what it raises ends it then.
 
     Raises:
         UserError: the loss is no longer finite; there is no held-out term of the monitored name.
@@ -75,11 +76,13 @@ def fit(
             now = agreed(Moment(budget.reading(clock), interrupts.signum))
             if now.signum is not None or fitter.finished or budget.spent(position.step, now.seconds):
                 break
+            progress = budget.progress(position.step, now.seconds)
             if not rehearsed and now.seconds > REHEARSED_AFTER:
                 rehearsed = True
-                with clock.paused():
-                    rehearse()
-            rate = schedule(settings.schedule, budget.progress(position.step, now.seconds), settings.warmup)
+                if now.seconds * (1 - progress) > MORE_LEFT * REHEARSED_AFTER * progress:
+                    with clock.paused():
+                        rehearse()
+            rate = schedule(settings.schedule, progress, settings.warmup)
             batch = stream.next()
             terms = fitter.step(batch, rate, position.step + 1)
 

@@ -49,7 +49,7 @@ def excess_loss(subject: Subject) -> Value:
 
 @measure("irreducible_loss", "the loss of the optimal velocity itself", data={"cells"}, objective="flow_matching")
 def irreducible_loss(subject: Subject) -> Value:
-    return Value(subject.density.irreducible_loss())
+    return Value(subject.density.irreducible_loss(subject.settings.evaluation.num_points))
 
 
 @once

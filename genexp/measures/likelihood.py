@@ -17,7 +17,7 @@ from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
 PART = 256  # examples whose likelihood is found at once: few enough for several processes to have some
-SMALL_PART = 1_024  # and of a few numbers each, of which so many take little longer
+SMALL_PART = 2_048  # and of a few numbers each, of which so many take little longer
 SMALL = 4  # numbers
 COMPARED = 0.25  # share of the points whose ODE is solved again in half the step
 ENOUGH = 1e-3  # nats; a change of the mean below this, or below a third of its standard error, is no reason to refine

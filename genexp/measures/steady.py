@@ -8,7 +8,7 @@ from torch import Tensor
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject
 
-_PART = 1_024  # points that go along an ODE at once
+_PART = 2_048  # points that go along an ODE at once
 
 
 def steadied(log_ratio: Tensor, inside: Tensor) -> tuple[float, float]:

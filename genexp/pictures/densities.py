@@ -114,7 +114,8 @@ def near(density: UniformCells, count: int) -> tuple[str, int, int]:
 
 def _log_p(subject: Subject, x: Tensor) -> Tensor:
     """ln p of points x, (n, 2), to what a colour shows."""
-    model, parts = subject.model, x.float().to(subject.device).split(subject.settings.evaluation.batch_size)
+    model, most = subject.model, subject.settings.evaluation.batch_size
+    parts = x.float().to(subject.device).chunk(math.ceil(len(x) / most))  # none much smaller than the others
     find = (lambda x: model.refined_log_prob(x, COARSE)) if "refined" in subject.can else model.log_prob
     return torch.cat([find(part).float().cpu() for part in parts])
 

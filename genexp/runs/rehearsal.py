@@ -19,6 +19,7 @@ EVALUATION = {
     "num_samples": FEW,
     "num_points": FEW,
     "ode_points": 4,
+    "batch_size": FEW,
     "importance_samples": 2,
     "quadrature_side": 4,
     "amortization_images": 1,

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.velocity.base import Target, targets
 from genexp.velocity.path import PathSample
 
@@ -90,7 +91,7 @@ class Counted(Target):
     @torch.no_grad()
     def forward(self, path: PathSample, y: Tensor) -> Tensor:
         self.meet(y)
-        with torch.autocast(y.device.type, enabled=False):
+        with all_digits(y.device):
             return self.mean_velocity(path)
 
     def mean_velocity(self, path: PathSample) -> Tensor:
