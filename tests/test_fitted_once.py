@@ -11,7 +11,7 @@ from genexp.config.composition import compose
 from genexp.data.base import Batch, DataSpec
 from genexp.folder.run_folder import RunFolder
 from genexp.latent.memory import Memory, keys_of
-from genexp.latent.semi_amortised import mirrored_noise
+from genexp.latent.semi_amortised import SemiAmortisedPosterior, mirrored_noise
 from genexp.models.vae import VAE
 from genexp.pictures.latent import corners, mixed, walk
 from genexp.runs.experiment import build
@@ -103,6 +103,16 @@ def test_what_is_fitted_depends_on_the_example_alone() -> None:
     with model.remembering():
         model.infer(x[3:6])
         assert torch.allclose(model.infer(x.flip(0)).flip(0), found, atol=1e-3)
+
+
+def test_in_training_the_noise_is_of_each_example_and_each_fit() -> None:
+    """With the same for all, what is learnt from the fits fits their noise: held out it was worse."""
+    q = SemiAmortisedPosterior(5, 2, steps=3, training_steps=3)
+    begun = torch.zeros(2, 4)
+    same, other, again = (q.train(mode).refine(begun, lambda z: -z.square().sum(2)) for mode in (False, True, True))
+    assert torch.equal(same[0], same[1])
+    assert not torch.equal(other[0], other[1])
+    assert not torch.equal(other, again)
 
 
 def test_remembered_is_what_no_weight_has_changed_since() -> None:
