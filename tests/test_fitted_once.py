@@ -140,7 +140,8 @@ def test_of_several_examples_those_that_are_new_are_fitted() -> None:
         asked.append(positions.tolist())
         return x[positions].flatten(1).sum(1, keepdim=True)
 
-    everything = torch.rand(6, 2, 3)
+    everything = torch.rand(1, 8, 9).repeat(6, 1, 1)
+    everything[:, -1, -1] = torch.rand(6)  # alike but for one number
     for rows, new in (([0, 1], [0, 1]), ([1, 2, 0, 3], [1, 3]), ([3, 2], None), ([4, 4], [0, 1])):
         x = everything[rows]
         assert torch.equal(memory.recall(x, None, fit), x.flatten(1).sum(1, keepdim=True))
