@@ -41,6 +41,11 @@ class Posterior(nn.Module):
     asks_decoder: ClassVar[bool] = False
     mixed: ClassVar[bool] = False
 
+    @property
+    def refines(self) -> bool:
+        """Whether `refine` changes anything, as it is now."""
+        return False
+
     def forward(self, features: Tensor) -> Tensor:
         """The parameters of the posteriors."""
         raise NotImplementedError
@@ -95,13 +100,14 @@ class Posterior(nn.Module):
 @dataclass(frozen=True)
 class Latent:
     """What a prior is told of the latent space: its dimensions, the shape of an example, how many classes a conditional model
-    has (0: it has none), and the posterior.
+    has (0: it has none), the posterior, and whether the encoder looks something up, so that nothing has a gradient of x.
     """
 
     size: int
     shape: tuple[int, ...]
     classes: int
     posterior: Posterior
+    looks_up: bool = False
 
 
 @dataclass(frozen=True)

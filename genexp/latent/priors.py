@@ -105,6 +105,11 @@ class VampPrior(Prior):
         super().__init__()
         if latent.classes or not latent.posterior.gaussian or latent.posterior.asks_decoder:
             raise UserError("model/prior=vamp needs Gaussian posteriors of x alone")
+        if latent.looks_up:
+            raise UserError(
+                "model/prior=vamp needs a network whose encoder has a gradient of x, by which the pseudo-inputs are learnt",
+                hint="model/prior=standard, or another model/network",
+            )
         self.learnt_from = learnt_from
         self.inputs = nn.Parameter(torch.rand(pseudo_inputs, *latent.shape))
         self.moved = nn.Parameter(torch.zeros(pseudo_inputs, 2 * latent.size))

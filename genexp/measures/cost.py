@@ -40,7 +40,8 @@ def seconds_density(subject: Subject) -> Value:
     def find(size: int) -> None:
         if {"exact", "estimate"} & subject.can:
             subject.model.log_prob(x[:size])
-        else:
+            return
+        with subject.model.remembering():  # as of examples that are new to it
             subject.model.importance(x[:size], None if label is None else label[:size], 1).log_weights()
 
     with torch.autocast(subject.device.type, enabled=False):

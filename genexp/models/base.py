@@ -1,6 +1,7 @@
 """What a model is to the rest of genexp."""
 
 from collections.abc import Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
@@ -65,6 +66,10 @@ class GenerativeModel(nn.Module):
     def transition(self, batch: Batch) -> Terms:
         """Of Markov chains: all of them move once under the batch's log density; the terms afterwards."""
         raise NotImplementedError
+
+    def remembering(self) -> AbstractContextManager[None]:
+        """Inside, where no weight changes, what is fitted to an example is found once. Most models fit nothing to examples."""
+        return nullcontext()
 
     def remarks(self) -> list[str]:
         """What a reader has to be told of how the fit went, a line each. Most models have nothing to say."""

@@ -5,6 +5,8 @@
 Source: Kingma & Welling, Auto-Encoding Variational Bayes (2014).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Annotated
 
@@ -20,7 +22,9 @@ from genexp.latent.base import Bound, Given, Latent, Posterior, Prior, TrainingO
 from genexp.latent.importance import Importance
 from genexp.latent.likelihoods import Gaussian, Likelihood, likelihoods
 from genexp.latent.linear_gaussian import LinearGaussian
+from genexp.latent.memory import Memory
 from genexp.latent.networks import Networks, Sizes, networks
+from genexp.machine.device import all_digits
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
 from genexp.settings import Fraction
@@ -56,6 +60,7 @@ class VAE(GenerativeModel):
 
     objective: Objective = "bound"
     trained_steps: Tensor
+    memory: Memory | None
 
     def __init__(
         self,
@@ -80,14 +85,14 @@ class VAE(GenerativeModel):
         self.networks = network(Sizes(spec.shape, latent, self.classes, likely.logits))
         self.encoder, self.decoder = self.networks.encoder, self.networks.decoder
         self.posterior = posterior(self.encoder.features, latent)
-        space = Latent(latent, spec.shape, self.classes, self.posterior)
+        space = Latent(latent, spec.shape, self.classes, self.posterior, self.encoder.looks_up)
         self.prior, self.training_objective = prior(space), objective(space)
         if self.training_objective.path_only and not self.posterior.has_density:
             raise UserError(
                 f"model/posterior={posterior.name}: a doubly reparameterised gradient wants ln q(z|x) at any z, and it has none",
                 hint="model.objective.gradient=plain, or model/posterior=gaussian",
             )
-        self.likelihood = likely
+        self.likelihood, self.memory = likely, None
         self.register_buffer("trained_steps", torch.zeros((), dtype=torch.long))
 
     @property
@@ -101,6 +106,7 @@ class VAE(GenerativeModel):
             "latent_layers": self.prior.layered,
             "linear": self.standard_prior and self.posterior.gaussian and self._is_linear,
             "classes": self.conditional,
+            "exemplars": self.encoder.looks_up,
         }
         words = (word for word, there in more.items() if there)
         return frozenset({"sample", "bound", "latents", "posterior", "prior", *words})
@@ -173,8 +179,26 @@ class VAE(GenerativeModel):
 
     def infer(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """The parameters of q(z|x), (n, …)."""
-        said = self.posterior(self.encoder(self.dropout(x), self._condition(label, len(x), x.device)))
+        said = self._said(x, label)
+        if self.memory is None or not self.posterior.refines:
+            return self._refined(said, x, label)
+        return self.memory.recall(x, label, lambda new: self._refined(said[new], x[new], None if label is None else label[new]))
+
+    def _said(self, x: Tensor, label: Tensor | None) -> Tensor:
+        with all_digits(x.device) if self.posterior.refines else nullcontext():  # where a fit begins depends on x alone
+            return self.posterior(self.encoder(self.dropout(x), self._condition(label, len(x), x.device)))
+
+    def _refined(self, said: Tensor, x: Tensor, label: Tensor | None) -> Tensor:
         return self.posterior.refine(said, lambda z: torch.add(*self._log_joint(x, label, z)))
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Inside, where no weight changes, posteriors are fitted to each example once; in another inside, to each once more."""
+        before, self.memory = self.memory, Memory()
+        try:
+            yield
+        finally:
+            self.memory = before
 
     def importance(self, x: Tensor, label: Tensor | None, k: int, parameters: Tensor | None = None) -> Importance:
         """k samples from the posterior of each example (or from that with other `parameters`), with all three densities."""
@@ -210,6 +234,11 @@ class VAE(GenerativeModel):
     def encode(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """The latent point that stands for each example, (n, latent)."""
         return self.posterior.centre(self.infer(x, label))
+
+    def crossed(self, x: Tensor) -> Tensor:
+        """The latent points of each example i as the exemplar of each example j shows it, (i, j, latent)."""
+        i, j = torch.cartesian_prod(*[torch.arange(len(x), device=x.device)] * 2).unbind(1)
+        return self.posterior.centre(self._refined(self._said(x, None)[j], x[i], None)).unflatten(0, (len(x), len(x)))
 
     def draw_posterior(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """One z ~ q(z|x) for each example, (n, latent)."""

@@ -68,6 +68,7 @@ class ExemplarEncoder(Encoder):
     """
 
     features = 2
+    looks_up = True
 
     def __init__(self, exemplars: Exemplars, apart: int) -> None:
         super().__init__()

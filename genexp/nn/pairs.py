@@ -1,14 +1,17 @@
 """What an encoder and a decoder are."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 
 class Encoder(nn.Module):
-    """Examples x (n, *shape) and a condition c (n, condition) → (n, features)."""
+    """Examples x (n, *shape) and a condition c (n, condition) → (n, features). `looks_up`: whether they are the number of
+    something that is looked up, and have no gradient of x."""
 
     features: int
+    looks_up: ClassVar[bool] = False
 
     def reduce(self, x: Tensor) -> Tensor | None:
         """All that this encoder sees of examples x, and its decoder's `squares` ask of them, as rows (n, …): it takes these in

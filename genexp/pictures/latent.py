@@ -1,5 +1,7 @@
 """Pictures of latent spaces: where the model puts test pictures, and what it makes of points."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -17,6 +19,7 @@ from genexp.subject import Subject
 
 REACH = 3.5  # of a latent plane that is N(0, I)
 STRIP, CORNERS, RECONSTRUCTED = 10, 9, 12  # pictures in a strip, a side of the four-corner square, test pictures
+WAYS = {"linear": linear, "spherical": spherical}
 MODEL, DATA = {"latents"}, {"examples", "pictures"}
 
 
@@ -107,7 +110,9 @@ def sampling(subject: Subject) -> Figure | None:
 
 @picture("interpolation", "From one test picture to another", lead=4, model=MODEL, data=DATA)
 def interpolation(subject: Subject) -> Figure:
-    """Straight and along an arc, the two pictures themselves at the ends."""
+    """Straight and along an arc, the two pictures themselves at the ends. Of exemplars straight, which leads from one to
+    the next; and the two exemplars of the ends, each warped towards the other as it gives way to it.
+    """
     ends, rows = walk(subject, STRIP)
     return between(ends, rows)
 
@@ -138,13 +143,33 @@ def walk(subject: Subject, steps: int) -> tuple[np.ndarray, dict[str, np.ndarray
     batch = subject.test_part[chosen].batch()
     start, end = subject.model.encode(batch.x, batch.label)
     labels = None if batch.label is None else batch.label[:1].expand(steps)
-    ways = {"linear": linear, "spherical": spherical}
-    return array(batch.x), {name: array(subject.model.decode(way(start, end, steps), labels)) for name, way in ways.items()}
+    if "exemplars" in subject.can:
+        s = torch.linspace(0, 1, steps, device=subject.device)
+        ways = {
+            "exemplar by exemplar": subject.model.decode(linear(start, end, steps)),
+            "warped and mixed": mixed(subject.model, batch.x, torch.stack([1 - s, s], 1)),
+        }
+    else:
+        ways = {name: subject.model.decode(way(start, end, steps), labels) for name, way in WAYS.items()}
+    return array(batch.x), {name: array(x) for name, x in ways.items()}
+
+
+def mixed(model: Any, x: Tensor, weights: Tensor) -> Tensor:
+    """Mixtures of pictures x (n, *shape) by weights (m, n) that add up to 1: Σ_j w_j E[x | Σ_i w_i z_ij], of z_ij the point of
+    picture i as the exemplar of picture j shows it. Each exemplar is warped to where the pictures meet, and all are laid over
+    each other.
+    """
+    points = (weights[:, :, None, None] * model.crossed(x)).sum(1)
+    decoded = model.decode(points.flatten(0, 1)).unflatten(0, points.shape[:2])
+    return (weights[(...,) + (None,) * (x.dim() - 1)] * decoded).sum(1)
 
 
 @picture("four_corners", "A square between four test pictures", model=MODEL, data=DATA)
 def corners(subject: Subject) -> Image.Image:
     batch = subject.test_part[spread(subject.test_part, 4)].batch()
+    if "exemplars" in subject.can:
+        weights = four_corners(torch.eye(4, device=subject.device), CORNERS).square()  # which add up to 1
+        return images.sheet(array(mixed(subject.model, batch.x, weights.flatten(0, 1))), CORNERS)
     square = four_corners(subject.model.encode(batch.x, batch.label), CORNERS)
     label = None if batch.label is None else batch.label[:1].expand(CORNERS**2)
     return images.sheet(array(subject.model.decode(square.flatten(0, 1), label)), CORNERS)

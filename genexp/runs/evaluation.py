@@ -38,7 +38,8 @@ def evaluate(
     subject = trained.subject(None if data is None else other_data(trained, data))
     subject.training = {"best_step": trained.step}
     warnings: list[str] = []
-    taken = take(subject, warnings.append)
+    with subject.model.remembering():
+        taken = take(subject, warnings.append)
     metrics = taken.metrics
     if out is not None:
         with Replacing(out) as (temporary, _):

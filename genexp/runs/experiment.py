@@ -123,10 +123,11 @@ def _carry_out(
         with Interrupts() as interrupts:
             position = _fit(subject, folder, interrupts, state)
             subject.history, subject.training = folder.history(), facts(position)
-            results = measure(subject, folder, folder.say)
-            part()  # what is left to do one process can do
-            if not folder.silent:
-                keep(results, subject, folder, folder.say)
+            with subject.model.remembering():
+                results = measure(subject, folder, folder.say)
+                part()  # what is left to do one process can do
+                if not folder.silent:
+                    keep(results, subject, folder, folder.say)
     except Interrupted:
         folder.update(status="interrupted", seconds=so_far())
         if (folder.checkpoints / "last.pt").exists():

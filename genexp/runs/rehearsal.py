@@ -55,7 +55,8 @@ def rehearse(subject: Subject, say: Say) -> None:
             Watching(few).observe(model, data.heldout(FEW, 0), 0)
             few.history = [{"step": 0, "loss": 0.0, "heldout/loss": 0.0}]
             folder = Scratch(Path(place))
-            keep(measure(few, folder, say), few, folder, say)
+            with model.remembering():
+                keep(measure(few, folder, say), few, folder, say)
 
 
 class Scratch(RunFolder):
