@@ -1,20 +1,25 @@
 """Posteriors that are fitted are functions of x, are found once for each example, and are what pictures are mixed by."""
 
+import importlib
 from collections import Counter
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from genexp.config.composition import compose
+from genexp.config.composition import Composed, compose
 from genexp.data.base import Batch, DataSpec
 from genexp.folder.run_folder import RunFolder
 from genexp.latent.memory import Memory, keys_of
 from genexp.latent.semi_amortised import SemiAmortisedPosterior, mirrored_noise
 from genexp.models.vae import VAE
 from genexp.pictures.latent import corners, mixed, walk
-from genexp.runs.experiment import build
+from genexp.runs.evaluation import evaluate
+from genexp.runs.experiment import build, run
+from genexp.runs.rehearsal import rehearse
 from genexp.runs.results import keep, measure
 from genexp.subject import Subject
 from tests.conftest import small_parts
@@ -88,6 +93,30 @@ def test_a_run_fits_a_posterior_to_each_picture_once(subject: Subject, tmp_path:
     drawn = [sorted(path.name for path in (folder.path / "figures").iterdir()) for folder in folders.values()]
     assert drawn[0] == drawn[1]
     assert {"interpolation.png", "reconstructions.png", "four_corners.png"} <= {*drawn[0]}
+
+
+def test_runs_rehearsals_and_evaluations_remember(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is measured and drawn of one model shares one memory, which is gone afterwards."""
+    seen: dict[str, list[Memory | None]] = {}
+    for room in ("experiment", "rehearsal", "evaluation"):
+        module = importlib.import_module(f"genexp.runs.{room}")
+        for name in {"measure", "keep", "take"} & {*vars(module)}:
+
+            def spy(*given: Any, plain: Callable = getattr(module, name), room: str = room) -> Any:
+                model = next(each for each in given if isinstance(each, Subject)).model
+                seen.setdefault(room, []).append(model.memory)
+                return plain(*given)
+
+            monkeypatch.setattr(module, name, spy)
+    settings = subject.settings.model_copy(update={"figures": subject.settings.figures.model_copy(update={"enabled": False})})
+    run(Composed(settings, (), ()), str(tmp_path / "run"))
+    evaluate(tmp_path / "run")
+    rehearse(subject, str)
+    assert {room: len(found) for room, found in seen.items()} == {"experiment": 2, "rehearsal": 2, "evaluation": 1}
+    for found in seen.values():
+        assert found[0] is not None
+        assert all(memory is found[0] for memory in found)
+        assert found[0].rows
 
 
 def test_what_is_fitted_depends_on_the_example_alone() -> None:
@@ -222,7 +251,7 @@ def test_between_two_pictures_a_hill_moves_and_does_not_fade() -> None:
     assert torch.allclose(middle, hill(*(sum(place) / 4 for place in zip(*PLACES, strict=True))), atol=0.15)
 
 
-def test_what_is_shown_between_pictures_begins_and_ends_with_them(subject: Subject) -> None:
+def test_what_is_shown_between_pictures_begins_and_ends_with_them(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a run of exemplars, in bfloat16 too; other networks go straight and along an arc."""
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         ends, rows = walk(subject, 5)
@@ -230,4 +259,8 @@ def test_what_is_shown_between_pictures_begins_and_ends_with_them(subject: Subje
         decoded = subject.model.decode(subject.model.encode(torch.from_numpy(ends))).float().numpy()
         for row in rows.values():
             assert row[[0, -1]] == pytest.approx(decoded, abs=0.02)
-        assert corners(subject).size[0] > 0
+        shown: list[torch.Tensor] = []
+        monkeypatch.setattr("genexp.pictures.latent.mixed", lambda model, x, w: (shown.append(w), mixed(model, x, w))[1])
+        corners(subject)
+    assert torch.allclose(shown[0].sum(1), torch.ones(81))
+    assert torch.allclose(shown[0][[0, 8, 72, 80]], torch.eye(4), atol=1e-6)

@@ -73,6 +73,9 @@ def test_the_field_is_of_legendre_s_polynomials_each_by_its_own_number() -> None
     theta = torch.randn(3, 2, 15)
     field = torch.einsum("nck,kyx->ncyx", theta, legendre_products(12, 16, 4))
     assert torch.allclose(model.field(latents(theta)[:, 4:]), field, atol=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        in_bfloat16 = model(latents(theta), NONE)
+    assert torch.allclose(in_bfloat16, model(latents(theta), NONE), atol=1e-5)  # places have all digits
 
 
 def test_a_warp_is_learnt_by_its_latents() -> None:
