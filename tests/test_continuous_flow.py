@@ -1,8 +1,11 @@
 """Continuous flows: fields that know their divergence, a solver of its order, and a likelihood that no coarse one flatters."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+import genexp.measures.quadrature as quadrature
 from genexp.bijections.continuous import STAGES, Ode, continuous
 from genexp.data.base import Batch, DataSpec
 from genexp.nn.divergence import divergence
@@ -112,3 +115,15 @@ def test_evaluation_takes_smaller_steps_and_pictures_show_the_way() -> None:
         assert torch.allclose(stages[-1], ode(steps=8).inverse(x)[0])
     assert not torch.allclose(coarse, fine, atol=1e-4)
     assert torch.equal(fine, ode(steps=2)(x)[0])
+
+
+def test_of_densities_without_kinks_half_as_many_points_a_side_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base that ends, a spline, and data with edges each have kinks."""
+    monkeypatch.setattr(quadrature, "GRID_SIDE", 100)
+    names = ["continuous_flow", "residual_flow", "spline_coupling", "realnvp"]
+    flows = {name: models.build({"name": name}, DataSpec((2,), kind="real")) for name in names}
+    assert {name for name, flow in flows.items() if "smooth" in flow.can} == {"continuous_flow", "residual_flow"}
+    bounded = {"name": "continuous_flow", "normalise": False, "base": {"name": "uniform"}}
+    assert "smooth" not in models.build(bounded, DataSpec((2,), kind="real")).can
+    for can, knows, side in (({"smooth"}, set(), 50), ({"smooth"}, {"edges"}, 100), (set(), set(), 100)):
+        assert quadrature.sides(SimpleNamespace(can=can, knows=knows))[0] == side
