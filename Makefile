@@ -9,6 +9,8 @@ INDEX = $${PIP_INDEX_URL:-$$($(PIP) config get global.index-url 2>/dev/null)}
 WANTED = $(if $(LIGHT),--no-deps -r constraints.txt -e .,-c constraints.txt -e '.[dev,opencv]')
 APT := DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq
 
+unexport PYTHONDONTWRITEBYTECODE  # without bytecode each start takes six seconds longer
+
 .PHONY: help setup browser run test test-slow notebook lint clean
 
 help:            ## what there is
