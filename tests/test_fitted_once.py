@@ -69,7 +69,7 @@ def subject(tiny: list[str]) -> Subject:
 
 def test_a_run_fits_a_posterior_to_each_picture_once(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many numbers and pictures ask for it; and each of them is as if it had fitted its own."""
-    monkeypatch.setattr("genexp.measures.cost.seconds_per_thousand", lambda subject, call: (call(4), 1.0)[1])
+    monkeypatch.setattr("genexp.measures.cost.seconds_per_thousand", lambda subject, call, sizes=(): (call(4), 1.0)[1])
     said: list[str] = []
     counts = fits(monkeypatch)
     found, folders = {}, {}
