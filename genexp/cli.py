@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from genexp.commands import command
 from genexp.commands.parser import make_parser
 from genexp.errors import Interrupted, UserError, circumstance, unknown
+from genexp.machine.garbage import starting
 from genexp.machine.launch import launch, leave_the_word_to_the_first
 from genexp.printable import is_hostile, printable, shortened, speak_safely
 
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return answer(arguments[1:])
     show_traceback = "--traceback" in arguments
+    starting()
     speak_safely()
     try:
         return _call([word for word in arguments if word != "--traceback"])

@@ -14,3 +14,9 @@ def read_modules(package: str) -> None:
     for room in MIXED:
         if find_spec(name := f"{room}.{package.rpartition('.')[2]}"):
             importlib.import_module(name)
+
+
+def read_module(package: str, name: str) -> None:
+    """Import the module of a package that bears that name, where there is one."""
+    if name.isidentifier() and find_spec(f"{package}.{name}"):
+        importlib.import_module(f"{package}.{name}")

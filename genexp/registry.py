@@ -21,7 +21,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, create_model
 
-from genexp.discovery import read_modules
+from genexp.discovery import read_module, read_modules
 from genexp.errors import UserError, unknown
 from genexp.settings import Strict, validate
 
@@ -30,7 +30,8 @@ Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 
 class Registry(Generic[T]):
-    """The components of one kind. Every module of `package` is read the first time a name is looked up.
+    """The components of one kind. Of `package` the module that bears a member's name is read when that is looked up; all of
+    them where there is none, or where all names are asked for.
 
     Args:
         kind: what a message calls one of them.
@@ -50,6 +51,8 @@ class Registry(Generic[T]):
         """Decorator: make the class or function available under `name`."""
 
         def add(builder: Builder) -> Builder:
+            if not builder.__module__.startswith("genexp."):  # a plugin's, which may not take a name that there is
+                self._discover()
             taken = self._builders.get(name)
             if taken is not None and taken.__module__ != builder.__module__:
                 raise UserError(f"{self.kind} '{name}' is registered twice: by {taken.__module__} and {builder.__module__}")
@@ -59,7 +62,10 @@ class Registry(Generic[T]):
         return add
 
     def __getitem__(self, name: str) -> Callable[..., T]:
-        self._discover()
+        if name not in self._builders and not self._discovered:
+            read_module(self.package, name)
+        if name not in self._builders:
+            self._discover()
         if name not in self._builders:
             raise unknown(self.kind, name, self._builders)
         return self._builders[name]

@@ -50,6 +50,8 @@ UNNEEDED = (
     "zxingcpp",
     "IPython",
     "torch._dynamo",
+    "genexp.data.mnist",
+    "genexp.models.vae",
 )
 
 
@@ -69,6 +71,31 @@ main(["run", "run_dir={tmp_path / "run"}"])
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert answer.stderr.splitlines()[-1] == "[]"
+
+
+def test_garbage_is_looked_for_rarely_while_the_program_starts_and_as_usual_while_it_trains(tmp_path: Path) -> None:
+    code = f"""
+import gc, sys
+import genexp.cli
+from genexp.config import composition
+
+usual, compose = gc.get_threshold(), composition.compose
+
+def watched(*words):
+    composed, rarely = compose(*words), gc.get_threshold()[0] > 10 * usual[0]
+    from genexp.fit.gradient import Gradient
+
+    def stop(*_):
+        sys.exit(str([rarely, gc.get_threshold() == usual, gc.get_freeze_count() > 100_000]))
+
+    Gradient.step = stop
+    return composed
+
+composition.compose = watched
+genexp.cli.main(["run", "run_dir={tmp_path / "run"}"])
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert answer.stderr.splitlines()[-1] == "[True, True, True]"
 
 
 def test_help_names_every_command(genexp) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from genexp.errors import UserError
+from genexp.machine.garbage import started
 from genexp.machine.launch import launch
 from genexp.machine.memory import limit_memory
 
@@ -15,12 +16,13 @@ _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # of mallopt(3)
 
 
 def prepare_cpu() -> None:
-    """Settings of the process: not more memory than there is; and two that make CPUs several times, and about 1.3 times,
-    faster at no cost in numbers.
+    """Settings of the process, once all is imported: not more memory than there is; and two that make CPUs several times, and
+    about 1.3 times, faster at no cost in numbers.
 
     Denormal numbers are flushed to zero. And memory that is freed stays with the process, where the C library is glibc:
     by default it goes back to the kernel after every large tensor, and comes back zeroed, page by page.
     """
+    started()
     torch.set_flush_denormal(True)
     if not torch.cuda.is_available():  # which reserves addresses for far more than there is
         limit_memory()
