@@ -59,6 +59,7 @@ class TrainerSettings(Strict):
     ema: Fraction = 0.0
     precision: Precision = "float32"
     compile: bool = False
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     profile: bool = False
     log_every: Steps = 50
     eval_every: Steps = 500

@@ -551,3 +551,26 @@ def test_too_short_a_training_has_no_profile(tmp_path: Path) -> None:
     fit(Noisy(), Normal(), settings(profile=True, max_steps=5), run, seed=0)
     assert "nothing to profile" in (run.path / "log.txt").read_text()
     assert not (run.path / "profile").exists()
+
+
+@pytest.mark.parametrize(("asked", "shared_by"), [(None, 3), (1, 1), (2, 2), (64, 3)])
+def test_operations_are_shared_by_no_more_threads_than_asked_for_and_than_there_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int | None, shared_by: int
+) -> None:
+    before, seen, loss = torch.get_num_threads(), [], Noisy.loss
+
+    def watched(self: Noisy, batch: Batch) -> Any:
+        seen.append(torch.get_num_threads())
+        if len(seen) == 2:
+            raise UserError("enough")
+        return loss(self, batch)
+
+    monkeypatch.setattr(Noisy, "loss", watched)
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(UserError, match="enough"):
+            fit(Noisy(), Normal(), settings(threads=asked), folder(tmp_path, "run"), seed=0)
+        assert seen == [shared_by] * 2
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

@@ -15,6 +15,7 @@ from genexp.fit.state import Position, Training
 from genexp.fit.validation import Watch, heldout_batch
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
+from genexp.machine.device import on_threads
 from genexp.machine.distributed import Moment, agreed, noise_of_its_own, on_main
 from genexp.models.base import GenerativeModel
 from genexp.optim.schedule import schedule
@@ -69,7 +70,7 @@ def fit(
     rehearsed = False
 
     report, profile = Reporter(folder, budget), profiling(folder, settings.profile)
-    with interrupts.deferred(), training.rescued(), report, profile as after_step:
+    with interrupts.deferred(), training.rescued(), on_threads(settings.threads), report, profile as after_step:
         if not (fitter.finished or budget.spent(position.step, budget.reading(position))):
             folder.put_results_aside(position.step)
         while True:

@@ -2,7 +2,8 @@
 
 import ctypes
 import sys
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -31,6 +32,17 @@ def prepare_cpu() -> None:
             libc = ctypes.CDLL("libc.so.6")
             libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
             libc.mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+
+
+@contextmanager
+def on_threads(most: int | None) -> Iterator[None]:
+    """Let an operation of the CPU be shared among `most` threads, no more than there are otherwise; None changes nothing."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(min(most or usual, usual))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def choose_device(name: str) -> torch.device:
