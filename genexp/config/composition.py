@@ -30,11 +30,8 @@ from genexp.paths import expanded
 from genexp.settings import RunSettings, shown, validate
 
 CHANGEABLE = (
-    *(
-        f"trainer.{key}"
-        for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every", "compile", "threads")
-    ),
-    *("tracking", "device", "data_dir"),
+    *(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every")),
+    *("trainer.compile", "trainer.threads", "tracking", "device", "data_dir"),
 )
 
 
