@@ -79,7 +79,7 @@ class NoiseAwareFeatureGrids(nn.Module):
                 for values, here in zip(self.values, where, strict=True)
             ]
         )
-        return (read[:, :, 0].permute(2, 0, 1) * (self.gain * self.weight(tau))[:, :, None]).flatten(1)
+        return (read.squeeze(2).permute(2, 0, 1) * (self.gain * self.weight(tau))[:, :, None]).flatten(1)
 
     def weight(self, tau: Tensor) -> Tensor:
         """What is left of each grid at noise τ, (n,) → (n, levels), from 1 to 0."""

@@ -62,13 +62,13 @@ class ModulatedMLP(nn.Module):
         self.scale = nn.ModuleList(nn.Linear(condition, after, bias=False) for _, after in hidden)
         self.shift = nn.ModuleList(nn.Linear(condition, after, bias=False) for _, after in hidden)
         self.out = nn.Linear(sizes[-2], sizes[-1])
-        self.activation = ACTIVATIONS[activation]()
+        self.activation = after_linear(activation)
         for layer in (*self.scale, *self.shift, self.out):
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:
         for linear, scale, shift in zip(self.hidden, self.scale, self.shift, strict=True):
-            h = self.activation(torch.addcmul(shift(condition), linear(h), 1 + scale(condition)))
+            h = self.activation((linear(h) * (1 + scale(condition))).add_(shift(condition)))
         with torch.autocast(h.device.type, enabled=False):
             return self.out(h.to(self.out.weight.dtype))
