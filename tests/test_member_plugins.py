@@ -1,5 +1,7 @@
 """Members of a user's own, each one Python file and one YAML, with no edit elsewhere: they run, sweep, resume and compare."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,6 +171,8 @@ class Twelve(GenerativeModel):
         return (torch.rand(self.terms, n, *self.shape).sum(0) - self.terms / 2) / (self.terms / 12) ** 0.5
 '''
 BENT_TARGET = '''
+import subprocess
+import sys
 from pathlib import Path
 import torch
 from torch import Tensor
@@ -247,3 +251,15 @@ def test_one_file_and_one_yaml_is_all(genexp, tiny: list[str], tmp_path: Path, n
     assert genexp("report", "run", "--out", "page.html")[0] == 0
     code, _, err = genexp("run", *own, *small, key.replace(key.split(".")[-1], "nonsense") + "=1")
     assert (code, err.splitlines()[0].startswith("error: unknown key")) == (2, True)
+
+
+def test_a_plugin_may_not_take_a_name_that_there_is(tmp_path: Path) -> None:
+    """In a process of its own, in which no other member has been read yet."""
+    plugin = tmp_path / "taken.py"
+    plugin.write_text('from genexp.registry import datasets\n\n@datasets.register("rings")\nclass Rings: pass\n')
+    words = [sys.executable, "-m", "genexp", "run", "--plugin", str(plugin), f"run_dir={tmp_path / 'run'}"]
+    answer = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stderr) == (
+        2,
+        "error: dataset 'rings' is registered twice: by genexp.data.rings and genexp_plugin_taken\n",
+    )
