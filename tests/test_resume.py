@@ -96,7 +96,7 @@ def test_where_may_change_and_what_may_not(genexp, tiny: list[str], tmp_path: Pa
         assert err.startswith(f"error: {word.split('=')[0]} cannot be changed when a run goes on")
     assert (tmp_path / "run" / "config.yaml").read_bytes() == before
     (tmp_path / "elsewhere").mkdir()
-    code, _, err = genexp("resume", "run", "device=cpu", "data_dir=elsewhere", "trainer.max_steps=3")
+    code, _, err = genexp("resume", "run", "device=cpu", "data_dir=elsewhere", "trainer.threads=2", "trainer.max_steps=3")
     assert code == 0, err
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["data_dir"] == "elsewhere"
 
