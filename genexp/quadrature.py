@@ -46,6 +46,21 @@ def midpoints(low: Tensor, high: Tensor, side: int) -> Grid:
     return Grid(points, float(step.prod()), side)
 
 
+def frame(low: Tensor, high: Tensor, side: int) -> Rule:
+    """The midpoint rule in the boxes around that from `low` to `high`, (dim,), each as large as it: `side` points along each."""
+    size = high.double() - low.double()
+    along = (torch.arange(side, dtype=torch.float64, device=size.device) + 0.5) / side
+    grid = torch.cartesian_prod(*[along] * len(size)).view(-1, len(size))
+    shifts = [size.new_tensor(shift) for shift in product((-1, 0, 1), repeat=len(size)) if any(shift)]
+    points = torch.cat([low + size * (grid + shift) for shift in shifts])
+    return Rule(points, torch.full_like(points[:, 0], float(size.prod()) / side ** len(size)))
+
+
+def joined(one: Rule, other: Rule) -> Rule:
+    """For integrals over the regions of two rules."""
+    return Rule(torch.cat([one.points, other.points]), torch.cat([one.weights, other.weights]))
+
+
 def around(centres: Tensor, scales: Tensor, low: Tensor, high: Tensor, count: int) -> Rule:
     """At most about `count` points for bumps of any scales `scales` (K, 2) at `centres` (K, 2), on the CPU.
 

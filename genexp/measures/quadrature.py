@@ -8,26 +8,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genexp.data.known import LOST, PART
+from genexp.data.known import LINE, LOST, PART
 from genexp.divergences.kl import kl as kl_of
 from genexp.divergences.total_variation import total_variation as variation
 from genexp.machine.distributed import sharded
 from genexp.measures.likelihood import standard_error
 from genexp.measures.record import LeftOut, Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
-from genexp.quadrature import Rule
+from genexp.quadrature import Rule, frame, joined
 from genexp.subject import Subject, once
 
 NOTICEABLE = 0.01  # nats of a divergence that a larger model may be worth
 
 GRID_SIDE, STRIP_SIDE = 480, 240  # of the quadratures, where a likelihood is one pass through a network
 ODE_GRID_SIDE, ODE_STRIP_SIDE = 64, 24  # and where it is an ODE
+COARSER = 6  # times as far from one another are points around the box in which the truth is
 MODEL, DATA = {"exact"}, {"box"}
 
 
 @dataclass(frozen=True)
 class Densities:
-    """ln p of the truth and ln q of a model at the points of one rule over a box that holds all of p: (n,), float64, in nats."""
+    """ln p of the truth and ln q of a model at the points of a rule over a region that holds all of p: (n,), float64, in nats."""
 
     log_p: Tensor
     log_q: Tensor
@@ -35,7 +36,7 @@ class Densities:
 
     @property
     def mass(self) -> float:
-        """∫ q over the box: 1 where q is normalised and nothing of it lies outside."""
+        """∫ q over the region: 1 where q is normalised and nothing of it lies outside."""
         return self.rule.integral(self.log_q.exp())
 
     @property
@@ -45,7 +46,7 @@ class Densities:
 
     @property
     def reverse_kl(self) -> float:
-        """KL(q ‖ p) over the box."""
+        """KL(q ‖ p) over the region."""
         return kl_of(self.log_q, self.log_p, self.rule.weights)
 
     @property
@@ -74,6 +75,17 @@ def in_parts(log_prob: Callable[[Tensor], Tensor], points: Tensor, batch_size: i
     return torch.cat(sharded(points.split(batch_size), lambda part: log_prob(part).double().cpu()))
 
 
+def region(subject: Subject) -> tuple[Tensor, Tensor, int]:
+    """Corners of what is integrated over, and points along a side of each of the boxes around the truth's own, of which there are
+    none where p ends, and where each likelihood is an ODE: three times as wide, as q may have tails where p has next to nothing.
+    """
+    low, high = (corner.double().cpu() for corner in subject.density.box())
+    if "refined" in subject.can or "edges" in subject.knows:
+        return low, high, 0
+    side = sides(subject)[0] // COARSER * (LINE if len(low) == 1 else 1)
+    return low - (high - low), high + (high - low), side
+
+
 @once
 def densities(subject: Subject) -> Densities:
     """The truth's and the model's. LeftOut where the quadrature misses the truth's own mass, or would be too coarse."""
@@ -81,8 +93,10 @@ def densities(subject: Subject) -> Densities:
     if {"plane", "edges"} <= subject.knows and side < GRID_SIDE:
         few = f"{side}² points are too few for a density with jumps, and more likelihoods by an ODE take too long"
         raise LeftOut(f"{few}; nll less floor/nll is the KL on the test points")
-    rule = density.quadrature(side, *density.box())
+    rule, around = density.quadrature(side, *density.box()), region(subject)[2]
     check_mass(density, rule, 1.0)
+    if around:
+        rule = joined(rule, frame(*density.box(), around))
     with torch.autocast(subject.device.type, enabled=False):
         log_p = in_parts(density.log_prob, rule.points, PART)
         return Densities(log_p, in_parts(in_float64(subject.model).log_prob, rule.points, size), rule)
@@ -100,7 +114,7 @@ def kl(subject: Subject) -> Value:
 @measure("reverse_kl", "KL(model ‖ data), nats", better="lower", headline=31, model=MODEL, data=DATA)
 @cannot_see("modes that the model has not: it is a mean over what the model draws")
 def reverse_kl(subject: Subject) -> Value:
-    """In the box by quadrature, beyond it by samples, with their standard error where there are any. LeftOut where it is
+    """In the region by quadrature, beyond it by samples, with their standard error where there are any. LeftOut where it is
     infinite, or much of the model lies beyond.
     """
     found = densities(subject)
@@ -108,7 +122,7 @@ def reverse_kl(subject: Subject) -> Value:
     if 1 - found.mass > LOST:
         outside = f"{1 - found.mass:.2g} of the model's mass lies where the data have next to nothing"
         raise LeftOut(f"{outside}, beyond the points of the quadrature")
-    ratios = beyond_box(subject) if "sample" in subject.can else None
+    ratios = beyond_region(subject) if "sample" in subject.can else None
     if ratios is None:
         return Value(found.reverse_kl, floor=0.0)
     if not bool(ratios.isfinite().all()):
@@ -116,12 +130,12 @@ def reverse_kl(subject: Subject) -> Value:
     return Value(found.reverse_kl + float(ratios.mean()), floor=0.0, error=standard_error(ratios))
 
 
-def beyond_box(subject: Subject) -> Tensor | None:
-    """ln q − ln p of the run's own samples beyond the box, and 0 of all others, (n,), whose mean is what KL(q ‖ p) has there: few
-    samples, but where p falls steeply it may be most of it. None where there is no such sample.
+def beyond_region(subject: Subject) -> Tensor | None:
+    """ln q − ln p of the run's own samples beyond the region, and 0 of all others, (n,), whose mean is what KL(q ‖ p) has there:
+    few samples, but where p falls steeply it may be most of it. None where there is no such sample.
     """
-    density, (low, high) = subject.density, subject.density.box()
-    samples = subject.samples.double()
+    density, (low, high, _) = subject.density, region(subject)
+    samples = subject.samples.double().cpu()
     outside = ((samples < low) | (samples > high)).any(1)
     if not bool(outside.any()):
         return None
