@@ -93,10 +93,11 @@ def densities(subject: Subject) -> Densities:
     if {"plane", "edges"} <= subject.knows and side < GRID_SIDE:
         few = f"{side}² points are too few for a density with jumps, and more likelihoods by an ODE take too long"
         raise LeftOut(f"{few}; nll less floor/nll is the KL on the test points")
-    rule, around = density.quadrature(side, *density.box()), region(subject)[2]
+    (low, high), around = density.box(), region(subject)[2]
+    rule = density.quadrature(side, low, high)
     check_mass(density, rule, 1.0)
     if around:
-        rule = joined(rule, frame(*density.box(), around))
+        rule = joined(rule, frame(low, high, around))
     with torch.autocast(subject.device.type, enabled=False):
         log_p = in_parts(density.log_prob, rule.points, PART)
         return Densities(log_p, in_parts(in_float64(subject.model).log_prob, rule.points, size), rule)
