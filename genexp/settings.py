@@ -11,6 +11,7 @@ from genexp.paths import expanded
 
 # What a number may be. At each limit a small experiment still runs; a slip of the finger, or what would take days, is refused.
 MOST_STEPS = 10**12
+SAID_FOR = {"gpu": "cuda"}
 Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Together = Annotated[int, Field(ge=1, le=2**20)]  # examples that go through a network at once: a gigabyte for 256 numbers each
 Drawn = Annotated[int, Field(ge=1, le=10**7)]  # examples that are made and held at once; `genexp sample` writes more
@@ -115,7 +116,7 @@ class RunSettings(Strict):
     seed: Seed = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     data_dir: Folder = "data"
-    run_dir: str | None = None
+    run_dir: Annotated[str, Field(min_length=1)] | None = None
     tracking: Literal["none", "tensorboard"] = "none"
     dataset: dict[str, Any]
     model: dict[str, Any]
@@ -149,8 +150,11 @@ def _explain(failure: ValidationError, schema: type[BaseModel], where: str) -> U
         return unknown("key", key, [".".join([*path[:-1], name]) for name in schema.model_fields])
     if problem["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
-        guess = nearest(str(value), choices)
+        meant = SAID_FOR.get(str(value))
+        guess = meant if meant in choices else nearest(str(value), choices)
         message = f"must be one of {', '.join(choices)}" + (f"; did you mean '{guess}'?" if guess else "")
+    if problem["type"] in ("list_type", "tuple_type") and isinstance(value, str | int | float):
+        message = f"a list is meant, in brackets: [{value}]"
     if problem["type"] == "string_type" and isinstance(value, int | float):
         message = "a number where a text is meant; put it in quotes"
     if isinstance(value, Mapping):  # said of a whole section

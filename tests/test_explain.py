@@ -122,11 +122,17 @@ def test_every_number_has_a_unit_that_its_meaning_says_and_most_a_blind_spot() -
             "pca_angle": "°",
             "energy_gap": "kT",
             "sliced_wasserstein": "units of x",
+            "frechet": "(units of x)²",
+            "decoded_opencv": "",
             "r_hat": "",
             "parameters": "",
         }
         == units
     )
+    (diversity,) = (record.words() for record in measures.all() if record.name == "diversity")
+    assert (told("diversity", diversity).unit, told("diversity/distinct", diversity).unit) == ("", "0 to 1")
+    (bits,) = (record.words() for record in measures.all() if "/xz: the compressor" in record.meaning)
+    assert told("bits/xz", bits).unit == "bits"
     ours = [record for record in measures.all() if record.function.__module__.startswith("genexp.")]
     judged = [record for record in ours if record.headline is not None and record.better and not record.wall_clock]
     silent = {record.name for record in judged if not record.cannot_see}

@@ -180,7 +180,7 @@ def test_what_cannot_be_had_ends_in_one_line(
     site.script = [*answers]
     with pytest.raises(UserError, match=rf"{NAME} could not be downloaded \(127\.0\.0\.1:\d+: .*{words}") as failure:
         fetch(digits(site.url), tmp_path, downloader=hasty if silent in answers else patient)
-    left = list((tmp_path / "raw").iterdir())
+    left = list((tmp_path / "raw").iterdir()) if kept else [*tmp_path.iterdir()]
     assert [path.read_bytes() for path in left] == ([CONTENT[:kept]] if kept else [])
     assert (f"the {kept:,} bytes that have come are kept" in str(failure.value.hint)) == bool(kept)
     if kept:
@@ -188,6 +188,16 @@ def test_what_cannot_be_had_ends_in_one_line(
         fetch(digits(site.url), tmp_path, downloader=patient)
         assert site.asked[-1] == (f"/{NAME}", kept)
         assert (tmp_path / "raw" / NAME).read_bytes() == CONTENT
+
+
+def test_folders_into_which_nothing_came_are_gone(site: Site, patient: Downloader, tmp_path: Path) -> None:
+    there = tmp_path / "mine"
+    there.mkdir()
+    for folder in (tmp_path / "mistyped", there):
+        site.script = [lambda content, begin: Answer(404, b"")]
+        with pytest.raises(UserError):
+            fetch(digits(site.url), folder, downloader=patient)
+    assert [*tmp_path.rglob("*")] == [there]
 
 
 def test_what_hardly_comes_is_given_up_and_gone_on_with(

@@ -14,7 +14,7 @@ from PIL import Image
 from genexp.config.composition import compose
 from genexp.data.base import DataSpec
 from genexp.report import cube, explorer, flow, render
-from genexp.report.charts import Floor
+from genexp.report.charts import Floor, apart
 from genexp.report.folder import Folder
 from genexp.report.gather import Run, gather
 from genexp.report.live import bring_to_life
@@ -301,6 +301,13 @@ def test_a_page_side_by_side_says_what_differs(pages: dict[str, Path]) -> None:
     assert "model.field.width" in differing
     assert "seed" in differing
     assert "model.solver" not in differing
+
+
+def test_marks_of_an_axis_have_as_many_digits_as_tell_them_apart() -> None:
+    assert apart([0.68291, 0.68292, 0.68293]) == ["0.68291", "0.68292", "0.68293"]
+    assert apart([0.1, 0.2, 0.30000000000000004]) == ["0.1", "0.2", "0.3"]
+    assert apart([1000.0]) == ["1e+03"]
+    assert apart([2.0, 2.0]) == ["2", "2"]
 
 
 def test_each_run_has_its_own_floor(runs: dict[str, Path], tmp_path: Path, chromium: browser.Browser) -> None:

@@ -22,7 +22,7 @@ from genexp.folder import checkpoint
 from genexp.folder.records import Record
 from genexp.sweep.job import STOP, _preempted, carry_out
 from genexp.sweep.launchers import Launch
-from genexp.sweep.plan import Plan, SweepSettings, jobs, make_folder, make_plan
+from genexp.sweep.plan import Plan, SweepSettings, check_metric, jobs, make_folder, make_plan
 from genexp.sweep.run import News, _stopping
 from genexp.sweep.table import draw, table, x_key
 from tests.conftest import TINY
@@ -89,10 +89,17 @@ def test_jobs_are_the_product_of_all_values() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", [None, "nll", "floor/nll", "nll_error", "diversity/distinct", "iwae_nll/dynamic", "steps"])
+def test_a_metric_is_a_measure_a_part_of_one_or_what_stands_beside_it(name: str | None) -> None:
+    check_metric(name)
+
+
 @pytest.mark.parametrize(
     ("typed", "error", "hint"),
     [
         (["sweep.skp_finished=true"], "did you mean 'sweep.skip_finished'", "sweep.metric"),
+        (["sweep.metric=nlll"], "unknown metric 'nlll'; did you mean 'nll'", None),
+        (["sweep.metric=flor/nll"], "unknown metric 'flor/nll'", None),
         (["sweep.skip_finished=maybe"], "sweep.skip_finished=maybe", None),
         (["hydra/launcher=jolib"], "unknown hydra/launcher 'jolib'; did you mean 'joblib'", "submitit_slurm"),
         (["hydra/launcher=joblib", "hydra.launcher.n_jbos=2"], "did you mean 'hydra.launcher.n_jobs'", None),
@@ -176,9 +183,9 @@ def test_a_failure_is_shown_at_once_and_stops_nobody(genexp) -> None:
 
     # finished again: what has finished is left alone, what failed is kept aside
     kept = {path: path.read_bytes() for job in "02" for path in Path("s", job).rglob("*") if path.is_file()}
-    code, out, err = genexp("run", "-m", ROOT, "sweep.skip_finished=true", "sweep.metric=nlll")
+    code, out, err = genexp("run", "-m", ROOT, "sweep.skip_finished=true", "sweep.metric=kl")
     assert (code, out.splitlines()[0]) == (2, "1 of 3 jobs to do, in s")
-    assert "no metric 'nlll'; did you mean 'nll'" in err
+    assert "warning: no metric 'kl'" in err  # there is such a measure, of other runs
     assert {path: path.read_bytes() for path in kept} == kept
     (aside,) = Path("s/_aside").iterdir()
     assert aside.name.startswith("1_")

@@ -30,7 +30,7 @@ from hydra.errors import HydraException
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from genexp.config.catalogue import COMPONENTS
+from genexp.config.catalogue import COMPONENTS, GROUPS, options
 from genexp.errors import UserError
 from genexp.settings import EvaluationSettings, FigureSettings, RunSettings, TrainerSettings, shown
 
@@ -91,7 +91,15 @@ def _component(path: Sequence[str], values: Any) -> Mapping[str, FieldInfo]:
 def check_form(typed: str) -> None:
     """UserError where an override is not of the form key=value (or ~key)."""
     if not key_of(typed) or not ("=" in typed or typed.startswith("~")):
-        raise UserError(f"'{shown(typed)}' is not of the form key=value", hint="for example: trainer.lr=3e-4")
+        raise UserError(f"'{shown(typed)}' is not of the form key=value", hint=_meant(typed))
+
+
+def _meant(typed: str) -> str:
+    """What somebody may have meant who typed a word alone."""
+    group = next((group for group in GROUPS if typed in options(group)), None)
+    if group is not None:
+        return f"{group}={typed}"
+    return f"without spaces: {typed}=NAME" if typed in GROUPS else "for example: trainer.lr=3e-4"
 
 
 def parse_override(typed: str, annotation: Any = None, several: bool = False) -> Override:
@@ -107,7 +115,11 @@ def parse_override(typed: str, annotation: Any = None, several: bool = False) ->
     except (HydraException, RecursionError):
         quoted = shown(value).strip("\"'").replace('"', '\\"')
         name = shown(key)
-        raise UserError(f"cannot read the value of '{name}': {shown(value)}", hint=f"quote it: '{name}=\"{quoted}\"'") from None
+        unclosed = any(value.count(opening) > value.count(closing) for opening, closing in ("()", "[]", "{}"))
+        hint = "a bracket is not closed; of a text, " if unclosed else ""
+        raise UserError(
+            f"cannot read the value of '{name}': {shown(value)}", hint=f"{hint}quote it: '{name}=\"{quoted}\"'"
+        ) from None
 
 
 def parse_texts(typed: str, lists: bool = False) -> Override:

@@ -27,7 +27,7 @@ class CellGrid:
 def read_grid(path: Path, raster: int) -> CellGrid:
     """The module grid of a square code where one is found, else the picture's dark area on `raster` cells a side."""
     if not path.is_file():
-        raise UserError(f"dataset.image={path}: no such file")
+        raise UserError(f"dataset.image={path}: {'a folder, and not a picture' if path.is_dir() else 'no such file'}")
     return _read_grid(path, raster, path.stat().st_mtime_ns)
 
 

@@ -70,7 +70,7 @@ def read_table(path: Path, array: str | None = None) -> Table:
     if path.suffix.lower() not in ENDINGS:
         raise UserError(f"{path}: not a table that can be read", hint=f"one of {', '.join(ENDINGS)}")
     if not path.is_file():
-        raise UserError(f"dataset.file={path}: no such file")
+        raise UserError(f"dataset.file={path}: {'a folder, and not a table' if path.is_dir() else 'no such file'}")
     if path.stat().st_size > LARGEST:
         raise UserError(f"{path}: larger than {LARGEST >> 30} GB")
     try:
@@ -104,7 +104,10 @@ def _read_arrays(path: Path, array: str | None) -> Table:
 
 def _read_text(path: Path) -> Table:
     """Of a CSV, its cells apart by commas, tabs, blanks, or semicolons (where 1,5 is a number); a line with # is none of it."""
-    text = path.read_text(encoding="utf-8-sig", errors="strict")
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("it is no text in UTF-8") from None
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise ValueError("there is nothing in it")

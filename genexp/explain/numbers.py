@@ -12,10 +12,11 @@ UNITS = (  # the first that a meaning speaks of
     (r"\bnats\b", "nats"),
     (r"\bbits?\b.*\ba second\b", "bits/s"),
     (r"\bbits\b", "bits"),
-    (r"\ba second\b", "1/s"),
+    (r"\ba second\b(?! opinion)", "1/s"),
     (r"\bseconds\b", "s"),
     (r"\bdegrees\b", "°"),
     (r"\bkT\b", "kT"),
+    (r"\bsquared units\b", "(units of x)²"),
     (r"\bunits\b", "units of x"),
 )
 DIRECTIONS = {"lower": ("↓", "lower is better"), "higher": ("↑", "higher is better"), "exact": ("=", "the exact value is best")}
@@ -35,12 +36,19 @@ def told(name: str, words: Mapping[str, Any]) -> Told:
     """Of the number `name`, as it stands in metrics.json, whose record says these `words`."""
     meaning = str(words.get("meaning", ""))
     arrow, direction = DIRECTIONS.get(str(words.get("better")), ("", ""))
-    return Told(unit_of(meaning), arrow, direction, blind_spot(name, meaning, words))
+    return Told(unit_of(*parts_for(name, meaning)), arrow, direction, blind_spot(name, meaning, words))
 
 
-def unit_of(meaning: str) -> str:
-    """What a meaning gives as its unit; "" of a pure number."""
-    return next((unit for pattern, unit in UNITS if re.search(pattern, meaning)), "")
+def parts_for(name: str, meaning: str) -> list[str]:
+    """What a meaning like `…; /distinct: share of …` says of the number `name`: of that part of it, then of all."""
+    whole, *others = re.split(r"; /(\w+): ", meaning)
+    parts = dict(zip(others[::2], others[1::2], strict=True))
+    return [text for text in (parts.get(name.rpartition("/")[2]), whole) if text]
+
+
+def unit_of(*meanings: str) -> str:
+    """What the first of the meanings that names one gives as its unit; "" of a pure number."""
+    return next((unit for meaning in meanings for pattern, unit in UNITS if re.search(pattern, meaning)), "")
 
 
 def blind_spot(name: str, meaning: str, words: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -107,7 +107,10 @@ def settle(content: bytes | Path, path: Path) -> None:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Only one process at a time fetches into a folder; another one waits."""
+    """Only one process at a time fetches into a folder; another one waits. Folders that it made and nothing came into are gone
+    afterwards.
+    """
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY) if fcntl else None
@@ -115,10 +118,10 @@ def alone_in(folder: Path) -> Iterator[None]:
         raise UserError(
             f"{folder}: cannot be made ({failure.strerror})", hint="--data-dir or GENEXP_DATA names another"
         ) from None
-    if handle is None:  # Windows
-        yield
-        return
     try:
+        if handle is None:  # Windows
+            yield
+            return
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -128,4 +131,8 @@ def alone_in(folder: Path) -> Iterator[None]:
             pass  # a file system without locks
         yield
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
+        with suppress(OSError):  # something is in it
+            for place in new:
+                place.rmdir()

@@ -85,10 +85,9 @@ class Chart:
     def y_ticks(self) -> list[Tick]:
         low, high = self._limits()
         marks = ticks(low, high)
-        return [
-            Tick(self.y(10**mark if self.logarithmic else mark), f"{10**mark if self.logarithmic else mark:.3g}")
-            for mark in marks
-        ]
+        if self.logarithmic:
+            return [Tick(self.y(10**mark), f"{10**mark:.3g}") for mark in marks]
+        return [Tick(self.y(mark), text) for mark, text in zip(marks, apart(marks), strict=True)]
 
     def x_ticks(self) -> list[Tick]:
         return [Tick(self.x(mark), f"{mark:,.0f}") for mark in ticks(0, max(line.curve.steps[-1] for line in self.lines))]
@@ -106,3 +105,12 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= raw)
     first = math.ceil(low / step)
     return [index * step for index in range(first, math.floor(high / step) + 1)][:20]
+
+
+def apart(numbers: list[float]) -> list[str]:
+    """Numbers with three digits each, or as many more as it takes that no two read alike."""
+    for digits in range(3, 16):
+        texts = [f"{number:.{digits}g}" for number in numbers]
+        if len({*texts}) == len(texts):
+            break
+    return texts

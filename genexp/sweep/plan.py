@@ -15,7 +15,7 @@ from genexp.compare.comparison import PLACE
 from genexp.compare.selection import as_text
 from genexp.config.composition import Composed, compose, parse_sweep
 from genexp.config.typed import key_of, parse_override
-from genexp.errors import UserError
+from genexp.errors import UserError, nearest
 from genexp.files import Replacing
 from genexp.folder.records import flat, read_record, read_run
 from genexp.folder.run_folder import new_id
@@ -25,6 +25,7 @@ from genexp.sweep.launchers import check_launcher
 
 SWEEPS = Path("outputs/sweeps")
 RECORD = "sweep.yaml"
+BESIDE = ("floor/", "exact/", "baseline/", "real_vs_real/")  # a number, as metrics.json has them
 
 
 class SweepSettings(Strict):
@@ -105,11 +106,23 @@ def check_jobs(overrides: Sequence[str], config_dirs: Sequence[Path]) -> list[Co
     return [compose(job, config_dirs) for job in jobs(overrides, config_dirs)]
 
 
+def check_metric(name: str | None) -> None:
+    """UserError where there is no measure of that name, or of what it is a part, an error or a floor of."""
+    from genexp.measures.record import measures  # imports torch
+
+    if name is not None:
+        own = name.removeprefix(next((kind for kind in BESIDE if name.startswith(kind)), "")).partition("/")[0]
+        known = {each.name for each in measures.all()}
+        if not {own, own.removesuffix("_error")} & known:
+            near = nearest(name, known)
+            raise UserError(f"unknown metric '{name}'" + (f"; did you mean '{near}'?" if near else ""))
+
+
 def make_plan(overrides: Sequence[str], config_dirs: Sequence[Path], plugins: Sequence[Path]) -> Plan:
     """The plan of what was typed, every job checked: a new sweep, or with `sweep.skip_finished=true` the latest of these jobs.
 
     Raises:
-        UserError: a job is wrong; the folder holds another sweep, or this one and it is not to be finished.
+        UserError: a job is wrong; there is no such metric; the folder holds another sweep, or this one, not to be finished.
     """
     settings = _settings([text for text in overrides if _kind(text) == "sweep"])
     hydra = [text for text in overrides if _kind(text) == "hydra" and not text.startswith("hydra.sweep.dir=")]
@@ -120,6 +133,7 @@ def make_plan(overrides: Sequence[str], config_dirs: Sequence[Path], plugins: Se
     if root is not None and settings.skip_finished and not typed:
         typed = _recorded(root)["overrides"]
     check_jobs([*typed, *hydra], config_dirs)
+    check_metric(settings.metric)
     wanted = jobs(typed, config_dirs)
     if root is None and settings.skip_finished:
         root = _latest(wanted)

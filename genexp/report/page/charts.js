@@ -15,6 +15,13 @@
     return marks;
   };
 
+  const apart = (numbers) => { // as many digits as it takes that no two read alike
+    for (let digits = 4; ; digits++) {
+      const texts = numbers.map((number) => (digits === 4 ? genexp.short(number) : String(+number.toPrecision(digits))));
+      if (digits > 15 || new Set(texts).size === texts.length) return texts;
+    }
+  };
+
   const chart = (figure) => {
     const data = genexp.data(figure.dataset.chart), box = figure.querySelector(".drawing");
     const several = new Set(data.lines.map((line) => line.run)).size > 1, parts = new Set(data.lines.map((line) => line.part)).size > 1;
@@ -63,9 +70,10 @@
       const window_ = make("clipPath", { id: clip });
       window_.append(make("rect", { x: L, y: T - 4, width: W - L - R + 6, height: H - B - T + 8 }));
       nodes.push(window_);
-      for (const mark of ticks(low, high)) {
-        const value = log ? 10 ** mark : mark, at = y(value);
-        nodes.push(make("line", { class: "grid", x1: L, x2: W - R, y1: at, y2: at }), make("text", { class: "tick", x: L - 6, y: at + 4, "text-anchor": "end" }, genexp.short(value)));
+      const marks = ticks(low, high).map((mark) => (log ? 10 ** mark : mark)), texts = apart(marks);
+      for (const [i, value] of marks.entries()) {
+        const at = y(value);
+        nodes.push(make("line", { class: "grid", x1: L, x2: W - R, y1: at, y2: at }), make("text", { class: "tick", x: L - 6, y: at + 4, "text-anchor": "end" }, texts[i]));
       }
       for (const mark of ticks(x0, x1, W < 420 ? 3 : 5)) nodes.push(make("text", { class: "tick", x: x(mark), y: H - 8, "text-anchor": "middle" }, `${(+mark.toPrecision(6)).toLocaleString("en")}${by === "seconds" ? " s" : ""}`));
       const inside = make("g", { "clip-path": `url(#${clip})` });
