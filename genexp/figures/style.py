@@ -19,6 +19,7 @@ GREEN = "#009E73"
 SKY = "#56B4E9"
 GREY = "#8a8f98"
 DENSITY = "viridis"
+MARKS = 5  # or a few less on each side of a part of the plane, so that their numbers do not touch
 LONGEST = 40  # characters of a name beside an axis
 
 _STYLE = {"font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
@@ -70,6 +71,7 @@ def panels(rows: int, columns: int, width: float = 3.4, height: float = 3.4) -> 
 def plane(axes: Axes, title: str, limit: float = 1.0) -> None:
     """Axes of the (x, y) plane, equal scales, [−limit, limit]²."""
     axes.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="x", ylabel="y")
+    axes.locator_params(nbins=MARKS)
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def square(axes: Axes, title: str, window: Window) -> None:
     """Axes of that part of the (x, y) plane, equal scales."""
     left, right, bottom, top = window.extent
     axes.set(title=title, xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="x", ylabel="y")
+    axes.locator_params(nbins=MARKS)
 
 
 def label(column: str) -> str:
