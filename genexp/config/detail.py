@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genexp.errors import UserError
 
+PIXELS = 2  # cells of a picture that are no modules of a code: what is black there is several of them wide
 USUAL = 33  # modules a side of a code of version 2, in its quiet zone: what the numbers in the YAML files are for
 
 
@@ -24,7 +25,8 @@ def detail(dataset: dict[str, Any], data_dir: str) -> float:
     try:
         if "cells" not in getattr(datasets[dataset["name"]], "knows", ()):
             return 1.0
-        return max(1.0, 2 / datasets.build(dataset, Path(data_dir)).density.cell / USUAL)
+        data = datasets.build(dataset, Path(data_dir))
+        return max(1.0, 2 / data.density.cell / (1 if getattr(data, "is_code", True) else PIXELS) / USUAL)
     except (UserError, KeyError):
         return 1.0
 
