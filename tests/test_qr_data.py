@@ -164,7 +164,7 @@ def test_the_articles_picture_becomes_25_modules() -> None:
         ({"text": "x" * 100, "version": 2}, "too long for version 2"),
         ({"image": "missing.png"}, "no such file"),
         ({"image": str(Path(__file__))}, "not a readable picture"),
-        ({"image": "/"}, "no such file"),
+        ({"image": "/"}, "a folder, and not a picture"),
     ],
 )
 def test_bad_input_gets_one_clear_line(keys: dict, words: str) -> None:
