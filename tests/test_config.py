@@ -287,7 +287,7 @@ def test_numbers_follow_from_how_fine_the_data_are(tmp_path: Path) -> None:
     assert compose(["dataset.version=40"]).settings.model["target"]["side"] == 4096  # the most
     assert fine.model["times"]["noise_range"] == pytest.approx((3e-4, 0.71 * 33 / 125), rel=5e-3)
     assert fine.model["solver"]["time_grid"]["grid_range"] == pytest.approx((3e-3 * 33 / 125, 8.0), rel=5e-3)
-    assert (usual.trainer.threads, fine.trainer.threads) == (1, 4)
+    assert (usual.trainer.threads, fine.trainer.threads) == (1, 2)
     assert fine.evaluation.num_samples == round(60_000 * (125 / 33) ** 1.35)
     own = compose(["dataset.version=25", "trainer.batch_size=7", "model.times.noise_range=[1e-3,.2]"]).settings
     assert (own.trainer.batch_size, own.model["times"]["noise_range"]) == (7, (1e-3, 0.2))
