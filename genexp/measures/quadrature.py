@@ -79,7 +79,7 @@ def region(subject: Subject) -> tuple[Tensor, Tensor, int]:
     """Corners of what is integrated over, and points along a side of each of the boxes around the truth's own, of which there are
     none where p ends, and where each likelihood is an ODE: three times as wide, as q may have tails where p has next to nothing.
     """
-    low, high = (corner.double().cpu() for corner in subject.density.box())
+    low, high = (corner.double() for corner in subject.density.box())
     if "refined" in subject.can or "edges" in subject.knows:
         return low, high, 0
     side = sides(subject)[0] // COARSER * (LINE if len(low) == 1 else 1)
@@ -136,7 +136,7 @@ def beyond_region(subject: Subject) -> Tensor | None:
     few samples, but where p falls steeply it may be most of it. None where there is no such sample.
     """
     density, (low, high, _) = subject.density, region(subject)
-    samples = subject.samples.double().cpu()
+    samples = subject.samples.double()
     outside = ((samples < low) | (samples > high)).any(1)
     if not bool(outside.any()):
         return None
