@@ -130,8 +130,8 @@ def folder(
     run = {"status": "finished", "data": about, "model": {"can": words, "objective": "nll", "fitter": "gradient"}}
     run |= {"device": "cpu", "machine": "Linux x86_64, 2 CPUs", "threads": 1, "words": {"measures": {"nll": {"headline": 40}}}}
     (path / "run.json").write_text(json.dumps(run))
-    seed = others.pop("seed", 0)
-    config = {"experiment": "landscape", "seed": seed, "model": {"name": model, **others}, "dataset": {"name": dataset}}
+    seed, density = others.pop("seed", 0), {"name": dataset, **others.pop("density", {})}
+    config = {"experiment": "landscape", "seed": seed, "model": {"name": model, **others}, "dataset": density}
     (path / "config.yaml").write_text(
         yaml.safe_dump({**config, "overrides": [f"model={model}", f"seed={seed}", f"run_dir={path}"]})
     )
@@ -187,6 +187,42 @@ def test_a_row_is_the_mean_over_seeds_of_the_best_configuration(runs: list[Path]
     assert row.cells[:5] == ("2.5 ± 0.1 (2 seeds)", "exact", "0.1", "—", "11")
     assert flows.row.cells[0] == "2.5 ± 0.1 (2 seeds) maf"
     assert mixtures.models[0].cells[0] == "2.45"
+
+
+def test_another_density_of_the_same_name_is_another_field(tmp_path: Path) -> None:
+    """A funnel of ten dimensions is none of the plane, and a noisier one of the plane is not this one."""
+    funnels = {"plane": ((2,), 1.0), "wide": ((2,), 3.0), "ten": ((10,), 3.0)}
+    paths = [
+        folder(
+            tmp_path / f"{name}{model}",
+            model,
+            FLOW,
+            measured(2.5, 1.0),
+            "funnel",
+            shape,
+            density={"dimension": shape[0], "std": std},
+        )
+        for name, (shape, std) in funnels.items()
+        for model in ("maf", "nice")
+    ]
+    fields = fields_of(read_entries(paths))
+    titles = [f"funnel, dimension={shape[0]} std={std}" for shape, std in funnels.values()]
+    assert [(field.title, len(field.points)) for field in fields] == [(title, 2) for title in titles]
+    assert [toy.field.title for toy in toys_of(fields)] == titles[:2]
+
+
+def test_what_is_another_density_is_told_as_shortly_as_can_be(tmp_path: Path) -> None:
+    means = {"one": ((1,), [[-1.5], [1.5]]), "two": ((2,), [[-1.5, 0.0], [1.5, 0.0]])}
+    paths = [
+        folder(tmp_path / f"{name}{model}", model, FLOW, measured(2.5, 1.0), "mixture", shape, density={"means": of})
+        for name, (shape, of) in means.items()
+        for model in ("maf", "nice")
+    ]
+    assert [field.title for field in fields_of(read_entries(paths))] == ["mixture of 1 number", "mixture of 2 numbers"]
+    evenly = folder(
+        tmp_path / "even", "gmm", FLOW, measured(2.5, 1.0), "mixture", density={"means": means["two"][1], "draw": "even"}
+    )
+    assert {len(field.points) for field in fields_of(read_entries([*paths, evenly]))} == {2, 3}
 
 
 def test_seconds_are_those_of_the_cpu_where_they_were_counted(runs: list[Path]) -> None:
@@ -404,6 +440,13 @@ def test_pictures_become_points_where_only_so_they_can_be_compared() -> None:
     assert by_the_recipe("planar", "two_moons") == ("trainer.lr=2e-2",)  # 80 weights
     assert by_the_recipe("maf", "two_moons") == ()
     assert by_the_recipe("chains", "two_moons") is None  # they learn no examples
+
+
+def test_an_experiment_on_another_density_of_the_name_is_planned_only_by_its_own_name(tmp_path: Path) -> None:
+    labels = [label for label, _ in planning.recipes("funnel", ["iaf"])]
+    assert labels == ["iaf"]  # and not funnel_flow, of ten dimensions
+    assert [label for label, _ in planning.recipes("funnel", ["funnel_flow"])] == ["funnel_flow"]
+    assert "gmm_em" in [label for label, _ in planning.recipes("double_gaussian", ["gmm"])]
 
 
 def test_the_plan_goes_seed_after_seed_and_no_run_is_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,13 +27,13 @@ T = TypeVar("T", int, float)
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="runs, folders, globs (default: those in --into)")
     parser.add_argument("--run", action="store_true", help="make the runs that are missing in --into first")
-    parser.add_argument("--into", type=expanded, default=FOLDER, metavar="DIR", help=f"where they are (default: {FOLDER})")
+    parser.add_argument("--into", type=expanded, default=FOLDER, metavar="DIR", help=f"of runs and page (default: {FOLDER})")
     parser.add_argument("--data", metavar="NAME,…", help="data sets of --run, toys: all in the plane (default: two_moons,digits)")
     parser.add_argument("--seconds", type=_list_of(float), metavar="S,…", help="of training on the CPU, each a run (default: 10)")
     parser.add_argument("--seeds", type=_list_of(int), metavar="S,…", help="(default: 0)")
     parser.add_argument("--only", metavar="NAME,…", help="only these models or experiments")
     parser.add_argument("--plan", action="store_true", help="say what --run would do, and stop")
-    parser.add_argument("--out", type=expanded, metavar="F", help="the page (default: landscape.html in --into, or here)")
+    parser.add_argument("--out", type=expanded, metavar="F", help="the page (default: landscape.html in --into)")
 
 
 def _list_of(kind: type[T]) -> Callable[[str], tuple[T, ...]]:
@@ -81,12 +81,14 @@ def _show(options: argparse.Namespace) -> int:
     from genexp.landscape.page import gather, page, write_pictures, write_tables
     from genexp.report.write import check_target, write_page
 
-    out: Path = options.out or (options.into / "landscape.html" if options.run or not options.runs else Path("landscape.html"))
-    check_target(out)
+    out: Path = options.out or options.into / "landscape.html"
+    if options.out:
+        check_target(out)
     names = [*options.runs, *([str(options.into)] if options.run or not options.runs else [])]
     shown = gather(read_entries(find_runs(names)))
     if not shown.fields:
         raise UserError("no two finished runs there have likelihoods of the same data", hint="genexp landscape --run")
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_page(out, page(shown))
     beside = [write_tables(shown, out.with_suffix(".md")), *write_pictures(shown, out.parent)]
     print(f"{out}   {out.stat().st_size / 1e6:.1f} MB, {len(shown.entries)} runs; {', '.join(each.name for each in beside)}")

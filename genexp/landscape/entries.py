@@ -1,9 +1,10 @@
 """What a run folder says of its model for the landscape: one likelihood that can be held against others', and what it cost."""
 
+import json
 import math
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ LIKELIHOODS = ("nll", "quadrature_nll", "iwae_nll", "neg_elbo")  # of several, t
 IN_BITS = "bits_per_dim"
 KL = "kl"
 COSTS, SIZE = ("seconds_density", "seconds_sample"), "parameters"
+HANDED_OVER = {"name", "flat", "binarise", "draw"}  # settings of a data set that change no example, or have another name for it
 BITS, NATS = "bits per dimension", "nats"
 
 
@@ -46,12 +48,20 @@ class Number:
 
 @dataclass(frozen=True)
 class Data:
-    """Which data a run had: the same `key`, the same data (as greys or with noise, as pictures or as points)."""
+    """Which data a run had: the same `key`, the same data (as greys or with noise, as pictures or as points).
 
-    key: tuple[str, str]
+    `settings`: those of a density, of which every example is drawn anew. A funnel of ten dimensions is another than one of two.
+    """
+
+    origin: str
     name: str
     draw: str
     shape: tuple[int, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.origin, self.draw, str(self.dim), json.dumps(self.settings, sort_keys=True, default=str))
 
     @property
     def dim(self) -> int:
@@ -157,14 +167,21 @@ def entry_of(record: Record) -> Entry | None:
     settings: dict[str, Any] = model if isinstance(model, dict) else {}
     said = declared(record.run.get("model")) or built_again(settings, spec)
     dataset = record.config.get("dataset")
-    name = str(dataset.get("name")) if isinstance(dataset, dict) else "data"
+    chosen: dict[str, Any] = dataset if isinstance(dataset, dict) else {}
+    name = str(chosen.get("name", "data"))
     draw = draw_of(record.metrics) if spec.kind == "bits" else ""
     kind = spec.kind if spec.kind == "bits" else ""
-    data = Data((f"{record.data.origin or name} {kind}", draw), name, draw, spec.shape)
+    drawn = content(chosen) if record.data.examples is None else {}
+    data = Data(f"{record.data.origin or name} {kind}", name, draw, spec.shape, drawn)
     about = record.run["data"].get("noisy_levels")
     levels = about if isinstance(about, int) else None
     number = number_of(record.metrics, said, spec, settings, draw, levels)
     return Entry(record, str(settings.get("name", "?")), said, data, number)
+
+
+def content(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a data set's settings that say which data they are."""
+    return {key: value for key, value in dataset.items() if key not in HANDED_OVER}
 
 
 def built_again(settings: dict[str, Any], spec: DataSpec) -> Declared:

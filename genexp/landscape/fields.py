@@ -12,6 +12,7 @@ from genexp.landscape.entries import NATS, Entry
 from genexp.landscape.families import FAMILIES, Family
 
 FEWEST = 2  # runs with a number: fewer are no field
+SHORT = 20  # characters of a setting in a title
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Field:
 
 def fields_of(entries: Iterable[Entry]) -> list[Field]:
     """A field for each of the data, that of most runs first."""
-    found: dict[tuple[str, str], list[Entry]] = {}
+    found: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries:
         found.setdefault(entry.data.key, []).append(entry)
     fields = []
@@ -139,11 +140,22 @@ def fields_of(entries: Iterable[Entry]) -> list[Field]:
 
 
 def _told_apart(fields: Sequence[Field]) -> list[Field]:
-    """Data of one name that are others have their digest beside it."""
-    names = Counter(field.title for field in fields if len(field.points) >= FEWEST)
-    return [
-        Field(f"{field.title} {field.entries[0].record.data.short or ''}".strip(), field.unit, field.entries)
-        if names[field.title] > 1
-        else field
-        for field in fields
-    ]
+    """Data of one name that are others have beside it what is another: a setting, the dimension, else the digest."""
+    known: dict[str, list[Field]] = {}
+    for field in fields:
+        if len(field.points) >= FEWEST:
+            known.setdefault(field.title, []).append(field)
+    return [Field(_title(field, known.get(field.title, [])), field.unit, field.entries) for field in fields]
+
+
+def _title(field: Field, same: Sequence[Field]) -> str:
+    if len(same) <= 1:
+        return field.title
+    data, others = field.entries[0].data, [each.entries[0].data for each in same]
+    unlike = [key for key, value in data.settings.items() if any(other.settings.get(key) != value for other in others)]
+    short = [word for key in unlike if len(word := f"{key}={data.settings[key]}") <= SHORT]
+    if short:
+        return f"{field.title}, {' '.join(short)}"
+    if any(other.dim != data.dim for other in others):
+        return f"{field.title} of {data.dim} number{'s' * (data.dim > 1)}"
+    return f"{field.title} {field.entries[0].record.data.short or ''}".strip()

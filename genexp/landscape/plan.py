@@ -15,6 +15,7 @@ from genexp.config.composition import Composed, compose
 from genexp.context import Context
 from genexp.data.base import DataSpec
 from genexp.errors import UserError, unknown
+from genexp.landscape.entries import content
 from genexp.models.base import GenerativeModel, check_learns
 from genexp.registry import models
 from genexp.reproduce.plan import State, state_of
@@ -97,10 +98,15 @@ def plan(
 
 
 def recipes(dataset: str, only: Sequence[str] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Name and overrides: the experiments with these data; then each model that none of them serves and that can learn them."""
-    served, plain = set(), compose([f"dataset={dataset}"]).settings.dataset
+    """Name and overrides: the experiments with these data; then each model that none of them serves and that can learn them.
+
+    An experiment with another density of the same name, as a funnel of ten dimensions, is there only if `only` names it.
+    """
+    usual = compose([f"dataset={dataset}"]).settings
+    served, plain, drawn = set(), usual.dataset, "density" in spec_of(usual)[1]
     for name in entries("experiments"):
-        if (composed := experiment_on(name, dataset)) is None:
+        composed = experiment_on(name, dataset)
+        if composed is None or (drawn and name not in only and content(composed.settings.dataset) != content(plain)):
             continue
         model = composed.settings.model
         if not only and composed.settings.dataset == plain:
