@@ -49,7 +49,7 @@ class Reporter:
     def _say(self, step: int, timed: Timed, more: str) -> None:
         total = f"/{self.budget.steps}" if self.budget.steps else ""
         seconds, done = timed.seconds, self.budget.progress(step, self.budget.reading(timed))
-        left = f"   {seconds * (1 - done) / done:5.0f} s left" if done > 0 else ""
+        left = f"   {seconds * (1 - done) / done:5.0f} s left" if done > 0 and step > 1 else ""  # the first starts torch
         loss = "" if math.isnan(self.loss) else f"   loss {self.loss:.4f}"  # before the first is known
         self.folder.say(f"  step {step:>6}{total}{loss}{more}   {seconds:6.1f} s{left}")
         self.last_said = time.perf_counter()
