@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from genexp.nn.gated import OneStack, TwoStacks, gate
 from genexp.nn.window import CausalWindow
 from genexp.pictures.orderings import known_parts, walks
 from tests.laws.members import shaken
+from tests.parts import make
 
 
 def test_an_interval_of_a_logistic_has_its_mass() -> None:
@@ -339,6 +341,23 @@ def test_in_every_order_a_number_depends_on_those_before_it_alone(keys: dict[str
         assert torch.equal(*found)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert model.float().sample(2).shape == (2, 1, 3, 4)
+
+
+def test_in_bfloat16_random_numbers_have_all_digits() -> None:
+    """By eight bits of them real numbers came out infinite, and a symbol as rare as one in a thousand never."""
+    torch.manual_seed(0)
+    model: Any = make("made", DataSpec((1,), kind="real"), width=8)
+    model.initialise(Batch(torch.randn(500, 1)))
+    rare: Any = make("made", DataSpec((1, 1, 1), kind="unit", levels=65), width=8, head="categorical")
+    rare.initialise(Batch(torch.zeros(2_000, 1, 1, 1)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        x, drawn = model.sample(3_000), rare.sample(40_000)
+    assert bool(x.isfinite().all())
+    assert len(x.unique()) > 2_900
+    wanted = float(rare.log_prob(torch.ones(1, 1, 1, 1)).detach().exp())
+    assert wanted < 1 / 1_000
+    assert float((drawn > 0).double().mean()) == pytest.approx(64 * wanted, rel=0.2)
+    assert len(drawn.unique()) > 60
 
 
 def test_one_set_of_weights_has_a_distribution_in_every_order_and_masks_move_units_only() -> None:

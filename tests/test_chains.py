@@ -411,18 +411,26 @@ def test_a_chain_that_is_stuck_in_the_burn_in_goes_on_from_where_others_are() ->
     def quartic(x: Tensor) -> Tensor:
         return -x.pow(4).sum(1)
 
-    chains = run(quartic, 10, burn_in=20, draws=20, kernel={"name": "hmc", "step_size": 0.3, "adapt": False})
+    chains = run(quartic, 10, burn_in=100, draws=20, kernel={"name": "hmc", "step_size": 0.3, "adapt": False})
     chains.position[7] = 50.0  # what it accepted before does not count
     chains._keep_state(chains.kernel.begin(chains.position, quartic))
     batch = Batch(torch.zeros(1), log_density=quartic)
     while not chains.complete:
         chains.transition(batch)
-        if int(chains.taken) in (19, 20):
-            assert bool(chains.position[7, 0] == 50) == (int(chains.taken) == 19)
+        if int(chains.taken) in (99, 100):
+            assert bool(chains.position[7, 0] == 50) == (int(chains.taken) == 99)
             assert torch.allclose(chains._state()["log_p"], quartic(chains.position))
     assert int(chains.moved_away) == 1
     assert 0 < int(chains.accepted.min()) <= int(chains.accepted.max()) <= 20
     assert "1 of 40 chains could not begin, or leave" in chains.remarks()[0]
+
+
+@pytest.mark.parametrize("burn_in", [1, 4, 20, 100])
+def test_no_healthy_chain_is_put_onto_another(burn_in: int) -> None:
+    """The steps are large at first, and in a short burn-in many have not moved yet."""
+    chains = run(gaussian, burn_in, burn_in=burn_in, draws=5, kernel={"name": "random_walk"})
+    assert len(chains.position.unique(dim=0)) == len(chains.position)
+    assert int(chains.moved_away) == 0
 
 
 def test_ways_on_which_the_energy_is_lost_are_counted_by_themselves() -> None:

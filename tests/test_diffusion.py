@@ -317,6 +317,26 @@ def test_a_model_of_gaussian_data_knows_them_before_it_has_learnt_anything(monke
     assert torch.allclose(way[2].mean(0), 0.5 * mean, atol=0.2)
 
 
+@pytest.mark.parametrize("space", ["standard", "as_is"])
+def test_points_on_their_way_are_as_wide_as_the_mixture_of_noise_and_data(space: str) -> None:
+    """By the exact denoiser of N(0, ¼) each is √((1 − t)² + t²/4) times where it began, also beyond the largest noise level."""
+    model = small(DataSpec((2,)), space=space, schedule={"name": "karras", "noise_range": [0.002, 10.0]})
+    torch.manual_seed(0)
+    x = torch.randn(4_000, 2)
+    model.initialise(Batch(0.5 * (x - x.mean(0)) / x.std()))
+    variance = 0.25 / float(model.space.units[1]) ** 2
+    model.denoised = lambda m, tau, label=None: m * variance / (variance + tau[:, None] ** 2)
+    x0, t = torch.randn(50, 2), torch.linspace(0, 1, 31)[:, None, None]
+    assert torch.allclose(model.trajectory(x0, 31), x0 * ((1 - t) ** 2 + t**2 / 4).sqrt(), rtol=0.02, atol=0.005)
+
+
+def test_units_go_where_the_model_goes() -> None:
+    """Else points on a GPU meet a mean on the CPU."""
+    for space in ("standard", "as_is"):
+        mean, scale = small(DataSpec((2,)), space=space).double().space.units
+        assert mean.dtype == scale.dtype == torch.float64
+
+
 def test_along_the_sde_there_is_the_bound_and_no_likelihood() -> None:
     assert "exact" in small(DataSpec((2,))).can
     for name in samplers.names():

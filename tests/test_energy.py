@@ -191,6 +191,14 @@ def test_annealed_chains_find_z_and_both_valleys() -> None:
     assert float((sampler(energy, 4_000) > 0).double().mean()) == pytest.approx(0.8, abs=0.04)
 
 
+@pytest.mark.parametrize("dim", [1, 2])
+def test_in_training_it_is_the_same_number_as_of_held_out_examples(dim: int) -> None:
+    """−E[ln p] of x, and not of x in units of the data."""
+    model, batch = energy_model(dim, objective={"name": "quadrature", "side": 256}), Batch(0.2 * torch.randn(500, dim))
+    model.initialise(batch)
+    assert float(model.loss(batch)["loss"].detach()) == pytest.approx(float(model.validate(batch)["loss"].detach()), abs=0.01)
+
+
 def test_what_is_drawn_again_comes_up_by_its_weight() -> None:
     weights = torch.tensor([0.5, 0.25, 0.125, 0.125, 0, 0, 0, 0], dtype=torch.float64)
     assert torch.bincount(drawn_again(weights), minlength=8).tolist() == [4, 2, 1, 1, 0, 0, 0, 0]

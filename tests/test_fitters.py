@@ -406,6 +406,22 @@ def test_factor_analysis_is_that_of_scikit_learn(x: Tensor) -> None:
     assert model.gaussians().free == 6 + 6 + 6 * 2 - 1
 
 
+@pytest.mark.parametrize(("dim", "latent"), [(1, 1), (2, 1), (2, 6), (3, 2), (6, 2), (6, 3)])
+@pytest.mark.parametrize("background", [0.0, 0.1])
+def test_what_is_free_in_factor_analysers_is_the_rank_of_the_map_to_covariances(dim: int, latent: int, background: float) -> None:
+    model = MFA(DataSpec((dim,), kind="real"), components=3, latent=latent, background=background)
+    torch.manual_seed(0)
+    directions, log_scale = torch.randn(dim, latent, dtype=torch.float64), torch.randn(dim, dtype=torch.float64)
+
+    def covariance(directions: Tensor, log_scale: Tensor) -> Tensor:
+        return (directions @ directions.T + torch.diag((2 * log_scale).exp())).flatten()
+
+    slopes = torch.autograd.functional.jacobian(covariance, (directions, log_scale))
+    turned = int(torch.linalg.matrix_rank(slopes[0].flatten(1)))
+    free = int(torch.linalg.matrix_rank(torch.cat([each.flatten(1) for each in slopes], 1)))
+    assert model.free == 3 * (dim + free) + 2 + (background > 0) * (dim + turned)
+
+
 def test_samples_of_factor_analysers_have_the_covariance_of_each_gaussian(x: Tensor) -> None:
     model, _ = analysed(x, 20, components=3, latent=1)
     _, means, covariances = of(model)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.priors import FlowPrior
 from genexp.models.flow import Flow
-from genexp.nn.autoregressive import MaskedMLP
+from genexp.nn.autoregressive import MADE, MaskedMLP
 from genexp.quadrature import midpoints
 from genexp.registry import models
 from tests.laws.members import small
@@ -372,6 +372,21 @@ def test_what_the_first_feature_has_depends_on_no_other() -> None:
         for weights in network.parameters():
             nn.init.normal_(weights)
         assert torch.equal(network(torch.randn(7, dim))[:, 0], network.first().expand(7, 3))
+
+
+@pytest.mark.parametrize("width", [2, 7, 18, 19, 40])
+def test_the_last_feature_depends_on_all_before_it_however_narrow_the_network(width: int) -> None:
+    """Of fewer units than features some see many: none of the first features alone is seen by all."""
+    x = torch.randn(1, 20, requires_grad=True)
+    plain, with_context = MaskedMLP(20, 1, width, 2, "silu"), MADE(20, 3, width, outputs=1)
+    for network, outputs in ((plain, lambda: plain(x)[0, :, 0]), (with_context, lambda: with_context(x, torch.ones(1, 3))[0, 0])):
+        for weights in network.parameters():
+            nn.init.normal_(weights)
+        found = outputs()
+        seen = torch.stack([torch.autograd.grad(each, x, retain_graph=True)[0][0] != 0 for each in found]).sum(1)
+        assert int(seen[-1]) == 19
+        assert bool((seen <= torch.arange(20)).all())
+        assert int((torch.arange(20) - seen).max()) <= 18 // (width - 1)
 
 
 @pytest.mark.parametrize("kind", ["planar", "radial", "sylvester"])

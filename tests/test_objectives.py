@@ -16,7 +16,7 @@ from genexp.latent.discrepancy import WAE, InfoVAE
 from genexp.latent.importance import Importance
 from genexp.latent.objectives import ELBO
 from genexp.latent.total_correlation import BetaTCVAE, decompose, log_pairs, log_shares
-from tests.parts import latent, vae
+from tests.parts import latent, mlp, vae
 
 STEP = torch.tensor(1)
 
@@ -42,6 +42,22 @@ def test_the_discrepancy_of_gaussians_is_the_closed_one() -> None:
     found = torch.stack([squared_discrepancy(*pair, "gaussian") for pair in zip(z, y, strict=True)])
     assert float(found.mean()) == pytest.approx(exact, abs=4 * float(found.std()) / 30**0.5)
     assert float(found.std()) / 30**0.5 < 0.02 * exact
+
+
+def test_a_discrepancy_of_classes_is_of_the_first_points_of_a_large_batch_and_of_their_labels() -> None:
+    spec = DataSpec((1, 4, 4), kind="unit", classes=("a", "b"))
+    model = vae(spec, latent=2, conditional=True, network=mlp(4), objective="wae", prior="mixture")
+    label = torch.arange(2_500) % 2
+    terms = model.loss(Batch(torch.rand(2_500, 1, 4, 4), label))
+    assert math.isfinite(float(terms["loss"].detach()))
+
+
+def test_a_divergence_that_samples_put_below_zero_is_not_cut_off() -> None:
+    """Else the mean of the objective is above that of the bound."""
+    made = bound(torch.randn(6, 2))
+    made.kl.copy_(torch.tensor([0.5, -0.2]))
+    for value in (ELBO().validate(made), ELBO().loss(made, STEP)):
+        assert float(value - made.reconstruction) == pytest.approx(0.3, abs=1e-6)
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "inverse_multiquadratic"])

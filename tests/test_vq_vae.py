@@ -192,6 +192,13 @@ def test_the_codes_of_a_run_are_those_of_its_pictures_part_by_part_and_row_by_ro
     assert torch.allclose(data.decode(data.test.x), model.decode_codes(index), atol=1e-5)
     x = pictures.test[:7].batch().x
     assert torch.allclose(data.reconstruction(7).float(), -model.log_likelihood(x, model.codes(x)), rtol=1e-4)
+    exact, seen = -model.log_likelihood(x, model.codes(x)), []
+    model.codebook.nearest = lambda rows: seen.append(rows) or torch.zeros(len(rows), dtype=torch.long)
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # the bound of a prior adds what it says of the same symbols
+        assert torch.equal(-model.log_likelihood(x, index[:7] * 0 + index[0, 0, 0]), exact)
+        model.codes(x)
+    model.codes(x)
+    assert torch.equal(*seen)
 
 
 def test_perplexity_counts_codes_by_how_often_they_are_used() -> None:

@@ -56,7 +56,7 @@ class Uniform(_Noise):
 
     def log_prob(self, z: Tensor) -> Tensor:
         inside = (z.abs() <= self.bound).all(1)
-        return torch.where(inside, -self.dim * math.log(2 * self.bound), -math.inf).to(z.dtype)
+        return torch.where(inside, z.new_tensor(-self.dim * math.log(2 * self.bound)), -math.inf)
 
     def sample(self, n: int) -> Tensor:
         return self.bound * (2 * self.uniform(n) - 1)

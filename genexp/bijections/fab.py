@@ -115,10 +115,11 @@ class FAB(FlowObjective):
             raise UserError(
                 "the log density is -inf at every sample of the flow", hint="a wider flow: model.normalise, or a base"
             )
-        count = int(good.sum())
+        index = good.nonzero()[-self.capacity :, 0]
+        count = len(index)
         places = (int(self.counts[1]) + torch.arange(count, device=found.x.device)) % self.capacity
         for kept, new in ((self.x, found.x), (self.log_weight, found.log_weight), (self.log_q, found.log_q)):
-            kept[places] = new[good].to(kept)
+            kept[places] = new[index].to(kept)
         self.counts[1] += count
         if len(self.accepted):
             self.accepted.copy_(found.acceptance)

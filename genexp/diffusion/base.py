@@ -90,7 +90,7 @@ class Walk:
 
 
 class DiffusionSampler:
-    """From noise to data by as many evaluations of D as the user allows, at the times of a schedule's grid.
+    """From noise to data by as many evaluations of D as the user allows, or one step, at the times of a schedule's grid.
 
     Told when built: nothing. `ode`: it follows the probability flow, and noise comes in at the start alone.
     """

@@ -62,11 +62,13 @@ class Energy(nn.Module):
 class EnergyObjective(nn.Module):
     """What an energy is learnt by. All examples u (n, *shape) are in units of the data.
 
-    Told when built: nothing. `kind`: "nll" where the gradient of its loss is, or estimates, that of −E[ln p].
+    Told when built: nothing. `kind`: "nll" where the gradient of its loss is, or estimates, that of −E[ln p];
+    `is_likelihood`: the loss itself is that, of u.
     What it remembers from step to step (chains, step sizes) are buffers, so that a checkpoint has them.
     """
 
     kind: Objective = "other"
+    is_likelihood = False
 
     def prepare(self, energy: Energy) -> None:
         """Make its buffers. UserError where it cannot be of examples of that shape."""

@@ -103,6 +103,7 @@ class ByQuadrature(EnergyObjective):
     """
 
     kind: Objective = "nll"
+    is_likelihood = True
     low: Tensor
     high: Tensor
 

@@ -48,11 +48,12 @@ class ELBO(TrainingObjective):
     def loss(self, bound: Bound, step: Tensor) -> Tensor:
         weight = self.beta * (torch.clamp(step / self.kl_warmup, max=1) if self.kl_warmup else 1)
         free = self.free_bits * bound.latent / len(bound.kl)
-        return self.share * bound.reconstruction + weight * bound.kl.clamp(min=free).sum()
+        kl = bound.kl.clamp(min=free) if free else bound.kl  # which is below 0 at times where samples estimate it
+        return self.share * bound.reconstruction + weight * kl.sum()
 
     def validate(self, bound: Bound) -> Tensor:
         """Without warm-up and free bits."""
-        return self.share * bound.reconstruction + self.beta * bound.kl.clamp(min=0.0).sum()
+        return self.share * bound.reconstruction + self.beta * bound.kl.sum()
 
 
 @objectives.register("iwae")

@@ -14,7 +14,9 @@ PART = 2_048  # examples at a time
 @once
 @torch.no_grad()
 def unit_kl(subject: Subject) -> Tensor:
-    """KL(q ‖ p) of each latent dimension in nats, a mean over the test examples; (latent,), on the CPU."""
+    """KL(q ‖ p) of each latent dimension in nats, a mean over the test examples, of a linear model over training examples;
+    (latent,), on the CPU.
+    """
     if "linear" in subject.can:
         return trained(subject).kl  # of those whose optimum is known
     with torch.autocast(subject.device.type, enabled=False):

@@ -10,6 +10,7 @@ Source: Lucas et al., Don't Blame the ELBO! A Linear VAE Perspective on Posterio
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from genexp.latent.linear_gaussian import LinearGaussian
@@ -47,8 +48,9 @@ class Found:
 
     @property
     def kl_in_theory(self) -> Tensor:
-        """The same at the optimum, ½ ln(λ_i/σ²) or 0."""
-        leading = self.eigenvalues[: self.own.weight.shape[1]]
+        """The same at the optimum, ½ ln(λ_i/σ²) or 0, as for latents for which there is no direction."""
+        latent = self.own.weight.shape[1]
+        leading = F.pad(self.eigenvalues[:latent], (0, max(0, latent - len(self.eigenvalues))))
         return 0.5 * (leading / self.best.noise).clamp(min=1).log()
 
 

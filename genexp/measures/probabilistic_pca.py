@@ -51,11 +51,10 @@ def fit_ppca(x: Tensor, latent: int, noise: float | None = None) -> Probabilisti
     else:
         values, vectors = torch.linalg.eigh((centred.T @ centred).double())
         order = values.argsort(descending=True)
-        values, latent = values[order].clamp(min=0), min(latent, x.shape[1] - 1)
+        values, latent = values[order].clamp(min=0), min(latent, x.shape[1] - (noise is None))
         directions = vectors[:, order[:latent]]
     variances = values / len(x)
-    left = float(variances[latent:].sum()) / (x.shape[1] - latent)
-    sigma2 = max(left, 1e-9) if noise is None else noise
+    sigma2 = max(float(variances[latent:].sum()) / (x.shape[1] - latent), 1e-9) if noise is None else noise
     return ProbabilisticPCA(mean, directions.to(x.dtype), variances[:latent].clamp(min=sigma2), sigma2)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from genexp.autoregressive.base import Head, Heuristic, levels_of
+from genexp.autoregressive.base import Head, Heuristic, levels_of, single
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
@@ -99,6 +99,7 @@ class Autoregressive(GenerativeModel):
             raw = step(x, i) if cached or i >= known else None  # a cache is told every one of them
             if i >= known:
                 assert raw is not None
+                raw = single(raw)  # in bfloat16 noise has 256 values, and rare symbols would never be drawn
                 x[:, i] = self.head.draw(raw, noise[:, i].to(raw), self.heuristic).to(x)
         return self.in_place(x)
 

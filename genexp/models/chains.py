@@ -24,6 +24,7 @@ from genexp.settings import Scale
 Number = Annotated[float, Field(ge=-1e6, le=1e6)]
 STATE = "state_"  # before the names of the kernel's state among the buffers
 MIXED = 1.01  # R̂ that is asked for
+ENOUGH = 50  # transitions without an accepted proposal: of a healthy chain, which accepts a quarter, one in a million has so many
 MOST_KEPT = 2**30  # numbers: 4 GB
 
 
@@ -159,7 +160,7 @@ class Chains(GenerativeModel):
             if left == 0 and draw <= len(self.kept):
                 self.kept[draw - 1] = x
         if number == self.burn_in:
-            index = self._beside_others()
+            index = self._beside_others(number - number // 2)
             x, state = x[index], of_chains(self.kernel.settle(state), index)
         self.position.copy_(x)
         self._keep_state(state)
@@ -171,12 +172,14 @@ class Chains(GenerativeModel):
             terms["energy_error"] = found.energy_error.abs().nan_to_num(LOST).clamp(max=LOST).mean()
         return terms
 
-    def _beside_others(self) -> Tensor:
-        """At the end of the burn-in: for each chain its own index or, where its second half was in vain, that of another."""
+    def _beside_others(self, transitions: int) -> Tensor:
+        """At the end of the burn-in: for each chain its own index or, where all of these transitions, its second half, were in
+        vain, that of another. Of few that says nothing.
+        """
         chains, moving = torch.arange(len(self.accepted), device=self.accepted.device), (self.accepted > 0).nonzero()[:, 0]
         stuck = self.accepted == 0
         self.accepted.zero_()
-        if not len(moving):
+        if transitions < ENOUGH or not len(moving):
             return chains
         self.moved_away += stuck.sum()
         return torch.where(stuck, moving[chains % len(moving)], chains)

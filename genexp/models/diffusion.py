@@ -192,17 +192,19 @@ class Diffusion(GenerativeModel):
 
     @torch.no_grad()
     def trajectory(self, x0: Tensor, frames: int) -> Tensor:
-        """Where points x0, (n, dim), of noise are at `frames` times t evenly spread over [0, 1]: (frames, n, dim)."""
+        """Where points x0, (n, dim), of noise are at `frames` times t evenly spread over [0, 1]: (frames, n, dim).
+
+        A point x of x = t·data + (1 − t)·noise is t·mean + √(t²s² + (1 − t)²) times that of the flow, whose size does not change;
+        beyond the schedule's largest noise level that is where it began.
+        """
         mean, scale = self.space.units
         t = torch.linspace(0, 1, frames, dtype=torch.float64)
         low, high = self.schedule.ends
         shown = -((1 - t) / t.clamp(min=1e-12) / float(scale)).clamp(low, high).log()
         times = torch.cat([shown, torch.linspace(-math.log(high), -math.log(low), 40, dtype=torch.float64)]).unique()
         path = fixed_steps(flow_of(self.denoised), x0, times.to(x0), RK4)[torch.searchsorted(times, shown)]
-        tau = torch.exp(-shown).to(x0)[:, None, None]
-        there = t.to(x0)[:, None, None] * (mean + scale * path * (1 + tau**2).sqrt())
-        there[0] = x0
-        return there
+        t = t.to(x0)[:, None, None]
+        return t * mean + (t**2 * scale**2 + (1 - t) ** 2).sqrt() * path
 
     # --- likelihoods -----------------------------------------------------------------------------------------
 

@@ -109,7 +109,8 @@ class EnergyModel(GenerativeModel):
         self.criterion.initialise(self.unnormalised, self.in_units(x))
 
     def loss(self, batch: Batch) -> Terms:
-        return self.criterion.loss(self.unnormalised, self.in_units(self._noisy(batch.x)))
+        terms = self.criterion.loss(self.unnormalised, self.in_units(self._noisy(batch.x)))
+        return terms | {"loss": terms["loss"] + self.spread.log().sum()} if self.criterion.is_likelihood else terms  # of x, not u
 
     def validate(self, batch: Batch) -> Terms:
         """−E[ln p] itself where it is known and is what was minimised; else the objective. Of chains in many dimensions neither

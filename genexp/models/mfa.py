@@ -211,13 +211,20 @@ class MFA(GenerativeModel):
 
     @torch.no_grad()
     def gaussians(self) -> Gaussians:
-        """w_k, μ_k and Σ_k. Turning z changes nothing: that many numbers are not free."""
+        """w_k, μ_k and Σ_k."""
         covariances = self.directions @ self.directions.mT + torch.diag_embed((2 * self.log_scale).exp())
-        few = min(self.directions.shape[1:])
-        turns = len(self.mean) * (self.directions[0].numel() - few * self.directions.shape[1] + few * (few - 1) // 2)
-        free = sum(weights.numel() for weights in self.parameters()) - 1 - turns
         means = self.mean * self.spread + self.centre
-        return Gaussians(self.log_weight.softmax(0), means, self.spread.square() * covariances, free)
+        return Gaussians(self.log_weight.softmax(0), means, self.spread.square() * covariances, self.free)
+
+    @property
+    def free(self) -> int:
+        """The numbers that are fitted: but for turns of z, and of a covariance not more than it has. The background's weight and
+        noise are not.
+        """
+        dim, few = self.directions.shape[1], min(self.directions.shape[1:])
+        turned, full = few * dim - few * (few - 1) // 2, dim * (dim + 1) // 2
+        own = len(self.mean) - (self.background > 0)
+        return own * (dim + min(turned + dim, full) + 1) - 1 + (self.background > 0) * (dim + min(turned, full))
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:

@@ -157,9 +157,9 @@ class VAE(GenerativeModel):
         drawn = self.importance(batch.x, batch.label, self.training_objective.samples, parameters)
         if self.training_objective.path_only:
             drawn = replace(drawn, log_posterior=self.posterior.log_prob_along(drawn.z, parameters))
-        return Bound(
-            drawn, self._kl(drawn, parameters), self.latent, parameters, lambda n: self.prior.sample(n, self._given(batch.label))
-        )
+        label = batch.label
+        prior = lambda n: self.prior.sample(n, self._given(None if label is None else label[:n]))  # noqa: E731
+        return Bound(drawn, self._kl(drawn, parameters), self.latent, parameters, prior)
 
     def _kl(self, drawn: Importance, parameters: Tensor) -> Tensor:
         """KL(q ‖ p) in nats, a mean over the batch: of each dimension, of each layer given samples of those above, or in one."""

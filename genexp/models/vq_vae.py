@@ -26,6 +26,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
 from genexp.latent.codebook import Codebook
 from genexp.latent.likelihoods import Likelihood, likelihoods
+from genexp.machine.device import all_digits
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
 from genexp.settings import MOST_STEPS, Fraction, Weight, Width
@@ -165,8 +166,9 @@ class VQVAE(GenerativeModel):
 
     @torch.no_grad()
     def codes(self, x: Tensor) -> Tensor:
-        """k(x), (n, height/4, width/4)."""
-        return self.codebook.nearest(self._rows(self.encoder(x))).view(len(x), *self.grid)
+        """k(x), (n, height/4, width/4); the same, and ln p(x|k), whatever precision is asked for, so that bounds fit together."""
+        with all_digits(x.device):
+            return self.codebook.nearest(self._rows(self.encoder(x))).view(len(x), *self.grid)
 
     def decode_codes(self, index: Tensor) -> Tensor:
         """E[x|k] of codes (n, height/4, width/4), (n, *shape)."""
@@ -175,7 +177,8 @@ class VQVAE(GenerativeModel):
     @torch.no_grad()
     def log_likelihood(self, x: Tensor, index: Tensor) -> Tensor:
         """ln p(x|k), (n,), in nats."""
-        return self.likelihood.log_prob(x, self.decoder(self._vectors(index)))
+        with all_digits(x.device):
+            return self.likelihood.log_prob(x, self.decoder(self._vectors(index)))
 
     def log_prior(self, index: Tensor) -> Tensor:
         """ln P(k), (n,), in nats."""

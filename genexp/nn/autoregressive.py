@@ -3,7 +3,6 @@
 Source: Germain et al., MADE: Masked Autoencoder for Distribution Estimation (2015).
 """
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -36,18 +35,26 @@ class MaskedLinear(nn.Linear):
         return F.linear(x, weight, self.bias)
 
 
+def degrees_of(width: int, dim: int, least: int = 1) -> Tensor:
+    """How many inputs each hidden unit sees, (width,): `least` to dim − 1 in turn; of fewer units than that, evenly from the one
+    to the other, so that the last output depends on all inputs before it.
+    """
+    units, steps = torch.arange(width), max(0, dim - 1 - least)
+    return units % (steps + 1) + least if width > steps else units * steps // max(1, width - 1) + least
+
+
 class MADE(nn.Module):
     """z (n, dim), context (n, context) → (n, outputs, dim), where [:, :, i] depends on z[:, :i] and all of the context.
 
-    Two hidden layers; hidden unit j has the degree j mod (dim − 1) + 1 and sees inputs (and units) of no higher degree. The
-    output begins as zero.
+    Two hidden layers; a hidden unit sees inputs (and units) of no higher degree than its own, and those of degree 0 the context
+    alone. The output begins as zero.
     """
 
     def __init__(self, dim: int, context: int, width: int, outputs: int) -> None:
         super().__init__()
         self.outputs = outputs
         degree_in = torch.arange(1, dim + 1)
-        degree = torch.arange(width) % max(1, dim - 1) + 1
+        degree = degrees_of(width, dim, least=0)
         self.first = MaskedLinear(degree[:, None] >= degree_in)
         self.context = nn.Linear(context, width, bias=False)
         self.second = MaskedLinear(degree[:, None] >= degree)
@@ -89,7 +96,7 @@ class MaskedMLP(nn.Module):
     def __init__(self, dim: int, outputs: int, width: int, hidden_layers: int, activation: Activation) -> None:
         super().__init__()
         degree_in = torch.arange(1, dim + 1)
-        degrees = [degree_in, *[torch.arange(width) % max(1, dim - 1) + 1] * hidden_layers]
+        degrees = [degree_in, *[degrees_of(width, dim)] * hidden_layers]
         layers: list[nn.Module] = []
         for before, after in pairwise(degrees):
             layers += [MaskedLinear(after[:, None] >= before), after_linear(activation)]
@@ -105,23 +112,3 @@ class MaskedMLP(nn.Module):
     def first(self) -> Tensor:
         """What i = 0 has of no input at all: (outputs,)."""
         return self.net[-1].bias[: self.outputs]  # type: ignore[union-attr,index]
-
-    def in_order(self, n: int) -> Callable[[Tensor, int], Tensor]:
-        """The same for one i after another, from 0 on: x (n, dim), of which i numbers are known, → (n, outputs).
-
-        Each hidden unit is computed once, when the last input that it sees becomes known.
-        """
-        *hidden, last = [layer for layer in self.net if isinstance(layer, MaskedLinear)]
-        weights = [layer.weight * layer.mask for layer in (*hidden, last)]
-        values = [weights[0].new_zeros(n, layer.out_features) for layer in hidden]
-        activation, period = self.net[1], max(1, self.dim - 1)
-
-        def step(x: Tensor, i: int) -> Tensor:
-            if i > 0:  # units of degree i, as `MaskedMLP` has numbered them
-                units = slice(i - 1, None, period)
-                for layer, weight, before, after in zip(hidden, weights, [x, *values], values, strict=False):
-                    after[:, units] = activation(F.linear(before, weight[units], layer.bias[units]))
-            rows = slice(i * self.outputs, (i + 1) * self.outputs)
-            return F.linear(values[-1], weights[-1][rows], last.bias[rows])
-
-        return step

@@ -53,14 +53,18 @@ class AsIs(Space):
     """
 
     identity = True
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, spec: DataSpec, who: str) -> None:
         super().__init__()
         self.dim = spec.points(who)
+        self.register_buffer("mean", torch.zeros(self.dim), persistent=False)
+        self.register_buffer("scale", torch.ones(()), persistent=False)
 
     @property
     def units(self) -> tuple[Tensor, Tensor]:
-        return torch.zeros(self.dim), torch.ones(())
+        return self.mean, self.scale
 
 
 @spaces.register("standard")
