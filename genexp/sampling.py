@@ -62,16 +62,16 @@ class Sampler:
         """The samples of one part of the sequence that `seed` decides."""
         precision = choose_precision(self.settings.trainer.precision, self.device)
         with seeded(seed_for(seed, f"samples/{part.index}"), self.device), autocast(self.device, precision):
-            label = self.labels(part.size)
+            label = self.labels(part.size, part.index * part.size)
             x = self.model.sample(part.size) if label is None else self.model.sample(part.size, label)
         x = x[: part.kept].float() if x.is_floating_point() else x[: part.kept]  # symbols stay whole
         return Drawn(x.cpu(), None if label is None else label[: part.kept].cpu())
 
-    def labels(self, n: int) -> Tensor | None:
-        """The classes of n samples; None where the model knows none."""
+    def labels(self, n: int, first: int = 0) -> Tensor | None:
+        """The classes, which come in turn, of n samples from that of number `first` on; None where the model knows none."""
         if not self.classes:
             return None
-        turn = torch.arange(n, device=self.device) % self.classes
+        turn = torch.arange(first, first + n, device=self.device) % self.classes
         return turn if self.label is None else torch.full_like(turn, self.label)
 
     def draw_all(self, n: int, seed: int) -> Tensor:

@@ -15,8 +15,17 @@ def seed_for(seed: int, role: str) -> int:
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Random numbers from `seed` inside, and outside as if nothing had been drawn inside."""
+    with unmoved(device):
+        if device.type == "cpu":
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would be for all accelerators, too
+        else:
+            torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def unmoved(device: torch.device) -> Iterator[None]:
+    """Random numbers of the CPU and of the device are outside as if nothing had been drawn, or seeded, inside."""
     accelerator = [torch.empty(0, device=device).device.index or 0] if device.type != "cpu" else []
-    kind = device.type if device.type != "cpu" else "cuda"
-    with torch.random.fork_rng(devices=accelerator, device_type=kind):
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=accelerator, device_type=device.type if accelerator else "cuda"):
         yield

@@ -343,6 +343,13 @@ def test_in_every_order_a_number_depends_on_those_before_it_alone(keys: dict[str
         assert model.float().sample(2).shape == (2, 1, 3, 4)
 
 
+def test_what_cannot_come_is_not_drawn_even_by_a_noise_of_zero() -> None:
+    head = heads.build({"name": "categorical"}, DataSpec((1,), kind="tokens", levels=5))
+    raw = torch.tensor([[-math.inf, -math.inf, 0.0, 0.0, -math.inf]])
+    for noise, value in ((0.0, 2), (0.49, 2), (0.51, 3), (1 - 2**-24, 3)):
+        assert int(head.draw(raw, torch.full((1, 2), noise), heuristics.part("none")())) == value
+
+
 def test_in_bfloat16_random_numbers_have_all_digits() -> None:
     """By eight bits of them real numbers came out infinite, and a symbol as rare as one in a thousand never."""
     torch.manual_seed(0)

@@ -75,6 +75,11 @@ def number(metrics: dict[str, Any], declared: Declared, spec: DataSpec, **others
     return number_of(metrics, declared, spec, others.pop("settings", {}), **others)
 
 
+def test_the_curve_of_a_table_is_in_the_units_of_its_columns_as_its_number_is() -> None:
+    found = number({"nll": 14.4}, can("exact", "layers"), PLANE, log_scale=11.5)
+    assert (found.value, found.scale, found.shift) == (14.4, 1.0, 11.5)
+
+
 def test_bits_are_those_of_greys_whichever_way_a_model_comes_by_them() -> None:
     exact = number({"nll": 81.7, "bits_per_dim": 81.7 / (64 * math.log(2))}, can("discrete", "exact"), DIGIT_PICTURES)
     assert (exact.kind, exact.shift) == ("exact", pytest.approx(0, abs=1e-12))

@@ -105,6 +105,20 @@ def no_room(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
 
+def test_what_is_refused_leaves_nothing_behind(genexp, tiny: list[str], tmp_path: Path) -> None:
+    """Neither a folder in the way of the next attempt, nor a setting that no later one could be rid of."""
+    wrong = "evaluation.density_at=[0.5]"
+    assert genexp("run", "experiment=double_gaussian", "run_dir=r", wrong, *tiny)[0] == 2
+    assert not (tmp_path / "r").exists()
+    assert genexp("run", "experiment=double_gaussian", "run_dir=r", *tiny, "figures.enabled=false")[0] == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file()}
+    code, _, err = genexp("resume", "r", wrong)
+    assert code == 2
+    assert "not of one dimension" in err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file()} == before
+    assert genexp("resume", "r", "trainer.max_steps=3")[0] == 0
+
+
 def test_a_run_whose_measuring_failed_is_measured_when_it_goes_on(genexp, tiny: list[str], tmp_path: Path, monkeypatch) -> None:
     words = ["experiment=double_gaussian", *tiny, *KEYS]
     assert genexp("run", "run_dir=whole", *words)[0] == 0

@@ -259,6 +259,21 @@ def test_a_run_on_a_table(genexp, tiny: list[str], tmp_path: Path) -> None:
     assert "are not those that it was trained on" in err
 
 
+def test_bounds_are_in_the_units_of_the_columns_as_likelihoods_are(genexp, tiny: list[str], tmp_path: Path) -> None:
+    """A column in thousandths costs ln 1000 more: a VAE's bound can be held against a flow's likelihood."""
+    rows = np.random.default_rng(0).normal(size=(300, 2))
+    found = {}
+    for name, scale in (("plain", 1.0), ("fine", 1000.0)):
+        np.savetxt(tmp_path / f"{name}.csv", rows * [scale, 1.0], delimiter=",", header="a,b", comments="")
+        words = ["dataset=table", f"dataset.file={name}.csv", "figures.enabled=false", f"run_dir={name}", *tiny]
+        vae = ["model=vae", "model/likelihood=gaussian", "model.latent=2", "evaluation.fine_images=10"]
+        assert genexp("run", *words, *vae, "evaluation.quadrature_side=20")[0] == 0
+        found[name] = read_metrics(tmp_path / name)
+    for number in ("neg_elbo", "iwae_nll", "iwae_nll_fine", "reconstruction", "quadrature_nll"):
+        assert found["fine"][number] - found["plain"][number] == pytest.approx(math.log(1000), abs=1e-3), number
+    assert found["fine"]["kl"] == pytest.approx(found["plain"]["kl"], abs=1e-3)
+
+
 def test_ten_rows_are_learnt_or_refused(genexp, tiny: list[str], tmp_path: Path) -> None:
     (tmp_path / "ten.csv").write_text("\n".join(f"{i},{i * i},{math.sin(i)}" for i in range(10)))
     for model in ("maf", "normal"):

@@ -19,6 +19,7 @@ from genexp.data.gmm40 import GMM40
 from genexp.data.many_well import ManyWell
 from genexp.data.peak_pairs import PeakPairs, PeakPairsData
 from genexp.data.quartic import Quartic
+from genexp.errors import UserError
 from genexp.measures import quadrature
 from genexp.measures.divergences import excess_forward_kl, excess_reverse_kl
 from genexp.measures.targets import Weighted, ess_forward, log_z, modes_found, reverse_kl, weighted
@@ -214,6 +215,8 @@ def test_modes_are_counted() -> None:
 def test_a_sample_lies_between_the_points_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a coarse one, half a step of which would be seen."""
     monkeypatch.setattr("genexp.data.quartic.FINE", 61)
+    with pytest.raises(UserError, match="the wells lie as far from 0 as 316, and 50 is the most"):
+        Quartic(0.001, 100.0, 0.0)
     one = Quartic(1.0, 0.0, 0.0)
     x = one.sample((20_000,), torch.Generator().manual_seed(0), torch.device("cpu"))
     assert one._table[2] / 2 > 10 * float(x.std()) / len(x) ** 0.5

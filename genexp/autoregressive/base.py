@@ -68,7 +68,7 @@ class Head(nn.Module):
     def draw(self, raw: Tensor, noise: Tensor, heuristic: Heuristic) -> Tensor:
         """x ~ p, (…), from `noise` (…, 2) ~ U[0, 1): the same noise gives the same value."""
         p = heuristic(self.log_table(raw)).softmax(-1).cumsum(-1)
-        k = (p < noise[..., :1] * p[..., -1:]).sum(-1)
+        k = (p <= noise[..., :1] * p[..., -1:]).sum(-1)  # not below: a value of no probability is not drawn by a noise of 0
         return self.value(k)
 
     def number(self, x: Tensor) -> Tensor:

@@ -118,7 +118,7 @@ class LogisticMixture(Head):
             return super().draw(raw, noise, heuristic)
         log_w, mu, log_s = self._logistics(raw)
         p = log_w.exp().cumsum(-1)
-        which = (p < noise[..., :1] * p[..., -1:]).sum(-1, keepdim=True)
+        which = (p <= noise[..., :1] * p[..., -1:]).sum(-1, keepdim=True)
         mu, log_s = mu.gather(-1, which)[..., 0], log_s.gather(-1, which)[..., 0]
         u = noise[..., 1].clamp(1e-7, 1 - 1e-7)
         return self.shift + self.scale * (mu + log_s.exp() * torch.logit(u))

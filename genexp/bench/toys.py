@@ -6,7 +6,7 @@ A sweep underneath: one that was stopped, or killed, is gone on with by the same
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 
 from genexp.compare.table import Table, markdown
 from genexp.config.catalogue import entries
@@ -149,8 +149,8 @@ def _numbers(runs: Sequence[Record], metric: str) -> Iterator[float]:
 
 
 def _median(runs: Sequence[Record], metric: str) -> str:
-    values = sorted(_numbers(runs, metric))
-    return f"{values[len(values) // 2]:.2g}" if values else "—"
+    values = list(_numbers(runs, metric))
+    return f"{median(values):.2g}" if values else "—"
 
 
 def _best(cells: Mapping[tuple[str, str], Cell], names: Sequence[str], toy: str) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genexp.capabilities import Known, known_of
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 
 Terms = dict[str, Tensor]  # of a loss: scalars, "loss" among them
 _PART = 2048  # examples that are looked at together
@@ -154,7 +155,15 @@ class FreshData:
     @property
     def log_density(self) -> LogDensity | None:
         """ln p(x), where it is known and smooth."""
-        return self.density.log_prob if "log_density" in known_of(self.knows) else None
+        if "log_density" not in known_of(self.knows):
+            return None
+        density = self.density
+
+        def log_density(x: Tensor) -> Tensor:
+            with all_digits(x.device):  # whatever precision its model is trained in
+                return density.log_prob(x)
+
+        return log_density
 
     def train_stream(self, batch_size: int, seed: int) -> "FreshStream":
         return FreshStream(self, batch_size, seed, self.log_density)

@@ -6,7 +6,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from genexp.errors import UserError
+
 FINE = 20_001  # points of the integrals
+FAR = 50  # from 0 to where all wells are, at most
 DEPTH = 40.0  # nats below its peak, beyond which the density counts for nothing
 
 
@@ -17,6 +20,11 @@ class Quartic:
     """
 
     def __init__(self, quartic: float, quadratic: float, tilt: float) -> None:
+        if (outside := max(0.0, quadratic / quartic) ** 0.5 + (abs(tilt) / quartic) ** (1 / 3)) > FAR:
+            raise UserError(
+                f"dataset.quartic={quartic:g}: the wells lie as far from 0 as {outside:.0f}, and {FAR} is the most",
+                hint="dataset.quartic=1",
+            )
         self.quartic, self.quadratic, self.tilt = quartic, quadratic, tilt
 
     def log_density(self, x: Tensor) -> Tensor:
@@ -26,7 +34,7 @@ class Quartic:
     @cached_property
     def reach(self) -> float:
         """|x| beyond which the density has fallen by DEPTH nats."""
-        x = torch.linspace(-100, 100, 200_001, dtype=torch.float64)
+        x = torch.linspace(-2 * FAR, 2 * FAR, 200_001, dtype=torch.float64)
         values = self.log_density(x)
         return float(x[values > values.max() - DEPTH].abs().max()) + 0.01
 

@@ -42,7 +42,10 @@ class AnnealedSampler(nn.Module):
 
     @torch.no_grad()
     def tune(self, energy: Energy) -> None:
-        """Find step sizes with which WANTED of the proposals are accepted, on pilots that are thrown away."""
+        """Find step sizes with which WANTED of the proposals are accepted, on pilots that are thrown away; the same whenever a
+        model that has been tuned already, as in a run that goes on, is tuned again.
+        """
+        self.step_sizes.fill_(1.0)
         for _ in range(ROUNDS):
             found = self._annealed(energy, energy.reference(PILOTS))
             last = self._moved(energy, found.x, 1)[1]

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from genexp.figures.style import GREY, INK, ORANGE, Window, as_image, classes, drawn, figure_of, panels, square
+from genexp.figures.style import GREY, INK, ORANGE, Window, as_image, classes, drawn, figure_of, middles, panels, square
 
 TAIL = 12  # draws of a film's line
 DEPTH, EVERY = 14.0, 2.0  # nats below the peak down to which contours are drawn, and from one to the next
@@ -16,7 +16,7 @@ DEPTH, EVERY = 14.0, 2.0  # nats below the peak down to which contours are drawn
 def contours(axes: Axes, log_p: np.ndarray, window: Window) -> None:
     """Of ln p (side, side), y upwards, every two nats below its peak."""
     left, right, bottom, top = window.extent
-    across, up = np.linspace(left, right, len(log_p)), np.linspace(bottom, top, len(log_p))
+    across, up = middles(left, right, len(log_p)), middles(bottom, top, len(log_p))
     levels = np.arange(-DEPTH, 0, EVERY)
     axes.contour(across, up, log_p - log_p.max(), levels=levels, colors=GREY, linewidths=0.7, linestyles="solid")
 

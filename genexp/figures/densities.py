@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from genexp.figures.coordinates import window_of
-from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, Window, drawn, panels, square
+from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, Window, drawn, middles, panels, square
 
 
 @drawn
@@ -46,7 +46,7 @@ def samples_over_contours(samples: np.ndarray, log_p: np.ndarray, window: Window
     """Samples (n, 2) as dots over contours of ln p (side, side), y upwards, every two nats down to `depth` below its peak."""
     figure, [[axes]] = panels(1, 1, 5.2, 4.8)
     (left, right, bottom, top), side, peak = window.extent, len(log_p), float(log_p.max())
-    across, up = np.linspace(left, right, side), np.linspace(bottom, top, side)
+    across, up = middles(left, right, side), middles(bottom, top, side)
     axes.contour(across, up, log_p - peak, levels=np.arange(-depth, 0, 2.0), colors=ORANGE, linewidths=0.8, linestyles="solid")
     axes.plot(samples[:, 0], samples[:, 1], ".", ms=1.5, color=BLUE, alpha=0.5)
     square(axes, "samples; contours of the target every 2 nats", window)
@@ -60,7 +60,7 @@ def marginal(true: np.ndarray, samples: np.ndarray, density: np.ndarray, corners
     """
     figure, [row] = panels(1, 2, 4.2, 3.9)
     (left, bottom), (right, top), side = *corners, len(density)
-    across, up = np.linspace(left, right, side), np.linspace(bottom, top, side)
+    across, up = middles(left, right, side), middles(bottom, top, side)
     for axes, x, title in zip(row, (true, samples), ("true samples", "generated"), strict=True):
         axes.contour(
             across,

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from genexp.figures.style import BLUE, GREY, INK, ORANGE, Window, as_image, classes, drawn, figure_of, panels, square
+from genexp.figures.style import BLUE, GREY, INK, ORANGE, Window, as_image, classes, drawn, figure_of, middles, panels, square
 
 TRAIL = 14  # frames that a trail is long
 
@@ -167,8 +167,7 @@ def cloud(axes: Axes, view: GuidedView, points: np.ndarray, window: Window) -> N
     """Points of each class in its colour, over contours of its tilted density that hold 39, 86 and 99 % if it were a Gaussian."""
     left, right, bottom, top = window.extent
     side = view.log_p.shape[1]
-    x = left + (np.arange(side) + 0.5) * (right - left) / side
-    y = bottom + (np.arange(side) + 0.5) * (top - bottom) / side
+    x, y = middles(left, right, side), middles(bottom, top, side)
     for index, colour in enumerate(classes(len(points))):
         log_p = view.log_p[index]
         axes.contour(x, y, log_p - log_p.max(), levels=[-4.5, -2, -0.5], colors=colour, linewidths=0.9, linestyles="-")

@@ -10,7 +10,7 @@ from matplotlib.colors import LightSource
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from genexp.figures.style import BLUE, GREEN, GREY, INK, ORANGE, Window, drawn, panels, square
+from genexp.figures.style import BLUE, GREEN, GREY, INK, ORANGE, Window, drawn, middles, panels, square
 
 DEEP = 30.0  # nats above the lowest valley, from which all is one height
 RELIEF = "Blues_r"  # deep water
@@ -118,7 +118,7 @@ def pulled(views: Sequence[Pull], window: Window) -> Figure:
         largest = max(float(np.abs(view.pull).max()), 1e-12)
         image = cell.imshow(-view.pull, origin="lower", extent=window.extent, cmap="PuOr_r", vmin=-largest, vmax=largest)
         side = len(view.energy)
-        across, up = np.linspace(left, right, side), np.linspace(bottom, top, side)
+        across, up = middles(left, right, side), middles(bottom, top, side)
         levels = np.arange(0.5, 12, 1.5)
         cell.contour(across, up, view.energy - view.energy.min(), levels=levels, colors=INK, linewidths=0.5, alpha=0.6)
         square(cell, view.title, window)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from genexp.figures.style import BLUE, DENSITY, GREY, INK, ORANGE, drawn, panels
+from genexp.figures.style import BLUE, DENSITY, GREY, INK, ORANGE, drawn, middles, panels
 
 CELL = 1.6  # inches
 EMPTY = "#f3f4f6"
@@ -57,8 +57,8 @@ def _density(axes: Axes, density: np.ndarray | None, column: Column, color: str)
     elif density.ndim == 1:
         low, high = column.ends.tolist()
         if color != INK:
-            axes.plot(np.linspace(low, high, len(column.truth)), column.truth, color=GREY, lw=1)
-        axes.plot(np.linspace(low, high, len(density)), density, color=color, lw=1.2)
+            axes.plot(middles(low, high, len(column.truth)), column.truth, color=GREY, lw=1)
+        axes.plot(middles(low, high, len(density)), density, color=color, lw=1.2)
         axes.set(xlim=(low, high), ylim=(0, 1.3 * float(column.truth.max())))
     else:
         axes.imshow(density, origin="lower", extent=column.ends.tolist(), cmap=DENSITY, vmin=0, vmax=float(column.truth.max()))

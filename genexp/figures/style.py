@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
+import numpy as np
 from matplotlib import rc_context, rcParams, rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -92,6 +93,11 @@ class Window:
         """The lower left and the upper right one."""
         left, right, bottom, top = self.extent
         return (left, bottom), (right, top)
+
+
+def middles(low: float, high: float, count: int) -> np.ndarray:
+    """Of so many cells between the two, where values on a grid belong."""
+    return low + (np.arange(count) + 0.5) * (high - low) / count
 
 
 def square(axes: Axes, title: str, window: Window) -> None:

@@ -67,11 +67,12 @@ def metric_against(lines: Sequence[Line], key: str, metric: str, floor: float | 
 
 
 @drawn
-def loss_against_seconds(lines: Sequence[Line], floor: float | None = None) -> Figure:
+def loss_against_seconds(lines: Sequence[Line], floor: float | None = None, unit: str = "") -> Figure:
     """A line for each run, x seconds and y its held-out loss. The last value is marked; what lies far above it is cut off.
 
     Args:
         floor: the lowest value that the loss could have, where it is known.
+        unit: of the loss, where it has one.
     """
     figure, [[axes]] = panels(1, 1, 5.6, 3.8)
     labels = list(dict.fromkeys(line.label for line in lines))
@@ -84,7 +85,8 @@ def loss_against_seconds(lines: Sequence[Line], floor: float | None = None) -> F
     low = min(float(ends.min()), floor if floor is not None else np.inf)
     high = max(float(ends.max()), float(np.median(np.concatenate([line.y for line in lines]))))
     room = max(high - low, 1e-3 * max(abs(high), 1e-9))
-    axes.set(xlabel="seconds of training", ylabel="held-out loss, nats", xscale="log", ylim=(low - 0.1 * room, high + 0.8 * room))
+    axes.set(xlabel="seconds of training", xscale="log", ylim=(low - 0.1 * room, high + 0.8 * room))
+    axes.set_ylabel(f"held-out loss, {unit}" if unit else "held-out loss")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}")

@@ -12,6 +12,7 @@ import torch
 
 from genexp.context import Context
 from genexp.data.base import DataSpec
+from genexp.data.units import units_of
 from genexp.errors import UserError
 from genexp.folder.records import Record, read_record
 from genexp.landscape.families import Declared, Family, Kind, declared, from_model
@@ -175,7 +176,8 @@ def entry_of(record: Record) -> Entry | None:
     data = Data(f"{record.data.origin or name} {kind}", name, draw, spec.shape, drawn)
     about = record.run["data"].get("noisy_levels")
     levels = about if isinstance(about, int) else None
-    number = number_of(record.metrics, said, spec, settings, draw, levels)
+    units = units_of(record.run["data"].get("units"), spec.shape[0])
+    number = number_of(record.metrics, said, spec, settings, draw, levels, units.log_scale if units else 0.0)
     return Entry(record, str(settings.get("name", "?")), said, data, number)
 
 
@@ -206,6 +208,7 @@ def number_of(
     settings: Mapping[str, Any],
     draw: str = "",
     noisy_levels: int | None = None,
+    log_scale: float = 0.0,
 ) -> Number | None:
     """The likelihood of a run in the unit in which its data are compared; None where it has none that can be.
 
@@ -214,6 +217,7 @@ def number_of(
 
     Args:
         noisy_levels: K, where the data set itself adds the noise.
+        log_scale: Σ ln of the units of columns, which the number is in and the curve of the training not.
     """
     dim, pictures = math.prod(spec.shape), len(spec.shape) == 3 and spec.kind != "bits"
     per_dim, levels = 1 / (dim * math.log(2)), noisy_levels or spec.levels or GREYS
@@ -233,7 +237,7 @@ def number_of(
                 return _number(metrics, own, "bound", BITS, (per_dim, shift), convert=True)
             bound = name in ("iwae_nll", "neg_elbo")
             return _number(
-                metrics, own, "bound" if bound else "estimate" if "estimate" in said.can else "exact", NATS, (1.0, 0.0)
+                metrics, own, "bound" if bound else "estimate" if "estimate" in said.can else "exact", NATS, (1.0, log_scale)
             )
     return None
 

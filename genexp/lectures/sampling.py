@@ -40,10 +40,10 @@ SHOWN = (
         Study(
             "gmm_em",
             "Expectation maximisation",
-            "A mixture of two Gaussians from 100,000 points: no learning rate, three passes. The divergence that is "
+            "A mixture of two Gaussians from 65,536 points: no learning rate, three passes. The divergence that is "
             "left is about p/2N nats, of p free parameters and N points.",
             {"components": "the components"},
-            (Claim("kl", 0.00011, "p/2N, 11 parameters, 50,000 points"),),
+            (Claim("kl", 0.000084, "p/2N, 11 parameters, 65,536 points"),),
             ("kl", "nll", "bic"),
             LECTURES,
         ),

@@ -81,13 +81,13 @@ def of_test(subject: Subject) -> Bounds:
 def neg_elbo(subject: Subject) -> Value:
     about = known(subject)
     found = of_test(subject).neg_elbo
-    return Value(mean(found), floor=about.examples, baseline=about.blind, error=error(found))
+    return Value(mean(found) + subject.log_scale, floor=about.examples, baseline=about.blind, error=error(found))
 
 
 @measure("reconstruction", "−E ln p(x|z), nats an example", better="lower", model=MODEL)
 @cannot_see("whether latents that the prior draws decode to anything: only those of the encoder are tried")
 def reconstruction(subject: Subject) -> Value:
-    return Value(mean(of_test(subject).reconstruction), floor=known(subject).pixels)
+    return Value(mean(of_test(subject).reconstruction) + subject.log_scale, floor=known(subject).pixels)
 
 
 @measure("kl", "KL(q(z|x) ‖ p(z)), nats an example", model=MODEL)
@@ -107,7 +107,7 @@ def kl(subject: Subject) -> Value:
 @cannot_see("posteriors that miss a mode: their weighted samples never go there, and the bound stays loose")
 def iwae_nll(subject: Subject) -> Value:
     found = of_test(subject).iwae_nll
-    return Value(mean(found), floor=known(subject).examples, error=error(found))
+    return Value(mean(found) + subject.log_scale, floor=known(subject).examples, error=error(found))
 
 
 @suggests(35)
@@ -136,7 +136,8 @@ def iwae_nll_fine(subject: Subject) -> Value:
     few = subject.test[: subject.settings.evaluation.fine_images]
     with seeded(seed_for(subject.settings.seed, "fine"), subject.device):
         found = bounds(subject.model, few, FINE).iwae_nll
-    return Value(mean(found), baseline=mean(of_test(subject).iwae_nll[: len(found)]), error=error(found))
+    coarser = mean(of_test(subject).iwae_nll[: len(found)]) + subject.log_scale
+    return Value(mean(found) + subject.log_scale, baseline=coarser, error=error(found))
 
 
 @measure("effective_samples", "how many of the weighted samples count", better="higher", model=MODEL)

@@ -64,7 +64,7 @@ def of_test(subject: Subject) -> Tensor:
 @cannot_see("latent points outside the window of the quadrature")
 def quadrature_nll(subject: Subject) -> Value:
     about = known(subject)
-    return Value(mean(of_test(subject)), floor=about.examples, baseline=about.blind)
+    return Value(mean(of_test(subject)) + subject.log_scale, floor=about.examples, baseline=about.blind)
 
 
 @measure("quadrature_error", "quadrature_nll against half as many points a side, nats", better="lower", model=MODEL)

@@ -4,19 +4,18 @@ import torch
 
 from genexp.data.known import PART
 from genexp.errors import UserError
-from genexp.measures.quadrature import in_float64, in_parts, sides
+from genexp.measures.quadrature import check_within, densities, in_float64, in_parts
 from genexp.measures.record import Value, measure
 from genexp.subject import Subject
 
 
 @measure("entropy", "the model's own entropy by quadrature, nats", better="exact", model={"exact"}, data={"line", "box"})
 def entropy(subject: Subject) -> Value:
-    """−∫ q ln q, which need not be that of the data."""
-    density, size = subject.density, subject.settings.evaluation.batch_size
-    rule = density.quadrature(sides(subject)[0], *density.box())
-    with torch.autocast(subject.device.type, enabled=False):
-        q = in_parts(in_float64(subject.model).log_prob, rule.points, size).exp()
-    return Value(-rule.integral(torch.xlogy(q, q)), exact=density.entropy)
+    """−∫ q ln q, which need not be that of the data. LeftOut where much of the model lies beyond the points of the quadrature."""
+    found = densities(subject)
+    check_within(found)
+    q = found.log_q.exp()
+    return Value(-found.rule.integral(torch.xlogy(q, q)), exact=subject.density.entropy)
 
 
 @measure(

@@ -78,13 +78,15 @@ def found_on(subject: Subject, x: Tensor) -> Found:
 def closed_nll(subject: Subject) -> Value:
     """Beside what the best linear model of the training examples, probabilistic PCA, gives the same ones."""
     x = subject.test.x.flatten(1).double().cpu()
-    return Value(-float(subject.model.linear().log_prob(x).mean()), baseline=-float(trained(subject).best.log_prob(x).mean()))
+    own, best = (-float(each.log_prob(x).mean()) for each in (subject.model.linear(), trained(subject).best))
+    return Value(own + subject.log_scale, baseline=best + subject.log_scale)
 
 
 @measure("closed_neg_elbo", "−ELBO of held-out examples in closed form, nats", better="lower", headline=21, model=MODEL)
 def closed_neg_elbo(subject: Subject) -> Value:
     found = found_on(subject, subject.test.x)
-    return Value(-float(found.own.elbo(found.x, found.parameters).mean()), floor=-float(found.own.log_prob(found.x).mean()))
+    bound, nll = (-float(each.mean()) for each in (found.own.elbo(found.x, found.parameters), found.own.log_prob(found.x)))
+    return Value(bound + subject.log_scale, floor=nll + subject.log_scale)
 
 
 @measure("posterior_gap", "KL(q(z|x) ‖ p(z|x)) of held-out examples in closed form, nats", better="lower", model=MODEL)

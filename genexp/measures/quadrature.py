@@ -120,15 +120,20 @@ def reverse_kl(subject: Subject) -> Value:
     """
     found = densities(subject)
     check_finite(found.rule, found.log_q, found.log_p, "KL(model ‖ data)")
-    if 1 - found.mass > LOST:
-        outside = f"{1 - found.mass:.2g} of the model's mass lies where the data have next to nothing"
-        raise LeftOut(f"{outside}, beyond the points of the quadrature")
+    check_within(found)
     ratios = beyond_region(subject) if "sample" in subject.can else None
     if ratios is None:
         return Value(found.reverse_kl, floor=0.0)
     if not bool(ratios.isfinite().all()):
         raise LeftOut("KL(model ‖ data) is infinite: the model has samples where the data have none")
     return Value(found.reverse_kl + float(ratios.mean()), floor=0.0, error=standard_error(ratios))
+
+
+def check_within(found: Densities) -> None:
+    """LeftOut where much of the model lies beyond the points."""
+    if 1 - found.mass > LOST:
+        outside = f"{1 - found.mass:.2g} of the model's mass lies where the data have next to nothing"
+        raise LeftOut(f"{outside}, beyond the points of the quadrature")
 
 
 def beyond_region(subject: Subject) -> Tensor | None:

@@ -103,7 +103,7 @@ def trial(subject: Subject) -> Trial:
             np.stack(noticed, -1),
             np.stack(praised, -1),
             np.sum(alarms, 0),
-            np.array([math.ceil(2 * model.repetitions / step) // 2 for step in steps]) * len(model.ladder),
+            np.array([(math.ceil(2 * model.repetitions / step) + 1) // 2 for step in steps]) * len(model.ladder),
         )
 
 

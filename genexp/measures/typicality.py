@@ -56,7 +56,7 @@ class Judged:
 @once
 def judged(subject: Subject) -> dict[str, Judged]:
     """The test pictures under "test", and each of the other sets."""
-    levels, train = getattr(subject.model, "levels", None) or 256, subject.data.train
+    levels, train = getattr(getattr(subject.model, "head", subject.model), "levels", None) or 256, subject.data.train
     typical = likelihood(subject, subject.data.examples(MOST, seed_for(subject.settings.seed, "typical")).x).log_prob
     with seeded(seed_for(subject.settings.seed, "background"), subject.device):
         seen = greys_of(train, levels)

@@ -19,6 +19,7 @@ from genexp.bijections.objectives import FlowObjective, Likelihood, objectives
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import Part, models
 
@@ -163,7 +164,8 @@ class Flow(GenerativeModel):
         """The last step of `inverse`: x in the data's units and its ln |det|."""
         log_det = self.spread.log().sum()
         if self.factor is not None:
-            z = z @ self.factor.mT
+            with all_digits(z.device):
+                z = z @ self.factor.mT
             log_det = log_det + self.factor.diagonal().log().sum()
         return z * self.spread + self.centre, log_det.expand(len(z))
 

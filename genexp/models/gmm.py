@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.mixtures import shrinkage
 from genexp.mixtures.clusters import clusters
 from genexp.mixtures.whitening import Whitening, factor_of
@@ -269,7 +270,8 @@ class GMM(GenerativeModel):
         """n examples, shape (n, dim)."""
         k = torch.multinomial(self.log_weight.softmax(0), n, replacement=True)
         noise = torch.randn(n, self.mean.shape[1], device=self.mean.device, dtype=self.mean.dtype)
-        noise = (self._factors()[k] @ noise[:, :, None]).squeeze(2) if self.full else noise * self._scale()[k]
+        with all_digits(self.mean.device):
+            noise = (self._factors()[k] @ noise[:, :, None]).squeeze(2) if self.full else noise * self._scale()[k]
         return (self.mean[k] + noise) * self.spread + self.centre
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.mixtures.clusters import clusters
 from genexp.models.base import Gaussians, GenerativeModel, Terms
 from genexp.models.normal import Ridge
@@ -232,7 +233,8 @@ class MFA(GenerativeModel):
         k = torch.multinomial(self.log_weight.softmax(0), n, replacement=True)
         z, noise = (self.mean.new_empty(n, size).normal_() for size in (self.directions.shape[2], self.mean.shape[1]))
         parts = zip(k.split(PART), z.split(PART), strict=True)
-        inside = torch.cat([(self.directions[j] @ each[:, :, None]).squeeze(2) for j, each in parts])
+        with all_digits(self.mean.device):
+            inside = torch.cat([(self.directions[j] @ each[:, :, None]).squeeze(2) for j, each in parts])
         x = (self.mean[k] + inside + self.log_scale[k].exp() * noise) * self.spread + self.centre
         if self.pictures:
             x = (x * GREYS).floor().clamp(0, GREYS - 1) / (GREYS - 1)

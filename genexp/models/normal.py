@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.models.base import Gaussians, GenerativeModel, Terms
 from genexp.registry import models
 from genexp.settings import Drawn
@@ -86,7 +87,8 @@ class Normal(GenerativeModel):
     def sample(self, n: int) -> Tensor:
         """n examples, shape (n, *shape)."""
         noise = torch.randn(n, len(self.mean), device=self.mean.device, dtype=self.mean.dtype)
-        x = self.mean + noise @ triangle(self.log_scale, self.below, len(self.mean)).mT
+        with all_digits(self.mean.device):
+            x = self.mean + noise @ triangle(self.log_scale, self.below, len(self.mean)).mT
         return x.unflatten(1, self.shape)
 
 

@@ -6,11 +6,13 @@ then costs two thin matrix products and a small MLP, where convolutions of the s
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.nn.mlp import Activation
 from genexp.nn.pairs import Decoder, Encoder
 from genexp.nn.residual import ResidualMLP
@@ -77,7 +79,8 @@ class PrincipalComponents(nn.Module):
     def colour(self, u: Tensor) -> Tensor:
         """mean + basis · (scale ⊙ u), (n, *shape)."""
         coefficients = u * self.scale
-        return (coefficients @ self._basis(coefficients).T + self.mean).unflatten(1, self.shape)
+        with all_digits(u.device) if len(self.shape) == 1 else nullcontext():  # points are told from others by every digit
+            return (coefficients @ self._basis(coefficients).T + self.mean).unflatten(1, self.shape)
 
     def _basis(self, like: Tensor) -> Tensor:
         return self.basis if torch.is_autocast_enabled(like.device.type) else self.basis.to(like.dtype)

@@ -46,6 +46,7 @@ def run(composed: Composed, run_dir: str | None = None, plugins: Sequence[Path] 
     settings = composed.settings
     with processes():
         subject = first_of_each_machine_first(lambda: build(settings))
+        first_of_each_machine_first(lambda: check_requests(subject))
         folder = one_folder(lambda: RunFolder.create(settings.experiment, run_dir or settings.run_dir))
         with entered(folder.lock()):
             folder.write_config(settings.model_dump(), composed.overrides)
@@ -71,6 +72,7 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
             check_budget(composed.settings, state["position"]["step"])
             changes = going_on(state, before.settings, composed.settings)
             subject = first_of_each_machine_first(lambda: build(composed.settings, path))
+            first_of_each_machine_first(lambda: check_requests(subject))
             for line in [*changes, *check_data(read_run(path), subject, str(path))]:
                 folder.say(line)
             folder.cut_history(step_of(state))
@@ -114,7 +116,6 @@ def _carry_out(
     so_far = partial(_all_sessions, folder.seconds(), time.perf_counter())
     if (tracker := make_tracker(subject.settings.tracking)) is not None:
         folder.track(tracker)
-    first_of_each_machine_first(lambda: check_requests(subject))
     places = {"plugins": plugins, "config_dirs": composed.config_dirs}
     named = {name: [str(path.resolve()) for path in paths] for name, paths in places.items()}
     steps = 0 if state is None else step_of(state)

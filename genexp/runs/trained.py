@@ -20,7 +20,7 @@ from genexp.machine.device import choose_device, prepare_cpu
 from genexp.machine.memory import weights_fit
 from genexp.models.base import GenerativeModel
 from genexp.registry import datasets, models
-from genexp.seeds import seed_for
+from genexp.seeds import seed_for, unmoved
 from genexp.settings import RunSettings
 from genexp.subject import Subject
 
@@ -81,7 +81,7 @@ def context_of(device: torch.device, run: Path | None = None) -> Context:
     def open_other(name: str) -> tuple[Trained, dict[str, str]]:
         told = known.get(name) if isinstance(known, dict) else None
         before = told if isinstance(told, dict) else {}
-        with torch.random.fork_rng(devices=[]):  # the weights that are built next do not depend on it
+        with unmoved(device):  # the weights that are built next do not depend on it
             other = open_run(find_run(str(before.get("folder", name))), device=device.type)
         now = {"folder": str(other.path.resolve()), "weights": file_digest(other.path / "checkpoints" / "best.pt")}
         if before and before.get("weights") != now["weights"]:

@@ -113,7 +113,11 @@ def draw_histories(found: Sequence[Record | None], swept: Mapping[str, Sequence[
             lines.append(Line(row_of(number, swept) or "all seeds", x, y))
     known = [run.metrics.get("floor/heldout_loss") for run in finished.values()]
     floors = {float(value) for value in known if isinstance(value, int | float)}
-    return loss_against_seconds(lines, floors.pop() if len(floors) == 1 else None) if len(lines) > 1 else None
+    objectives = {
+        model.get("objective") if isinstance(model := run.run.get("model"), dict) else None for run in finished.values()
+    }
+    unit = "nats" if objectives <= {"nll", "bound", "reverse_kl"} else ""
+    return loss_against_seconds(lines, floors.pop() if len(floors) == 1 else None, unit) if len(lines) > 1 else None
 
 
 def _named(run: Record, section: str) -> Any:
