@@ -306,8 +306,11 @@ def test_the_background_model_is_the_same_table_of_pictures_with_random_greys(mo
     assert found["same"].background == pytest.approx(own.numpy())
     assert found["test"].ratio == pytest.approx(own.numpy() - likelihood.log_prob.numpy())
     subject.found.clear()
-    subject.model = SimpleNamespace(head=SimpleNamespace(levels=4))  # an autoregressive model's
+    subject.model, told = SimpleNamespace(head=SimpleNamespace(levels=4)), []  # an autoregressive model's
+    monkeypatch.setattr(typicality, "table_of", lambda greys, levels: told.append(levels) or table)
     assert typicality.judged(subject)["same"].background == pytest.approx(own.numpy())  # type: ignore[arg-type]
+    assert told == [4]
+    monkeypatch.setattr(typicality, "table_of", simple_bits.table_of)
     monkeypatch.setattr(typicality, "MUTATED", 0.9)
     subject.found.clear()
     assert typicality.judged(subject)["same"].background.mean() < own.mean()  # type: ignore[arg-type]
