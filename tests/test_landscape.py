@@ -504,6 +504,20 @@ def test_a_field_without_a_floor_is_drawn_as_it_is(tmp_path: Path) -> None:
     assert (field.floor, field.is_logarithmic, [field.height(each) for each in field.points]) == (None, False, [3.0, 3.0])
 
 
+def test_no_file_of_the_users_and_no_page_of_another_kind_is_replaced(genexp: Callable[..., Any], runs: list[Path]) -> None:
+    notes, words = runs[0].parent / "l.md", ["landscape", *map(str, runs), "--out"]
+    notes.write_text("my notes")
+    code, _, err = genexp(*words, str(notes.with_suffix(".html")))
+    assert (code, notes.read_text()) == (2, "my notes")
+    assert "l.md exists, and nothing is overwritten" in err
+    notes.unlink()
+    for _ in range(2):  # its own it replaces
+        assert genexp(*words, str(notes.with_suffix(".html")))[0] == 0
+    code, _, err = genexp("report", str(runs[0]), "--out", str(notes.with_suffix(".html")))
+    assert code == 2
+    assert "exists and is not a report of genexp's" in err
+
+
 def test_results_have_their_command_seeds_and_machine(genexp: Callable[..., Any], runs: list[Path]) -> None:
     code, out, err = genexp("compare", *map(str, runs[:3]), "--results", "--columns", "nll,seconds_density")
     assert code == 0, err

@@ -78,19 +78,18 @@ def _show(options: argparse.Namespace) -> int:
     from genexp.errors import UserError
     from genexp.folder.finding import find_runs
     from genexp.landscape.entries import read_entries
-    from genexp.landscape.page import gather, page, write_pictures, write_tables
-    from genexp.report.write import check_target, write_page
+    from genexp.landscape.page import KIND, gather, write
+    from genexp.report.write import check_target
 
     out: Path = options.out or options.into / "landscape.html"
-    if options.out:
-        check_target(out)
+    if options.out or out.exists():
+        check_target(out, KIND)
     names = [*options.runs, *([str(options.into)] if options.run or not options.runs else [])]
     shown = gather(read_entries(find_runs(names)))
     if not shown.fields:
         raise UserError("no two finished runs there have likelihoods of the same data", hint="genexp landscape --run")
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_page(out, page(shown))
-    beside = [write_tables(shown, out.with_suffix(".md")), *write_pictures(shown, out.parent)]
+    beside = write(shown, out)
     print(f"{out}   {out.stat().st_size / 1e6:.1f} MB, {len(shown.entries)} runs; {', '.join(each.name for each in beside)}")
     return 0
 

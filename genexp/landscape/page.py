@@ -2,13 +2,16 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
+from matplotlib.figure import Figure
 
+from genexp.errors import UserError
 from genexp.files import Replacing
 from genexp.landscape import frontier, gallery
 from genexp.landscape.entries import COSTS, SIZE, Entry
@@ -19,8 +22,10 @@ from genexp.landscape.glance import HEADER, glance
 from genexp.landscape.tables import in_markdown
 from genexp.landscape.thumbnails import of_run
 from genexp.report.render import environment
+from genexp.report.write import write_page
 
 HERE = Path(__file__).parent
+KIND = "landscape"
 MOST = 400  # runs whose samples travel with the page
 BESIDE = (*COSTS, SIZE, "steps")
 
@@ -88,7 +93,7 @@ def run_data(entry: Entry, ends: Any) -> dict[str, Any]:
 
 def own_environment() -> Environment:
     """That of every page, with this one's script, and a policy that allows it."""
-    jinja = environment(HERE)
+    jinja = environment(HERE, kind=KIND)
     others = str(jinja.globals["script"])
     script = f"{others}\n{(HERE / 'landscape.js').read_text(encoding='utf-8')}"
     before, now = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (others, script))
@@ -97,24 +102,39 @@ def own_environment() -> Environment:
     return jinja
 
 
-def write_pictures(shown: Shown, folder: Path) -> list[Path]:
-    """frontier_DATA.png of each field, and gallery.png. Returns what was written."""
-    pictures = {f"frontier_{file_name(field.title)}": frontier.draw(field) for field in shown.fields}
+def beside(shown: Shown, out: Path) -> dict[Path, Callable[[Path], object]]:
+    """What belongs beside the page, and what writes it to a path: the tables as Markdown, frontier_DATA.png of each field, and
+    gallery.png.
+    """
+    pictures: dict[str, Callable[[], Figure]] = {
+        f"frontier_{file_name(field.title)}": partial(frontier.draw, field) for field in shown.fields
+    }
     if shown.grid is not None:
-        pictures["gallery"] = gallery.draw(shown.grid)
-    written = []
-    for name, picture in pictures.items():
-        with Replacing(folder / f"{name}.png") as (temporary, _):
-            picture.savefig(temporary, format="png", dpi=110)
-        written.append(folder / f"{name}.png")
-    return written
+        pictures["gallery"] = partial(gallery.draw, shown.grid)
+    tables = partial(Path.write_text, data=in_markdown(shown.fields, shown.grid), encoding="utf-8")
+    return {out.with_suffix(".md"): tables} | {
+        out.parent / f"{name}.png": partial(_save, draw) for name, draw in pictures.items()
+    }
 
 
-def write_tables(shown: Shown, path: Path) -> Path:
-    """What is shown as tables, as Markdown."""
-    with Replacing(path) as (temporary, _):
-        temporary.write_text(in_markdown(shown.fields, shown.grid), encoding="utf-8")
-    return path
+def _save(draw: Callable[[], Figure], path: Path) -> None:
+    draw().savefig(path, format="png", dpi=110)
+
+
+def write(shown: Shown, out: Path) -> list[Path]:
+    """The page and what belongs beside it, the names of which are returned.
+
+    Raises:
+        UserError: there is no page of ours yet, and a file of such a name, which is the user's.
+    """
+    others = beside(shown, out)
+    if not out.exists() and (theirs := next((path for path in others if path.exists()), None)) is not None:
+        raise UserError(f"{theirs} exists, and nothing is overwritten", hint="genexp landscape … --out FOLDER/landscape.html")
+    write_page(out, page(shown), KIND)
+    for path, put in others.items():
+        with Replacing(path) as (temporary, _):
+            put(temporary)
+    return [*others]
 
 
 def file_name(title: str) -> str:

@@ -26,7 +26,7 @@ from genexp.summary import BESIDE, number_text
 
 PAGE = Path(__file__).parent / "page"
 SCRIPTS = ("page.js", "charts.js", "player.js", "film.js", "explorer.js", "flow.js", "cube.js")
-MARKER = '<meta name="generator" content="genexp report">'
+MARKER = '<meta name="generator" content="genexp {kind}">'
 MOST_LIVE, MOST_PICTURED = 4, 12  # runs whose models and films, and whose figures travel with the page
 
 
@@ -79,8 +79,10 @@ def report(paths: Sequence[Path], title: str | None = None) -> str:
     )  # fmt: skip
 
 
-def environment(*folders: Path) -> Environment:
-    """Jinja, escaping everything, with what every page of ours needs; `folders` hold other templates."""
+def environment(*folders: Path, kind: str = "report") -> Environment:
+    """Jinja, escaping everything, with what every page of ours needs; `folders` hold other templates, and pages of one `kind`
+    never replace those of another.
+    """
     jinja = Environment(
         loader=FileSystemLoader([PAGE, *folders]),
         autoescape=True,
@@ -92,7 +94,7 @@ def environment(*folders: Path) -> Environment:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
     jinja.globals |= {
-        "marker": MARKER,
+        "marker": MARKER.format(kind=kind),
         "policy": policy,
         "script": script,
         "style": (PAGE / "page.css").read_text(encoding="utf-8"),
