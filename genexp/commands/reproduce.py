@@ -11,7 +11,7 @@ Run what the lectures claim, chapter by chapter, and the article's case studies 
 figures and numbers beside what is claimed and beside the floors. Data that are not on disk are replaced by embedded ones, and the
 page says which.
 
-  genexp reproduce --quick                       forty of them in a quarter of an hour on two cores, with small, labelled budgets
+  genexp reproduce --quick                       forty of them in twenty minutes on two cores, with small, labelled budgets
   genexp reproduce --plan                        what would be done, and about how long it takes
   genexp reproduce                               in full, the cheapest first
   genexp reproduce --into outputs/reproduce/ID   go on with one that was stopped; what is finished stays
