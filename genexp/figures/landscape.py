@@ -54,7 +54,9 @@ def frontier(
         mark = "o" if inside else "^"
         axes.plot(dot.x, min(dot.y, high), mark, ms=7, mfc=face, mec=palette[dot.colour], mew=1.7, clip_on=False, zorder=3)
     taken = [dot.x for dot in dots]
-    axes.set(xlim=(min(taken) / 1.6, max(taken) * 1.6), ylim=(low, high))
+    begun = [float(dot.curve[0, 0]) for dot in dots if len(dot.curve) > 1]
+    first = min([min(taken) / 1.6, *([float(np.median(begun))] if begun else [])])  # where half of the curves begin
+    axes.set(xlim=(first, max(taken) * 1.6), ylim=(low, high))
     axes.xaxis.set_major_locator(LogLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -65,6 +67,8 @@ def frontier(
     handles = [Line2D([], [], marker="o", ls="", color=palette[colour], label=name) for name, colour in families]
     if any(dot.bound for dot in dots):
         handles += [Line2D([], [], marker="o", ls="", mfc="white", mec=GREY, mew=1.7, label="hollow: a bound")]
+    if begun:
+        handles += [Line2D([], [], color=GREY, lw=0.9, label="faint: held-out loss so far")]
     handles += [Line2D([], [], color=INK, ls="--", lw=1.1, label="no run ends below")]
     axes.legend(handles=handles, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     figure.canvas.draw()

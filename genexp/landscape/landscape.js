@@ -43,7 +43,7 @@
     if (!chart) return;
     const W = Math.max(360, box.clientWidth), H = Math.round(Math.min(720, Math.max(380, W * 0.7))), L = 64, R = 24, T = 44, B = 52;
     const svg = make("svg", { viewBox: `0 0 ${W} ${H}`, role: "group", "aria-label": chart.axis });
-    const [low, high] = limits(chart), x0 = Math.min(...chart.points.map((p) => p.x)) / 1.6, x1 = Math.max(...chart.points.map((p) => p.x)) * 1.6;
+    const [low, high] = limits(chart), begun = chart.points.filter((p) => p.curve.length > 1).map((p) => p.curve[0][0]).sort((a, b) => a - b), x0 = Math.min(Math.min(...chart.points.map((p) => p.x)) / 1.6, begun[begun.length >> 1] ?? Infinity), x1 = Math.max(...chart.points.map((p) => p.x)) * 1.6;
     const x = (value) => L + ((W - L - R) * Math.log(value / x0)) / Math.log(x1 / x0);
     const share = (value) => (chart.log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
     const y = (value) => H - B - (H - B - T) * share(value), top = (value) => Math.max(T, y(value));
@@ -56,7 +56,7 @@
     const inside = make("g", { "clip-path": "url(#inside)" });
     svg.append(clip, inside);
     const off = (point) => (hidden.has(point.colour) ? " faded" : "");
-    for (const point of chart.points) if (point.curve.length > 1) inside.append(make("path", { class: `path${point.run === chosen ? " chosen" : ""}${off(point)}`, style: `stroke: ${colour(point.colour)}`, d: point.curve.map(([a, b], i) => `${i ? "L" : "M"}${x(Math.max(a, x0)).toFixed(1)} ${y(b).toFixed(1)}`).join("") }));
+    for (const point of chart.points) if (point.curve.length > 1) inside.append(make("path", { class: `path${point.run === chosen ? " chosen" : ""}${off(point)}`, style: `stroke: ${colour(point.colour)}`, d: point.curve.filter(([a]) => a >= x0).map(([a, b], i) => `${i ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("") }));
     let line = "";
     chart.pareto.forEach(([a, b], i) => (line += i ? `H${x(a).toFixed(1)}V${y(b).toFixed(1)}` : `M${x(a).toFixed(1)} ${y(b).toFixed(1)}`));
     inside.append(make("path", { class: "pareto", d: `${line}H${W - R}` }));
