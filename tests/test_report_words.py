@@ -37,6 +37,20 @@ def test_the_head_of_the_page_says_what_the_model_is(folder: Path) -> None:
     assert body.count('<td class="unit">nats</td>') == 2  # of the number, and of its standard error
 
 
+def test_a_p_value_of_nothing_is_suspicious_and_the_most_planes_are_a_ceiling(folder: Path) -> None:
+    """As a run of an earlier version has them."""
+    numbers = {"ks": 0.1, "exact/ks": 0.001, "ks/p": 0.0, "planes/3d": 15.0, "floor/planes/3d": 2344.4}
+    (folder / "metrics.json").write_text(json.dumps(numbers))
+    said = {name: {"meaning": "planes", "better": "higher"} for name in ("ks", "planes")}
+    (folder / "run.json").write_text(json.dumps({"id": "run", "words": {"measures": said, "pictures": {}}}))
+    page = " ".join(report([folder]).split())
+    assert '<span class="value">0</span> <span class="suspicious">suspicious</span>' in page
+    assert page.count('class="suspicious"') == 1
+    assert '<span class="beside"><i>ceiling</i> 2344</span>' in page
+    assert "<i>floor</i> 2344" not in page
+    assert "the ceiling that nothing rises above" in page
+
+
 def test_several_runs_of_one_model_say_it_once(folder: Path) -> None:
     page = report([folder, folder])
     assert page.count('class="about-model"') == 1
