@@ -73,7 +73,9 @@ class Words:
 
     def curve(self, term: str) -> str:
         """The title of a term of the history."""
-        return HISTORY.get(term) or self.meaning(term.removeprefix("heldout/")) or term.replace("_", " ")
+        own = term.removeprefix("heldout/")
+        where = "" if own == term else " on held-out data"
+        return HISTORY.get(term) or self.meaning(own) or own.replace("_", " ") + where
 
     def caption(self, picture: str) -> str:
         if picture == "samples_picture":
