@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genexp.folder.run_folder import RunFolder
+from genexp.measures.endings import suspicious
 from genexp.measures.record import BESIDE as BESIDE
 from genexp.measures.record import eyesight
 
@@ -31,6 +32,7 @@ def results_table(metrics: Numbers, words: Mapping[str, Mapping[str, Any]] | Non
         beside = "".join(
             f"   {kind.replace('_', ' ')} {number_text(number)}" for kind, number in known.items() if number is not None
         )
+        beside += "   suspicious" if suspicious(name, value) else ""
         lines.append(f"  {name:<20} {number_text(value):>12}{beside}")
         if said := eyesight((words or {}).get(name, {})):
             seen.setdefault(said, []).append(name)

@@ -8,14 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from genexp.capabilities import Needs, known_of
 from genexp.compare.comparison import compare
 from genexp.compare.constraints import by_constraints, reasons_of
 from genexp.config.composition import compose
 from genexp.data.normal import Normal
 from genexp.folder.records import Record
-from genexp.measures.constraints import missing
+from genexp.measures.constraints import WITHOUT, lacking, missing
 from genexp.measures.diversity import distinct, spread
-from genexp.measures.record import CONSTRAINTS, measures
+from genexp.measures.record import CONSTRAINTS, Measure, measures
 from genexp.report.constraints import constraints
 from genexp.report.gather import pair_up
 from genexp.runs.words import Words, words_of
@@ -87,15 +88,40 @@ def test_the_report_has_a_number_or_a_reason_for_each() -> None:
     assert constraints(runs[1:]) == []
 
 
+def case(can: set[str], knows: set[str]) -> Any:
+    return SimpleNamespace(can=can, knows=known_of(knows), objective="other", draw="")
+
+
 def test_why_there_is_none_is_the_need_that_is_not_met() -> None:
-    subject: Any = SimpleNamespace(can={"sample"}, knows={"points", "drawn"}, objective="other", draw="")
+    subject = case({"sample"}, {"points"})
     found = missing(subject, {"c2st": 0.5, "diversity": None})
     assert set(found) == set(CONSTRAINTS) - {"resemblance"}
     assert found["stochasticity"] == "diversity has no value here"
-    assert "needs “examples”" in found["novelty"]
-    assert found["likelihood"].startswith("nll needs “exact”: log_prob(x)")
+    assert found["novelty"] == "there is no fixed set of training examples"
+    assert found["likelihood"] == "the model gives neither ln p(x) nor a bound of it"
     subject.knows |= {"examples", "pictures"}
     assert "novelty" not in missing(subject, {"nearest_train_ratio": 1.0})
+
+
+def test_the_reason_is_of_the_measure_that_is_nearest_to_applying() -> None:
+    """A flow of a density without examples has a likelihood, and nothing to take it of; a picture needs no codes to have one."""
+    flow = {"sample", "exact", "layers"}
+    target = missing(case(flow, {"target", "points", "log_density", "lattice"}), {})
+    assert target["likelihood"] == target["stochasticity"] == "there are no examples: the data are given as a density"
+    assert target["resemblance"] == "the integral of the density, Z, is not known"
+    assert missing(case(flow, {"target", "points", "log_density", "log_z"}), {})["resemblance"].startswith("reverse_kl is taken")
+    pictures = missing(case({"sample", "latents"}, {"pictures", "examples"}), {})
+    assert pictures["likelihood"] == "the model gives neither ln p(x) nor a bound of it"
+
+
+def test_each_need_of_what_stands_for_a_constraint_has_its_plain_words() -> None:
+    ours = [each for each in measures.all() if each.constraint and each.function.__module__.startswith("genexp.")]
+    needs = {need.partition("|")[0] for each in ours for need in (*each.needs.model, *each.needs.data)}
+    assert needs <= {*WITHOUT}
+    assert not [said for said in WITHOUT.values() if set(said) & set("“_") or len(said) > 70]
+    assert lacking(Measure("mine", "x", lambda _: None, needs=Needs.of(["smooth|exact"])), case(set(), set())) == (
+        "mine needs “smooth” or “exact”"
+    )
 
 
 # --- how different samples are ---------------------------------------------------------------------------------

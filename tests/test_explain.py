@@ -11,8 +11,11 @@ from genexp.explain.equations import mathml
 from genexp.explain.model import explain
 from genexp.explain.numbers import told, unit_of
 from genexp.explain.sections import Words, words_of
+from genexp.measures.endings import suspicious
 from genexp.measures.record import measures
 from genexp.registry import models, parts_of
+from genexp.runs.words import Words as Said
+from genexp.summary import results_table
 
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
 
@@ -137,6 +140,86 @@ def test_every_number_has_a_unit_that_its_meaning_says_and_most_a_blind_spot() -
     judged = [record for record in ours if record.headline is not None and record.better and not record.wall_clock]
     silent = {record.name for record in judged if not record.cannot_see}
     assert len(silent) < len(judged) / 3, silent
+
+
+def words_of_measure(name: str) -> dict[str, Any]:
+    return next(record.words() for record in measures.all() if record.name == name)
+
+
+def test_a_measure_says_its_unit_where_its_meaning_would_say_another() -> None:
+    units = {name: told(name, words_of_measure(name.partition("/")[0])).unit for name in UNITS_SAID}
+    assert units == UNITS_SAID
+    losses = {record.needs.objective: record.words()["unit"] for record in measures.all() if record.name == "heldout_loss"}
+    assert losses == {"nll": "nats", "bound": "nats", "reverse_kl": "nats", "flow_matching": "(units of x)²", None: ""}
+
+
+UNITS_SAID = {
+    "chi2/1d": "",
+    "chi2/2d": "",
+    "chi2/3d": "",
+    "lowest_bits": "",
+    "runs_test": "",
+    "c2st": "0 to 1",
+    "chi2/1d/p": "0 to 1",
+    "lowest_bits/p": "0 to 1",
+    "runs_test/p": "0 to 1",
+    "transformed/ks/p": "0 to 1",
+    "divergence/slide/reverse_kl": "nats",
+    "divergence/slide/tv": "",
+    "divergence/slide/w1": "units of x",
+    "divergence/slide/w2": "units of x",
+    "divergence/slide/mmd2": "",
+    "divergence/slide/fisher": "1/(units of x)²",
+    "divergence_estimate/forward_kl/known/64d": "nats",
+    "divergence_bias/w1/8d": "units of x",
+    "ess_forward": "0 to 1",
+    "share_variation": "0 to 1",
+    "bits_per_dim_iw8": "bits",
+    "modes_found": "",
+    "magnetisation/sigmas": "σ",
+    "log_partition/back": "nats",
+    "log_partition/effective": "0 to 1",
+}
+
+
+def test_a_run_of_an_earlier_version_has_the_units_of_today_and_where_those_are_many_none() -> None:
+    said = {name: {"meaning": words_of_measure(name)["meaning"]} for name in ("lowest_bits", "ess_forward", "heldout_loss")}
+    assert [told(name, words).unit for name, words in said.items()] == ["", "0 to 1", ""]
+    assert told("of_a_plugin", {"meaning": "χ² of the lowest bits over its degrees of freedom"}).unit == ""
+    assert told("of_a_plugin", {"meaning": "how often it rises"}).unit == ""
+
+
+@pytest.mark.parametrize("unit", [3, [], {"": 3}, {"part": "s"}, None])
+def test_a_unit_that_is_no_text_is_none(unit: Any) -> None:
+    assert told("of_a_plugin", {"meaning": "x", "unit": unit}).unit == ""
+    assert told("of_a_plugin/part", {"meaning": "x", "unit": {"": "s", "part": "m"}}).unit == "m"
+    assert len(told("of_a_plugin", {"meaning": "x", "unit": "m" * 999}).unit) == 40
+
+
+def test_a_number_with_an_ending_is_told_of_by_its_ending() -> None:
+    words = Said({"ks": words_of_measure("ks"), "diversity": words_of_measure("diversity"), "energy_error": {"meaning": "y"}})
+    assert words.meaning("ks/p").startswith("p-value of ks:")
+    assert told("ks/p", words_of_measure("ks")).direction == ""
+    assert told("ks", words_of_measure("ks")).arrow == "="
+    assert words.meaning("ks/inner/p").startswith("p-value of ks/inner:")
+    assert words.meaning("ks/hmc") == "ks by Hamiltonian Monte Carlo, the reference"
+    assert words.meaning("ks/hmc_error") == "the standard error of ks/hmc"
+    assert words.meaning("ks/other").startswith("largest gap")
+    assert words.meaning("diversity/distinct") == "diversity: share of samples that are equal to no other"
+    assert words.meaning("energy_error") == "y"  # a measure of that name, and no standard error
+    assert words.meaning("p") == words.meaning("of_nobody/p") == words.meaning("of_nobody_error") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "strange"),
+    [
+        *[("ks/p", 0.0, True), ("ks/p", 0.001, False), ("ks", 0.0, False), ("ks/p", None, False), ("p", 0, True)],
+        *[("two_point/0/sigmas", -7.5, True), ("two_point/0/sigmas", 2.0, False), ("ks/p", "none", False)],
+    ],
+)
+def test_what_chance_hardly_does_is_suspicious(name: str, value: Any, strange: bool) -> None:
+    assert suspicious(name, value) is strange
+    assert ("suspicious" in results_table({name: value})) is strange
 
 
 def test_homonyms_are_told_apart_by_what_they_mean() -> None:

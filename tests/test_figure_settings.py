@@ -71,6 +71,17 @@ def test_a_notebook_that_draws_itself_keeps_its_backend(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, b"svg 30.0\n")
 
 
+def test_an_excess_below_nothing_is_a_gap_of_a_logarithmic_axis_and_a_point_of_an_even_one() -> None:
+    excess = "heldout/excess_loss"
+    wide = [{"step": step, "heldout/loss": 1.0, excess: value} for step, value in enumerate((100.0, -1.0, 0.01))]
+    even = [{"step": step, "heldout/loss": 1.0, excess: value} for step, value in enumerate((2.0, -1.0, 1.0))]
+    axes = [loss_curve(history, 0.3, excess).axes[2] for history in (wide, even)]
+    assert [each.get_yscale() for each in axes] == ["log", "linear"]
+    drawn = [np.asarray(each.lines[0].get_ydata()) for each in axes]
+    assert np.isnan(drawn[0]).tolist() == [False, True, False]
+    assert drawn[1].tolist() == [2.0, -1.0, 1.0]
+
+
 def test_no_panel_is_empty() -> None:
     untrained: Any = SimpleNamespace(history=[{"step": 0, "heldout/loss": 2.0}])
     assert loss(untrained) is None

@@ -154,11 +154,11 @@ def test_what_is_read_off_a_clock_is_declared_and_nothing_else_is() -> None:
 
 
 def test_a_value_is_written_with_all_that_is_known_of_it() -> None:
-    value = Value(2.0, floor=1.0, exact=1.5, baseline=3.0, real_vs_real=1.1, error=0.1)
+    value = Value(2.0, floor=1.0, exact=1.5, baseline=3.0, real_vs_real=1.1, ceiling=4.0, error=0.1)
     assert value.metrics("nll") == {
         "nll": 2.0,
         "nll_error": 0.1,
-        **{f"{kind}/nll": known for kind, known in zip(BESIDE, (1.0, 1.5, 3.0, 1.1), strict=True)},
+        **{f"{kind}/nll": known for kind, known in zip(BESIDE, (1.0, 1.5, 3.0, 1.1, 4.0), strict=True)},
     }
     assert Value(None).metrics("nll") == {"nll": None}
 

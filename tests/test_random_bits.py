@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from genexp.samplers import lattice, mersenne, trials
 from genexp.samplers.base import Source, Stream, sources
 from genexp.samplers.lcg import LinearCongruential, Map, period_of
 from genexp.samplers.polynomials import Modulus, coefficients, product
+from tests.subjects import flat, record
 
 LCGS: list[dict[str, Any]] = [
     {"preset": "minstd"},
@@ -198,6 +200,10 @@ def test_randu_lies_on_fifteen_planes() -> None:
     assert torch.equal(along, along.round())
     assert len(along.unique()) == lattice.planes(dual) == 15
     assert source.most_planes(3) == pytest.approx(2344, abs=1)
+    subject: Any = SimpleNamespace(model=SimpleNamespace(source=source), found={})
+    found = flat("planes", record("planes").function(subject))  # type: ignore[arg-type]
+    assert (found["planes/3d"], found["ceiling/planes/3d"]) == (15, source.most_planes(3))
+    assert not [name for name in found if name.startswith("floor/")]
 
 
 @pytest.mark.parametrize(("a", "c", "m"), [(5, 3, 16), (3, 0, 7), (21, 7, 1000), (7, 0, 100), (1, 4, 10), (2, 1, 15), (4, 0, 9)])

@@ -134,6 +134,11 @@ def _read() -> None:
     read_modules("genexp.divergences")
 
 
+def units() -> dict[str, str]:
+    """Of each by name, in words."""
+    return {each.name: each.unit.replace("x", "(units of x)" if "²" in each.unit else "units of x") for each in divergences()}
+
+
 def divergences() -> list[Divergence]:
     """All of them, by rank."""
     _read()

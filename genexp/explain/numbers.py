@@ -5,16 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from genexp.measures.endings import ending_of, own_parts, said_unit
 from genexp.measures.record import failures_in, measures
 
-UNITS = (  # the first that a meaning speaks of
-    (r"\bAUROC\b|\bshare\b|\bprobability\b|\baccuracy\b|\bhow often\b|\bclasses of test\b|\bvariation\b", "0 to 1"),
+UNITS = (  # the first that a meaning speaks of, where a measure does not say its unit itself
+    (r"\bAUROC\b|\bshare\b|\bprobability\b|\baccuracy\b|\bhow often a\b|\bclasses of test\b|\bvariation\b", "0 to 1"),
     (r"\bnats\b", "nats"),
     (r"\bbits?\b.*\ba second\b", "bits/s"),
-    (r"\bbits\b", "bits"),
+    (r"(?<!lowest )\bbits\b", "bits"),
     (r"\ba second\b(?! opinion)", "1/s"),
     (r"\bseconds\b", "s"),
-    (r"\bdegrees\b", "°"),
+    (r"\bdegrees\b(?! of freedom)", "°"),
     (r"\bkT\b", "kT"),
     (r"\bsquared units\b", "(units of x)²"),
     (r"\bunits\b", "units of x"),
@@ -34,16 +35,31 @@ class Told:
 
 def told(name: str, words: Mapping[str, Any]) -> Told:
     """Of the number `name`, as it stands in metrics.json, whose record says these `words`."""
-    meaning = str(words.get("meaning", ""))
-    arrow, direction = DIRECTIONS.get(str(words.get("better")), ("", ""))
-    return Told(unit_of(*parts_for(name, meaning)), arrow, direction, blind_spot(name, meaning, words))
+    meaning, ending = str(words.get("meaning", "")), ending_of(name, words)
+    judged = words.get("better") if ending is None or ending.judged else None
+    arrow, direction = DIRECTIONS.get(str(judged), ("", ""))
+    return Told(unit(name, words), arrow, direction, blind_spot(name, meaning, words))
 
 
-def parts_for(name: str, meaning: str) -> list[str]:
-    """What a meaning like `…; /distinct: share of …` says of the number `name`: of that part of it, then of all."""
-    whole, *others = re.split(r"; /(\w+): ", meaning)
-    parts = dict(zip(others[::2], others[1::2], strict=True))
-    return [text for text in (parts.get(name.rpartition("/")[2]), whole) if text]
+def unit(name: str, words: Mapping[str, Any]) -> str:
+    """What the ending or the record says; of a run of an earlier version what the records of its meaning say today, if they
+    agree; else what the meaning speaks of, first of the ending, then of all.
+    """
+    ending, meaning = ending_of(name, words), str(words.get("meaning", ""))
+    if ending and ending.unit is not None:
+        return ending.unit
+    if (said := said_unit(name, words)) is not None:
+        return said
+    today = {said_unit(name, each.words()) for each in measures.all() if (each.name, each.meaning) == (own_name(name), meaning)}
+    if len(today) == 1 and (agreed := today.pop()) is not None:
+        return agreed
+    whole, parts = own_parts(meaning)
+    return unit_of(parts.get(name.rpartition("/")[2], ""), whole)
+
+
+def own_name(metric: str) -> str:
+    """That of the measure that gave a metric."""
+    return metric.partition("/")[0]
 
 
 def unit_of(*meanings: str) -> str:
@@ -53,8 +69,7 @@ def unit_of(*meanings: str) -> str:
 
 def blind_spot(name: str, meaning: str, words: Mapping[str, Any]) -> str:
     """What the record of that name and meaning says that it cannot see; else the failing samplers that it never noticed."""
-    own = name.partition("/")[0]
-    said = (each.cannot_see for each in measures.all() if each.name == own and each.meaning == meaning)
+    said = (each.cannot_see for each in measures.all() if (each.name, each.meaning) == (own_name(name), meaning))
     return next(
         (prose for prose in said if prose and isinstance(prose, str)), ", ".join(failures_in(words, "cannot_see")[:12])[:200]
     )

@@ -99,9 +99,11 @@ def loss_curve(history: list[dict[str, float]], floor: float | None, excess: str
         axes[1].axhline(floor, color=INK, ls="--", lw=1, label=f"floor on the same points {floor:.4f}")
         axes[1].legend()
     if exceeds:
-        shown = above[above > 0]
-        axes[2].plot(since[above > 0], shown, color=ORANGE, marker=".")
-        axes[2].set(title="excess over the floor", xlabel="step", yscale="log" if shown.max() > WIDE * shown.min() else "linear")
+        positive = above[above > 0]
+        logarithmic = positive.max() > WIDE * positive.min()
+        shown = np.where(above > 0, above, np.nan) if logarithmic else above  # a gap where there is no logarithm
+        axes[2].plot(since, shown, color=ORANGE, marker=".")
+        axes[2].set(title="excess over the floor", xlabel="step", yscale="log" if logarithmic else "linear")
     for cell in axes:
         cell.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
     return figure

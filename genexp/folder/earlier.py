@@ -178,6 +178,14 @@ def _nflows(model: dict[str, Any]) -> dict[str, Any]:
     return {"name": "flow", **kept, "bijection": {**layer, **network}}
 
 
+METRICS = {"floor/planes/": "ceiling/planes/"}  # beginnings of names in metrics.json
+
+
+def metric(name: str) -> str:
+    """The name of a metric as it is today."""
+    return next((today + name.removeprefix(then) for then, today in METRICS.items() if name.startswith(then)), name)
+
+
 WEIGHTS = (
     (re.compile(r"couplings\.(\d+)\.(transform_net|identity_features|transform_features)(.*)"), r"bijections.\1.transform.\2\3"),
     (re.compile(r"couplings\.(.*)"), r"bijections.\1"),

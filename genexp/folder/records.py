@@ -14,7 +14,7 @@ import yaml
 
 from genexp.errors import UserError
 from genexp.folder.data_digests import DataDigests, read_digests
-from genexp.folder.earlier import translated
+from genexp.folder.earlier import metric, translated
 
 LARGEST = 16 << 20  # bytes of a file that is read whole
 LARGEST_HISTORY = 64 << 20
@@ -172,7 +172,7 @@ def read_metrics(path: Path) -> dict[str, Number]:
         return {}
     if not isinstance(metrics, dict):
         return {}
-    return {name: value for name, value in metrics.items() if value is None or isinstance(value, int | float | str)}
+    return {metric(name): value for name, value in metrics.items() if value is None or isinstance(value, int | float | str)}
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

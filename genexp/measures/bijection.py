@@ -14,6 +14,7 @@ from genexp.subject import Subject
     "invertibility_error",
     "largest |f⁻¹(f(x)) − x| over points of the data, in float32",
     better="lower",
+    unit="units of x",
     model={"layers"},
     data={"drawn"},
 )
@@ -22,7 +23,9 @@ def invertibility_error(subject: Subject) -> Value:
     return Value(_largest(subject, subject.model, subject.test.x))
 
 
-@measure("invertibility_error_float64", "the same in float64", better="lower", model={"layers"}, data={"drawn"})
+@measure(
+    "invertibility_error_float64", "the same in float64", better="lower", unit="units of x", model={"layers"}, data={"drawn"}
+)
 def invertibility_error_float64(subject: Subject) -> Value:
     return Value(_largest(subject, in_float64(subject.model), subject.test.x.cpu().double()))
 

@@ -47,6 +47,7 @@ def bits_of_pictures(subject: Subject) -> Value:
     "bits_per_dim_iw8",
     "the same bound, tighter: eight draws of the noise within the logarithm, of the first test pictures",
     better="lower",
+    unit="bits",
     headline=39,
     model={"dequantised"},
     data={"pictures", "drawn"},

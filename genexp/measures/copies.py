@@ -66,6 +66,7 @@ def nearest_train_ratio(subject: Subject) -> Value | None:
     "memorisation",
     "chance that a sample lies nearer to a training example than a test example does: 0.5 is right, 1 are copies",
     better="exact",
+    unit="0 to 1",
     data={"examples", "pictures|points"},
     sees=("copies", "noisy_copies", "sharpened"),
     cannot_see=("outliers",),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from genexp.divergences.base import ALONE, KNOWN, Clouds, Divergence, Gaussian, Line, divergences
+from genexp.divergences.base import ALONE, KNOWN, Clouds, Divergence, Gaussian, Line, divergences, units
 from genexp.measures.record import Value, Values, measure
 from genexp.seeds import seed_for
 from genexp.subject import Subject, once
@@ -134,8 +134,9 @@ def _error(each: Estimates, d: int) -> float:
 
 @measure(
     "divergence_estimate",
-    "a divergence between two Gaussians from samples of each, a mean over repeats; /known: with their densities known; "
-    "real_vs_real: of two clouds of one Gaussian",
+    "a divergence between two Gaussians from samples of each, a mean over repeats; real_vs_real: of two clouds of one Gaussian; "
+    "/known: with their densities known",
+    unit=units(),
     model=MODEL,
 )
 def divergence_estimate(subject: Subject) -> Values:
@@ -150,13 +151,13 @@ def divergence_estimate(subject: Subject) -> Values:
     }
 
 
-@measure("divergence_bias", "mean estimate of a divergence less the exact one", better="exact", model=MODEL)
+@measure("divergence_bias", "mean estimate of a divergence less the exact one", better="exact", unit=units(), model=MODEL)
 def divergence_bias(subject: Subject) -> Values:
     """Of samples alone; its standard error is that of the estimate."""
     return {name: Value(float(each.bias[d, -1]), exact=0.0) for name, each, d in numbers(subject) if each.given == ALONE}
 
 
-@measure("divergence_spread", "standard deviation of one estimate of a divergence", better="lower", model=MODEL)
+@measure("divergence_spread", "standard deviation of one estimate of a divergence", better="lower", unit=units(), model=MODEL)
 def divergence_spread(subject: Subject) -> Values:
     """Of samples alone."""
     return {name: Value(float(each.spread[d, -1])) for name, each, d in numbers(subject) if each.given == ALONE}

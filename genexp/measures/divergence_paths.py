@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genexp.divergences.alterations import ALTERATIONS, Alteration, Shape
-from genexp.divergences.base import Divergence, Gaussian, Line, divergences
+from genexp.divergences.base import Divergence, Gaussian, Line, divergences, units
 from genexp.measures.record import LeftOut, Value, Values, measure
 from genexp.subject import Subject, once
 
@@ -94,6 +94,7 @@ def closed(subject: Subject, way: Way, divergence: Divergence) -> float | None:
     "divergence",
     "from the data's density p to an altered one, q, by quadrature: nats, in units of x or of none; beside the closed form",
     headline=35,
+    unit=units(),
     model=MODEL,
     data=DATA,
 )

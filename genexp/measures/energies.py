@@ -58,6 +58,7 @@ def estimated(subject: Subject) -> Estimated:
     "log_partition",
     "ln Z of the energy, an estimate by annealed importance sampling, on average too low; /back: on the way back, too high",
     better="exact",
+    unit="nats",
     model={"energy"},
     data={"drawn"},
 )
@@ -193,7 +194,7 @@ def longer_annealing(case: Case) -> Suggestion | None:
 
 @measure(
     "chain_kl",
-    "KL(chains ‖ the model's own density) over 128 cells of equal mass, nats; /short: 20 steps from noise, /from_data: from data",
+    "KL(chains ‖ the model's own density) over 128 cells of equal mass, nats; /short: 20 steps from noise; /from_data: from data",
     better="lower",
     headline=46,
     model={"energy", "exact"},
@@ -209,7 +210,7 @@ def chain_kl(subject: Subject) -> Values:
 
 @measure(
     "chain_wasserstein",
-    "W₁ from chains to the model's own density, in units of the data; /short: 20 steps from noise, /from_data: from data",
+    "W₁ from chains to the model's own density, in units of the data; /short: 20 steps from noise; /from_data: from data",
     better="lower",
     model={"energy", "exact"},
     data=PLANE,

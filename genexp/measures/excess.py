@@ -36,6 +36,7 @@ def excess_of_velocity(subject: Subject, model: GenerativeModel, batch: Batch, o
     "excess_loss",
     "the objective above the best possible; of flow matching E|v − v*|² against the optimal velocity",
     better="lower",
+    unit="(units of x)²",
     headline=45,
     model={"velocity"},
     data={"cells"},
@@ -47,7 +48,13 @@ def excess_loss(subject: Subject) -> Value:
     return Value(excess_of_field(subject.model, subject.density, count, subject.device), floor=0.0)
 
 
-@measure("irreducible_loss", "the loss of the optimal velocity itself", data={"cells"}, objective="flow_matching")
+@measure(
+    "irreducible_loss",
+    "the loss of the optimal velocity itself",
+    unit="(units of x)²",
+    data={"cells"},
+    objective="flow_matching",
+)
 def irreducible_loss(subject: Subject) -> Value:
     return Value(subject.density.irreducible_loss(subject.settings.evaluation.num_points))
 

@@ -173,7 +173,13 @@ def time_of(m: Tensor) -> float:
     return diagnostics.autocorrelation_time(m.abs().mT)
 
 
-@measure("autocorrelation_time", "1 + 2 Σ_t ρ_t of |m| with the samples as proposals", better="lower", model=MODEL, data=DATA)
+@measure(
+    "autocorrelation_time",
+    "1 + 2 Σ_t ρ_t of |m| with the samples as proposals; /signed: of m",
+    better="lower",
+    model=MODEL,
+    data=DATA,
+)
 @cannot_see("moves that are rarer than the chains are long")
 def autocorrelation_time(subject: Subject) -> dict[str, Value]:
     """And of HMC; and of the signed m, which tells whether a chain changes sign."""

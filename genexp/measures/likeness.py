@@ -145,6 +145,7 @@ def coverage(subject: Subject) -> Values:
     "classifier_accuracy",
     "of the small classifier whose features and opinions are used",
     better="higher",
+    unit="0 to 1",
     data=DATA | {"classes"},
 )
 def classifier_accuracy(subject: Subject) -> Values:
@@ -184,6 +185,7 @@ def frechet_of_pictures(subject: Subject) -> Values:
     "share_variation",
     "half the sum of what class shares of samples differ from those of real pictures by, by the classifier",
     better="lower",
+    unit="0 to 1",
     data=DATA | {"classes"},
     sees=("few_distinct", "lost_mode"),
     cannot_see=("blur", "copies", "noisy_copies", "outliers"),

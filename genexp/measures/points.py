@@ -182,6 +182,7 @@ def coverage(subject: Subject) -> Value | None:
 @measure(
     "share_variation",
     "half the sum of what the modes' shares of the samples differ from their masses by",
+    unit="0 to 1",
     better="lower",
     data={"plane", "modes", "sampler"},
     sees=("few_distinct", "lost_mode", "wrong_weight"),

@@ -53,7 +53,14 @@ def ks(subject: Subject) -> Values:
     return judged(trials.kolmogorov_smirnov(tested(subject)))
 
 
-@measure("chi2", "χ² of equal cells in 1, 2, 3 dimensions over its degrees of freedom", better="exact", headline=11, model=MODEL)
+@measure(
+    "chi2",
+    "χ² of equal cells in 1, 2, 3 dimensions over its degrees of freedom",
+    better="exact",
+    headline=11,
+    unit="",
+    model=MODEL,
+)
 @cannot_see("dependence beyond three successive numbers")
 def chi2(subject: Subject) -> Values:
     return by_ending({f"{dims}d": trials.chi_square(tested(subject), dims) for dims in (1, 2, 3)})
@@ -65,7 +72,7 @@ def serial_correlation(subject: Subject) -> Values:
     return judged(trials.serial_correlation(tested(subject)))
 
 
-@measure("runs_test", "how often the numbers rise or fall without a turn", better="exact", headline=13, model=MODEL)
+@measure("runs_test", "how often the numbers rise or fall without a turn", better="exact", headline=13, unit="", model=MODEL)
 @cannot_see("everything but the order of neighbours")
 def runs(subject: Subject) -> Values:
     return judged(trials.runs(tested(subject)))
@@ -77,7 +84,9 @@ def birthday_spacings(subject: Subject) -> Values:
     return judged(trials.birthday_spacings(tested(subject)))
 
 
-@measure("lowest_bits", "χ² of the words' lowest bits over its degrees of freedom", better="exact", headline=15, model=MODEL)
+@measure(
+    "lowest_bits", "χ² of the words' lowest bits over its degrees of freedom", better="exact", headline=15, unit="", model=MODEL
+)
 @cannot_see("the other bits")
 def lowest_bits(subject: Subject) -> Values:
     return judged(trials.lowest_bits(sequence(subject).words(subject.model.tested)))
@@ -89,7 +98,7 @@ def planes(subject: Subject) -> Values:
     """Of a linear congruential generator, beside the most that there can be."""
     source = subject.model.source
     found = {
-        f"{dims}d": Value(lattice.planes(each), floor=source.most_planes(dims)) for dims, each in dual_vectors(subject).items()
+        f"{dims}d": Value(lattice.planes(each), ceiling=source.most_planes(dims)) for dims, each in dual_vectors(subject).items()
     }
     return found or None
 
@@ -165,7 +174,12 @@ def acceptance(subject: Subject) -> Value | None:
     return Value(found.kept / found.proposed, exact=exact, error=math.sqrt(exact * (1 - exact) / found.proposed))
 
 
-@measure("largest", "the largest |x| of the samples; and what uniform numbers of so many bits can give at most", model=STAGES)
+@measure(
+    "largest",
+    "the largest |x| of the samples; and what uniform numbers of so many bits can give at most",
+    unit="units of x",
+    model=STAGES,
+)
 def largest(subject: Subject) -> Values:
     possible = subject.model.transform.largest(subject.model.bits)
     found = Value(float(transformed(subject).x.abs().max()))
@@ -194,6 +208,7 @@ def table_error(subject: Subject) -> Value | None:
     "nanoseconds",
     "to make one number of a sample; a Gaussian one of NumPy's and of torch's",
     better="lower",
+    unit="ns",
     model=STAGES,
     wall_clock=True,
 )

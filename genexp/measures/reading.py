@@ -43,6 +43,7 @@ def read(model: Any, text: Tensor, length: int, rate: float) -> Tensor:
     "the same of a model that goes on learning from what it has read of the test text, as xz and a table of counts could: each "
     "character is counted before it is learnt from; the rate of learning is chosen on the validation part",
     better="lower",
+    unit="bits",
     headline=38,
     model={"autoregressive", "discrete"},
     data={"text", "examples"},

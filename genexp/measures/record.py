@@ -43,13 +43,19 @@ class LeftOut(Exception):  # noqa: N818 (said in a line, nobody's defect)
 
 @dataclass(frozen=True)
 class Value:
-    """A number, or a word; and what is known of it, on the same examples: `error` is its standard error."""
+    """A number, or a word; and what is known of it, on the same examples.
+
+    Args:
+        floor: what nothing falls below; ceiling: what nothing rises above, the best there is of what is better higher.
+        error: its standard error.
+    """
 
     value: Metric
     floor: float | None = None
     exact: float | None = None
     baseline: float | None = None
     real_vs_real: float | None = None
+    ceiling: float | None = None
     error: float | None = None
 
     def metrics(self, name: str) -> dict[str, Metric]:
@@ -100,6 +106,7 @@ class Measure:
         sees: of what samples are judged by, the failing samplers (`genexp.failures`) that it noticed on every data set of its
             trial, `experiment=metric_trial`.
         cannot_see: those that it never did; or, of what no trial can say, in a line what may be wrong though the number is good.
+        unit: of its numbers, or of each ending its own, '' of the others: "" of a pure number; None: as the meaning speaks of it.
         constraint: for which of the five it stands, if for any; of several that a run has, the one with the least headline does.
         function: subject → its Value; a mapping of endings, '' among them, to Values; None where it does not apply after all.
     """
@@ -115,6 +122,7 @@ class Measure:
     sees: tuple[str, ...] = ()
     cannot_see: tuple[str, ...] | str = ()
     constraint: Constraint | None = None
+    unit: str | Mapping[str, str] | None = None
 
     def called(self, draw: str) -> str:
         """Its name in metrics.json, of data that became zeros and ones by this `draw`, if they did."""
@@ -125,7 +133,8 @@ class Measure:
         said = {"meaning": self.meaning, "better": self.better, "headline": self.headline}
         more = {"wall_clock": self.wall_clock, "constraint": self.constraint, "sees": [*self.sees]}
         more["cannot_see"] = [*self.cannot_see] if isinstance(self.cannot_see, tuple) else None
-        return said | {key: value for key, value in more.items() if value}
+        unit = {} if self.unit is None else {"unit": self.unit if isinstance(self.unit, str) else dict(self.unit)}
+        return said | unit | {key: value for key, value in more.items() if value}
 
 
 @dataclass(frozen=True)
@@ -219,13 +228,14 @@ def measure(
     sees: Iterable[str] = (),
     cannot_see: Iterable[str] = (),
     constraint: Constraint | None = None,
+    unit: str | Mapping[str, str] | None = None,
 ) -> Callable[[F], F]:
     """Decorator: a function of the subject is this measure. The arguments are those of `Measure` and of `Needs`."""
 
     def add(function: F) -> F:
         needs, unseen = Needs.of(model, data, objective), tuple(cannot_see) or getattr(function, "cannot_see", ())
         measures.add(
-            Measure(name, meaning, function, better, headline, needs, asked, wall_clock, tuple(sees), unseen, constraint)
+            Measure(name, meaning, function, better, headline, needs, asked, wall_clock, tuple(sees), unseen, constraint, unit)
         )
         return function
 

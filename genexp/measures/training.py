@@ -2,6 +2,7 @@
 
 import torch
 
+from genexp.capabilities import Objective
 from genexp.fit.validation import heldout_batch, same_noise
 from genexp.measures.excess import heldout_floor
 from genexp.measures.record import Value, cannot_see, measure
@@ -19,10 +20,22 @@ def heldout(subject: Subject) -> dict[str, float]:
         return {name: float(value) for name, value in Watching(subject).validate(subject.model, batch).items()}
 
 
-@measure("heldout_loss", "the objective on held-out data", better="lower", headline=95)
 @cannot_see("everything that the objective does not ask for, such as good samples of a bound's model")
 def heldout_loss(subject: Subject) -> Value:
     return Value(heldout(subject)["loss"], floor=heldout_floor(subject))
+
+
+LOSSES: dict[Objective | None, str] = {
+    "nll": "nats",
+    "bound": "nats",
+    "reverse_kl": "nats",
+    "flow_matching": "(units of x)²",
+    None: "",  # of any other objective
+}
+for objective, unit in LOSSES.items():
+    measure("heldout_loss", "the objective on held-out data", better="lower", headline=95, unit=unit, objective=objective)(
+        heldout_loss
+    )
 
 
 @measure("best_step", "the step whose weights were measured")

@@ -58,8 +58,6 @@ def next_steps(run: Run) -> list[Advice]:
 
 def tell(words: Words, name: str) -> Told:
     """Of one number: its unit, which way is better, what it cannot see. `coverage/classifier` is told of as `coverage` is."""
-    for key in (name, name.partition("/")[0]):
-        if key in words.measures:
-            return told(name, words.measures[key])
-    of = name.removesuffix("_error")  # a standard error has the unit of what it is the error of
-    return Told(tell(words, of).unit, "", "", "") if of != name else told(name, {})
+    if of := words.of_error(name):
+        return Told(tell(words, of).unit, "", "", "")  # a standard error has the unit of what it is the error of
+    return told(name, words.record(name) or {})

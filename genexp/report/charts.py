@@ -7,6 +7,7 @@ from typing import Any
 from genexp.report.gather import Curve
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 260, 58, 30, 10, 12  # of the drawing
+HALF = 3.4  # of a letter's width
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,10 @@ class Chart:
         return [Tick(self.y(mark), text) for mark, text in zip(marks, apart(marks), strict=True)]
 
     def x_ticks(self) -> list[Tick]:
-        return [Tick(self.x(mark), f"{mark:,.0f}") for mark in ticks(0, max(line.curve.steps[-1] for line in self.lines))]
+        """The last one is moved to the left as far as it takes to be whole."""
+        marks = ticks(0, max(line.curve.steps[-1] for line in self.lines))
+        texts = [f"{mark:,.0f}" for mark in marks]
+        return [Tick(min(self.x(mark), WIDTH - HALF * len(text)), text) for mark, text in zip(marks, texts, strict=True)]
 
     def _limits(self) -> tuple[float, float]:
         low, high = (math.log10(value) for value in self.span()) if self.logarithmic else self.span()

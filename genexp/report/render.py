@@ -16,6 +16,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from genexp.figures.style import classes
+from genexp.measures.endings import suspicious
 from genexp.report import side_by_side
 from genexp.report.about import about, next_steps, tell
 from genexp.report.constraints import constraints
@@ -103,6 +104,7 @@ def environment(*folders: Path, kind: str = "report") -> Environment:
         "now": f"{datetime.now():%Y-%m-%d %H:%M}",
         "version": version("genexp"),
         "distance": side_by_side.distance,
+        "suspicious": suspicious,
     }
     jinja.filters["number"] = number_text
     return jinja

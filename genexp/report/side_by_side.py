@@ -32,10 +32,17 @@ def number_rows(runs: Sequence[Run]) -> list[Row]:
 
 
 def headlines(runs: Sequence[Run], most: int = 4) -> list[Row]:
-    """The few numbers to look at first."""
+    """The few numbers to look at first: those that most runs have, those that some share, those of one alone."""
     rows, words = number_rows(runs), words_in(runs)
-    known = sorted((row for row in rows if words.headline(row.name) < math.inf), key=lambda row: words.headline(row.name))
+    known = [row for row in rows if words.headline(row.name) < math.inf]
+    known.sort(key=lambda row: (rarity(row), words.headline(row.name)))
     return known[:most] or rows[:most]
+
+
+def rarity(row: Row) -> int:
+    """0: most runs have it; 1: several have; 2: one."""
+    having = sum(cell is not None for cell in row.cells)
+    return 0 if 2 * having > len(row.cells) else 1 if having > 1 else 2
 
 
 def words_in(runs: Sequence[Run]) -> Words:

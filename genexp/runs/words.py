@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from genexp.folder.records import Record
+from genexp.measures.endings import ending_of
 from genexp.measures.record import eyesight
 
 LONGEST = 300  # characters
@@ -30,18 +31,28 @@ class Words:
     measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pictures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    def record(self, metric: str) -> Mapping[str, Any] | None:
+        """The words of the measure that gave a metric: of `coverage/classifier` those of `coverage`; None where none did."""
+        while metric not in self.measures and "/" in metric:
+            metric = metric.rpartition("/")[0]
+        return self.measures.get(metric)
+
+    def of_error(self, metric: str) -> str | None:
+        """Of what a metric is the standard error; None where it is none."""
+        of = metric.removesuffix("_error")
+        return of if of != metric and metric not in self.measures and self.record(of) is not None else None
+
     def meaning(self, metric: str) -> str:
-        """What a metric is: `coverage/classifier` is explained as `coverage` is, `nll_error` by what it is the error of."""
-        name = metric.partition("/")[0]
-        for known in (metric, name):
-            if known in self.measures:
-                words = self.measures[known]
-                seen = eyesight({"sees": words.get("sees")})  # what it cannot see, a page says by itself
-                return "; ".join(filter(None, (_text(words.get("meaning")), _text(seen))))
-        for of in (metric.removesuffix("_error"), name.removesuffix("_error")):
-            if of not in (metric, name) and of in self.measures:
-                return f"the standard error of {of}"
-        return ""
+        """What a metric is: `nll_error` is explained by what it is the error of, `ks/p` by its ending."""
+        if of := self.of_error(metric):
+            return f"the standard error of {of}"
+        words = self.record(metric)
+        if words is None:
+            return ""
+        if ending := ending_of(metric, {"meaning": _text(words.get("meaning"))}):
+            return ending.meaning
+        seen = eyesight({"sees": words.get("sees")})  # what it cannot see, a page says by itself
+        return "; ".join(filter(None, (_text(words.get("meaning")), _text(seen))))
 
     def headline(self, metric: str) -> float:
         """The less, the sooner it is shown; infinite where it is none."""
@@ -62,7 +73,9 @@ class Words:
 
     def curve(self, term: str) -> str:
         """The title of a term of the history."""
-        return HISTORY.get(term) or self.meaning(term.removeprefix("heldout/")) or term.replace("_", " ")
+        own = term.removeprefix("heldout/")
+        where = "" if own == term else " on held-out data"
+        return HISTORY.get(term) or self.meaning(own) or own.replace("_", " ") + where
 
     def caption(self, picture: str) -> str:
         if picture == "samples_picture":

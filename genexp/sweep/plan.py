@@ -21,11 +21,11 @@ from genexp.folder.records import flat, read_record, read_run
 from genexp.folder.run_folder import new_id
 from genexp.paths import expanded
 from genexp.settings import Strict, validate
+from genexp.summary import BESIDE
 from genexp.sweep.launchers import check_launcher
 
 SWEEPS = Path("outputs/sweeps")
 RECORD = "sweep.yaml"
-BESIDE = ("floor/", "exact/", "baseline/", "real_vs_real/")  # a number, as metrics.json has them
 
 
 class SweepSettings(Strict):
@@ -111,7 +111,7 @@ def check_metric(name: str | None) -> None:
     from genexp.measures.record import measures  # imports torch
 
     if name is not None:
-        own = name.removeprefix(next((kind for kind in BESIDE if name.startswith(kind)), "")).partition("/")[0]
+        own = name.removeprefix(next((f"{kind}/" for kind in BESIDE if name.startswith(f"{kind}/")), "")).partition("/")[0]
         known = {each.name for each in measures.all()}
         if not {own, own.removesuffix("_error")} & known:
             near = nearest(name, known)

@@ -1,6 +1,6 @@
 // Curves: values under the pointer, zoom by dragging, wheel or two fingers, a logarithmic axis, time instead of steps.
 {
-  const L = 52, B = 26, T = 10, R = 12;
+  const L = 52, B = 26, T = 10, R = 12, HALF = 3.4; // HALF: of a letter's width
   const make = (name, attributes, text) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", name);
     for (const key in attributes) node.setAttribute(key, attributes[key]);
@@ -75,7 +75,10 @@
         const at = y(value);
         nodes.push(make("line", { class: "grid", x1: L, x2: W - R, y1: at, y2: at }), make("text", { class: "tick", x: L - 6, y: at + 4, "text-anchor": "end" }, texts[i]));
       }
-      for (const mark of ticks(x0, x1, W < 420 ? 3 : 5)) nodes.push(make("text", { class: "tick", x: x(mark), y: H - 8, "text-anchor": "middle" }, `${(+mark.toPrecision(6)).toLocaleString("en")}${by === "seconds" ? " s" : ""}`));
+      for (const mark of ticks(x0, x1, W < 420 ? 3 : 5)) {
+        const text = `${(+mark.toPrecision(6)).toLocaleString("en")}${by === "seconds" ? " s" : ""}`;
+        nodes.push(make("text", { class: "tick", x: Math.min(x(mark), W - HALF * text.length), y: H - 8, "text-anchor": "middle" }, text)); // the last one whole
+      }
       const inside = make("g", { "clip-path": `url(#${clip})` });
       for (const floor of data.floors) inside.append(make("line", { class: floor.run === null ? "floor" : `floor own run-${floor.run % 8}`, x1: L, x2: W - R, y1: y(floor.value), y2: y(floor.value) }));
       for (const line of data.lines) {
