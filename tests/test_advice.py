@@ -245,6 +245,7 @@ def test_a_strangers_run_puts_nothing_into_the_line(tmp_path: Path) -> None:
     """Neither options nor Hydra's own keys nor what is no key; a run of plugins gets no advice."""
     words = ["--plugin=evil.py", "hydra.run.dir=/", "x; rm -rf /", "run_dir=/etc", FLOW]
     assert kept(words, ("seed=1",)) == [FLOW]
+    assert kept(["model=planar", "model.depth=3", "trainer.lr=1", "seed=2"], ("model=maf",)) == ["seed=2"]
     assert advice(record(tmp_path, FLOW, run={"status": "finished", "plugins": ["evil.py"]})) == []
     assert advice(record(tmp_path, FLOW, run={"status": "running"})) == []
     odd = Record(path=tmp_path, config=config(FLOW), overrides=(FLOW, "nonsense=1"), run={"status": "finished"})
