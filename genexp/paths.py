@@ -13,6 +13,13 @@ def expanded(path: str | Path) -> Path:
         return Path(path)
 
 
+def not_there(path: Path, wanted: str) -> str:
+    """Why there is no `wanted` (a picture, a table, a folder) at `path`: something else, or nothing, lies there."""
+    if path.exists():
+        return f"a {'folder' if path.is_dir() else 'file'}, and not a {wanted}"
+    return "no such folder" if wanted == "folder" else "no such file"
+
+
 def check_new(path: Path) -> None:
     """UserError where `--out` names a file that exists, or one in a folder that does not."""
     if path.exists() or path.is_symlink():

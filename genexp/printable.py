@@ -1,8 +1,13 @@
 """Text that is safe to give to a terminal: names come from files that are not trusted."""
 
 import os
+import re
+import shlex
 import sys
 import unicodedata
+from collections.abc import Iterable
+
+PLAIN = re.compile(r"(?!(?:null|true|false|nan|inf)$)[a-z_][\w./:@%?-]*", re.IGNORECASE | re.ASCII)  # a text, quoted or not
 
 
 def printable(text: str) -> str:
@@ -12,6 +17,22 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() or letter in "\n\t" else _escaped(letter) for letter in text)
+
+
+def command_line(words: Iterable[str]) -> str:
+    """Words as somebody types them to a shell. Quoted is only what needs it: a plain text keeps no quotes of its own either, as
+    `dataset.text='https://…'` has them, which is the same text without.
+    """
+    return " ".join(map(_typed, words))
+
+
+def _typed(word: str) -> str:
+    key, _, value = word.partition("=")
+    if PLAIN.fullmatch(value[1:-1]) and value[0] == value[-1] and value[0] in "'\"":
+        word = f"{key}={value[1:-1]}"
+    if "'" in word and not set('"$`\\!') & set(word):
+        return f'"{word}"'
+    return shlex.quote(word)
 
 
 def shortened(text: str, most: int = 2000) -> str:

@@ -12,6 +12,10 @@ from genexp.paths import expanded
 # What a number may be. At each limit a small experiment still runs; a slip of the finger, or what would take days, is refused.
 MOST_STEPS = 10**12
 SAID_FOR = {"gpu": "cuda"}
+NO_NUMBER = {  # pydantic's kinds of problems
+    **dict.fromkeys(("int_parsing", "int_from_float", "int_type"), "no whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "no number"),
+}
 Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Together = Annotated[int, Field(ge=1, le=2**20)]  # examples that go through a network at once: a gigabyte for 256 numbers each
 Drawn = Annotated[int, Field(ge=1, le=10**7)]  # examples that are made and held at once; `genexp sample` writes more
@@ -155,6 +159,8 @@ def _explain(failure: ValidationError, schema: type[BaseModel], where: str) -> U
         message = f"must be one of {', '.join(choices)}" + (f"; did you mean '{guess}'?" if guess else "")
     if problem["type"] in ("list_type", "tuple_type") and isinstance(value, str | int | float):
         message = f"a list is meant, in brackets: [{value}]"
+    if problem["type"] in NO_NUMBER:
+        return UserError(f"{key}={shown(value)}: {shown(value)} is {NO_NUMBER[problem['type']]}")
     if problem["type"] == "string_type" and isinstance(value, int | float):
         message = "a number where a text is meant; put it in quotes"
     if isinstance(value, Mapping):  # said of a whole section

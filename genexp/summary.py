@@ -1,6 +1,5 @@
 """What a run says at its end: its numbers beside their floors, and what to type next."""
 
-import shlex
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from genexp.folder.run_folder import RunFolder
 from genexp.measures.endings import suspicious
 from genexp.measures.record import BESIDE as BESIDE
 from genexp.measures.record import eyesight
+from genexp.printable import command_line
 
 if TYPE_CHECKING:
     from genexp.config.composition import Composed
@@ -54,10 +54,11 @@ def next_steps(folder: RunFolder, composed: "Composed", plugins: Sequence[Path] 
     folders = [word for place in composed.config_dirs for word in ("--config-dir", str(place))]
     last = {word.partition("=")[0]: word for word in composed.overrides}  # a run that went on has some keys more than once
     kept = [word for key, word in last.items() if key not in ("seed", "run_dir")]
+    seed = str(composed.settings.seed + 1)  # the run's own samples have the one before
     suggested = {
-        shlex.join(["genexp", "report", *own, path]): "one page of it all",
-        shlex.join(["genexp", "sample", *own, path, "--out", "more.npz"]): "more samples",
-        shlex.join(["genexp", "run", *own, *folders, *kept, f"seed={composed.settings.seed + 1}"]): "the same from another seed",
+        command_line(["genexp", "report", *own, path]): "one page of it all",
+        command_line(["genexp", "sample", *own, path, "--seed", seed, "--out", "more.npz"]): "other samples",
+        command_line(["genexp", "run", *own, *folders, *kept, f"seed={seed}"]): "the same from another seed",
     }
     width = min(60, max(map(len, suggested)))
     for start, (command, why) in zip(("next", "", ""), suggested.items(), strict=True):

@@ -43,6 +43,7 @@ class Tried:
     loss: list[float] | None = None
     well_heldout: list[float] = field(default_factory=lambda: STILL)
     device: str = "cpu"
+    few: bool = False  # whether it was trained on a finite set of examples
 
 
 FLOW, VAE, TEXT = "experiment=double_gaussian", "experiment=glyphs_vae", "experiment=text_transformer"
@@ -56,6 +57,8 @@ CASES = [
         "model.dropout=0.1",
         {"best_step": 5, "steps": 6},
         heldout=ROSE,
+        loss=FALLING,
+        few=True,
     ),
     Tried("annealed_rate", f"{FLOW} trainer.schedule=constant", {}, "trainer.schedule=cosine", {}, well_heldout=FALLING),
     Tried("half_the_bits", FLOW, {}, "trainer.precision=auto", {}, device="cuda:0"),
@@ -94,11 +97,33 @@ CASES = [
         {"energy_gap": 0.3, "energy_gap_error": 0.2},
     ),
     Tried("until_it_scans", "trainer.max_steps=50", {"scannable": 0}, "trainer.max_steps=200", {"scannable": 1}),
+    Tried("until_it_scans", "experiment=qr_plain", {"scannable": 0}, "model/field=random", {"scannable": 1}),
+    Tried(
+        "learnt_noise",
+        "experiment=fruit_vae",
+        {"bits_per_dim": 8.8, "baseline/bits_per_dim": 4.8},
+        "model.likelihood.learn_sigma=true model.objective.beta=1",
+        {"bits_per_dim": 4.7, "baseline/bits_per_dim": 4.8},
+    ),
+    Tried(
+        "worse_than_simple",
+        f"{FLOW} trainer.max_steps=400",
+        {"nll": 3.5, "baseline/nll": 3.34, "nll_error": 0.01},
+        "trainer.lr=0.00333 trainer.max_steps=1200",
+        {"nll": 3.36, "baseline/nll": 3.34, "nll_error": 0.01},
+    ),
+    Tried(
+        "another_family",
+        "experiment=landscape dataset=two_moons model=elementwise_flow",
+        {"kl": 0.4, "floor/kl": 0.0},
+        "model=spline_coupling",
+        {"kl": 0.001, "floor/kl": 0.0},
+    ),
     Tried(
         "fewer_components",
         "experiment=gmm_overfit model.components=40",
         {"train_nll": 2.0, "nll": 2.5, "nll_error": 0.01},
-        "model.components=20",
+        "model.components=20,10,5,2,1",
         {"train_nll": 2.49, "nll": 2.5, "nll_error": 0.01},
     ),
     Tried(
@@ -119,17 +144,49 @@ def config(words: str) -> dict[str, Any]:
 @pytest.mark.parametrize("tried", CASES, ids=lambda tried: tried.rule)
 def test_a_rule_speaks_when_it_should(tried: Tried) -> None:
     rule = next(rule for rule in rules.all() if rule.name == tried.rule)
-    bad = Case(tried.numbers, history(tried.heldout, tried.loss), config(tried.run), {"device": tried.device})
+    digest = {"origin": "ab", "examples": "cd" if tried.few else None}
+    about = {"device": tried.device, "data": {"shape": [2], "digest": digest}}
+    bad = Case(tried.numbers, history(tried.heldout, tried.loss), config(tried.run), about)
     said = rule.function(bad)
     assert said is not None
     assert said.words == tuple(tried.words.split())
     assert said.why.endswith((".", "on."))
     assert said in suggestions(bad)
     if not said.goes_on:
-        words = [*kept(tried.run.split(), said.words), *said.words]
+        words = [*kept(tried.run.split(), said.words), *(word for word in said.words if "," not in word)]
         assert compose(words).settings  # what is typed is understood
     assert rule.function(Case(tried.well, history(tried.well_heldout), config(tried.run), {"device": "cpu"})) is None
     assert rule.function(Case({}, [], {}, {})) is None  # and of a folder without anything
+
+
+def said_of(numbers: Mapping[str, Any], words: str, **more: Any) -> list[tuple[str, ...]]:
+    return [each.words for each in suggestions(Case(numbers, more.pop("history", history(STILL)), config(words), more))]
+
+
+def test_a_rise_is_learning_by_heart_only_of_few_examples_beyond_chance_while_the_training_loss_falls() -> None:
+    numbers, few = {"best_step": 3, "steps": 6}, {"data": {"digest": {"examples": "cd"}}}
+    hidden = ("model.dropout=0.1",)
+    assert hidden in said_of(numbers, f"{TEXT} model.dropout=0", history=history(ROSE, FALLING), **few)
+    assert hidden not in said_of(numbers, f"{TEXT} model.dropout=0", history=history(ROSE, FALLING))  # of examples drawn anew
+    assert hidden not in said_of(numbers, f"{TEXT} model.dropout=0", history=history(ROSE), **few)  # the training loss rises too
+    chance = [3.0, 2.0, 1.9, 2.1, 1.98, 2.05]  # as the φ⁴ flow's: it rises by hardly more than it falls by on the way
+    assert hidden not in said_of(numbers, f"{TEXT} model.dropout=0", history=history(chance, FALLING), **few)
+
+
+def test_a_larger_model_is_no_cure_for_examples_learnt_by_heart_or_for_a_lost_mode() -> None:
+    by_heart = {"ess": 0.026, "kl": 73.0, "floor/kl": 0.0, "train_nll": 0.88, "nll": 75.4, "nll_error": 2.3}
+    assert said_of(by_heart, "experiment=gmm_overfit") == [("model.components=75,37,18,9,4",), ("trainer.schedule=cosine",)]
+    lost = {"kl": 1.49, "floor/kl": 0.0, "modes_found": 1, "exact/modes_found": 2}
+    assert said_of(lost, "experiment=double_well") == [("model/objective=fab",)]
+    line = {"data": {"shape": [1]}}  # of one number a product of marginals is no restriction
+    numbers = {"kl": 0.4, "floor/kl": 0.0}
+    assert ("model.depth=2",) in said_of(numbers, "experiment=landscape model=elementwise_flow", **line)
+
+
+def test_several_sizes_are_a_sweep(tmp_path: Path) -> None:
+    numbers = {"train_nll": 0.88, "nll": 75.4, "nll_error": 2.3}
+    (found,) = advice(record(tmp_path, "experiment=gmm_overfit", metrics=numbers))
+    assert found.command == "genexp run -m experiment=gmm_overfit model.components=75,37,18,9,4"
 
 
 def annealed(heldout: list[float]) -> Case:
@@ -188,6 +245,7 @@ def test_a_strangers_run_puts_nothing_into_the_line(tmp_path: Path) -> None:
     """Neither options nor Hydra's own keys nor what is no key; a run of plugins gets no advice."""
     words = ["--plugin=evil.py", "hydra.run.dir=/", "x; rm -rf /", "run_dir=/etc", FLOW]
     assert kept(words, ("seed=1",)) == [FLOW]
+    assert kept(["model=planar", "model.depth=3", "trainer.lr=1", "seed=2"], ("model=maf",)) == ["seed=2"]
     assert advice(record(tmp_path, FLOW, run={"status": "finished", "plugins": ["evil.py"]})) == []
     assert advice(record(tmp_path, FLOW, run={"status": "running"})) == []
     odd = Record(path=tmp_path, config=config(FLOW), overrides=(FLOW, "nonsense=1"), run={"status": "finished"})

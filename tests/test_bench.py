@@ -557,7 +557,7 @@ def test_bench_in_processes_of_its_own(genexp: Callable[..., Any], monkeypatch: 
     [
         (["bench", "mnist"], "did you mean 'mnist_vae'?"),
         (["bench", "--repeat", "0"], "0 is not a positive number"),
-        (["bench", "--time-to", "good"], "neither a number nor article"),
+        (["bench", "all", "--time-to", "good"], "neither a number nor article"),
         (["bench", "double_gaussian", "trainer.lrr=1"], "did you mean 'trainer.lr'?"),
         (["bench", "mnist_vae", "--time-to", "9", "model.latnet=2"], "did you mean 'model.latent'?"),
         (["bench", "all", "--scaling", "trainer.lrr=1"], "did you mean 'trainer.lr'?"),

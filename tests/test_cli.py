@@ -1,10 +1,15 @@
 """The commands as a user meets them."""
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from genexp.config.composition import compose
+from genexp.printable import command_line
 
 HEAVY = ("torch", "hydra", "matplotlib", "numpy", "pydantic")
 
@@ -103,6 +108,9 @@ def test_help_names_every_command(genexp) -> None:
     assert code == 0
     for command in ("run", "resume", "list"):
         assert command in out
+    code, out, _ = genexp("resume", "-h")
+    assert out.partition("\n\n")[0].endswith(" RUN [key=value …]")
+    assert "key=value" not in genexp("report", "-h")[1]
     code, out, _ = genexp("run", "-h")
     assert code == 0
     assert "dataset.text" in out
@@ -135,6 +143,13 @@ def test_list_names_what_there_is(genexp) -> None:
         (["list", "models", "more"], "unknown argument 'more'", None),
         (["run", "dataset.image=absent.png"], "absent.png: no such file", None),
         (["run", "dataset.text=''"], "empty", "hello"),
+        (["run", "dataset.image=/"], "dataset.image=/: a folder, and not a picture", None),
+        (["run", "dataset=table", "dataset.file=/"], "dataset.file=/: a folder, and not a table", None),
+        (["run", "dataset=image_folder", f"dataset.path={__file__}"], "a file, and not a folder", None),
+        (["run", "trainer.max_steps=abc"], "trainer.max_steps=abc: abc is no whole number", None),
+        (["run", "trainer.max_steps=1.5"], "trainer.max_steps=1.5: 1.5 is no whole number", None),
+        (["run", "trainer.lr=fast"], "trainer.lr=fast: fast is no number", None),
+        (["bench", "--json"], "--json: of which case?", "mnist_vae"),
     ],
 )
 def test_mistakes_end_with_code_2_and_one_line(genexp, tmp_path: Path, typed: list[str], error: str, hint: str | None) -> None:
@@ -166,3 +181,22 @@ def test_cfg_prints_the_whole_configuration_and_runs_nothing(genexp, tmp_path: P
     assert "\nseed: 3\n" in out
     assert "feature_grid" in out
     assert not list(tmp_path.iterdir())
+
+
+def test_only_what_needs_quotes_is_quoted() -> None:
+    words = ["dataset.text='https://qrco.de/bg6AQE'", "seed=range(1,4)", "dataset.text='see you'", "a='null'", "c=it's $5"]
+    line = command_line(words)
+    assert line.startswith("dataset.text=https://qrco.de/bg6AQE 'seed=range(1,4)' ")
+    assert "\"dataset.text='see you'\" \"a='null'\" " in line
+    assert shlex.split(line) == ["dataset.text=https://qrco.de/bg6AQE", *words[1:]]
+    typed = [compose([word]).settings.dataset["text"] for word in ("dataset.text='a.b/c:d'", "dataset.text=a.b/c:d")]
+    assert typed == ["a.b/c:d", "a.b/c:d"]
+
+
+def test_bench_without_a_case_lists_them_and_starts_nothing(genexp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genexp.bench.program.bench", lambda *_: pytest.fail("it was started"))
+    code, out, err = genexp("bench")
+    assert code == 0, err
+    assert re.search(r"genexp bench mnist_vae +about \d+ min", out)
+    assert "genexp bench all" in out
+    assert "genexp bench toys" in out

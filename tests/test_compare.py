@@ -15,7 +15,7 @@ from genexp.compare.selection import choose_columns, choose_rows, find_key
 from genexp.compare.showing import as_csv, as_markdown, as_text
 from genexp.compare.table import Table, comma_separated, text
 from genexp.errors import UserError
-from genexp.folder.records import Record
+from genexp.folder.records import Record, read_record
 
 LEAKS = {(0.1, 0): 0.031, (0.1, 1): 0.029, (0.1, 2): 0.033, (0.01, 0): 0.0101, (0.01, 1): 0.0202}
 
@@ -190,6 +190,15 @@ def test_the_command_reads_runs_and_writes_files(genexp, tmp_path: Path) -> None
     assert genexp("compare", "outputs/qr/*", "--out", "t.md")[0] == 0
     assert (tmp_path / "t.md").read_text().startswith("| run | n | leak |\n| :-- |")
     assert genexp("compare", "--out", "none/t.csv")[0] == 2
+    for words, said in (
+        (["--out", "t.txt"], "--out t.txt: a file of which kind?"),
+        (["--markdown", "--out", "new.csv"], "--markdown --out new.csv: ends in .csv"),
+        (["--results", "--out", "new.csv"], "--results --out new.csv: ends in .csv"),
+        (["--csv", "--out", "new.md"], "--csv --out new.md: ends in .md"),
+    ):
+        code, _, err = genexp("compare", *words)
+        assert (code, err.count("\n")) == (2, 2)
+        assert said in err
     code, _, err = genexp("compare", "--out", "t.md")
     assert (code, err) == (2, "error: --out t.md: exists already, and nothing is overwritten\n")
     assert (tmp_path / "t.md").read_text().startswith("| run | n | leak |\n| :-- |")
@@ -227,6 +236,24 @@ def test_a_seed_that_is_repeated_counts_once() -> None:
     assert (row.cell("n"), row.status, row.repeated) == (2, "finished", 2)
     assert "left out: 2 " in as_text(comparison, comparison.columns(), None)
     assert len(compare([*runs, again], each=True).rows) == 4
+
+
+def test_a_run_without_metrics_never_stands_for_one_that_has_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whose metrics.json was damaged, for one: that is said."""
+    for name, metrics in (("a", '{"kl": 0.25}'), ("c", '{"kl": ')):  # c is the later one
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text('{"status": "finished"}')
+        (tmp_path / name / "config.yaml").write_text("experiment: qr\nseed: 0\n")
+        (tmp_path / name / "metrics.json").write_text(metrics)
+    records = [read_record(tmp_path / name) for name in ("a", "c")]
+    warning = capsys.readouterr().err
+    assert f"warning: {tmp_path / 'c' / 'metrics.json'} cannot be read" in warning
+    assert warning.count("\n") == 1
+    (row,) = compare(records).rows
+    assert (row.cell("kl"), row.repeated) == (0.25, 1)
+    (tmp_path / "c" / "metrics.json").unlink()
+    assert read_record(tmp_path / "c").metrics == {}  # of a run that has not come to its end, nothing is said
+    assert not capsys.readouterr().err
 
 
 def test_times_of_different_devices_have_no_mean() -> None:

@@ -1,6 +1,7 @@
 """The metrics of a trained run again, from its checkpoint alone."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from genexp.folder import checkpoint
+from genexp.runs.evaluation import change
 from tests.conftest import RUNS
 from tests.subjects import timeless
 
@@ -41,7 +43,14 @@ def test_other_weights_give_other_numbers_and_it_is_said(genexp, here: Path) -> 
     checkpoint.save(path, state)
     code, out, _ = genexp("evaluate", "here")
     assert code == 0
-    assert "nll was" in out.splitlines()[-1]
+    assert re.search(r"nll was [\d.]+ and is [\d.]+ \(relative \+", out.splitlines()[-1])
+
+
+def test_a_change_is_told_in_as_few_digits_as_show_it() -> None:
+    assert change(3.4022534796426016e-05, 3.4022534796e-05) == "was 3.40225347964e-05 and is 3.4022534796e-05 (relative -1.3e-11)"
+    assert change(2.5, 2.25) == "was 2.5 and is 2.25 (relative -1.0e-01)"
+    assert change(0.0, 1e-9) == "was 0 and is 1e-09"
+    assert change(None, "a code") == "was None and is a code"
 
 
 def test_other_data_of_the_same_shape(genexp, runs: Path) -> None:

@@ -525,5 +525,5 @@ def test_results_have_their_command_seeds_and_machine(genexp: Callable[..., Any]
     assert lines[2] == "| `model=maf` | 11 s of CPU | nll | 2.50 ± 0.14 | floor 2 |"
     assert lines[3] == "|  |  | seconds_density | 0.1 |  |"
     assert lines[4].startswith("| `model=maf seed=0` | 1 s of CPU | nll | 3 |")
-    assert "seeds 0, 1, mean ± standard deviation; Linux x86_64, 2 CPUs, 1 threads, cpu." in out
+    assert "seeds 0, 1, mean ± standard deviation; Linux x86_64, 2 CPUs, 1 thread, cpu." in out
     assert "seed 0; Linux x86_64" in out

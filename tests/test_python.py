@@ -145,6 +145,7 @@ def mistakes(runs: Path) -> dict[str, tuple]:
         "n=0: a whole number": (package.open(runs / "gaussian").sample, 0),
         "seed=-1: from 0": (package.open(runs / "gaussian").sample, 1, -1),
         "not conditional": (package.open(runs / "gaussian").sample, 1, 0, "apples"),
+        "x is a str, and no tensor or array of numbers": (package.open(runs / "gaussian").log_prob, "x"),
         "no exact likelihood": (package.open(runs / "glyphs").log_prob, torch.zeros(1, 1, 28, 28)),
     }
 

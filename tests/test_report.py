@@ -407,4 +407,6 @@ def test_the_command_writes_a_page_and_never_over_something_else(genexp, runs: d
     assert "is not a report" in err
     assert (tmp_path / "mine.html").read_text() == "my thesis"
     assert genexp("report", str(runs["layers"]), "--out", "nowhere/page.html")[0] == 2
+    code, _, err = genexp("report", str(runs["layers"]), "--out", "page.pdf")
+    assert (code, err.splitlines()) == (2, ["error: --out page.pdf: the page is HTML", "hint: it ends in .html: --out page.html"])
     assert genexp("report", "nothing")[0] == 2

@@ -23,6 +23,7 @@ NAMING = {
     "sweep.gallery": "one picture of two measures, which are its subject",
     "landscape.entries": "which numbers are likelihoods, and of what kind; what is measured of a cost: its subject",
     "landscape.plan": "the data that all families are held against, unless others are asked for",
+    "measures.another_family": "families that can have one shape alone, and one that bends: its subject",
     "folder.earlier": "spellings of earlier versions, and what they are called now",
 }
 # Names of members that are words of another vocabulary too. (Those of genexp.capabilities are known without this list.)

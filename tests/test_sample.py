@@ -4,15 +4,18 @@ import re
 import shutil
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from genexp.config.composition import compose
 from genexp.folder import checkpoint
 from genexp.runs.sampling import sampler_of
 from genexp.runs.trained import open_run
+from genexp.summary import next_steps
 from tests.conftest import RUNS
 
 
@@ -33,6 +36,12 @@ def test_the_same_seed_gives_the_same_samples_and_the_first_are_the_same_for_eve
     assert np.array_equal(a[:70], b)
     assert not np.array_equal(b, c)
     assert not np.array_equal(a[:64], a[64:128])  # parts differ
+
+
+def test_the_line_at_a_runs_end_gives_other_samples_than_its_own(tmp_path: Path) -> None:
+    composed = compose(["experiment=double_gaussian", "seed=3"])
+    said = next_steps(SimpleNamespace(path=tmp_path), composed)
+    assert f"genexp sample {tmp_path} --seed 4 --out more.npz" in said  # the run's own are of seed 3
 
 
 def test_parts_are_drawn_one_at_a_time(runs: Path) -> None:

@@ -209,7 +209,7 @@ def test_files_that_are_no_table(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.save(tmp_path / "cube.npy", np.zeros((2, 2, 2)))
     np.savez(tmp_path / "two.npz", a=np.zeros(9), b=np.zeros(9))
-    for name in ("bad.csv", "bad.npy", "bad.npz"):
+    for name in ("bad.csv", "bad.npy", "bad.npz", "table.xlsx"):
         (tmp_path / name).write_bytes(b"\xff\x00PK\x03\x04")
     said = {
         "objects.npy": "cannot be read",

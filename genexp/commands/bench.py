@@ -13,6 +13,7 @@ How fast this machine trains a case study, in one interleaved run: a plain noteb
 model, batch and arithmetic on genexp's trainer; that with the trainer's fast settings (each row says which); genexp's best
 settings; and other libraries (pip install 'genexp[bench]').
 
+  genexp bench                                  the cases, and about how long each takes; nothing is started
   genexp bench mnist_vae                        the speed table
   genexp bench all --repeat 5 --json            everything, as JSON
   genexp bench mnist_vae --time-to article      train until as good as the article, or --time-to 135
@@ -26,12 +27,18 @@ taken where the real are not there.
 """
 OVERRIDES = True
 REPEAT, SECONDS, LIMIT = 3, 4.0, 3600.0
+START = 20.0  # seconds, roughly, until a contender is there: imports, data, compiling
+OPTIONS = ("repeat", "seconds", "seeds", "json", "time_to", "race", "limit", "scaling")
 TOYS, TRAINED, SEEDS = "toys", 20.0, (0, 1, 2)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "case", nargs="?", choices=[*CASES, "all", TOYS], default="all", metavar="CASE", help=", ".join([*CASES, "all", TOYS])
+        "case",
+        nargs="?",
+        choices=[*CASES, "all", TOYS],
+        metavar="CASE",
+        help=f"{', '.join([*CASES, 'all', TOYS])}; without one they are listed",
     )
     parser.add_argument("--repeat", type=_positive(int), metavar="N", help="rounds of measurement (default: 3)")
     parser.add_argument(
@@ -70,6 +77,13 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
     _refuse_what_would_be_ignored(options)
+    if options.case is None:
+        from genexp.errors import UserError
+
+        if words := _given(options):
+            raise UserError(f"{words[0]}: of which case?", hint=f"genexp bench CASE: {', '.join([*CASES, 'all', TOYS])}")
+        print(listed())
+        return 0
     if options.case == TOYS:
         from genexp.bench import toys
 
@@ -81,6 +95,22 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     request = Request(cases, repeat, seconds, options.time_to, limit, options.scaling, tuple(overrides), race_for=options.race)
     bench(request, options.json)
     return 0
+
+
+def listed() -> str:
+    """The cases with what they take: each contender is started and compiled once, and measured for some seconds in each round."""
+    from genexp.bench.cases import CASES as CONTENDING
+
+    minutes = {name: len(CONTENDING[name].contenders) * (START + REPEAT * SECONDS) / 60 for name in CASES}
+    lines = [f"  genexp bench {name:<24} about {max(1, round(took))} min" for name, took in minutes.items()]
+    lines += [f"  genexp bench {'all':<24} all of these, about {sum(minutes.values()):.0f} min"]
+    lines += [f"  genexp bench {TOYS:<24} hours: every exact model on every known density in the plane"]
+    return "\n".join(["what can be measured, and about how long it takes:", *lines, "genexp bench --help has the rest"])
+
+
+def _given(options: argparse.Namespace) -> list[str]:
+    """The options that were typed."""
+    return [f"--{name.replace('_', '-')}" for name in OPTIONS if getattr(options, name) not in (None, False)]
 
 
 def _refuse_what_would_be_ignored(options: argparse.Namespace) -> None:

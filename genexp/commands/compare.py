@@ -58,6 +58,7 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.reverse and options.sort is None:
         raise UserError("--reverse needs --sort COLUMN")
     if options.out is not None:
+        _check_ending(options)
         check_new(options.out)
     everything = compare([read_record(run) for run in find_runs(options.runs)], options.each)
     chosen = choose_rows(everything, options.filter, options.sort, options.reverse)
@@ -69,11 +70,11 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.drop is not None:
         dropped = choose_columns(options.drop, everything.keys)
         columns = [key for key in columns if key not in dropped]
-    ending = options.out.suffix if options.out else None
+    ending = options.out.suffix.lower() if options.out else None
     if options.constraints:
         _write(_by_constraints(options, chosen, ending), options.out)
         return 0
-    if options.csv or (ending == ".csv" and not options.markdown):
+    if options.csv or ending == ".csv":
         result = as_csv(chosen, columns if options.columns or options.drop else None)
     elif options.results:
         metrics = choose_columns(options.columns, everything.keys) if options.columns is not None else None
@@ -87,13 +88,26 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     return 0
 
 
+def _check_ending(options: argparse.Namespace) -> None:
+    """UserError where the file's ending says none of the two forms, or another than the one that is asked for."""
+    from genexp.errors import UserError
+
+    wanted = ".csv" if options.csv else ".md" if options.markdown or options.results else None
+    ending = options.out.suffix.lower()
+    if ending not in (".csv", ".md"):
+        raise UserError(f"--out {options.out}: a file of which kind?", hint="it ends in .csv or .md")
+    if wanted not in (None, ending):
+        form = next(name for name in ("csv", "markdown", "results") if getattr(options, name))
+        raise UserError(f"--{form} --out {options.out}: ends in {ending}", hint=f"--out {options.out.with_suffix(wanted)}")
+
+
 def _by_constraints(options: argparse.Namespace, chosen: "Comparison", ending: str | None) -> str:
     """The five columns, in the form that is asked for."""
     from genexp.compare.constraints import by_constraints
     from genexp.compare.table import comma_separated, markdown, text
 
     table, reasons = by_constraints(chosen)
-    if options.csv or (ending == ".csv" and not options.markdown):
+    if options.csv or ending == ".csv":
         return comma_separated(table.header, table.rows)
     if options.markdown or ending == ".md":
         return "\n".join([markdown(table), *(f"\n{reason}" for reason in reasons)]) + "\n"
@@ -102,15 +116,11 @@ def _by_constraints(options: argparse.Namespace, chosen: "Comparison", ending: s
 
 
 def _write(result: str, path: Path | None) -> None:
-    from genexp.errors import UserError
     from genexp.files import Replacing
 
     if path is None:
         sys.stdout.write(result)
         return
-    try:
-        with Replacing(path) as (temporary, _):
-            temporary.write_bytes(result.encode())
-    except OSError as failure:
-        raise UserError(f"cannot write {path}: {failure.strerror}") from None
+    with Replacing(path) as (temporary, _):
+        temporary.write_bytes(result.encode())
     print(f"written to {path}")

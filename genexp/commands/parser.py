@@ -22,13 +22,23 @@ def make_parser() -> "Parser":
             name, help=module.HELP, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         module.configure(child)
+        child.takes_keys = getattr(module, "OVERRIDES", False)
         child.add_argument("--traceback", action="store_true", help="with an error, show where it came from")
         child.set_defaults(options=child.options())
     return parser
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with this program's error lines: the nearest valid name, and no usage text."""
+    """argparse with this program's error lines: the nearest valid name, and no usage text. The usage of a command that
+    `takes_keys` ends with them.
+    """
+
+    takes_keys = False
+
+    def format_help(self) -> str:
+        usage, gap, rest = super().format_help().partition("\n\n")
+        keys = " [key=value …]" if self.takes_keys else ""
+        return f"{usage}{keys}{gap}{rest}"
 
     def options(self) -> list[str]:
         """Every option there is, as typed."""

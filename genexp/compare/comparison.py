@@ -163,7 +163,8 @@ def compare(records: Sequence[Record], each: bool = False, swept: Collection[str
     """The runs in their order; those of the same data whose configurations differ in the seed alone are one row, unless `each`
     is wanted.
 
-    A run repeated with the same seed is no other sample of what seeds do: of such runs the last one that finished counts.
+    A run repeated with the same seed is no other sample of what seeds do: of such runs the last one that finished and has metrics
+    counts.
     What only one of two runs says is no difference: a run of an older version had fewer keys.
 
     Args:
@@ -225,10 +226,13 @@ def _row(
 
 
 def _one_for_each_seed(records: Sequence[Record]) -> list[Record]:
-    """Of the runs with one seed the one that finished, and of several such the one that was last worked on."""
-    latest: dict[Any, tuple[tuple[bool, float], Record]] = {}
+    """Of the runs with one seed one that has metrics; among these one that finished, and of several such the one that was last
+    worked on.
+    """
+    latest: dict[Any, tuple[tuple[bool, bool, float], Record]] = {}
     for record in records:
-        seed, rank = record.config.get("seed", record.path), (record.status == "finished", worked_on(record.path))
+        seed = record.config.get("seed", record.path)
+        rank = (bool(record.metrics), record.status == "finished", worked_on(record.path))
         if seed not in latest or rank >= latest[seed][0]:
             latest[seed] = rank, record
     return [record for _, record in latest.values()]

@@ -1,6 +1,5 @@
 """A table of results for a page of documentation: what was run, what it took, what came out beside what is known of it."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -9,6 +8,7 @@ from genexp.compare.comparison import Comparison, Row
 from genexp.compare.showing import cell_text
 from genexp.compare.table import Table, markdown
 from genexp.folder.records import Record
+from genexp.printable import command_line
 from genexp.summary import BESIDE, number_text
 
 ELSEWHERE = ("run_dir=", "hydra.", "figures.", "data_dir=", "tracking=", "device=")  # of an override: no part of what was run
@@ -44,7 +44,7 @@ def telling(row: Row, comparison: Comparison) -> list[str]:
 def command_of(row: Row) -> str:
     """What was typed after `genexp run`, without where the run was put and, of several, without the seed."""
     leave_out = (*ELSEWHERE, "seed=") if len(row.records) > 1 else ELSEWHERE
-    return shlex.join([word for word in row.records[0].overrides if not word.startswith(leave_out)]) or "(default)"
+    return command_line([word for word in row.records[0].overrides if not word.startswith(leave_out)]) or "(default)"
 
 
 def training_of(row: Row) -> str:
@@ -75,7 +75,13 @@ def circumstances_of(row: Row) -> str:
     often = f"seeds {', '.join(seeds)}, mean ± standard deviation" if len(row.records) > 1 else f"seed {seeds[0]}"
     versions = run.get("versions")
     torch = f", torch {versions['torch']}" if isinstance(versions, Mapping) and "torch" in versions else ""
-    return f"{often}; {run.get('machine', 'machine unknown')}, {run.get('threads', '?')} threads, {run.get('device', '?')}{torch}"
+    return f"{often}; {run.get('machine', 'machine unknown')}, {threads_of(run)}, {run.get('device', '?')}{torch}"
+
+
+def threads_of(run: Mapping[str, Any]) -> str:
+    """Among how many threads it computed, in words: `1 thread`."""
+    count = run.get("threads", "?")
+    return f"{count} thread{'' if count == 1 else 's'}"
 
 
 def _mean(records: Sequence[Record], name: str) -> float | None:

@@ -13,7 +13,7 @@ from genexp.data.layout import Part, find_layout
 from genexp.data.own_files import OwnFiles
 from genexp.data.pictures import read_pictures
 from genexp.errors import UserError
-from genexp.paths import expanded
+from genexp.paths import expanded, not_there
 from genexp.registry import datasets
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -90,7 +90,9 @@ def find_folder(path: str | None, data_dir: Path) -> Path:
     if path is None:
         raise UserError("dataset.path is missing: which folder?", hint="dataset=image_folder dataset.path=my_pictures")
     given = expanded(path)
-    folder = next((there for there in (given, data_dir / given) if there.is_dir()), None)
+    places = (given, data_dir / given)
+    folder = next((there for there in places if there.is_dir()), None)
     if folder is None:
-        raise UserError(f"dataset.path={path}: no such folder")
+        found = next((there for there in places if there.exists()), given)
+        raise UserError(f"dataset.path={path}: {not_there(found, 'folder')}")
     return folder

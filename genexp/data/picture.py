@@ -9,6 +9,7 @@ from PIL import Image
 
 from genexp.data.picture_files import read_picture
 from genexp.errors import UserError
+from genexp.paths import not_there
 
 CODE_SIDES = range(21, 178, 4)  # modules a side of QR versions 1 to 40
 
@@ -27,7 +28,7 @@ class CellGrid:
 def read_grid(path: Path, raster: int) -> CellGrid:
     """The module grid of a square code where one is found, else the picture's dark area on `raster` cells a side."""
     if not path.is_file():
-        raise UserError(f"dataset.image={path}: {'a folder, and not a picture' if path.is_dir() else 'no such file'}")
+        raise UserError(f"dataset.image={path}: {not_there(path, 'picture')}")
     return _read_grid(path, raster, path.stat().st_mtime_ns)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from genexp.errors import UserError, unknown
+from genexp.paths import not_there
 from genexp.printable import printable
 
 ENDINGS = (".csv", ".tsv", ".txt", ".npy", ".npz")
@@ -67,10 +68,10 @@ def read_table(path: Path, array: str | None = None) -> Table:
     Raises:
         UserError: no such file, none of these kinds, too large, not readable, ragged, empty, or an array of another shape.
     """
+    if not path.is_file():
+        raise UserError(f"dataset.file={path}: {not_there(path, 'table')}")
     if path.suffix.lower() not in ENDINGS:
         raise UserError(f"{path}: not a table that can be read", hint=f"one of {', '.join(ENDINGS)}")
-    if not path.is_file():
-        raise UserError(f"dataset.file={path}: {'a folder, and not a table' if path.is_dir() else 'no such file'}")
     if path.stat().st_size > LARGEST:
         raise UserError(f"{path}: larger than {LARGEST >> 30} GB")
     try:

@@ -14,7 +14,7 @@ from genexp.data.base import Batch, DataSpec
 from genexp.data.own_files import OwnFiles
 from genexp.data.points import PointSet
 from genexp.errors import UserError
-from genexp.paths import expanded
+from genexp.paths import expanded, not_there
 from genexp.registry import datasets
 
 EMBEDDED = Path(__file__).with_name("opticks.txt.xz")
@@ -180,8 +180,8 @@ def find_text(path: str, data_dir: Path) -> Path:
     places = (given, data_dir / given)
     file = next((there for there in places if there.is_file()), None)
     if file is None:
-        said = "a folder, and not a file" if any(there.is_dir() for there in places) else "no such file"
-        raise UserError(f"dataset.path={path}: {said}", hint="dataset=text dataset.path=my.txt")
+        found = next((there for there in places if there.exists()), given)
+        raise UserError(f"dataset.path={path}: {not_there(found, 'file')}", hint="dataset=text dataset.path=my.txt")
     return file
 
 

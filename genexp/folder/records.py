@@ -165,12 +165,18 @@ def read_run(path: Path) -> dict[str, Any]:
 
 
 def read_metrics(path: Path) -> dict[str, Number]:
-    """metrics.json of the run folder `path`: numbers, words and nulls; empty where there is none yet."""
+    """metrics.json of the run folder `path`: numbers, words and nulls; empty where there is none yet, and where it cannot be
+    read, which is said.
+    """
     try:
         metrics = json.loads(read_text(path, "metrics.json"))
-    except (OSError, ValueError, RecursionError):
+        if not isinstance(metrics, dict):
+            raise ValueError("not an object")
+    except FileNotFoundError:
         return {}
-    if not isinstance(metrics, dict):
+    except (OSError, ValueError, RecursionError) as failure:
+        why = failure.strerror if isinstance(failure, OSError) else "not the JSON that genexp writes"
+        print(f"warning: {path / 'metrics.json'} cannot be read: {why}; its numbers are left out", file=sys.stderr)
         return {}
     return {metric(name): value for name, value in metrics.items() if value is None or isinstance(value, int | float | str)}
 

@@ -125,7 +125,10 @@ class Run:
         """
         shape, size = self._trained.spec.shape, self._trained.settings.evaluation.batch_size
         units = self._trained.units
-        x = torch.as_tensor(x, dtype=torch.float64 if units else torch.float32).to(self._trained.device)
+        try:
+            x = torch.as_tensor(x, dtype=torch.float64 if units else torch.float32).to(self._trained.device)
+        except (TypeError, ValueError):
+            raise UserError(f"x is a {type(x).__name__}, and no tensor or array of numbers") from None
         if x.shape[1:] != shape or x.ndim == 0:
             is_shape, must = (", ".join(map(str, each)) for each in (x.shape, shape))
             raise UserError(f"x has the shape ({is_shape}); this model's examples are (n, {must})")

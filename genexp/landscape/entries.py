@@ -2,7 +2,6 @@
 
 import json
 import math
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from genexp.errors import UserError
 from genexp.folder.records import Record, read_record
 from genexp.landscape.families import Declared, Family, Kind, declared, from_model
 from genexp.latent.likelihoods import likelihoods
+from genexp.printable import command_line
 from genexp.registry import models
 from genexp.runs.trained import read_spec
 
@@ -137,7 +137,7 @@ class Entry:
     @property
     def command(self) -> str:
         words = [word for word in self.record.overrides if not word.startswith(("run_dir=", "hydra."))]
-        return shlex.join(["genexp", "run", *words])
+        return command_line(["genexp", "run", *words])
 
 
 def read_entries(paths: Iterable[Path]) -> list[Entry]:

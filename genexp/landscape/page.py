@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment
 from matplotlib.figure import Figure
 
+from genexp.compare.results import threads_of
 from genexp.errors import UserError
 from genexp.files import Replacing
 from genexp.landscape import frontier, gallery
@@ -84,7 +85,7 @@ def run_data(entry: Entry, ends: Any) -> dict[str, Any]:
         "latents": entry.declared.latents(entry.data.dim),
         "facts": facts,
         "seed": entry.record.config.get("seed"),
-        "machine": f"{run.get('machine', '?')}, {run.get('threads', '?')} threads, {run.get('device', '?')}",
+        "machine": f"{run.get('machine', '?')}, {threads_of(run)}, {run.get('device', '?')}",
         "command": entry.command,
         "folder": str(entry.record.path),
         "picture": of_run(entry.record.path, entry.data.shape, ends),

@@ -18,6 +18,7 @@ from genexp.subject import Subject, once
 COUNTED = 2_000_000  # pixels that a table of counts is made of
 LONGEST = 8  # characters of context that a table of counts looks at, at most
 AT_ONCE = 32  # passages
+MOST_HIDDEN = 0.5  # of the numbers; dropout of more teaches little
 BY_HEART = 0.02  # of the nll: by so much less training examples cost where they were learnt by heart
 
 
@@ -126,9 +127,11 @@ def dropout(case: Case) -> Suggestion | None:
         return None
     said = f"Training examples cost {test - train:.3g} nats less than others: it has learnt them by heart."
     hidden = case.setting("model.dropout")
-    if isinstance(hidden, int | float) and hidden < 0.5:
-        return Suggestion(f"{said} Dropout makes that harder.", (f"model.dropout={max(0.2, 2 * hidden):g}",))
-    return Suggestion(f"{said} A smaller training budget stops before that.", case.longer(0.5))
+    if isinstance(hidden, int | float) and hidden < MOST_HIDDEN:
+        return Suggestion(
+            f"{said} Dropout makes that harder.", (f"model.dropout={min(MOST_HIDDEN, max(0.2, 2 * hidden)):g}",), more=False
+        )
+    return Suggestion(f"{said} A smaller training budget stops before that.", case.longer(0.5), more=False)
 
 
 @measure(

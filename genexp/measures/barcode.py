@@ -168,9 +168,14 @@ def scannable(subject: Subject) -> Value:
 
 @suggests(6)
 def until_it_scans(case: Case) -> Suggestion | None:
-    """Samples that no scanner reads yet."""
+    """Samples that no scanner reads yet; without features of the point a network is too smooth for a code."""
     if case.number("scannable") != 0:
         return None
+    if case.setting("model.field.name") == "plain":
+        said = (
+            "The samples do not scan, and a network on the bare point is too smooth for a code: Fourier features see its edges."
+        )
+        return Suggestion(said, ("model/field=random",), more=False)
     return Suggestion("The samples do not scan yet: it goes on for four times as long.", case.longer(4), goes_on=True)
 
 

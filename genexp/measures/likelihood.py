@@ -134,6 +134,19 @@ def finer_solver(case: Case) -> Suggestion | None:
     return Suggestion(said, case.finer())
 
 
+@suggests(14)
+def worse_than_simple(case: Case) -> Suggestion | None:
+    """A likelihood worse than that of the simplest model, where the held-out loss no longer falls."""
+    if not case.by_gradient or case.falling:
+        return None
+    for name in ("nll", "neg_elbo"):
+        found, simple, error = case.number(name), case.beside("baseline", name), case.number(f"{name}_error") or 0.0
+        if found is not None and simple is not None and found - simple > max(ENOUGH, 4 * error):
+            said = f"{name} is {found:.4g}, worse than the {simple:.4g} of the simplest model: smaller steps, and more of them."
+            return Suggestion(said, (case.times("trainer.lr", 1 / 3), *case.longer(3)), more=True)
+    return None
+
+
 def _floor(subject: Subject) -> float | None:
     if subject.data.spec.kind == "bits" and "pictures" in subject.knows:
         return floor_of_bits(subject)

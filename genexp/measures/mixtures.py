@@ -10,8 +10,9 @@ from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
 
-PART = 8_192  # examples
 NOTICEABLE = 0.02  # nats between test and training examples
+
+PART = 8_192  # examples
 
 
 @once
@@ -42,10 +43,20 @@ def train_nll(subject: Subject) -> Value | None:
 def fewer_components(case: Case) -> Suggestion | None:
     """A mixture that knows its examples better than the data."""
     train, test, error = case.number("train_nll"), case.number("nll"), case.number("nll_error") or 0.0
-    if train is None or test is None or test - train < max(NOTICEABLE, 4 * error) or not case.setting("model.components"):
+    components = case.setting("model.components")
+    if (
+        train is None
+        or test is None
+        or test - train < max(NOTICEABLE, 4 * error)
+        or not isinstance(components, int)
+        or components < 2
+    ):
         return None
-    said = f"It gives its own examples {test - train:.2g} nats more than others: half as many components learn less by heart."
-    return Suggestion(said, (case.times("model.components", 0.5),))
+    fewer = ",".join(dict.fromkeys(str(max(1, components // 2**halvings)) for halvings in range(1, 6)))
+    said = (
+        f"It gives its own examples {test - train:.2g} nats more than others: of fewer components, the least bic says how many."
+    )
+    return Suggestion(said, (f"model.components={fewer}",), more=False)
 
 
 @measure(

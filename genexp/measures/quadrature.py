@@ -155,11 +155,17 @@ def beyond_region(subject: Subject) -> Tensor | None:
 @suggests(30)
 def larger_model(case: Case) -> Suggestion | None:
     """A divergence that is left where training no longer helps."""
-    kl = case.number("kl")
-    if kl is None or kl < NOTICEABLE or case.beside("floor", "kl") is None or case.falling:
+    kl = left_over(case)
+    if kl is None:
         return None
     said = f"KL(data ‖ model) is {kl:.3g} nats above zero, and the held-out loss no longer falls: the model is too small for it."
-    return Suggestion(said, case.larger())
+    return Suggestion(said, case.larger(), more=True)
+
+
+def left_over(case: Case) -> float | None:
+    """KL(data ‖ model) in nats, where it is worth a larger model and training no longer helps; else None."""
+    kl = case.number("kl")
+    return None if kl is None or kl < NOTICEABLE or case.beside("floor", "kl") is None or case.falling else kl
 
 
 @measure(

@@ -16,6 +16,7 @@ from genexp.measures.bounds import VALUES, bounds
 from genexp.measures.copies import nearest_distance, searched
 from genexp.measures.probabilistic_pca import choose_ppca
 from genexp.measures.record import Value, cannot_see, measure
+from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -86,3 +87,19 @@ def squared_error(subject: Subject) -> Value | None:
 def bits_per_dim(subject: Subject) -> Value | None:
     found = reconstruction(subject)
     return None if found is None else Value(found.bits_per_dim, baseline=found.bits_by_pca)
+
+
+@suggests(32)
+def learnt_noise(case: Case) -> Suggestion | None:
+    """Pictures that cost more bits than by probabilistic PCA, which fits its σ, where the model's own was given to it."""
+    bits, by_pca, sigma = (
+        case.number("bits_per_dim"),
+        case.beside("baseline", "bits_per_dim"),
+        case.setting("model.likelihood.sigma"),
+    )
+    if bits is None or by_pca is None or bits <= by_pca or case.setting("model.likelihood.learn_sigma") is not False:
+        return None
+    said = f"A byte costs {bits:.3g} bits, and {by_pca:.3g} by PCA with a fitted σ: here σ is kept at {sigma:.3g}."
+    weighed = case.setting("model.objective.beta") not in (None, 1)
+    bound = ("model.objective.beta=1",) if weighed else ()  # bits are of the bound itself
+    return Suggestion(said, ("model.likelihood.learn_sigma=true", *bound))

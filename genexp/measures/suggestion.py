@@ -6,12 +6,14 @@ def more_draws(case: Case) -> Suggestion | None:
     return Suggestion("why", (case.times("model.draws", 2),)) if r_hat is not None and r_hat > 1.01 else None
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from genexp.capabilities import NOTHING, Needs
+from genexp.folder.data_digests import read_digests
 from genexp.measures.record import Collection, Metric
 
 LARGER = ("depth", "couplings", "components", "codes", "width", "channels", "conditioner.width", "field.width", "network.width")
@@ -23,12 +25,14 @@ BUDGETS = ("max_steps", "max_epochs", "max_seconds")
 @dataclass(frozen=True)
 class Suggestion:
     """`why`: what was seen and what it means, in a sentence or two. `words`: what to change, as on the command line. `goes_on`:
-    whether the run itself goes on with that, instead of a new one.
+    whether the run itself goes on with that, instead of a new one. `more`: True where it asks for a larger model or more of the
+    same training; False where that would be no cure, and nobody is to ask for it.
     """
 
     why: str
     words: tuple[str, ...]
     goes_on: bool = False
+    more: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,18 @@ class Case:
     def beside(self, kind: str, name: str) -> float | None:
         """Its `floor`, `exact` value, `baseline`, …"""
         return self.number(f"{kind}/{name}")
+
+    @property
+    def dim(self) -> int | None:
+        """How many numbers an example is, as run.json tells."""
+        data = self.run.get("data")
+        shape = data.get("shape") if isinstance(data, Mapping) else None
+        return math.prod(shape) if isinstance(shape, list) and all(isinstance(each, int) for each in shape) else None
+
+    @property
+    def few_examples(self) -> bool:
+        """Whether it was trained on a finite set of examples, as run.json tells, and not on ones drawn anew, or on a density."""
+        return read_digests(self.run).examples is not None
 
     def curve(self, term: str) -> list[float]:
         """The values of a term of the history, in the order of steps."""
@@ -136,6 +152,11 @@ def largest_rise(losses: Sequence[float]) -> float:
     return max([after - before for before, after in pairwise(losses)], default=0.0)
 
 
+def largest_fall(losses: Sequence[float]) -> float:
+    """From one value to the next: what a curve that should rise does by chance."""
+    return largest_rise([-loss for loss in losses])
+
+
 def _positive(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
@@ -164,6 +185,10 @@ def suggests(urgency: int) -> Callable[[Callable[[Case], Suggestion | None]], Ca
 
 
 def suggestions(case: Case) -> list[Suggestion]:
-    """Everything that the rules have to say, the most urgent first; what has no words to type is left out."""
+    """Everything that the rules have to say, the most urgent first; what has no words to type is left out, and calls for more
+    where another rule knows that more is no cure.
+    """
     said = [rule.function(case) for rule in sorted(rules.all(), key=lambda rule: rule.urgency)]
-    return [each for each in said if each and each.words]
+    found = [each for each in said if each and each.words]
+    enough = any(each.more is False for each in found)
+    return [each for each in found if not (enough and each.more)]

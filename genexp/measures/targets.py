@@ -169,10 +169,12 @@ def find_the_modes(case: Case) -> Suggestion | None:
         return None
     what = f"{found:.0f} of {there:.0f} modes are found" if missed else f"{100 * (ess or 0):.2g} % of the samples count"
     if case.setting("model.objective.name") in ("reverse_kl", "alpha"):
-        return Suggestion(f"{what}: annealed chains find what the flow's own samples never visit.", ("model/objective=fab",))
+        return Suggestion(
+            f"{what}: annealed chains find what the flow's own samples never visit.", ("model/objective=fab",), more=False
+        )
     if case.setting("model.temperatures"):
         return Suggestion(f"{what}: more temperatures lose fewer on the way.", (case.times("model.temperatures", 2),))
-    return Suggestion(f"{what}: a larger model follows the density more closely.", case.larger())
+    return Suggestion(f"{what}: a larger model follows the density more closely.", case.larger(), more=True)
 
 
 @measure(

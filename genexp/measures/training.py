@@ -6,7 +6,7 @@ from genexp.capabilities import Objective
 from genexp.fit.validation import heldout_batch, same_noise
 from genexp.measures.excess import heldout_floor
 from genexp.measures.record import Value, cannot_see, measure
-from genexp.measures.suggestion import Case, Suggestion, suggests
+from genexp.measures.suggestion import Case, Suggestion, largest_fall, suggests
 from genexp.measures.watching import Watching
 from genexp.subject import Subject, once
 
@@ -62,24 +62,33 @@ def more_steps(case: Case) -> Suggestion | None:
     if not case.falling:
         return None
     when = "until its learning rate was taken down" if case.annealed else "when the training ended"
-    return Suggestion(f"The held-out loss was still falling {when}: it goes on.", case.longer(), goes_on=True)
+    return Suggestion(f"The held-out loss was still falling {when}: it goes on.", case.longer(), goes_on=True, more=True)
 
 
 @suggests(12)
 def less_by_heart(case: Case) -> Suggestion | None:
-    """A held-out loss that rose again long before the end: the training examples were learnt by heart."""
+    """A held-out loss that rose again long before the end, while the training loss fell on: examples were learnt by heart.
+
+    It has to rise by more than twice what it falls by from one value to the next on the way: that is chance.
+    """
     heldout, best, steps = case.curve("heldout/loss"), case.number("best_step"), case.number("steps")
-    if not case.by_gradient or len(heldout) < 4 or best is None or steps is None or best > 0.75 * steps:
+    if not case.by_gradient or not case.few_examples or len(heldout) < 4 or best is None or steps is None or best > 0.75 * steps:
         return None
-    if heldout[-1] - min(heldout) < 0.02 * (heldout[0] - min(heldout)):
+    least = heldout.index(min(heldout))
+    rise, chance = heldout[-1] - heldout[least], largest_fall(heldout[least:])
+    loss = case.curve("loss")
+    fell_on = bool(loss) and loss[-1] < loss[round(best / steps * (len(loss) - 1))]
+    if rise < 0.02 * (heldout[0] - heldout[least]) or rise <= 2 * chance or not fell_on:
         return None
     rose = f"The held-out loss was least at step {best:,.0f} of {steps:,.0f} and rose again: it learns the examples by heart."
     hidden = next((f"model.{key}" for key in ("dropout", "input_dropout") if case.setting(f"model.{key}") == 0), None)
     if hidden:
-        return Suggestion(f"{rose} Hiding a share of the numbers keeps it from that.", (f"{hidden}=0.1",))
+        return Suggestion(f"{rose} Hiding a share of the numbers keeps it from that.", (f"{hidden}=0.1",), more=False)
     if case.setting("trainer.weight_decay") == 0:
-        return Suggestion(f"{rose} Smaller weights keep it from that.", ("trainer.optimizer=adamw", "trainer.weight_decay=0.01"))
-    return Suggestion(f"{rose} A shorter training anneals its rate by then.", (f"trainer.max_steps={best:.0f}",))
+        return Suggestion(
+            f"{rose} Smaller weights keep it from that.", ("trainer.optimizer=adamw", "trainer.weight_decay=0.01"), more=False
+        )
+    return Suggestion(f"{rose} A shorter training anneals its rate by then.", (f"trainer.max_steps={best:.0f}",), more=False)
 
 
 @suggests(60)

@@ -1,13 +1,12 @@
 """What to try next: what the rules beside the measures say of a run, as whole command lines that are known to compose."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genexp.errors import UserError
 from genexp.folder.records import Record
 from genexp.measures.suggestion import BUDGETS, Case, Suggestion, suggestions
-from genexp.printable import printable
+from genexp.printable import command_line, printable
 
 MOST = 3
 GO_ON = Suggestion("It stopped before its end; it goes on exactly where it was.", (), goes_on=True)
@@ -51,25 +50,26 @@ def command_of(record: Record, suggestion: Suggestion) -> str | None:
     """The command line that follows a suggestion; None where it is refused."""
     from genexp.config.composition import compose, compose_stored
 
-    swept = any("range(" in word for word in suggestion.words)
+    swept = [word for word in suggestion.words if "range(" in word or "," in word]
     words = [*kept(record.overrides, suggestion.words), *suggestion.words]
     try:
         if suggestion.goes_on:
             compose_stored(record.path, suggestion.words)
-            return printable(shlex.join(["genexp", "resume", str(record.path), *suggestion.words]))
-        compose([word for word in words if "range(" not in word])
+            return printable(command_line(["genexp", "resume", str(record.path), *suggestion.words]))
+        compose([word for word in words if word not in swept])
     except (UserError, OSError, ValueError, TypeError):
         return None
-    return printable(shlex.join(["genexp", "run", *(["-m"] if swept else []), *words]))
+    return printable(command_line(["genexp", "run", *(["-m"] if swept else []), *words]))
 
 
 def kept(typed: Sequence[str], words: Sequence[str]) -> list[str]:
-    """Of what was typed for a run, what still holds beside these words: no key twice, no setting of a part that is another now.
-    What only one run may have is left out, and what is none of a run's own keys.
+    """Of what was typed for a run, what still holds beside these words: no key twice, no setting of a part that is another now,
+    no rate of learning that was another model's. What only one run may have is left out, and what is none of a run's own keys.
     """
-    parts = tuple(f"{key.replace('/', '.')}." for key in map(key_of, words) if "/" in key)
+    changed = [*map(key_of, words)]
+    parts = tuple(f"{key.replace('/', '.')}." for key in changed if "/" in key or key == "model")
     last = {key_of(word): word for word in typed if "=" in word and not word.startswith(("-", "hydra"))}
-    dropped = {*map(key_of, words), "run_dir"}
+    dropped = {*changed, "run_dir", *(["trainer.lr"] if "model" in changed else [])}
     return [word for key, word in last.items() if key not in dropped and not key.startswith(parts or ("\0",))]
 
 

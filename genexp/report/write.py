@@ -8,9 +8,13 @@ from genexp.report.render import MARKER
 
 
 def check_target(path: Path, kind: str = "report") -> None:
-    """UserError where `path` cannot be written, or holds something that is not a page of ours, of that kind."""
+    """UserError where `path` cannot be written, is called as something else, or holds something that is not a page of ours, of
+    that kind.
+    """
     if path.is_dir():
         raise UserError(f"--out {path} is a folder", hint=f"--out {path / 'report.html'}")
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--out {path}: the page is HTML", hint=f"it ends in .html: --out {path.with_suffix('.html')}")
     if not path.parent.is_dir():
         raise UserError(f"--out {path}: there is no folder {path.parent}")
     if path.exists() and MARKER.format(kind=kind).encode() not in path.read_bytes()[:2048]:

@@ -1,6 +1,5 @@
 """One page of all cases: what is claimed, the number found here, and what is known of it; the figures; the line that runs it."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from genexp.article.numbers import ARTICLE, FULL_KL, MEANING_OF_FULL_KL, value_of
 from genexp.claims.records import Claim, Study
 from genexp.folder.records import Number, read_metrics
+from genexp.printable import command_line
 from genexp.report.gather import Run, gather
 from genexp.report.live import Live, bring_to_life
 from genexp.report.pictures import Still, stills
@@ -31,7 +31,7 @@ class Done:
     @property
     def line(self) -> str:
         """What runs it."""
-        return shlex.join(["genexp", "run", *self.planned.composed.overrides])
+        return command_line(["genexp", "run", *self.planned.composed.overrides])
 
 
 @dataclass(frozen=True)

@@ -91,5 +91,14 @@ def compared(metrics: Mapping[str, Metric], before: Mapping[str, Metric]) -> str
         return "metrics.json has none of these numbers"
     if not other:
         return f"all {len(common)} numbers are the same as at the end of training"
-    shown = "; ".join(f"{name} was {before[name]}" for name in other[:5])
+    shown = "; ".join(f"{name} {change(before[name], metrics[name])}" for name in other[:5])
     return f"{len(common) - len(other)} of {len(common)} numbers are the same as at the end of training; {shown}"
+
+
+def change(before: Metric, now: Metric) -> str:
+    """From what to what, in as few digits as tell them apart, and by how much of it."""
+    if not isinstance(before, int | float) or not isinstance(now, int | float):
+        return f"was {before} and is {now}"
+    digits = next((few for few in range(4, 17) if f"{before:.{few}g}" != f"{now:.{few}g}"), 17)
+    relative = f" (relative {(now - before) / abs(before):+.1e})" if before else ""
+    return f"was {before:.{digits}g} and is {now:.{digits}g}{relative}"
