@@ -76,9 +76,8 @@ def test_probabilistic_pca_is_where_nothing_is_left_to_gain() -> None:
     settings = SimpleNamespace(seed=0)
 
     def subject() -> SimpleNamespace:
-        return SimpleNamespace(
-            model=model, can=model.can, data=data, settings=settings, device=torch.device("cpu"), found={}, test=Batch(x[:500])
-        )
+        about = {"model": model, "can": model.can, "data": data, "settings": settings, "log_scale": 0.0}
+        return SimpleNamespace(**about, device=torch.device("cpu"), found={}, test=Batch(x[:500]))
 
     assert float(linear.pca_gap(subject()).value) == pytest.approx(0, abs=1e-5)
     assert float(linear.pca_angle(subject()).value) == pytest.approx(0, abs=0.1)
