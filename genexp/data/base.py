@@ -192,7 +192,7 @@ class FreshStream:
 
     def next(self) -> Batch:
         """In float32, whatever a model computes in meanwhile."""
-        with torch.autocast(torch.device(self.source.device).type, enabled=False):
+        with all_digits(torch.device(self.source.device)):
             return Batch(self.source.sample(self.batch_size, self.generator), log_density=self.log_density)
 
     def state_dict(self) -> dict[str, Any]:

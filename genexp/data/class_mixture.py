@@ -12,6 +12,7 @@ from genexp.data.gaussians import Gaussians
 from genexp.data.known import KnownPoints, Length
 from genexp.data.normal import Vector
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.registry import datasets
 
 
@@ -68,6 +69,6 @@ class ClassStream(FreshStream):
         super().__init__(source, batch_size, seed, source.log_density)
 
     def next(self) -> Batch:
-        with torch.autocast(torch.device(self.source.device).type, enabled=False):
+        with all_digits(torch.device(self.source.device)):
             x, label = self.source.labelled(self.batch_size, self.generator)
         return Batch(x, label, self.log_density)

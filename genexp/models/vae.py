@@ -157,8 +157,10 @@ class VAE(GenerativeModel):
         drawn = self.importance(batch.x, batch.label, self.training_objective.samples, parameters)
         if self.training_objective.path_only:
             drawn = replace(drawn, log_posterior=self.posterior.log_prob_along(drawn.z, parameters))
-        label = batch.label
-        prior = lambda n: self.prior.sample(n, self._given(None if label is None else label[:n]))  # noqa: E731
+
+        def prior(n: int) -> Tensor:
+            return self.prior.sample(n, self._given(None if batch.label is None else batch.label[:n]))
+
         return Bound(drawn, self._kl(drawn, parameters), self.latent, parameters, prior)
 
     def _kl(self, drawn: Importance, parameters: Tensor) -> Tensor:
