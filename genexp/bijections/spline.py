@@ -38,8 +38,8 @@ def rational_quadratic_spline(
     knots = spline_knots(shares.unflatten(-1, (2, bins)), bound, minimum)
     inside = x.abs() < bound
     v = torch.where(inside, x, 0.0)
-    interior = knots.detach()[..., 1 if inverse else 0, 1:-1]
-    left = (interior <= v.detach()[..., None]).sum(-1, keepdim=True)  # the bin: how many interior knots lie below
+    interior = knots.detach()[..., 1 if inverse else 0, 1:-1].contiguous()
+    left = torch.searchsorted(interior, v.detach()[..., None], right=True)  # the bin: how many interior knots lie below
     ends = torch.cat([left, left + 1], dim=-1)
     corners = knots.gather(-1, ends[..., None, :].expand(*ends.shape[:-1], 2, 2))
     (x0, x1), (y0, y1) = (ends.unbind(-1) for ends in corners.unbind(-2))
@@ -56,12 +56,13 @@ def rational_quadratic_spline(
         t = -2 * c / (b + (b * b - 4 * a * c).clamp_min(0.0).sqrt())
     else:
         t = (v - x0) / width
-    m = s + bend * t * (1 - t)
-    log_slope = torch.log(s**2 * (d1 * t**2 + 2 * s * t * (1 - t) + d0 * (1 - t) ** 2) / m**2)
+    r = 1 - t
+    m = s + bend * t * r
+    log_slope = torch.log(d1 * t * t + 2 * s * t * r + d0 * r * r) + 2 * torch.log(s / m)
     if inverse:
         image, log_slope = x0 + t * width, -log_slope
     else:
-        image = y0 + height * (s * t**2 + d0 * t * (1 - t)) / m
+        image = y0 + height * (s * t * t + d0 * t * r) / m
     return torch.where(inside, image, x), torch.where(inside, log_slope, 0.0)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from genexp.bijections.spline import rational_quadratic_spline
 from genexp.latent.base import posteriors
 from genexp.latent.posteriors import Blocks, FlowPosterior
+from genexp.machine.device import all_digits
 from genexp.nn.autoregressive import MADE
 from genexp.settings import Scale, Width
 
@@ -31,7 +32,9 @@ class SplineFlow(nn.Module):
         log_det = z.new_zeros(len(z))
         for network, order in zip(self.networks, self.orders, strict=True):
             moved = z[:, order]
-            bent, log_slope = rational_quadratic_spline(moved, network(moved, context).mT, self.bound)
+            raw = network(moved, context).mT
+            with all_digits(z.device):  # narrow bins have no width in bfloat16
+                bent, log_slope = rational_quadratic_spline(moved, raw.to(z.dtype), self.bound)
             z = bent[:, order.argsort()]
             log_det = log_det + log_slope.sum(1)
         return z, log_det
