@@ -423,6 +423,8 @@ def test_runs_of_an_earlier_version_are_built_again(runs: list[Path]) -> None:
         (["landscape", "--run", "--data", "two_moon", "--plan"], "did you mean 'two_moons'"),
         (["landscape", "--run", "--only", "glov", "--plan"], "did you mean 'glow'"),
         (["landscape", "--run", "--data", "two_moons", "--only", "glow", "--plan"], "glow does not learn two_moons"),
+        (["landscape", "seed=1"], "seed=1 says nothing without --run"),
+        (["landscape", "--run", "--only", "normal", "evaluation.num_point=9", "--plan"], "did you mean 'evaluation.num_points'"),
         (["landscape", "nowhere"], "no run 'nowhere' here"),
     ],
 )
@@ -484,6 +486,14 @@ def test_the_plan_goes_seed_after_seed_and_no_run_is_done_twice(tmp_path: Path, 
     monkeypatch.setattr("genexp.runs.experiment.run", stop)
     with pytest.raises(Interrupted):
         carry_out(wanted[:1])
+
+
+def test_settings_on_the_line_are_those_of_every_run(genexp: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Wanted] = []
+    monkeypatch.setattr("genexp.landscape.carry_out.carry_out", lambda wanted: made.extend(wanted) or {})
+    genexp("landscape", "--run", "--data", "two_moons", "--only", "normal,maf", "model.depth=3", "evaluation.num_points=64")
+    assert len(made) == 2  # that a Gaussian has no depth is said when its turn comes
+    assert all({"model.depth=3", "evaluation.num_points=64"} <= {*one.overrides} for one in made)
 
 
 def test_a_run_of_the_plan_is_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

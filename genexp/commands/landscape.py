@@ -16,7 +16,7 @@ of training, where a point is a run to click on; every model on every toy. All o
   genexp landscape --run                              make the runs first, every model on two moons and digits, 10 s each, in
                                                       outputs/landscape; stopped, the same line goes on
   genexp landscape --run --data toys --seconds 4      every known density in the plane: the gallery
-  genexp landscape --run --data mnist --only mnist_maf,binary_mnist_vae --seconds 60,240
+  genexp landscape --run --data mnist --only mnist_maf,binary_mnist_vae --seconds 60,240 evaluation.importance_samples=100
   genexp landscape --run --plan                       what would be done, and about how long it takes
 """
 FOLDER = Path("outputs/landscape")
@@ -25,7 +25,9 @@ T = TypeVar("T", int, float)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="runs, folders, globs (default: those in --into)")
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="runs, folders, globs (default: those in --into), or settings of --run"
+    )
     parser.add_argument("--run", action="store_true", help="make the runs that are missing in --into first")
     parser.add_argument("--into", type=expanded, default=FOLDER, metavar="DIR", help=f"of runs and page (default: {FOLDER})")
     parser.add_argument("--data", metavar="NAME,…", help="data sets of --run, toys: all in the plane (default: two_moons,digits)")
@@ -52,7 +54,9 @@ def _list_of(kind: type[T]) -> Callable[[str], tuple[T, ...]]:
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
     from genexp.errors import Interrupted
 
-    _refuse_what_would_be_ignored(options)
+    settings = [word for word in options.runs if "=" in word and not Path(word).exists()]
+    options.runs = [word for word in options.runs if word not in settings]
+    _refuse_what_would_be_ignored(options, settings)
     failed: dict[str, str] = {}
     if options.run:
         from genexp.landscape.carry_out import alone_in, carry_out
@@ -60,7 +64,7 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
 
         print("looking which models can be trained on which data", flush=True)
         data, only = (tuple(filter(None, (text or "").split(","))) for text in (options.data, options.only))
-        wanted = plan(options.into, data or DATA, options.seconds or (SECONDS,), options.seeds or (0,), only)
+        wanted = plan(options.into, data or DATA, options.seconds or (SECONDS,), options.seeds or (0,), only, settings)
         print(in_words(wanted), flush=True)
         if options.plan:
             return 0
@@ -94,10 +98,12 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_what_would_be_ignored(options: argparse.Namespace) -> None:
+def _refuse_what_would_be_ignored(options: argparse.Namespace, settings: list[str]) -> None:
     from genexp.errors import UserError
 
     if not options.run:
+        if settings:
+            raise UserError(f"{settings[0]} says nothing without --run")
         for word in ("data", "seconds", "seeds", "only", "plan"):
             if getattr(options, word):
                 raise UserError(f"--{word} says nothing without --run")

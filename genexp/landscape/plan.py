@@ -64,9 +64,11 @@ def plan(
         data: names of data sets; `toys` means every one in the plane whose density is known.
         seconds: of training; each is a run of its own, as schedules end with the training.
         only: of these models or experiments.
+        overrides: further settings of all of them.
 
     Raises:
-        UserError: a data set or a model that there is not; a name in `only` that fits none of the data.
+        UserError: a data set or a model that there is not; a name in `only` that fits none of the data; an override that none
+            of the runs can have.
     """
     names = list(dict.fromkeys(each for name in data for each in (known_planes() if name == TOYS else [name])))
     for name in names:
@@ -79,7 +81,7 @@ def plan(
     for name in only:
         if all(label != name for _, label, _ in found):
             raise UserError(f"{name} does not learn {', '.join(names)}", hint=f"genexp list models --data {names[0]}")
-    return [
+    wanted = [
         Wanted(
             folder / name / f"{label}_{budget:g}s_seed{seed}",
             (
@@ -95,6 +97,22 @@ def plan(
         for budget in sorted(seconds)
         for name, label, words in found
     ]
+    if overrides:
+        check(wanted)
+    return wanted
+
+
+def check(wanted: Sequence[Wanted]) -> None:
+    """Whether any of them can be composed. UserError of the first where none can."""
+    refused = []
+    for one in wanted:
+        try:
+            one.composed()
+        except UserError as mistake:
+            refused.append(mistake)
+        else:
+            return
+    raise refused[0]
 
 
 def recipes(dataset: str, only: Sequence[str] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
