@@ -183,7 +183,7 @@ def test_one_failure_stops_nothing_and_what_is_done_stays_done(
         text = page("document.body.innerText")
         assert "2.62" in text
         assert "A quick look" in text
-        assert "quick: 2 steps of 32; in full 6,000 steps of 512" in text
+        assert "quick: 2 steps of 32; in full 3,000 steps of 1,024" in text
         assert "absent.png: no such file" in text
         metrics = json.loads((tmp_path / "again" / "double_gaussian" / "metrics.json").read_text())
         for name in ("nll", "kl", "bridge_mass"):

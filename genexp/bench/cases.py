@@ -99,7 +99,8 @@ def _flow(kind: str, width: str, dim: int = 2, settings: tuple[str, ...] = ()) -
     network = width.rpartition(".")[0]
     same = (
         *(f"model={kind}", "model.depth=5", f"{width}=64", f"{network}.activation=relu", *settings),
-        *("trainer.lr=1e-3", "trainer.betas=[0.9,0.999]", "trainer.schedule=constant", "trainer.warmup=0", "trainer.ema=0"),
+        *("trainer.batch_size=512", "trainer.lr=1e-3", "trainer.betas=[0.9,0.999]", "trainer.schedule=constant"),
+        *("trainer.warmup=0", "trainer.ema=0"),
     )
     if dim > 2:
         same += ("dataset=normal", f"dataset.mean={[0.0] * dim}".replace(" ", ""))
@@ -142,7 +143,7 @@ CASES = {
             ),
             race=(
                 Contender("notebook", loop=f"{_NOTEBOOKS}.double_gaussian"),
-                Contender("best", experiment="double_gaussian", overrides=("trainer.max_steps=300",)),
+                Contender("best", experiment="double_gaussian", overrides=("trainer.max_steps=300", "trainer.batch_size=512")),
             ),
             look_every=25 * 512,
             quality=Quality("kl", 0.045, "the article's setting, run here: 0.043 ± 0.003"),

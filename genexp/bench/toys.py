@@ -26,6 +26,7 @@ TABLE = "toys.md"  # in the sweep's folder
 SETTINGS = (  # of every run: what suits most of the models; no pictures
     "experiment=double_gaussian",
     "trainer.max_steps=null",
+    "trainer.batch_size=512",
     "trainer.lr=2e-3",
     "trainer.clip_norm=5",
     "trainer.eval_size=4096",
