@@ -509,6 +509,17 @@ def test_the_numbers_of_chains_on_a_gaussian() -> None:
         assert (exact > 1.15) if name == "ula" else (exact == pytest.approx(1))
 
 
+@pytest.mark.parametrize("name", ["mixture_of_moves", "neutra"])
+def test_of_langevin_steps_among_other_moves_or_in_another_space_nobody_knows_the_variance(name: str) -> None:
+    """Theirs is not the target's, and is not said to be; that of moves which are exact is."""
+    for local, known in (("ula", False), ("hmc", True)):
+        kernel = kernel_of(name, flow(), local={"name": local})
+        x = torch.zeros(3, 2)
+        state = kernel.begin(x, lambda x: -0.5 * x.square().sum(1))
+        found = kernel.covariance(state, torch.eye(2, dtype=torch.float64))
+        assert (found is not None) == known
+
+
 def test_the_numbers_are_those_of_the_worst_coordinate() -> None:
     """One is as good as new draws, one mixes slowly; the error of the variance knows how slowly."""
     data = Normal(Path(), correlation=0.5)

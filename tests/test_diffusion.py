@@ -388,6 +388,16 @@ def test_the_tilted_density_is_the_class_at_one_and_all_at_nought() -> None:
     assert torch.allclose(log_tilted(MIXTURE, u, 1.0) - log_z(MIXTURE, 1.0), each, atol=1e-6)
 
 
+@pytest.mark.parametrize("std", [1.0, 0.02])
+def test_the_integral_of_the_tilted_density_is_found_however_narrow_the_classes_are(std: float) -> None:
+    """And wherever: that of p(u) p(y|u) is the share of the class."""
+    means = torch.tensor([[-1.0, -1.0], [1.2, -1.0], [0.0, 12.0]], dtype=torch.float64)
+    weights = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    mixture = NoisyMixture(weights, means, std**2 * torch.eye(2, dtype=torch.float64).expand(3, 2, 2))
+    assert log_z(mixture, 0.0).exp().tolist() == pytest.approx([1, 1, 1], abs=1e-4)
+    assert log_z(mixture, 1.0).exp().tolist() == pytest.approx(weights.tolist(), abs=1e-4)
+
+
 def test_the_distance_of_gaussians() -> None:
     x = torch.randn(50_000, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([2.0, 0.5])
     covariance = torch.diag(torch.tensor([1.0, 1.0], dtype=torch.float64))

@@ -473,6 +473,18 @@ def test_pictures_are_given_a_density_of_noisy_greys() -> None:
     assert 0.0 <= float(drawn.min()) < float(drawn.max()) <= 1.0
 
 
+def test_greys_of_few_levels_get_noise_as_wide_as_one_of_these() -> None:
+    """Each of five greys as likely: at ln 5 nats, and not the ln 256 of bytes, are they worth nothing; samples are such greys."""
+    torch.manual_seed(0)
+    spec = DataSpec((1, 2, 2), kind="unit", levels=5)
+    x = torch.randint(5, (2_000, 1, 2, 2)) / 4
+    model, _ = analysed(x, 5, spec, components=1, latent=1)
+    assert model.levels == 5
+    even = 0.5 * np.log(2 * np.pi * np.e / 12)  # nats that a Gaussian loses of a uniform density
+    assert -float(model.log_prob(x).mean()) / 4 == pytest.approx(even, abs=0.02)
+    assert {*(4 * model.sample(500)).flatten().tolist()} == {0.0, 1.0, 2.0, 3.0, 4.0}
+
+
 # --- whole runs ----------------------------------------------------------------------------------------------
 
 

@@ -257,6 +257,15 @@ def test_few_bits_are_the_highest(preset: str) -> None:
         assert torch.equal(Stream(source, 3, bits).uniform(1000), (whole * 2**bits).floor() / 2**bits)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("bits", [24, 32, 53])
+def test_numbers_fill_the_interval_whatever_share_of_the_words_a_modulus_leaves(bits: Any) -> None:
+    """Of m little above 2⁶³ a word of 64 bits has a highest bit that is never one, and x/m is uniform all the same."""
+    source = made({"name": "lcg", "modulus": 2**63 + 29, "multiplier": 6364136223846793005, "increment": 1442695040888963407})
+    u = Stream(source, 3, bits).uniform(1000)
+    assert float(u.mean()) == pytest.approx(0.5, abs=0.05)
+    assert float(u.max()) > 0.98
+
+
 # --- the tests themselves --------------------------------------------------------------------------------------------
 
 

@@ -188,13 +188,15 @@ def divergences(subject: Subject) -> Value | None:
 )
 @cannot_see("everything beyond second moments")
 def stationary_variance(subject: Subject) -> dict[str, Value]:
-    """For the moves as they are, and under `target` that of the target itself. The error follows from that of each square."""
+    """For the moves as they are, if that is known, and under `target` that of the target itself. The error follows from that of
+    each square.
+    """
     kept, truth = draws(subject), subject.density.covariance.double()
     theory = subject.model.stationary_covariance(truth)
     squares = (kept - kept.mean((0, 1))).square().mean(2)
     error = float(squares.std()) / math.sqrt(diagnostics.effective(squares))
     return {
-        "": Value(float(squares.mean()), exact=float(theory.diagonal().mean()), error=error),
+        "": Value(float(squares.mean()), exact=None if theory is None else float(theory.diagonal().mean()), error=error),
         "target": Value(float(truth.diagonal().mean())),
     }
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from genexp.data.known import LOST
 from genexp.diffusion.exact import NoisyMixture
 from genexp.diffusion.flow import flow_samples, log_prob
-from genexp.measures.record import Value, Values, cannot_see, measure
-from genexp.quadrature import midpoints
+from genexp.measures.record import LeftOut, Value, Values, cannot_see, measure
+from genexp.quadrature import around
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -18,7 +19,7 @@ WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0)
 POINTS = 80  # of each class
 STEPS = 24  # of RK4
 NEAREST, FARTHEST = 5e-3, 40.0  # noise levels, so far that the classes are not seen at the start
-SIDE, REACH = 120, 8.0  # of the quadrature of Z, in the units of u
+NODES, REACH = 120**2, 8.0  # of the quadrature of Z, which reaches as many standard deviations beyond each class
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,19 @@ def log_tilted(mixture: NoisyMixture, u: Tensor, weight: float) -> Tensor:
 
 
 def log_z(mixture: NoisyMixture, weight: float) -> Tensor:
-    """ln ∫ p(u) p(y|u)^w du of each class, (classes,), by quadrature."""
-    corner = torch.full((2,), REACH, dtype=torch.float64)
-    grid = midpoints(-corner, corner, SIDE)
-    return log_tilted(mixture, grid.points, weight).logsumexp(0) + math.log(grid.area)
+    """ln ∫ p(u) p(y|u)^w du of each class, (classes,), by a quadrature as fine where a class is as that is narrow."""
+    stds = mixture.covariances.diagonal(dim1=1, dim2=2).sqrt()
+    low, high = (mixture.means - REACH * stds).amin(0), (mixture.means + REACH * stds).amax(0)
+    rule = around(mixture.means, stds, low, high, NODES)
+    return (log_tilted(mixture, rule.points, weight) + rule.weights.log()[:, None]).logsumexp(0)
 
 
 @once
 def guided(subject: Subject) -> list[Guided]:
-    """At each weight, from the same noise."""
+    """At each weight, from the same noise. LeftOut where the quadrature of Z misses the mass of p(u)."""
     model, mixture = subject.model, mixture_of(subject)
+    if float((missed := log_z(mixture, 0.0)).abs().max()) > LOST:
+        raise LeftOut(f"{NODES:,} points of the quadrature find {float(missed[0].exp()):.4g} of the mass of the classes")
     ends, found = (NEAREST, FARTHEST), []
     label = torch.arange(len(mixture.weights)).repeat_interleave(POINTS)
     with seeded(seed_for(subject.settings.seed, "guidance"), subject.device), torch.autocast(subject.device.type, enabled=False):

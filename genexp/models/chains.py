@@ -216,8 +216,8 @@ class Chains(GenerativeModel):
     def tally(self) -> Tally:
         return self.counts.tally(self.kernel.moves, self.accepted)
 
-    def stationary_covariance(self, covariance: Tensor) -> Tensor:
-        """What the chains have in the end, where the target is a Gaussian of that covariance, (dim, dim)."""
+    def stationary_covariance(self, covariance: Tensor) -> Tensor | None:
+        """What the chains have in the end, where the target is a Gaussian of that covariance, (dim, dim); None: nobody knows."""
         return self.kernel.covariance(self._state(), covariance)
 
     @torch.no_grad()

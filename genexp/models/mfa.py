@@ -7,6 +7,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genexp.autoregressive.base import BYTES
+from genexp.bijections.dequantisation import continuous, greys
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
@@ -23,7 +25,6 @@ LARGEST = 100_000_000  # numbers in all directions: 800 MB in float64
 LEAST = 1e-12  # variance, where no ridge keeps it up
 DEAD = 1e-8  # share of what a component would have if all were equal
 FAINTEST = -80.0  # ln of a weight
-GREYS = 256
 WIDE = 0.01  # the least variance of the background's noise, a share of the data's mean variance
 
 
@@ -34,7 +35,8 @@ class MFA(GenerativeModel):
     A step of EM, with r_nk = p(k|x_n) and z̃ = (z, 1): (W_k, μ_k) = Σ_n r_nk x_n E[z̃]ᵀ (Σ_n r_nk E[z̃ z̃ᵀ])⁻¹, and Ψ_k is the
     variance that is left of each coordinate. No covariance is ever formed: a step costs as much as its projections W_kᵀ x_n.
 
-    Pictures are given to it as y = (k + u)/256, k their grey and u ~ U[0, 1): the nll is that of y. Samples are greys again.
+    Pictures are given to it as y = (k + u)/L, k their grey, one of L, and u ~ U[0, 1): the nll is that of y. Samples are greys
+    again.
 
     In short:
         A mixture of Gaussians is learnt, each with few directions of its own and noise around them: what many dimensions
@@ -68,7 +70,6 @@ class MFA(GenerativeModel):
 
     fitter = "em"
     objective: Objective = "nll"
-    levels = GREYS
     centre: Tensor
     spread: Tensor
 
@@ -87,6 +88,7 @@ class MFA(GenerativeModel):
         super().__init__()
         spec.check_kind(("real", "unit"), "model=mfa")
         self.shape, self.pictures = spec.shape, len(spec.shape) == 3 and spec.kind == "unit"
+        self.levels = spec.levels or BYTES
         self.digits = torch.float32 if self.pictures else torch.float64  # twice as fast, and enough of them
         self.smoothing, self.ridge, self.tolerance, self.examples = smoothing, ridge, tolerance, examples
         dim = math.prod(spec.shape)
@@ -194,7 +196,7 @@ class MFA(GenerativeModel):
         x = x.flatten(1)
         if not self.pictures:
             return x
-        return (x * (GREYS - 1) + torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)) / GREYS
+        return continuous(x, torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype), self.levels)
 
     def _normalised(self, x: Tensor) -> Tensor:
         return (x - self.centre) / self.spread
@@ -237,7 +239,7 @@ class MFA(GenerativeModel):
             inside = torch.cat([(self.directions[j] @ each[:, :, None]).squeeze(2) for j, each in parts])
         x = (self.mean[k] + inside + self.log_scale[k].exp() * noise) * self.spread + self.centre
         if self.pictures:
-            x = (x * GREYS).floor().clamp(0, GREYS - 1) / (GREYS - 1)
+            x = greys(x, self.levels)
         return x.unflatten(1, self.shape)
 
 

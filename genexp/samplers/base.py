@@ -34,6 +34,7 @@ class Source(nn.Module):
     width = 64
     log2_period: float | None = None
     even = True  # whether the lower half of a word is as good as the upper one
+    whole = True  # whether a word is any of 2^width, and its bits by themselves are random
     modulus = 0  # of the lattice that successive numbers lie on; 0: there is none
 
     def state(self, seed: int) -> State:
@@ -90,7 +91,7 @@ class Stream:
 
     def uniform(self, n: int, dtype: torch.dtype = torch.float64) -> Tensor:
         """n numbers k 2^−bits in [0, 1), (n,)."""
-        if self.bits <= 32 and self.source.width == 64:
+        if self.bits <= 32 and self.source.width == 64 and self.source.whole:
             even = self.source.even
             k = self.words((n + 1) // 2).view(np.uint32)[:n] if even else self.words(n).view(np.uint32)[HIGH::2]
             if self.bits < 32:

@@ -10,6 +10,7 @@ Source: Metropolis et al., Equation of State Calculations by Fast Computing Mach
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -88,13 +89,18 @@ class Kernel(nn.Module):
         """The one that `step` takes, where there is one."""
         return None
 
-    def covariance(self, state: State, covariance: Tensor) -> Tensor:
-        """What chains have in the end whose target is a Gaussian of that covariance, (dim, dim)."""
+    def covariance(self, state: State, covariance: Tensor) -> Tensor | None:
+        """What chains have in the end whose target is a Gaussian of that covariance, (dim, dim); None where nobody knows."""
         return covariance
 
 
 class LocalKernel(Kernel):
-    """A kernel that proposes places nearby. Told when built: nothing, so that it moves in any space."""
+    """A kernel that proposes places nearby. Told when built: nothing, so that it moves in any space.
+
+    `exact`: whether it leaves the target as it is.
+    """
+
+    exact: ClassVar[bool] = True
 
 
 def with_gradient(log_density: LogDensity, x: Tensor) -> State:

@@ -105,6 +105,7 @@ class LinearCongruential(Source):
         a, c = (known if own is None else own for own, known in ((multiplier, given.a), (increment, given.c)))
         self.map = Map(a % m, c % m, m)
         self.width = (m - 1).bit_length()
+        self.whole = m == 2**self.width
 
     def state(self, seed: int) -> State:
         """Without an increment x must not be 0 and, where m is even, must be odd."""
@@ -130,7 +131,7 @@ class LinearCongruential(Source):
         return (self.map.power(steps)(state[0]),)
 
     def share(self, words: np.ndarray) -> np.ndarray:
-        return super().share(words) if self.map.m == 2**self.width else words / float(self.map.m)
+        return super().share(words) if self.whole else words / float(self.map.m)
 
     def period(self, state: State) -> float | None:
         """The least k with x_k = x divides every such k, m λ(m) among them: factor after factor of that is left out."""

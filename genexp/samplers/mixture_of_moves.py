@@ -81,3 +81,6 @@ class MixtureOfMoves(Kernel):
 
     def step_size(self, state: State) -> Tensor | None:
         return self.local.step_size(state)
+
+    def covariance(self, state: State, covariance: Tensor) -> Tensor | None:
+        return covariance if self.local.exact else None

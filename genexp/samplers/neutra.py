@@ -71,6 +71,9 @@ class NeuTra(Kernel):
     def step_size(self, state: State) -> Tensor | None:
         return self.local.step_size(unnamed(state))
 
+    def covariance(self, state: State, covariance: Tensor) -> Tensor | None:
+        return covariance if self.local.exact else None
+
     def train(self, mode: bool = True) -> Self:
         """The flow has been trained."""
         super().train(mode)

@@ -41,6 +41,8 @@ class ULA(LocalKernel):
         step_size: h, in units of the squared lengths of x; it stays what it is.
     """
 
+    exact = False
+
     def __init__(self, *, step_size: StepSize = 0.1) -> None:
         super().__init__()
         self.h = step_size
