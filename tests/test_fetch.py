@@ -444,6 +444,7 @@ def test_another_place_and_another_mirror(genexp, site: Site, tmp_path: Path, mo
     assert site.asked == [("/mirror/digits.gz", 0)]
     assert (tmp_path / "else" / "raw" / NAME).read_bytes() == CONTENT
     assert "genexp data fetch fruit --data-dir else" in genexp("data", "status", "--data-dir", "else")[1]
+    assert "genexp data fetch fruit --data-dir 'my data'" in genexp("data", "status", "--data-dir", "my data")[1]
     monkeypatch.setenv("GENEXP_DATA", "else")
     assert "digits: 1 of 1 files in else/raw" in genexp("data", "verify", "digits")[1]
 
