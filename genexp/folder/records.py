@@ -102,11 +102,20 @@ def read_config(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 def read_config_dirs(path: Path) -> tuple[Path, ...]:
     """The user's own folders that a run's configuration came from, as run.json names them."""
+    return _paths_in(path, "config_dirs")
+
+
+def read_plugins(path: Path) -> tuple[Path, ...]:
+    """The user's own Python files that a run was begun with, as run.json names them: to be named again, never to be run."""
+    return _paths_in(path, "plugins")
+
+
+def _paths_in(path: Path, key: str) -> tuple[Path, ...]:
     try:
-        folders = read_run(path).get("config_dirs")
+        named = read_run(path).get(key)
     except UserError:
         return ()
-    return tuple(Path(folder) for folder in folders if isinstance(folder, str)) if isinstance(folders, list) else ()
+    return tuple(Path(name) for name in named if isinstance(name, str)) if isinstance(named, list) else ()
 
 
 def checked_yaml(path: Path) -> dict[str, Any]:
