@@ -301,6 +301,16 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     return make_folder(Plan(Path("s"), tuple(map(tuple, jobs(typed))), tuple(typed), (), SweepSettings()))
 
 
+def test_a_machine_that_is_too_small_is_no_defect(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_large(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("genexp.runs.experiment.run", too_large)
+    carry_out(plan, 0)
+    assert read(plan.folder(0), "run.json")["error"].startswith("UserError: there is not enough memory for this (a smaller")
+    assert not (plan.folder(0) / "log.txt").exists()  # no traceback
+
+
 def test_a_job_elsewhere_saves_when_the_sweep_is_stopped(plan: Plan, at_update) -> None:
     at_update(3, (plan.root / STOP).touch)
     with pytest.raises(Interrupted):
