@@ -139,6 +139,7 @@ def test_the_users_own_files_count(tmp_path: Path) -> None:
     line = f"genexp run --config-dir {tmp_path} "
     assert offered(f"{line}model=mi") == ["model=mine"]
     assert offered(f"{line}experiment=child model.") == ["model.name=", "model.colour=", "model.deep."]
+    assert offered("genexp run --config-dir ~nobody-is-called-so experiment=double_g")  # of genexp's own
     assert offered(f"{line}model=mine model.d") == ["model.deep.er="]
     assert offered(f"{line}model=mine model.colour=") == ["model.colour=red", "model.colour=green"]
 
