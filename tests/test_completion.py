@@ -54,6 +54,7 @@ def test_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert offered("genexp compare a1 a") == ["a1", "a2"]
     assert offered("genexp resume a1 trainer.max_s") == ["trainer.max_steps=", "trainer.max_seconds="]
     assert offered("genexp resume a1 mod") == []  # a run that goes on keeps its model
+    assert offered("genexp evaluate a1 ") == ["data_dir=", "evaluation."]  # and one that is measured again also what it learnt by
 
 
 @pytest.mark.parametrize(
