@@ -20,6 +20,14 @@ def not_there(path: Path, wanted: str) -> str:
     return "no such folder" if wanted == "folder" else "no such file"
 
 
+def make_parent(path: Path) -> None:
+    """Make the folder in which `path` is to lie. UserError where a file is called so, or a link that leads nowhere."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as failure:
+        raise UserError(f"cannot make {path}: {failure.filename} is not a folder") from None
+
+
 def check_new(path: Path) -> None:
     """UserError where `--out` names a file that exists, or one in a folder that does not."""
     if path.exists() or path.is_symlink():

@@ -187,6 +187,11 @@ def test_the_command_reads_runs_and_writes_files(genexp, tmp_path: Path) -> None
     assert (code, err) == (0, "")
     assert out.splitlines()[1].split() == ["one", "+1", "2", "0.60", "±", "0.71"]
     assert genexp("compare", "qr", "--each", "--csv")[1].splitlines()[2] == "outputs/qr/two,1,finished,1,1.1,0"
+    for words, header in (
+        (["--drop", "n"], "run,status,leak,leak/sd,floor/leak"),  # what is the same for all stays, as without the word
+        (["--all"], "run,n,status,experiment,trainer.lr,trainer.ema,leak,leak/sd,floor/leak"),
+    ):
+        assert genexp("compare", "qr", "--csv", *words)[1].splitlines()[0] == header
     assert genexp("compare", "outputs/qr/*", "--out", "t.md")[0] == 0
     assert (tmp_path / "t.md").read_text().startswith("| run | n | leak |\n| :-- |")
     assert genexp("compare", "--out", "none/t.csv")[0] == 2

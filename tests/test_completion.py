@@ -54,6 +54,7 @@ def test_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert offered("genexp compare a1 a") == ["a1", "a2"]
     assert offered("genexp resume a1 trainer.max_s") == ["trainer.max_steps=", "trainer.max_seconds="]
     assert offered("genexp resume a1 mod") == []  # a run that goes on keeps its model
+    assert offered("genexp evaluate a1 ") == ["data_dir=", "evaluation."]  # and one that is measured again also what it learnt by
 
 
 @pytest.mark.parametrize(
@@ -139,6 +140,7 @@ def test_the_users_own_files_count(tmp_path: Path) -> None:
     line = f"genexp run --config-dir {tmp_path} "
     assert offered(f"{line}model=mi") == ["model=mine"]
     assert offered(f"{line}experiment=child model.") == ["model.name=", "model.colour=", "model.deep."]
+    assert offered("genexp run --config-dir ~nobody-is-called-so experiment=double_g")  # of genexp's own
     assert offered(f"{line}model=mine model.d") == ["model.deep.er="]
     assert offered(f"{line}model=mine model.colour=") == ["model.colour=red", "model.colour=green"]
 

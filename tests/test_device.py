@@ -25,6 +25,8 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="device=cuda: this machine has none"):
         choose_device("cuda")
+    with pytest.raises(UserError, match="unknown device 'cuda:0'; did you mean 'cuda'"):  # as Python may ask for one
+        choose_device("cuda:0")
 
 
 @pytest.mark.parametrize(("flags", "precision"), [({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({}, "float32")])

@@ -130,6 +130,7 @@ def test_what_cannot_be_written_is_kept_elsewhere(
     torch.manual_seed(1)
     fit(Noisy(), Normal(), settings(keep="last"), whole, seed=3)
     torch.manual_seed(1)
+    run.update(plugins=["/my/parts.py"])
     with monkeypatch.context() as patch:
         BadDisk(patch, run.path, number, after)
         with pytest.raises(UserError, match=os.strerror(number).lower()) as failure:
@@ -138,7 +139,9 @@ def test_what_cannot_be_written_is_kept_elsewhere(
     state = checkpoint.load(kept)
     assert f"the state of step {state['position']['step']} is kept in {kept}" in failure.value.message
     assert 0 < state["position"]["step"] <= STEPS
-    assert f"mv {kept} {run.path}/checkpoints/last.pt; genexp resume {run.path}" in (failure.value.hint or "")
+    assert f"mv {kept} {run.path}/checkpoints/last.pt; genexp resume --plugin /my/parts.py {run.path}" in (
+        failure.value.hint or ""
+    )
     run.cut_history(state["position"]["step"])
     fit(Noisy(), Normal(), settings(keep="last"), run, seed=3, state=state)
     for part in ("model", "average", "optimizer", "random"):

@@ -1,8 +1,10 @@
 """Fetching data sets, from a server on this machine that answers as badly as servers do."""
 
+import errno
 import gzip
 import hashlib
 import io
+import os
 import shutil
 import socket
 import tarfile
@@ -20,7 +22,7 @@ import pytest
 from genexp.errors import UserError
 from genexp.fetch.download import Downloader
 from genexp.fetch.fetch import fetch
-from genexp.fetch.files import Form, Item
+from genexp.fetch.files import Form, Item, settle
 from genexp.fetch.sets import FetchableSet, fetchable
 from genexp.fetch.sources import Archives, Mirrors
 
@@ -188,6 +190,19 @@ def test_what_cannot_be_had_ends_in_one_line(
         fetch(digits(site.url), tmp_path, downloader=patient)
         assert site.asked[-1] == (f"/{NAME}", kept)
         assert (tmp_path / "raw" / NAME).read_bytes() == CONTENT
+
+
+def test_a_full_disk_keeps_no_half_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_bytes
+
+    def half(path: Path, content: bytes) -> None:
+        write(path, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(UserError, match=r"picture\.jpg: cannot be written"):
+        settle(b"whole", tmp_path / "picture.jpg")
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_folders_into_which_nothing_came_are_gone(site: Site, patient: Downloader, tmp_path: Path) -> None:
@@ -444,6 +459,7 @@ def test_another_place_and_another_mirror(genexp, site: Site, tmp_path: Path, mo
     assert site.asked == [("/mirror/digits.gz", 0)]
     assert (tmp_path / "else" / "raw" / NAME).read_bytes() == CONTENT
     assert "genexp data fetch fruit --data-dir else" in genexp("data", "status", "--data-dir", "else")[1]
+    assert "genexp data fetch fruit --data-dir 'my data'" in genexp("data", "status", "--data-dir", "my data")[1]
     monkeypatch.setenv("GENEXP_DATA", "else")
     assert "digits: 1 of 1 files in else/raw" in genexp("data", "verify", "digits")[1]
 

@@ -79,6 +79,15 @@ def test_where_nothing_is_to_be_seen_nothing_is_drawn(tmp_path: Path) -> None:
     assert draw_gallery([none, none], {"model": ["a", "b"]}, None) is None
 
 
+def test_samples_that_were_copied_in_part_are_left_out(tmp_path: Path, drawn: Mapping[str, Any]) -> None:
+    found = [job(tmp_path / str(number), density=1.0, kl=0.1) for number in range(2)]
+    torn = tmp_path / "0" / "samples" / "samples.npz"
+    torn.write_bytes(torn.read_bytes()[:400])
+    assert draw_gallery(found, {"model": ["realnvp", "nice"]}, None) is not None
+    _, rows = drawn["gallery"]
+    assert [row[0].density is None for row in rows.values()] == [True, False]
+
+
 def test_costs_are_means_over_data_and_seeds(tmp_path: Path, drawn: Mapping[str, Any]) -> None:
     seconds = [1.0, 3.0, 2.0, 10.0, 10.0]
     found = [job(tmp_path / str(n), seconds_density=value, seconds_sample=2 * value) for n, value in enumerate(seconds)]

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ from genexp.landscape.families import AUTOREGRESSIVE, DIFFUSION, ENERGY, FLOWS, 
 from genexp.landscape.fields import Field, fields_of
 from genexp.landscape.gallery import grid_of, toys_of
 from genexp.landscape.glance import glance
+from genexp.landscape.page import Shown, page
 from genexp.landscape.plan import Wanted, by_the_recipe, plan
 from genexp.landscape.tables import at_a_glance, in_markdown, kl_text, note, on_toys
-from genexp.landscape.thumbnails import histogram, of_pictures
+from genexp.landscape.thumbnails import histogram, of_pictures, of_run
 from tests.conftest import TINY
 
 PLANE, DIGIT_PICTURES, DIGIT_POINTS = DataSpec((2,)), DataSpec((1, 8, 8), kind="unit", levels=17), DataSpec((64,), kind="unit")
@@ -274,6 +276,23 @@ def test_the_gallery_has_the_nearest_run_in_each_cell(runs: list[Path]) -> None:
     assert names == {"maf": [["a0", "a1"], ["e"]], "gmm": [["c"], ["d"]]}
     assert [grid.best(column).first.record.path.name for column in (0, 1)] == ["c", "e"]  # type: ignore[union-attr]
     assert grid_of(toys_of(fields_of(read_entries(runs[:4])))) is None
+
+
+def test_samples_that_are_torn_or_no_numbers_stop_no_page(runs: list[Path]) -> None:
+    torn, wild = (path / "samples" / "samples.npz" for path in runs[:2])
+    torn.write_bytes(torn.read_bytes()[:1000])
+    np.savez(wild, samples=np.full((1500, 2), np.nan))
+    assert of_run(runs[0], (2,)) is None
+    assert str(of_run(runs[1], (2,))).startswith("data:image/png")
+
+
+def test_a_toy_has_one_window_for_however_many_runs(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = []
+    monkeypatch.setattr("genexp.landscape.page.of_run", lambda path, shape, ends: windows.append(ends))
+    entries = [replace(entry(runs[0])) for _ in range(500)]
+    (toy,) = toys_of([Field("two_moons", "nats", tuple(entries))])
+    page(Shown([], [toy], None, entries))
+    assert windows == [toy.ends] * 500
 
 
 def test_more_seeds_are_no_advantage_in_the_gallery(runs: list[Path]) -> None:

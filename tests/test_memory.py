@@ -1,5 +1,7 @@
 """More than a machine has is refused, not asked for."""
 
+from pathlib import Path
+
 import pytest
 from torch import nn
 
@@ -40,6 +42,18 @@ def test_more_examples_than_fit_are_refused_before_they_are_made(
 
 def test_what_is_free_is_known() -> None:
     assert 1 << 20 < memory.available() < 1 << 50
+
+
+def test_what_a_container_keeps_of_files_is_free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of 8 MiB 7 are used, and 5 of those by files that were read, as data sets are: they make room for whoever asks."""
+    monkeypatch.setattr(memory, "CONTAINER", str(tmp_path))
+    for name, text in (("memory.max", "8388608\n"), ("memory.current", "7340032\n")):
+        (tmp_path / name).write_text(text)
+    assert memory.available() == 1 << 20
+    (tmp_path / "memory.stat").write_text("anon 2097152\nfile 5242880\ninactive_file 5242880\nactive_file 0\n")
+    assert memory.available() == 6 << 20
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.available() > 6 << 20
 
 
 def test_memory_that_cannot_be_had_is_no_defect() -> None:

@@ -19,7 +19,9 @@ import genexp as package
 from genexp.fit.progress import in_notebook
 from genexp.folder import checkpoint
 from genexp.folder.finding import find_run
+from genexp.interface.guest import guest
 from genexp.interface.opened import Run
+from genexp.machine.device import prepare_cpu
 from tests.conftest import RUNS, TINY
 from tests.test_resume import stop_in_step
 
@@ -186,6 +188,22 @@ def test_a_run_leaves_the_interpreter_as_it_was(tmp_path: Path) -> None:
     assert torch.equal(torch.rand(3), expected)
     assert resource.getrlimit(resource.RLIMIT_DATA) == limits
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_the_smallest_numbers_of_whoever_imported_it_are_as_before(flushed: bool) -> None:
+    """A run flushes them to zero, as its commands do."""
+
+    def is_zero() -> bool:
+        return bool(torch.tensor(1e-40) * 0.5 == 0)
+
+    before = is_zero()
+    if not torch.set_flush_denormal(flushed):
+        pytest.skip("a CPU that has no choice")
+    assert guest(is_zero)()
+    guest(prepare_cpu)()
+    assert is_zero() == flushed
+    torch.set_flush_denormal(before)
 
 
 def test_ctrl_c_saves_and_raises_and_the_run_opens_and_goes_on(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -1,6 +1,7 @@
 """`genexp reproduce`: every case is one that can be run, what is finished is not done twice, and one failure stops nothing."""
 
 import json
+import shlex
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -215,7 +216,11 @@ def test_who_stops_one_case_stops_all(genexp, tmp_path: Path, monkeypatch: pytes
     code, out, _ = genexp("reproduce", "--quick", "--into", "again")
     assert code == 143
     assert len(begun) == 1
-    assert "go on with: genexp reproduce --into again" in out
+    assert "go on with: genexp reproduce --into again\n" in out
+    words = ["--only", "double_gaussian,maf", "--out", "two of them.html"]
+    _, out, _ = genexp("reproduce", "--quick", "--into", "in parts", *words)
+    line = out.partition("go on with: genexp ")[2].splitlines()[0]
+    assert shlex.split(line) == ["reproduce", "--into", "in parts", *words]  # and no others
 
 
 def test_two_do_not_work_on_one_reproduction(genexp, few: None, tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def test_a_finished_run_stays_as_it_is_until_it_is_given_more(genexp, tiny: list
     assert code == 0
     assert "run has finished: 2 steps (trainer.max_steps=2)" in out
     assert "genexp resume run trainer.max_steps=4" in out
+    Path("mine.py").touch()
+    assert "genexp resume --plugin mine.py run trainer.max_steps=4" in genexp("resume", "--plugin", "mine.py", "run")[1]
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     code, _, err = genexp("resume", "run", "trainer.max_steps=1")
     assert (code, err.splitlines()[0]) == (2, "error: trainer.max_steps=1: the run has done 2 steps already")

@@ -176,13 +176,17 @@ def test_what_is_kept_aside_is_no_run() -> None:
 def test_a_record_is_what_the_folder_says() -> None:
     folder = make_run("a/run", experiment="x", seed=3)
     (folder / "config.yaml").write_text("experiment: x\ntrainer: {lr: 0.1, betas: [0.9, 0.99]}\noverrides: [seed=3]\n")
-    (folder / "metrics.json").write_text('{"leak": 0.5, "decoded": null, "text": "hi", "nested": {"a": 1}}')
+    (folder / "metrics.json").write_text(
+        '{"leak": 0.5, "decoded": null, "text": "hi", "nested": {"a": 1}, "kl": NaN, "nll": -1e999}'
+    )
     (folder / "history.jsonl").write_text('{"step": 1, "loss": 2.0}\n[]\n{"st\n{"step": 2, "loss": null}\n{"step": 3, "lo')
+    with (folder / "history.jsonl").open("a") as file:
+        file.write(f'\n{{"step": 4, "loss": Infinity, "lr": {10**400}, "seconds": 2}}\n')
     record = read_record(folder)
     assert (record.id, record.status, record.experiment, record.overrides) == ("run", "finished", "x", ("seed=3",))
     assert flat(record.config) == {"experiment": "x", "trainer.lr": 0.1, "trainer.betas": [0.9, 0.99]}
-    assert record.metrics == {"leak": 0.5, "decoded": None, "text": "hi"}
-    assert record.history() == [{"step": 1, "loss": 2.0}, {"step": 2}]
+    assert record.metrics == {"leak": 0.5, "decoded": None, "text": "hi", "kl": None, "nll": None}
+    assert record.history() == [{"step": 1, "loss": 2.0}, {"step": 2}, {"step": 4, "seconds": 2}]
 
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]\n" for n in range(1, 20))

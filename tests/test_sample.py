@@ -119,6 +119,15 @@ def test_mistakes_are_one_line_and_write_nothing(genexp, runs: Path, run: str, w
     assert Path("here.npz").read_text() == "mine"
 
 
+def test_the_last_weights_take_a_last_look_at_the_data_as_the_best_did(runs: Path) -> None:
+    """They are the same here, and so is what is fitted to examples when all else is learnt: how often each code comes."""
+    best, last = (open_run(runs / "codes", which) for which in ("best", "last"))
+    assert best.step == last.step
+    assert float(best.model.log_p.std()) > 0
+    stored = last.model.state_dict()
+    assert all(torch.equal(value, stored[name]) for name, value in best.model.state_dict().items())
+
+
 def test_the_last_weights_are_others_than_the_best(genexp, runs: Path) -> None:
     """With checkpoint=last they are the running average of last.pt, whatever best.pt has."""
     run = Path(shutil.copytree(runs / "qr", "run"))

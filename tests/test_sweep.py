@@ -15,11 +15,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from genexp.errors import Interrupted
+from genexp.errors import Interrupted, UserError
 from genexp.figures.sweep import Line, metric_against
 from genexp.fit.average import Average
 from genexp.folder import checkpoint
 from genexp.folder.records import Record
+from genexp.folder.run_folder import RunFolder
 from genexp.sweep.job import STOP, _preempted, carry_out
 from genexp.sweep.launchers import Launch
 from genexp.sweep.plan import Plan, SweepSettings, check_metric, jobs, make_folder, make_plan
@@ -142,6 +143,18 @@ def test_sweeps_of_one_second_have_two_folders(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("genexp.sweep.plan.new_id", lambda: next(names))
     plans = [make_folder(make_plan(["seed=0,1"], [], [])) for _ in range(2)]
     assert [plan.root for plan in plans] == [Path("outputs/sweeps/same"), Path("outputs/sweeps/other")]
+
+
+def test_where_outputs_lead_nowhere_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to a disk that is not there: a sweep looked for another name for ever."""
+    monkeypatch.chdir(tmp_path)
+    names = iter("abc")
+    monkeypatch.setattr("genexp.sweep.plan.new_id", lambda: next(names))
+    Path("outputs").symlink_to("/no/such/disk")
+    with pytest.raises(UserError, match="cannot make outputs/sweeps/a: outputs is not a folder"):
+        make_folder(make_plan(["seed=0,1"], [], []))
+    with pytest.raises(UserError, match="outputs is not a folder"):
+        RunFolder.create("qr", None)
 
 
 def test_the_latest_sweep_of_the_same_jobs_is_the_one_to_finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,6 +312,16 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.chdir(tmp_path)
     typed = [*SMALL, "trainer.max_steps=100000000", "seed=0,1"]
     return make_folder(Plan(Path("s"), tuple(map(tuple, jobs(typed))), tuple(typed), (), SweepSettings()))
+
+
+def test_a_machine_that_is_too_small_is_no_defect(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_large(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("genexp.runs.experiment.run", too_large)
+    carry_out(plan, 0)
+    assert read(plan.folder(0), "run.json")["error"].startswith("UserError: there is not enough memory for this (a smaller")
+    assert not (plan.folder(0) / "log.txt").exists()  # no traceback
 
 
 def test_a_job_elsewhere_saves_when_the_sweep_is_stopped(plan: Plan, at_update) -> None:

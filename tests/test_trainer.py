@@ -548,9 +548,17 @@ def test_profile_changes_nothing_of_a_training(tmp_path: Path) -> None:
     assert_same_state(*states)
 
 
-def test_too_short_a_training_has_no_profile(tmp_path: Path) -> None:
+def test_a_profile_is_of_the_steps_that_there_were(tmp_path: Path) -> None:
+    """Of thirteen three, by which the times are divided."""
+    run = folder(tmp_path, "three")
+    fit(Noisy(), Normal(), settings(profile=True, max_steps=13), run, seed=0)
+    assert "the most expensive operations of 3 steps" in (run.path / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("steps", [5, 10])
+def test_too_short_a_training_has_no_profile(tmp_path: Path, steps: int) -> None:
     run = folder(tmp_path, "short")
-    fit(Noisy(), Normal(), settings(profile=True, max_steps=5), run, seed=0)
+    fit(Noisy(), Normal(), settings(profile=True, max_steps=steps), run, seed=0)
     assert "nothing to profile" in (run.path / "log.txt").read_text()
     assert not (run.path / "profile").exists()
 

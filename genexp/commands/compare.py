@@ -49,7 +49,7 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     from genexp.compare.comparison import compare
     from genexp.compare.results import results
     from genexp.compare.selection import choose_columns, choose_rows
-    from genexp.compare.showing import as_csv, as_markdown, as_text
+    from genexp.compare.showing import as_csv, as_markdown, as_text, csv_columns
     from genexp.errors import UserError
     from genexp.folder.finding import find_runs
     from genexp.folder.records import read_record
@@ -64,18 +64,19 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     chosen = choose_rows(everything, options.filter, options.sort, options.reverse)
     if not chosen.rows:
         raise UserError(f"no run passes --filter {' --filter '.join(options.filter)}")
-    columns = chosen.columns(options.all)
+    ending = options.out.suffix.lower() if options.out else None
+    as_values = options.csv or ending == ".csv"
+    columns = csv_columns(chosen, options.all) if as_values else chosen.columns(options.all)
     if options.columns is not None:
         columns = ["run", *(key for key in choose_columns(options.columns, everything.keys) if key != "run")]
     if options.drop is not None:
         dropped = choose_columns(options.drop, everything.keys)
         columns = [key for key in columns if key not in dropped]
-    ending = options.out.suffix.lower() if options.out else None
     if options.constraints:
         _write(_by_constraints(options, chosen, ending), options.out)
         return 0
-    if options.csv or ending == ".csv":
-        result = as_csv(chosen, columns if options.columns or options.drop else None)
+    if as_values:
+        result = as_csv(chosen, columns)
     elif options.results:
         metrics = choose_columns(options.columns, everything.keys) if options.columns is not None else None
         result = results(chosen, metrics)

@@ -14,6 +14,7 @@ Measure a trained run again: everything is rebuilt from its configuration and it
   genexp evaluate latest evaluation.importance_samples=5000 --out metrics.json
 """
 OVERRIDES = True
+SECTIONS = ("evaluation", "data_dir")  # nothing else changes a number
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -61,9 +61,18 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
         try:
             failed = carry_out(planned)
         except (Interrupted, KeyboardInterrupt):
-            print(f"stopped; go on with: genexp reproduce --into {folder}")
+            print(f"stopped; go on with: {_again(folder, options)}")
             raise
         print("\nwriting the page", flush=True)
         write_page(out, page(plan(folder, quick), failed, quick))
     print(f"{out}   {out.stat().st_size / 1e6:.1f} MB; {len(planned) - len(failed)} of {len(planned)} cases finished")
     return 2 if failed else 0
+
+
+def _again(folder: Path, options: argparse.Namespace) -> str:
+    """The line that goes on with the same cases. (The folder says by itself whether it is a quick one.)"""
+    from genexp.printable import command_line
+
+    words = {"--into": folder, "--chapter": options.chapter, "--only": options.only, "--out": options.out}
+    typed = [word for name, value in words.items() if value for word in (name, str(value))]
+    return command_line(["genexp", "reproduce", *typed])

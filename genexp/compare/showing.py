@@ -36,12 +36,10 @@ def as_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
     of how many runs it is (`leak/n`); `run` is the path of the first run.
 
     Args:
-        columns: which ones; None takes the settings that differ and every metric.
+        columns: which ones; None takes `csv_columns`.
     """
-    if columns is None:
-        columns = ["run", "n", "status", *comparison.differing(), *comparison.metrics]
     header, cells = [], []
-    for key in columns:
+    for key in csv_columns(comparison) if columns is None else columns:
         own = [str(row.records[0].path) if key == "run" else row.cell(key) for row in comparison.rows]
         header.append(key)
         cells.append([_exact(row.value(key)) if key != "run" else cell for row, cell in zip(comparison.rows, own, strict=True)])
@@ -52,6 +50,12 @@ def as_csv(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
             header.append(f"{key}/n")
             cells.append([cell.n if isinstance(cell, Spread) else None for cell in own])
     return comma_separated(header, list(zip(*cells, strict=True)))
+
+
+def csv_columns(comparison: Comparison, constant: bool = False) -> list[str]:
+    """The settings that differ, or all of them where those are wanted that are `constant` too, and every metric."""
+    settings = comparison.settings if constant else comparison.differing()
+    return ["run", "n", "status", *settings, *comparison.metrics]
 
 
 def _table(comparison: Comparison, columns: Sequence[str], exact: bool) -> tuple[Table, list[str]]:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 from genexp.commands import Command, command
 from genexp.commands.parser import Parser, make_parser
 from genexp.completion.outline import run_keys
 from genexp.config import catalogue
 from genexp.config.catalogue import COMPONENTS, GROUPS
+from genexp.paths import expanded
 
 PARTS = tuple(f"{name}/" for name in COMPONENTS)
 PLAIN = re.compile(r"[\w.+,@%/][\w.+=,@%^:/-]*")  # names that a shell takes as they are; the shells insert them unquoted
@@ -79,7 +79,7 @@ def split(line: str) -> list[str]:
 def overrides(before: Sequence[str], current: str, sections: Sequence[str] | None = None) -> list[str]:
     """Keys of the configuration (only of some `sections`) and, after `=`, values; in a sweep (`-m`) also after each comma."""
     several = bool({"-m", "--multirun"} & {*before})
-    config_dirs = [Path(folder).expanduser() for flag, folder in pairwise(before) if flag == "--config-dir"]
+    config_dirs = [expanded(folder) for flag, folder in pairwise(before) if flag == "--config-dir"]
     typed = dict(word.split("=", 1) for word in before if "=" in word and not word.startswith("-"))
     groups = {key: value.split(",") for key, value in typed.items() if key in GROUPS or key.startswith(PARTS)}
     keys = run_keys(groups, config_dirs) | (SWEEP if several else {})

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from genexp.paths import expanded
+from genexp.printable import command_line
 
 
 def default_data_dir() -> Path:
@@ -13,4 +14,5 @@ def default_data_dir() -> Path:
 
 def how_to_fetch(name: str, data_dir: Path) -> str:
     """The command that fetches a set into `data_dir`."""
-    return f"genexp data fetch {name}" + ("" if data_dir == default_data_dir() else f" --data-dir {data_dir}")
+    elsewhere = [] if data_dir == default_data_dir() else ["--data-dir", str(data_dir)]
+    return command_line(["genexp", "data", "fetch", name, *elsewhere])

@@ -91,17 +91,18 @@ def put_aside(path: Path) -> Path:
 
 def settle(content: bytes | Path, path: Path) -> None:
     """Give a file its place: `content` is its bytes, or a file beside it. Whole or not at all; what was there is put aside."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp") if isinstance(content, bytes) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, bytes):
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             temporary.write_bytes(content)
-        else:
-            temporary = content
         if path.exists():
             put_aside(path)
         os.replace(temporary, path)
     except OSError as failure:
+        if isinstance(content, bytes):  # and no download that is gone on with
+            with suppress(OSError):
+                temporary.unlink()
         raise UserError(f"{path}: cannot be written ({failure.strerror})") from None
 
 

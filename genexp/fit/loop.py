@@ -9,6 +9,7 @@ from genexp.data.base import Dataset
 from genexp.fit.base import fitters
 from genexp.fit.budget import Budget, Stopwatch
 from genexp.fit.interrupts import Interrupts
+from genexp.fit.last_look import take_last_look
 from genexp.fit.profiler import profiling
 from genexp.fit.progress import Reporter
 from genexp.fit.state import Position, Training
@@ -19,10 +20,8 @@ from genexp.machine.device import on_threads
 from genexp.machine.distributed import Moment, agreed, noise_of_its_own, on_main
 from genexp.models.base import GenerativeModel
 from genexp.optim.schedule import schedule
-from genexp.seeds import seed_for, seeded
 from genexp.settings import TrainerSettings
 
-LAST_LOOK = 16_384  # examples that a model may look at after its last step
 REHEARSED_AFTER = 15.0  # seconds of training,
 MORE_LEFT = 4  # where so many times as much is left: what is shorter is soon done again, and need not wait
 
@@ -128,11 +127,8 @@ def fit(
 
 def conclude(model: GenerativeModel, data: Dataset, folder: RunFolder, seed: int) -> dict[str, Tensor]:
     """Give `model` its best weights and let it take its last look at the data; best.pt and the result hold what comes out."""
-    device = model.device
-    best = checkpoint.load(folder.checkpoints / "best.pt", device)
+    best = checkpoint.load(folder.checkpoints / "best.pt", model.device)
     model.load_state_dict(best["model"])
-    model.eval()
-    with seeded(seed_for(seed, "conclusion"), device):
-        model.conclude(data.examples(LAST_LOOK, seed_for(seed, "last look")))
+    take_last_look(model, data, seed)
     folder.save_checkpoint("best", {**best, "model": model.state_dict()})
     return {name: weights.cpu() for name, weights in model.state_dict().items()}

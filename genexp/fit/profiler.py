@@ -8,7 +8,7 @@ from torch.profiler import ProfilerActivity, profile, schedule
 
 from genexp.folder.run_folder import RunFolder
 
-SKIPPED, STEPS = 10, 10  # steps before the profile: they allocate, and compile; and in it
+SKIPPED, STEPS = 10, 10  # steps before the profile: they allocate, and compile; and at most in it
 SHOWN = 10
 
 
@@ -31,14 +31,17 @@ def profiling(folder: RunFolder, wanted: bool) -> Iterator[Callable[[], None]]:
 
 
 def _report(folder: RunFolder, profiler: profile) -> None:
+    steps = min(STEPS, profiler.step_num - SKIPPED)  # fewer where the training ended
+    if steps < 1:
+        return
     path = folder.save_trace(lambda temporary: profiler.export_chrome_trace(str(temporary)))
     operations = sorted(profiler.key_averages(), key=_own_time, reverse=True)
     operations = [one for one in operations if not one.key.startswith("ProfilerStep")]
     total = sum(map(_own_time, operations)) or 1.0
-    folder.say(f"the most expensive operations of {STEPS} steps, {total / STEPS / 1000:,.2f} ms each   → {path}")
+    folder.say(f"the most expensive operations of {steps} steps, {total / steps / 1000:,.2f} ms each   → {path}")
     for one in operations[:SHOWN]:
         own = _own_time(one)
-        folder.say(f"  {own / total:6.1%}  {own / STEPS / 1000:8.3f} ms a step  {one.count // STEPS:5} calls  {one.key}")
+        folder.say(f"  {own / total:6.1%}  {own / steps / 1000:8.3f} ms a step  {one.count // steps:5} calls  {one.key}")
 
 
 def _own_time(operation: torch.autograd.profiler_util.FunctionEventAvg) -> float:

@@ -18,10 +18,11 @@ from genexp.errors import UserError, unknown
 from genexp.fit.base import Fitter
 from genexp.fit.validation import Watch, same_noise
 from genexp.folder import checkpoint
+from genexp.folder.records import read_plugins
 from genexp.folder.run_folder import RunFolder
 from genexp.machine.device import autocast, choose_precision
 from genexp.machine.distributed import gathered, mean_over_ranks, world
-from genexp.machine.launch import typed
+from genexp.machine.launch import typed, with_plugins
 from genexp.settings import TrainerSettings
 
 
@@ -89,9 +90,10 @@ class Training:
             shutil.rmtree(kept.parent, ignore_errors=True)
             return UserError(f"{why}; {self._last()}")
         back = shlex.join(["mv", str(kept), str(self.folder.path / "checkpoints" / "last.pt")])
+        again = typed(["resume", *with_plugins(read_plugins(self.folder.path)), str(self.folder.path)])
         return UserError(
             f"{why}; the state of step {self.position.step} is kept in {kept}",
-            hint=f"when there is room again: {back}; {typed(['resume', str(self.folder.path)])}",
+            hint=f"when there is room again: {back}; {again}",
         )
 
     def _state(self, randomness: list[dict[str, Any]]) -> dict[str, Any]:

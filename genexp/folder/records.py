@@ -102,11 +102,20 @@ def read_config(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 def read_config_dirs(path: Path) -> tuple[Path, ...]:
     """The user's own folders that a run's configuration came from, as run.json names them."""
+    return _paths_in(path, "config_dirs")
+
+
+def read_plugins(path: Path) -> tuple[Path, ...]:
+    """The user's own Python files that a run was begun with, as run.json names them: to be named again, never to be run."""
+    return _paths_in(path, "plugins")
+
+
+def _paths_in(path: Path, key: str) -> tuple[Path, ...]:
     try:
-        folders = read_run(path).get("config_dirs")
+        named = read_run(path).get(key)
     except UserError:
         return ()
-    return tuple(Path(folder) for folder in folders if isinstance(folder, str)) if isinstance(folders, list) else ()
+    return tuple(Path(name) for name in named if isinstance(name, str)) if isinstance(named, list) else ()
 
 
 def checked_yaml(path: Path) -> dict[str, Any]:
@@ -165,8 +174,8 @@ def read_run(path: Path) -> dict[str, Any]:
 
 
 def read_metrics(path: Path) -> dict[str, Number]:
-    """metrics.json of the run folder `path`: numbers, words and nulls; empty where there is none yet, and where it cannot be
-    read, which is said.
+    """metrics.json of the run folder `path`: numbers, words and nulls (as what is not finite is read, whoever wrote it); empty
+    where there is none yet, and where it cannot be read, which is said.
     """
     try:
         metrics = json.loads(read_text(path, "metrics.json"))
@@ -178,7 +187,8 @@ def read_metrics(path: Path) -> dict[str, Number]:
         why = failure.strerror if isinstance(failure, OSError) else "not the JSON that genexp writes"
         print(f"warning: {path / 'metrics.json'} cannot be read: {why}; its numbers are left out", file=sys.stderr)
         return {}
-    return {metric(name): value for name, value in metrics.items() if value is None or isinstance(value, int | float | str)}
+    known = {name: value for name, value in metrics.items() if value is None or isinstance(value, int | float | str)}
+    return {metric(name): None if _is_not_finite(value) else value for name, value in known.items()}
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
@@ -210,9 +220,14 @@ def _history_line(text: bytes) -> dict[str, float] | None:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, dict) or type(value.get("step")) is not int:
+    if not isinstance(value, dict) or type(value.get("step")) is not int or _is_not_finite(value["step"]):
         return None
-    return {str(name): number for name, number in value.items() if type(number) in (int, float)}
+    return {str(name): number for name, number in value.items() if type(number) in (int, float) and not _is_not_finite(number)}
+
+
+def _is_not_finite(value: Any) -> bool:
+    """Whether it is a number that genexp never writes: NaN, an infinity, or a whole number beyond what a float can be."""
+    return isinstance(value, int | float) and not abs(value) <= sys.float_info.max
 
 
 def worked_on(path: Path) -> float:

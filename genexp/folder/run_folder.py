@@ -25,7 +25,7 @@ from genexp.errors import UserError
 from genexp.files import TEMPORARY, Replacing, write_gif
 from genexp.folder.records import check_links, history_lines, own_folders, read_history, read_run
 from genexp.folder.tracking import Tracker
-from genexp.paths import expanded
+from genexp.paths import expanded, make_parent
 from genexp.printable import printable
 
 try:
@@ -62,7 +62,7 @@ class RunFolder:
         """A new folder: `run_dir`, or outputs/<experiment>/<date>_<time>_<id>. Never an existing one."""
         path = root / experiment / new_id() if run_dir is None else expanded(run_dir)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_parent(path)
             path.mkdir()
         except FileExistsError:
             if run_dir is None and path.is_dir():  # in the same second, by a chance of one in 65,536

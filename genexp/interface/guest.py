@@ -55,16 +55,19 @@ def guest(function: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """The user's random numbers go on as if nothing had been drawn; their Hydra, if they use one, and what memory they may take
-    are as before.
+    """The user's random numbers go on as if nothing had been drawn; their Hydra, if they use one, what memory they may take and
+    their smallest numbers, which a run flushes to zero, are as before.
     """
     hydra = GlobalHydra.instance().hydra
     memory = resource.getrlimit(resource.RLIMIT_DATA) if resource else None
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    flushed = bool(torch.tensor(1e-40) * 0.5 == 0)
+    torch.set_flush_denormal(True)  # in every call, so that it does not depend on which one has opened the run
     try:
         with torch.random.fork_rng(devices=devices):
             yield
     finally:
+        torch.set_flush_denormal(flushed)
         if not devices:  # seeds that are given before CUDA begins hold once it does
             torch.cuda.manual_seed_all(torch.initial_seed())
         GlobalHydra.instance().hydra = hydra

@@ -27,7 +27,6 @@ from genexp.report.write import write_page
 
 HERE = Path(__file__).parent
 KIND = "landscape"
-MOST = 400  # runs whose samples travel with the page
 BESIDE = (*COSTS, SIZE, "steps")
 
 
@@ -59,7 +58,7 @@ def page(shown: Shown) -> str:
         header=HEADER,
         tables=[(field, glance(field)) for field in shown.fields],
         charts=[frontier.data(field, numbers) for field in shown.fields],
-        runs=[run_data(entry, ends.get(id(entry)) if numbers[id(entry)] < MOST else None) for entry in shown.entries],
+        runs=[run_data(entry, ends.get(id(entry))) for entry in shown.entries],
         numbers=numbers,
         key=id,
     )  # fmt: skip

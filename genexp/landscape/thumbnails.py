@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-from genexp.errors import UserError
 from genexp.figures.style import DENSITY
 from genexp.folder.records import check_links
 
@@ -23,15 +22,16 @@ def arrays(path: Path, names: tuple[str, ...]) -> list[np.ndarray | None]:
     """Arrays of samples/samples.npz; None for each that is not there."""
     try:
         check_links(path)
-        with np.load(path / "samples" / "samples.npz", allow_pickle=False) as kept:
+        with (path / "samples" / "samples.npz").open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return [kept.get(name) for name in names]
-    except (OSError, ValueError, KeyError, EOFError, UserError):
+    except Exception:  # a file that somebody else wrote, or that was copied in part, can be wrong in any way
         return [None for _ in names]
 
 
 def window(points: np.ndarray) -> tuple[float, float, float, float]:
-    """Left, right, bottom, top of a square that holds nearly all of them."""
-    low, high = (np.quantile(points, share, axis=0) for share in (CUT, 1 - CUT))
+    """Left, right, bottom, top of a square that holds nearly all of them; of points that are nowhere, one around the origin."""
+    fine = points[np.isfinite(points).all(1)]
+    low, high = (np.quantile(fine if len(fine) else np.zeros((1, 2)), share, axis=0) for share in (CUT, 1 - CUT))
     middle, half = (low + high) / 2, 0.62 * float((high - low).max()) + 1e-9
     return tuple(float(value) for value in (middle[0] - half, middle[0] + half, middle[1] - half, middle[1] + half))  # type: ignore[return-value]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from genexp.errors import UserError
+from genexp.errors import UserError, unknown
 from genexp.machine.garbage import started
 from genexp.machine.launch import launch
 from genexp.machine.memory import limit_memory
@@ -53,6 +53,8 @@ def choose_device(name: str) -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = "cuda" if there["cuda"] else "cpu"
+    if name not in there:
+        raise unknown("device", name, ("auto", *there))
     if not there[name]:
         raise UserError(f"device={name}: this machine has none", hint="device=cpu, or device=auto")
     return _gpu_of_this_process() if name == "cuda" else torch.device(name)

@@ -3,8 +3,9 @@
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # set by torchrun
 PATIENCE = 20.0  # seconds
@@ -35,6 +36,11 @@ def typed(words: Sequence[str]) -> str:
     machines = start.size // start.local_size
     where = "--standalone" if machines == 1 else f"--nnodes={machines}"
     return shlex.join(["torchrun", where, f"--nproc-per-node={start.local_size}", "-m", "genexp", *words])
+
+
+def with_plugins(plugins: Iterable[Path | str]) -> list[str]:
+    """The words that name the user's own Python files again."""
+    return [word for path in plugins for word in ("--plugin", str(path))]
 
 
 def leave_the_word_to_the_first() -> None:

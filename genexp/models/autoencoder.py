@@ -108,6 +108,10 @@ class Autoencoder(GenerativeModel):
             seen = seen + self.noise * torch.randn_like(seen)
         return {"loss": -self.likelihood.log_prob(batch.x, self._raw(self.encode(seen))).mean()}
 
+    @property
+    def concludes(self) -> bool:
+        return self.codes == "fitted"
+
     @torch.no_grad()
     def conclude(self, batch: Batch) -> None:
         """The mean and the covariance of the training codes, for sampling."""

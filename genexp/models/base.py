@@ -43,6 +43,11 @@ class GenerativeModel(nn.Module):
         """What its loss is: "nll" is −E[ln p(x)] itself; only of a known one is it said how far it is from the best possible."""
         return "other"
 
+    @property
+    def concludes(self) -> bool:
+        """Whether `conclude` fits anything."""
+        return type(self).conclude is not GenerativeModel.conclude
+
     def initialise(self, batch: Batch) -> None:
         """Look at some training data once, before the first step. Most models need not."""
 

@@ -124,6 +124,10 @@ class VAE(GenerativeModel):
     def _reconstruct(self, batch: Batch) -> Tensor:
         return self._raw(self.encode(batch.x, batch.label), batch.label)
 
+    @property
+    def concludes(self) -> bool:
+        return self.prior.fits
+
     @torch.no_grad()
     def conclude(self, batch: Batch) -> None:
         """Fit a prior that wants to be to samples of the training posteriors, four of each example."""

@@ -40,7 +40,7 @@ def schedule(name: str, progress: float, warmup: float = 0.0) -> Rate:
 
 
 def one_cycle(steps: int, warmup: float = 0.3) -> Iterator[Rate]:
-    """The rates of so many steps, as torch.optim.lr_scheduler.OneCycleLR has them."""
+    """The rates of so many steps: those of torch.optim.lr_scheduler.OneCycleLR, whose top comes a fraction of a step earlier."""
     for step in range(steps):
         yield schedule("one_cycle", step / max(steps - 1, 1), warmup)
 

@@ -22,7 +22,7 @@ from genexp.folder.silent import SilentFolder
 from genexp.folder.tracking import make_tracker
 from genexp.machine.device import choose_device, prepare_cpu
 from genexp.machine.distributed import entered, first_of_each_machine_first, on_main, part, processes, world
-from genexp.machine.launch import typed
+from genexp.machine.launch import typed, with_plugins
 from genexp.machine.memory import check_fits, weights_fit
 from genexp.measures import anomalies, line
 from genexp.measures.training import count_parameters
@@ -63,7 +63,7 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
         before, composed = (on_main(partial(compose_stored, path, words)) for words in ((), overrides))
         folder = one_folder(lambda: RunFolder(path))
         with entered(folder.lock()):
-            done = on_main(lambda: finished_already(read_run(path), composed.settings, str(path)))
+            done = on_main(lambda: finished_already(read_run(path), composed.settings, str(path), plugins))
             if done is not None and not overrides:
                 if not folder.silent:
                     print(done)
@@ -132,8 +132,7 @@ def _carry_out(
     except Interrupted:
         folder.update(status="interrupted", seconds=so_far())
         if (folder.checkpoints / "last.pt").exists():
-            own = [word for path in plugins for word in ("--plugin", str(path))]
-            folder.say(f"stopped; go on with: {typed(['resume', *own, str(folder.path)])}")
+            folder.say(f"stopped; go on with: {typed(['resume', *with_plugins(plugins), str(folder.path)])}")
         else:
             folder.say("stopped before anything was saved")
         raise

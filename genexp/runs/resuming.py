@@ -1,6 +1,7 @@
 """What is said, and refused, when a run goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from genexp.errors import UserError
@@ -8,7 +9,7 @@ from genexp.fit.state import random_states
 from genexp.folder.data_digests import differing_data, read_otherwise
 from genexp.folder.records import flat
 from genexp.machine.distributed import world
-from genexp.machine.launch import typed
+from genexp.machine.launch import typed, with_plugins
 from genexp.runs.circumstances import data_record
 from genexp.settings import RunSettings
 from genexp.subject import Subject
@@ -34,14 +35,14 @@ def check_data(record: Mapping[str, Any], subject: Subject, name: str) -> list[s
     return [] if otherwise is None else [f"  {otherwise}"]
 
 
-def finished_already(record: Mapping[str, Any], settings: RunSettings, name: str) -> str | None:
+def finished_already(record: Mapping[str, Any], settings: RunSettings, name: str, plugins: Sequence[Path] = ()) -> str | None:
     """What to say of a run that has nothing left to do; None where it has."""
     if record.get("status") != "finished":
         return None
     budget = {key: flat(settings.model_dump())[key] for key in BUDGETS}
     spent = ", ".join(f"{key}={value}" for key, value in budget.items() if value is not None)
     key, value = next((key, value) for key, value in budget.items() if value is not None)
-    more = typed(["resume", name, f"{key}={2 * value}"])
+    more = typed(["resume", *with_plugins(plugins), name, f"{key}={2 * value}"])
     return f"{name} has finished: {record.get('steps')} steps ({spent})\ngo on with a larger budget, for example: {more}"
 
 

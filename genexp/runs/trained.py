@@ -13,6 +13,7 @@ from genexp.data.own_files import own_files
 from genexp.data.units import Units, units_of
 from genexp.errors import UserError
 from genexp.files import file_digest
+from genexp.fit.last_look import take_last_look
 from genexp.folder import checkpoint
 from genexp.folder.finding import find_run
 from genexp.folder.records import read_run
@@ -53,8 +54,9 @@ class Trained:
 def open_run(path: Path, which: Which = "best", device: str | None = None, overrides: tuple[str, ...] = ()) -> Trained:
     """The model of the run in `path`, with the weights of its checkpoint `best` or `last` (there the running average).
 
-    Nothing of the folder is executed, and its data need not be there. UserError where the folder is not a run, has no such
-    checkpoint, or one that does not fit its configuration.
+    Nothing of the folder is executed, and its data need not be there, but for the last weights of a model that fits something to
+    training examples once those are learnt: it does so here, as the run did with the best. UserError where the folder is not a
+    run, has no such checkpoint, or one that does not fit its configuration.
     """
     settings = compose_stored(path, overrides).settings
     state = checkpoint.load(path / "checkpoints" / f"{which}.pt")
@@ -71,6 +73,8 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
         step = int(state["step"] if which == "best" else state["position"]["step"])
     except (RuntimeError, KeyError, TypeError, ValueError, AttributeError):
         raise UserError(f"{path}: its checkpoint {which}.pt does not fit its config.yaml", hint=checkpoint.CHANGED) from None
+    if which == "last" and model.concludes:
+        take_last_look(model, build_data(settings, chosen, path), settings.seed)
     return Trained(path, settings, model.eval(), spec, step, read_units(path, spec))
 
 

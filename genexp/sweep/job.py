@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from genexp.config.composition import compose
-from genexp.errors import Interrupted, UserError
+from genexp.errors import Interrupted, UserError, circumstance
 from genexp.fit.interrupts import Interrupts
 from genexp.folder.run_folder import Busy, RunFolder
 from genexp.plugins import load_plugin
@@ -96,7 +96,7 @@ def carry_out(plan: Plan, number: int, stop: Path | None = None) -> None:
     except Busy as busy:
         print(f"error: {busy.message}", file=sys.stderr)
     except Exception as failure:
-        _fail(folder, failure)
+        _fail(folder, circumstance(failure) or failure)
 
 
 def _fail(folder: RunFolder, failure: Exception) -> None:

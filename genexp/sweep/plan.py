@@ -19,7 +19,7 @@ from genexp.errors import UserError, nearest
 from genexp.files import Replacing
 from genexp.folder.records import flat, read_record, read_run
 from genexp.folder.run_folder import new_id
-from genexp.paths import expanded
+from genexp.paths import expanded, make_parent
 from genexp.settings import Strict, validate
 from genexp.summary import BESIDE
 from genexp.sweep.launchers import check_launcher
@@ -160,7 +160,7 @@ def make_folder(plan: Plan) -> Plan:
     """The plan with its folder made, and recorded there; where nobody chose its name, a folder that was not there before."""
     while True:
         try:
-            plan.root.parent.mkdir(parents=True, exist_ok=True)
+            make_parent(plan.root)
             plan.root.mkdir(exist_ok=not plan.nameless)
             break
         except FileExistsError:
