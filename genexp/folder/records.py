@@ -14,7 +14,8 @@ import yaml
 
 from genexp.errors import UserError
 from genexp.folder.data_digests import DataDigests, read_digests
-from genexp.folder.earlier import metric, translated
+from genexp.folder.earlier import metrics as todays
+from genexp.folder.earlier import translated
 
 LARGEST = 16 << 20  # bytes of a file that is read whole
 LARGEST_HISTORY = 64 << 20
@@ -178,7 +179,7 @@ def read_metrics(path: Path) -> dict[str, Number]:
         why = failure.strerror if isinstance(failure, OSError) else "not the JSON that genexp writes"
         print(f"warning: {path / 'metrics.json'} cannot be read: {why}; its numbers are left out", file=sys.stderr)
         return {}
-    return {metric(name): value for name, value in metrics.items() if value is None or isinstance(value, int | float | str)}
+    return todays({name: value for name, value in metrics.items() if value is None or isinstance(value, int | float | str)})
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
@@ -212,7 +213,7 @@ def _history_line(text: bytes) -> dict[str, float] | None:
         return None
     if not isinstance(value, dict) or type(value.get("step")) is not int:
         return None
-    return {str(name): number for name, number in value.items() if type(number) in (int, float)}
+    return todays({str(name): number for name, number in value.items() if type(number) in (int, float)})
 
 
 def worked_on(path: Path) -> float:
