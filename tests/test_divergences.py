@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from genexp.data.known import KnownDensity
 from genexp.data.normal import Normal
 from genexp.data.uniform import Uniform, UniformBox
 from genexp.divergences.wasserstein import wasserstein
-from genexp.measures import cost, distances
+from genexp.measures import cost, distances, lattice
 from genexp.measures.distances import _votes, two_sample_accuracy
 from genexp.measures.record import LeftOut
 from genexp.registry import models
@@ -257,6 +258,21 @@ def test_a_cost_is_that_of_a_thousand(monkeypatch: pytest.MonkeyPatch, of_call: 
     if of_call + of_example < 0.1:
         assert clock[0] < 1.3
     assert calls[-1] == calls[-2]  # what is measured has been done before
+
+
+@pytest.mark.parametrize("module", [cost, lattice])
+def test_a_cost_is_taken_between_two_rests_of_the_device(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(module, "wait_for", lambda device: said.append(f"wait for {device}"))
+    monkeypatch.setattr(module.time, "perf_counter", lambda: said.append("clock") or float(len(said)))
+    call = lambda *size: said.append("call")  # noqa: E731 (said in one line)
+    if module is lattice:
+        lattice.seconds(call, 2, CPU)
+        assert said == ["call", *(rest := ["wait for cpu", "clock"]), "call", "call", *rest]
+        return
+    subject = Subject(Known(UniformBox(torch.zeros(2), torch.ones(2))), Uniform(Path()), compose([]).settings, CPU)
+    cost.seconds_per_thousand(subject, call, (8,))
+    assert said[:5] == [*(rest := ["wait for cpu", "clock"]), "call", *rest]
 
 
 @pytest.mark.parametrize(("of_call", "calls"), [(0.6, 1), (0.3, 2)])
