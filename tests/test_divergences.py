@@ -124,10 +124,17 @@ def test_what_a_very_wide_model_has_beyond_the_quadrature_counts_by_its_samples(
     assert found["reverse_kl"] == pytest.approx(kl_of((0.0, 61.0), (0.0, 1.0)), abs=3 * found["reverse_kl_error"])
 
 
-def test_what_lies_beyond_the_quadrature_is_no_number() -> None:
+def test_the_entropy_of_a_wide_model_is_whole_though_the_box_of_the_data_is_not() -> None:
+    """Of variance 12: 0.06 nats of it lie beyond ±9."""
+    found = numbers(normal([0.0], [1.0]), normal([0.0], [12.0]).density, "entropy")
+    assert found["entropy"] == pytest.approx(0.5 * math.log(2 * math.pi * math.e * 12), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["reverse_kl", "entropy"])
+def test_what_lies_beyond_the_quadrature_is_no_number(name: str) -> None:
     truth = normal([0.0], [1.0])
     with pytest.raises(LeftOut, match="of the model's mass lies where the data have next to nothing"):
-        numbers(truth, normal([26.0], [1.0]).density, "reverse_kl")
+        numbers(truth, normal([26.0], [1.0]).density, name)
     assert numbers(truth, normal([26.0], [1.0]).density, "kl")["kl"] == pytest.approx(338, abs=1e-6)
 
 
