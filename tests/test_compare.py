@@ -217,10 +217,10 @@ def test_of_different_experiments_their_names_are_the_difference_and_what_was_ty
     """Not every key that one experiment sets differently from another; and no column that one experiment alone has."""
     qr = {"experiment": "qr", "seed": 0, "model": {"width": 256, "depth": 3}, "trainer": {"lr": 0.002}}
     vae = {"experiment": "vae", "seed": 0, "model": {"width": 512, "depth": 2}, "trainer": {"lr": 0.001}}
-    metrics = {"leak": 0.1, "floor/leak": 0.0, "module_tv": 0.2, "steps": 5}, {"neg_elbo": 130.0, "kl": 5.0, "steps": 7}
+    metrics = {"leak": 0.1, "floor/leak": 0.0, "module_tv": 0.2, "steps": 5}, {"neg_elbo": 130.0, "kl_to_prior": 5.0, "steps": 7}
     plain = compare([record("a", qr, metrics[0]), record("b", vae, metrics[1])])
     assert plain.columns() == ["run", "experiment", "leak", "floor/leak", "steps", "neg_elbo"]
-    assert {"model.width", "trainer.lr", "module_tv", "kl"} <= set(plain.columns(constant=True))
+    assert {"model.width", "trainer.lr", "module_tv", "kl_to_prior"} <= set(plain.columns(constant=True))
     typed = Record(Path("c"), {"status": "finished"}, {**qr, "model": {"width": 64, "depth": 3}}, ("model.width=64",), metrics[0])
     assert "model.width" in compare([record("b", vae, metrics[1]), typed]).columns()
     within = compare([record("a", qr, metrics[0]), record("b", vae, metrics[1]), record("d", {**qr, "trainer": {"lr": 1.0}})])

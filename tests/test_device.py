@@ -9,7 +9,7 @@ import torch
 
 from genexp.data.base import Batch, DataSpec
 from genexp.errors import UserError
-from genexp.machine.device import autocast, choose_device, choose_precision
+from genexp.machine.device import autocast, choose_device, choose_precision, wait_for
 from genexp.registry import datasets
 from genexp.sampling import Sampler
 from genexp.seeds import seeded
@@ -27,6 +27,14 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
         choose_device("cuda")
     with pytest.raises(UserError, match="unknown device 'cuda:0'; did you mean 'cuda'"):  # as Python may ask for one
         choose_device("cuda:0")
+
+
+def test_only_an_accelerator_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    for name in ("cpu", "cuda:1"):
+        wait_for(torch.device(name))
+    assert waited == [torch.device("cuda:1")]
 
 
 @pytest.mark.parametrize(("flags", "precision"), [({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({}, "float32")])

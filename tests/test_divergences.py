@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from genexp.data.known import KnownDensity
 from genexp.data.normal import Normal
 from genexp.data.uniform import Uniform, UniformBox
 from genexp.divergences.wasserstein import wasserstein
-from genexp.measures import cost, distances
+from genexp.measures import cost, distances, lattice
 from genexp.measures.distances import _votes, two_sample_accuracy
 from genexp.measures.record import LeftOut
 from genexp.registry import models
@@ -123,10 +124,17 @@ def test_what_a_very_wide_model_has_beyond_the_quadrature_counts_by_its_samples(
     assert found["reverse_kl"] == pytest.approx(kl_of((0.0, 61.0), (0.0, 1.0)), abs=3 * found["reverse_kl_error"])
 
 
-def test_what_lies_beyond_the_quadrature_is_no_number() -> None:
+def test_the_entropy_of_a_wide_model_is_whole_though_the_box_of_the_data_is_not() -> None:
+    """Of variance 12: 0.06 nats of it lie beyond ±9."""
+    found = numbers(normal([0.0], [1.0]), normal([0.0], [12.0]).density, "entropy")
+    assert found["entropy"] == pytest.approx(0.5 * math.log(2 * math.pi * math.e * 12), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["reverse_kl", "entropy"])
+def test_what_lies_beyond_the_quadrature_is_no_number(name: str) -> None:
     truth = normal([0.0], [1.0])
     with pytest.raises(LeftOut, match="of the model's mass lies where the data have next to nothing"):
-        numbers(truth, normal([26.0], [1.0]).density, "reverse_kl")
+        numbers(truth, normal([26.0], [1.0]).density, name)
     assert numbers(truth, normal([26.0], [1.0]).density, "kl")["kl"] == pytest.approx(338, abs=1e-6)
 
 
@@ -257,6 +265,21 @@ def test_a_cost_is_that_of_a_thousand(monkeypatch: pytest.MonkeyPatch, of_call: 
     if of_call + of_example < 0.1:
         assert clock[0] < 1.3
     assert calls[-1] == calls[-2]  # what is measured has been done before
+
+
+@pytest.mark.parametrize("module", [cost, lattice])
+def test_a_cost_is_taken_between_two_rests_of_the_device(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(module, "wait_for", lambda device: said.append(f"wait for {device}"))
+    monkeypatch.setattr(module.time, "perf_counter", lambda: said.append("clock") or float(len(said)))
+    call = lambda *size: said.append("call")  # noqa: E731 (said in one line)
+    if module is lattice:
+        lattice.seconds(call, 2, CPU)
+        assert said == ["call", *(rest := ["wait for cpu", "clock"]), "call", "call", *rest]
+        return
+    subject = Subject(Known(UniformBox(torch.zeros(2), torch.ones(2))), Uniform(Path()), compose([]).settings, CPU)
+    cost.seconds_per_thousand(subject, call, (8,))
+    assert said[:5] == [*(rest := ["wait for cpu", "clock"]), "call", *rest]
 
 
 @pytest.mark.parametrize(("of_call", "calls"), [(0.6, 1), (0.3, 2)])

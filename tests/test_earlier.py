@@ -1,5 +1,7 @@
 """Runs of earlier versions: their flat keys say the same as today's nested ones, and every key has its place."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,8 +9,9 @@ import torch
 
 from genexp.data.base import DataSpec
 from genexp.folder.earlier import FIXED, MOVED, moved, renamed, translated, weights
-from genexp.folder.records import flat
+from genexp.folder.records import flat, read_record
 from genexp.registry import models
+from genexp.runs.words import words_of
 
 VAE: dict[str, Any] = {
     "name": "vae",
@@ -161,3 +164,23 @@ def test_the_weights_of_an_earlier_flow_are_todays(coupling: str) -> None:
     assert weights(early).keys() == model.state_dict().keys()
     assert weights({"prior.couplings.0.kept": torch.ones(1)}).keys() == {"prior.couplings.0.kept"}
     assert weights("damaged") == "damaged"
+
+
+def test_the_kl_of_a_bound_is_no_longer_that_of_a_density(tmp_path: Path) -> None:
+    """Side by side they were one number: KL(q(z|x) ‖ p(z)) of a VAE, KL(data ‖ model) of a flow."""
+    runs = {
+        "vae": ("KL(q(z|x) ‖ p(z)), nats an example", {"reconstruction": 70.0, "kl/dynamic": 11.0, "kl": 12.0}),
+        "flow": ("KL(data ‖ model) by quadrature, nats", {"nll": 2.0, "kl": 0.1, "floor/kl": 0.0}),
+    }
+    for name, (meaning, metrics) in runs.items():
+        (folder := tmp_path / name).mkdir()
+        (folder / "run.json").write_text(json.dumps({"words": {"measures": {"kl": {"meaning": meaning}}}}))
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+        line = {"heldout/" + key: value for key, value in metrics.items()}
+        (folder / "history.jsonl").write_text(json.dumps({"step": 1, **line}) + "\n")
+    vae, flow = (read_record(tmp_path / name) for name in runs)
+    assert vae.metrics == {"reconstruction": 70.0, "kl_to_prior/dynamic": 11.0, "kl_to_prior": 12.0}
+    assert "heldout/kl_to_prior" in vae.history()[0]
+    assert flow.metrics == runs["flow"][1]
+    words, names = words_of([vae, flow]), ("kl_to_prior", "kl_to_prior/dynamic", "kl")
+    assert [words.meaning(name) for name in names] == [runs[run][0] for run in ("vae", "vae", "flow")]

@@ -223,9 +223,9 @@ def test_what_chance_hardly_does_is_suspicious(name: str, value: Any, strange: b
 
 
 def test_homonyms_are_told_apart_by_what_they_mean() -> None:
-    """There is a `kl` between densities and one of a posterior: each cannot see something else."""
+    """There is a `kl` by quadrature and one over samples of a teacher: each cannot see something else."""
     found = {told("kl", record.words()).cannot_see for record in measures.all() if record.name == "kl"}
-    assert len(found) == 3
+    assert len(found) == 2
     assert told("kl", {"meaning": "of a plugin", "better": "lower"}).cannot_see == ""
     assert told("kl", {"meaning": "nats", "better": "lower"}).direction == "lower is better"
     assert told("mine", {"meaning": "x", "cannot_see": ["lost_mode"]}).cannot_see == "lost mode"

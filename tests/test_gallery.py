@@ -1,5 +1,6 @@
 """The gallery of a sweep and the bars of what models cost: from what runs keep and measured, whatever became of some of them."""
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 from genexp.figures import gallery as drawings
 from genexp.folder.records import Record
 from genexp.sweep import gallery
-from genexp.sweep.gallery import draw_costs, draw_gallery
+from genexp.sweep.gallery import draw_costs, draw_gallery, draw_histories
 
 SWEPT = {
     "model": ["realnvp", "realnvp", "realnvp", "nice", "nice", "nice"],
@@ -127,3 +128,25 @@ def test_a_sweep_ends_with_its_gallery_though_a_job_fails(genexp, tiny: list[str
     assert "gallery.png" in out
     with Image.open("s/gallery.png") as picture:
         assert picture.height > 2 * picture.width
+
+
+@pytest.mark.parametrize(
+    ("objectives", "label"),
+    [
+        (("nll", "nll"), "held-out loss, nats"),
+        (("bound", "reverse_kl"), "held-out loss, nats"),
+        (("nll", "other"), "held-out loss"),
+        (("nll", None), "held-out loss"),
+    ],
+)
+def test_losses_are_in_nats_where_they_are_likelihoods(tmp_path: Path, objectives: tuple[str | None, ...], label: str) -> None:
+    """A squared error of velocities, or what an earlier run does not say, is in no unit."""
+    found = []
+    for seed, objective in enumerate(objectives):
+        (path := tmp_path / str(seed)).mkdir()
+        lines = [{"step": step, "seconds": step, "heldout/loss": 1 / step} for step in (1, 2, 3)]
+        (path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        run = {"status": "finished", "model": {"objective": objective} if objective else None}
+        found.append(Record(path, run, {"model": {"name": "maf"}, "dataset": {"name": "rings"}}))
+    (axes,) = draw_histories(found, {"seed": [0, 1]}).axes
+    assert axes.get_ylabel() == label

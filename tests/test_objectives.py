@@ -222,6 +222,6 @@ def test_terms_are_logged_and_how_many_examples_there_are_is_kept() -> None:
         model = vae(spec, objective=name)
         batch = Batch(torch.rand(20, 3))
         model.initialise(batch)
-        assert terms | {"loss", "neg_elbo", "kl", "reconstruction"} <= {*model.loss(batch)}
+        assert terms | {"loss", "neg_elbo", "kl_to_prior", "reconstruction"} <= {*model.loss(batch)}
         assert terms - {"discriminator"} <= {*model.eval().validate(batch)}
     assert int(model.state_dict()["training_objective.examples"]) == 20

@@ -286,7 +286,7 @@ def test_the_plan_is_said_and_nothing_is_done(genexp, tmp_path: Path) -> None:
         (["--chapter", "flow"], "unknown chapter 'flow'; did you mean 'flows'?"),
         (["--chapter", "flows", "--only", "randu"], "of chapter flows no case is left to do"),
         (["--quick", "--only", "qr_coupling"], "qr_coupling is not part of --quick"),
-        (["--into", "mine"], "there is something else in it"),
+        (["--into", "mine"], "--into mine: it is not empty, and no reproduction was begun in it"),
         (["--into", "mine/thesis.tex"], "--into mine/thesis.tex is not a folder"),
         (["--into", "mine/thesis.tex", "--plan"], "--into mine/thesis.tex is not a folder"),
         (["--into", "mine/thesis.tex/again", "--only", "qr_coupling"], "cannot make the folder mine/thesis.tex/again"),

@@ -76,7 +76,8 @@ def test_the_jacobian_is_autograds_from_either_side() -> None:
         assert torch.allclose(log_det_plus_identity(small), torch.linalg.slogdet(small + torch.eye(dim)).logabsdet)
 
 
-def test_roulette_is_right_in_the_mean_and_so_is_its_gradient() -> None:
+@pytest.mark.parametrize("each", [False, True])
+def test_roulette_is_right_in_the_mean_and_so_is_its_gradient(each: bool) -> None:
     """Within their own standard error, of two terms and then chance; without chance those two are far off."""
     torch.manual_seed(0)
     dim, draws, same = 4, 300, 40
@@ -87,7 +88,7 @@ def test_roulette_is_right_in_the_mean_and_so_is_its_gradient() -> None:
     (slope,) = torch.autograd.grad(exact, weight)
 
     def estimates(roulette: float) -> tuple[Tensor, Tensor]:
-        found = [series(g, 2, roulette).mean() for _ in range(draws)]
+        found = [series(g, 2, roulette, same if each else 1).mean() for _ in range(draws)]
         return torch.stack(found).detach(), torch.stack([torch.autograd.grad(value, weight)[0] for value in found])
 
     for estimated, cut, true in zip(estimates(0.5), estimates(0.0), (exact.detach(), slope), strict=True):
@@ -95,6 +96,21 @@ def test_roulette_is_right_in_the_mean_and_so_is_its_gradient() -> None:
         assert ((estimated.mean(0) - true).abs() <= 5 * error).all()
         assert ((cut.mean(0) - true).abs() > 5 * error).any()
         assert float(error.norm()) < 0.1 * float(true.norm())
+
+
+@torch.no_grad()
+def test_at_test_the_scatter_of_the_examples_says_how_far_their_mean_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One draw of chance for all of them would leave the mean off by more than its standard error knows, here tenfold."""
+    monkeypatch.setattr(residual, "TERMS_AT_TEST", 1)
+    layer, n = block().eval(), 200
+    layer.exact = False  # type: ignore[assignment]
+    slopes = 0.5 + torch.rand(n, 1, dtype=torch.float64)
+    g = Linearised(torch.zeros(n, 4, dtype=torch.float64), [torch.eye(4, dtype=torch.float64) / 2] * 2, [slopes])
+    found = torch.stack([layer.log_det(g) for _ in range(200)])  # type: ignore[operator]
+    exact = 4 * (slopes[:, 0] / 4).log1p()
+    assert ((found.mean(0) - exact).abs() <= 5 * found.std(0) / 200**0.5).all(), "each example's own"
+    scatter = (found - exact).var(1).mean() / n
+    assert float(found.mean(1).var() / scatter) == pytest.approx(1, abs=0.6)
 
 
 @pytest.mark.parametrize(("training", "known"), [(True, 0.5 - 0.5**2 / 2), (False, math.log(1.5))])

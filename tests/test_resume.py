@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from genexp.data.base import Batch
+from genexp.errors import UserError
 from genexp.fit.objective import Objective
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.models.base import Terms
+from genexp.runs.resuming import check_budget, finished_already, other_threads
+from genexp.settings import RunSettings, TrainerSettings
 from tests.conftest import small_parts
 from tests.test_distributed import metrics, read
 from tests.test_trainer import assert_same_state, strip
@@ -78,9 +82,13 @@ def test_a_finished_run_stays_as_it_is_until_it_is_given_more(genexp, tiny: list
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     code, _, err = genexp("resume", "run", "trainer.max_steps=1")
     assert (code, err.splitlines()[0]) == (2, "error: trainer.max_steps=1: the run has done 2 steps already")
+    code, _, err = genexp("resume", "run", "trainer.max_seconds=1e-9")
+    assert (code, err.splitlines()[0].partition("for ")[0]) == (2, "error: trainer.max_seconds=1e-09: the run has trained ")
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     code, out, err = genexp("resume", "run", "trainer.max_steps=4")
     assert code == 0, err
     assert "trainer.max_steps: 2 → 4" in out
+    assert "threads" not in out
     assert "the cosine schedule follows the new budget" in out
     assert "going on from step 2" in (run / "log.txt").read_text()
     assert yaml.safe_load((run / "config.yaml").read_text())["overrides"][-1] == "trainer.max_steps=4"
@@ -103,20 +111,50 @@ def test_where_may_change_and_what_may_not(genexp, tiny: list[str], tmp_path: Pa
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["data_dir"] == "elsewhere"
 
 
+def budget(limit: float | None, clock: str = "wall") -> RunSettings:
+    trainer = TrainerSettings.model_construct(max_steps=None, max_seconds=limit, clock=clock)
+    return RunSettings.model_construct(trainer=trainer)
+
+
+def test_seconds_that_are_spent_are_refused_where_they_are_new() -> None:
+    """Those that it had it has overrun by a step, and it is measured all the same."""
+    done = {"step": 5, "seconds": 20.1, "cpu_seconds": 9.0}
+    check_budget(budget(20.0), budget(20.0), done)
+    check_budget(budget(20.0), budget(20.2), done)
+    check_budget(budget(20.0), budget(10.0, "cpu"), done)
+    for less, unit in ((budget(15.0), "20.1 seconds"), (budget(8.0, "cpu"), "9 CPU seconds")):
+        with pytest.raises(UserError, match=unit):
+            check_budget(budget(20.0), less, done)
+
+
+def test_a_run_without_a_step_is_given_some() -> None:
+    settings = RunSettings.model_construct(trainer=TrainerSettings.model_construct(max_steps=0))
+    assert str(finished_already({"status": "finished", "steps": 0}, settings, "run")).endswith("trainer.max_steps=1000")
+
+
+def test_another_number_of_threads_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    (line,) = other_threads({"threads": 1})
+    assert line.startswith("  1 → 3 threads: ")
+    assert other_threads({"threads": 3}) == other_threads({}) == []
+
+
 def no_room(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
 
 def test_what_is_refused_leaves_nothing_behind(genexp, tiny: list[str], tmp_path: Path) -> None:
     """Neither a folder in the way of the next attempt, nor a setting that no later one could be rid of."""
-    wrong = "evaluation.density_at=[0.5]"
-    assert genexp("run", "experiment=double_gaussian", "run_dir=r", wrong, *tiny)[0] == 2
-    assert not (tmp_path / "r").exists()
+    mistakes = {"evaluation.density_at=[0.5]": "not of one dimension", "trainer.max_epochs=1": "without epochs"}
+    for wrong in mistakes:
+        assert genexp("run", "experiment=double_gaussian", "run_dir=r", wrong, *tiny)[0] == 2
+        assert not (tmp_path / "r").exists()
     assert genexp("run", "experiment=double_gaussian", "run_dir=r", *tiny, "figures.enabled=false")[0] == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file()}
-    code, _, err = genexp("resume", "r", wrong)
-    assert code == 2
-    assert "not of one dimension" in err
+    for wrong, why in mistakes.items():
+        code, _, err = genexp("resume", "r", wrong)
+        assert code == 2
+        assert why in err
     assert {path.name: path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file()} == before
     assert genexp("resume", "r", "trainer.max_steps=3")[0] == 0
 

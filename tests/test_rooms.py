@@ -33,7 +33,7 @@ HISTORY = {  # keys of history.jsonl and run.json
 TERMS = {
     "neg_elbo",
     "reconstruction",
-    "kl",
+    "kl_to_prior",
     "acceptance",
     "energy_error",
     "mutual_information",
@@ -42,7 +42,7 @@ TERMS = {
     "missed",
 }  # of a model's own objective, or of its chains
 SETTINGS = {
-    *("importance_samples", "amortization_images", "normal", "uniform", "table", "mixture", "mmd"),
+    *("importance_samples", "amortization_images", "normal", "uniform", "table", "mixture", "mmd", "kl"),
 }  # keys and choices of settings
 WORDS = {*get_args(Ability), *get_args(Known), *get_args(Objective), *get_args(Constraint), *HISTORY, *TERMS, *SETTINGS}
 REGISTERING = {"register", "part", "measure", "picture", "film", "heldout_term"}  # what is told a member's own name

@@ -23,8 +23,9 @@ from genexp.folder.records import Record
 from genexp.folder.run_folder import RunFolder
 from genexp.sweep.job import STOP, _preempted, carry_out
 from genexp.sweep.launchers import Launch
-from genexp.sweep.plan import Plan, SweepSettings, check_metric, jobs, make_folder, make_plan
+from genexp.sweep.plan import Plan, SweepSettings, check_metric, jobs, make_folder, make_plan, write_plan
 from genexp.sweep.run import News, _stopping
+from genexp.sweep.run import carry_out as sweep_of
 from genexp.sweep.table import draw, table, x_key
 from tests.conftest import TINY
 from tests.subjects import timeless
@@ -162,11 +163,32 @@ def test_the_latest_sweep_of_the_same_jobs_is_the_one_to_finish(tmp_path: Path, 
     names = iter("abcd")
     monkeypatch.setattr("genexp.sweep.plan.new_id", lambda: next(names))
     for seeds in ("0,1", "0,1", "0,1,2"):
-        make_folder(make_plan([f"seed={seeds}", "dataset.text=a b"], [], []))
+        write_plan(make_folder(make_plan([f"seed={seeds}", "dataset.text=a b"], [], [])))
     again = make_plan(["dataset.text=a b", "seed=1,0", "sweep.skip_finished=true"], [], [])
     assert again.root == Path("outputs/sweeps/b")
     assert [job[0] for job in again.jobs] == ["seed=0", "seed=1"]  # by the numbers that they have
     assert make_plan(["seed=5,6", "sweep.skip_finished=true"], [], []).nameless
+
+
+def test_two_sweeps_that_begin_at_once_in_one_folder_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each was planned before the other had written anything: the one that gets the folder says what is in it."""
+    monkeypatch.chdir(tmp_path)
+    finishing = "sweep.skip_finished=true"
+    typed = (["seed=0,1"], ["seed=5,6"], ["seed=1,0"], ["seed=1,0", finishing], ["seed=0,1", finishing])
+    first, *others, same = (make_folder(make_plan([*words, "sweep.dir=s"], [], [])) for words in typed)
+    lock = RunFolder(tmp_path / "s" / ".lock")
+    lock.path.mkdir()
+    write_plan(first)
+    before = Path("s/sweep.yaml").read_text()
+    for other in others:
+        with lock.lock(), pytest.raises(UserError, match="another process is working on this sweep"):
+            sweep_of(other)
+        with pytest.raises(UserError, match="another process has begun a sweep in it meanwhile"):
+            sweep_of(other)
+    assert Path("s/sweep.yaml").read_text() == before
+    write_plan(same)
+    Path("s/sweep.yaml").unlink()  # as where the first was killed before it wrote
+    assert make_plan(["seed=0,1", "sweep.dir=s"], [], []).root == Path("s")
 
 
 # --- one after the other -----------------------------------------------------------------------------------------

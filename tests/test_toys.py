@@ -8,6 +8,7 @@ import pytest
 
 from genexp.bench import toys
 from genexp.bench.toys import request
+from genexp.folder.records import Record
 from tests.conftest import TINY
 
 
@@ -20,6 +21,13 @@ def test_a_sweep_is_asked_for_seed_after_seed(monkeypatch: pytest.MonkeyPatch) -
     assert "trainer.max_seconds=20" in words
     assert words[-1] == "trainer.lr=1e-4"  # after what the table sets
     assert "sweep.skip_finished=true" in words
+
+
+@pytest.mark.parametrize(("values", "shown"), [([8.0, 1.0, 3.0], "3"), ([1.0, 2.0, 9.0, 4.0], "3"), ([1.0, 3.0], "2"), ([], "—")])
+def test_a_cost_is_the_median_of_all_runs_of_a_row(values: list[float], shown: str) -> None:
+    """Of an even number the mean of the two in the middle, and not the upper one."""
+    runs = [Record(Path(), {}, metrics={"seconds_density": value}) for value in values]
+    assert toys._median([*runs, Record(Path(), {})], "seconds_density") == shown
 
 
 @pytest.mark.slow

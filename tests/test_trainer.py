@@ -411,7 +411,7 @@ def test_what_is_done_in_a_pause_counts_on_neither_clock(monkeypatch: pytest.Mon
     now = {"wall": 100.0, "cpu": 10.0}
     monkeypatch.setattr("genexp.fit.budget.time.perf_counter", lambda: now["wall"])
     monkeypatch.setattr("genexp.fit.budget.time.process_time", lambda: now["cpu"])
-    watch = Stopwatch(5.0, 1.0)
+    watch = Stopwatch(torch.device("cpu"), 5.0, 1.0)
     now |= {"wall": 102.0, "cpu": 10.5}
     assert (watch.seconds, watch.cpu_seconds) == (7.0, 1.5)
     with watch.paused():
@@ -422,6 +422,23 @@ def test_what_is_done_in_a_pause_counts_on_neither_clock(monkeypatch: pytest.Mon
     watch.stop()
     now |= {"wall": 200.0, "cpu": 50.0}
     assert (watch.seconds, watch.cpu_seconds) == (8.0, 1.75)
+
+
+def test_a_clock_is_read_when_the_device_has_done_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds of steps that it was still computing are training; three of a look in the pause are not."""
+    now, left = [0.0], [2.0]
+
+    def finish(device: torch.device) -> None:
+        now[0], left[0] = now[0] + left[0], 0.0
+
+    monkeypatch.setattr("genexp.fit.budget.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr(torch.cuda, "synchronize", finish)
+    watch = Stopwatch(torch.device("cuda"))
+    with watch.paused():
+        left[0] = 3.0
+    left[0] = 1.5
+    watch.stop()
+    assert watch.seconds == 3.5
 
 
 def test_seconds_never_end_a_training_before_its_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -254,6 +255,20 @@ def test_the_fewest_samples_are_those_from_which_on_it_is_noticed() -> None:
     shares = np.array([[[0.2, 0.6, 0.9], [0.9, 0.1, 0.8], [0.9, 0.9, 0.4], [0.6, 0.7, 1.0]]])
     found = trial.Trial(("a",), ("b", "c", "d", "e"), (10, 20, 40), shares, 0 * shares, np.zeros(1), np.ones(1))
     assert found.fewest(shares).tolist() == [[20, 40, 0, 10]]
+
+
+def test_false_alarms_are_a_share_of_the_repetitions_that_could_raise_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six true ones, every second of them looked at: one sets the threshold, two are judged, and here both are suspicious."""
+    words = ["experiment=metric_trial", "model.samples=100", "model.rungs=1", "model.failing=2"]
+    subject = build(compose(words).settings)
+    subject.model.initialise(subject.data.examples(1_000, 0))
+    subject.model.repetitions = 3
+    measures.all()
+    cheap = next(each for each in tried if "sliced_wasserstein" in each.names)
+    monkeypatch.setattr(trial, "tried", [replace(cheap, every=2)])
+    monkeypatch.setattr(trial, "verdict", lambda better, truth, others: (*2 * [others.mean(1)], len(truth) - len(truth) // 2))
+    found = trial.trial(subject)
+    assert (found.alarms / found.truths).tolist() == [1.0] * len(found.names)
 
 
 # --- a small trial ---------------------------------------------------------------------------------------------------

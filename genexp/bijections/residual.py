@@ -33,7 +33,9 @@ class Residual(Bijection):
         ln det(I + J) = Σ_k (−1)^(k+1) tr(J^k) / k,   tr(J^k) ≈ vᵀ J^k v,   v = ±1 at random,
 
     whose first terms (2 in training, 20 at test) are always taken, and each next one with probability `roulette`, divided by the
-    probability that it came to that. Its gradient is that of the Neumann series, Σ_k (−1)^k vᵀJ^k (∂J) v, whose factor vᵀJ^k
+    probability that it came to that. In training one draw of chance says how far the series of a whole batch goes, as in the
+    source; at test each example has its own, so that the examples' estimates are independent and their scatter says how far
+    their mean may be off. Its gradient is that of the Neumann series, Σ_k (−1)^k vᵀJ^k (∂J) v, whose factor vᵀJ^k
     needs none itself: memory does not grow with the number of terms.
 
     Args:
@@ -89,7 +91,9 @@ class Residual(Bijection):
         """ln det(I + J), or an unbiased estimate of it, (n,)."""
         if self.exact:
             return log_det_plus_identity(g.jacobian())
-        return series(g, TERMS if self.training else TERMS_AT_TEST, self.roulette)
+        if self.training:
+            return series(g, TERMS, self.roulette, draws=1)
+        return series(g, TERMS_AT_TEST, self.roulette, draws=len(g.value))
 
 
 def log_det_plus_identity(jacobian: Tensor) -> Tensor:
@@ -102,16 +106,26 @@ def log_det_plus_identity(jacobian: Tensor) -> Tensor:
     return torch.linalg.slogdet(jacobian + torch.eye(jacobian.shape[-1], dtype=jacobian.dtype, device=jacobian.device)).logabsdet
 
 
-def series(g: Linearised, terms: int, roulette: float) -> Tensor:
-    """An unbiased estimate of ln det(I + J), (n,), with an unbiased gradient."""
+def series(g: Linearised, terms: int, roulette: float, draws: int) -> Tensor:
+    """An unbiased estimate of ln det(I + J), (n,), with an unbiased gradient.
+
+    Args:
+        draws: of how many terms follow the first: 1 for the batch, or n, one for each example.
+    """
     with torch.no_grad():
-        further = int(torch.empty(()).geometric_(1 - roulette)) - 1 if roulette else 0
+        further = torch.empty(draws).geometric_(1 - roulette) - 1 if roulette else torch.zeros(draws)  # on the CPU, as it is read
         v = torch.randint_like(g.value, 2) * 2 - 1
-        power, neumann, found = v, v, torch.zeros_like(v[:, 0])
-        for k in range(1, terms + further + 1):
-            power = g.cotangent(power)  # vᵀJ^k
+        power, neumann, found = v, v.clone(), torch.zeros_like(v[:, 0])
+        going, part = torch.arange(len(v), device=v.device), g  # those whose series goes on
+        for k in range(1, terms + int(further.max()) + 1):
+            if k > terms and draws > 1:
+                left = (further >= k - terms).nonzero()[:, 0]
+                further, left = further[left], left.to(v.device)
+                going, power, part = going[left], power[left], part.of(left)
+            power = part.cotangent(power)  # vᵀJ^k
             signed = -((-1) ** k) / roulette ** max(0, k - terms)
-            found = found + signed / k * (power * v).sum(1)
-            neumann = neumann - signed * power
+            rows = slice(None) if len(going) == len(v) else going  # which copies nothing
+            found[rows] += signed / k * (power * v[rows]).sum(1)
+            neumann[rows] -= signed * power
     slope = (neumann * g.tangent(v)).sum(1)
     return found + slope - slope.detach()

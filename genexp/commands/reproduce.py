@@ -41,7 +41,8 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
         raise UserError(f"--into {folder} is not a folder")
     mode = read_mode(folder)
     if mode is None and folder.is_dir() and any(item.name != ".lock" for item in folder.iterdir()):
-        raise UserError(f"--into {folder}: there is something else in it")
+        said = f"--into {folder}: it is not empty, and no reproduction was begun in it (it has no reproduce.json)"
+        raise UserError(said, hint="an empty folder or a new one; or one that genexp reproduce has made, to go on there")
     if mode is False and options.quick:
         raise UserError(f"{folder} was begun without --quick", hint="leave --quick out, or begin anew without --into")
     quick = options.quick if mode is None else mode

@@ -4,8 +4,11 @@ import time
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import torch
+
 from genexp.data.base import Stream
 from genexp.errors import UserError
+from genexp.machine.device import wait_for
 from genexp.settings import TrainerSettings
 
 
@@ -57,10 +60,11 @@ class Stopwatch:
     """Seconds of training; evaluation and checkpoints run inside `with stopwatch.paused():` and do not count.
 
     `cpu_seconds` are those that this process has computed for, all its threads together: a busy machine makes `seconds` more, and
-    these not.
+    these not. What the `device` has been asked for before a pause is done before it.
     """
 
-    def __init__(self, seconds: float = 0.0, cpu_seconds: float = 0.0) -> None:
+    def __init__(self, device: torch.device, seconds: float = 0.0, cpu_seconds: float = 0.0) -> None:
+        self._device = device
         self._before, self._cpu_before = seconds, cpu_seconds
         self._since: float | None = time.perf_counter()
         self._cpu_since = time.process_time()
@@ -74,6 +78,7 @@ class Stopwatch:
         return self._cpu_before + (0.0 if self._since is None else time.process_time() - self._cpu_since)
 
     def stop(self) -> None:
+        wait_for(self._device)
         self._before, self._cpu_before, self._since = self.seconds, self.cpu_seconds, None
 
     def paused(self) -> "Stopwatch":
@@ -83,4 +88,5 @@ class Stopwatch:
         self.stop()
 
     def __exit__(self, *_: object) -> None:
+        wait_for(self._device)
         self._since, self._cpu_since = time.perf_counter(), time.process_time()

@@ -53,7 +53,7 @@ def fit(
     stream, every = fitter.stream, fitter.every
     heldout = heldout_batch(data, settings.eval_size, seed)
     budget = Budget.of(settings, stream, fitter.last_step)
-    first_look = Stopwatch()
+    first_look = Stopwatch(heldout.x.device)
     fitter.begin(new=state is None)
     training = Training(fitter, settings, folder, watch or Watch())
     noise_of_its_own(seed, 0 if state is None else state["position"]["step"])
@@ -64,7 +64,7 @@ def fit(
     if state is None and training.watch.wants(0):
         training.watch.keep(fitter.model, 0)
     fitter.ready()
-    clock = Stopwatch(position.seconds or first_look.seconds, position.cpu_seconds or first_look.cpu_seconds)
+    clock = Stopwatch(heldout.x.device, position.seconds or first_look.seconds, position.cpu_seconds or first_look.cpu_seconds)
     model.train()
     rehearsed = False
 

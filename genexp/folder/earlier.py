@@ -3,7 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -179,10 +181,24 @@ def _nflows(model: dict[str, Any]) -> dict[str, Any]:
 
 
 METRICS = {"floor/planes/": "ceiling/planes/"}  # beginnings of names in metrics.json
+OF_A_BOUND = re.compile(r"(?<![^/])kl(?=/|$)")  # beside `reconstruction`: a density has a `kl` of another meaning
+KL, MEANT = "kl_to_prior", "KL(q(z|x) ‖ p(z))"
 
 
-def metric(name: str) -> str:
-    """The name of a metric as it is today."""
+def metrics(found: Mapping[str, Value]) -> dict[str, Value]:
+    """What is in metrics.json, or in a line of history.jsonl, by the names of today."""
+    today = {_metric(name): value for name, value in found.items()}
+    if not any("reconstruction" in name for name in today):
+        return today
+    return {OF_A_BOUND.sub(KL, name): value for name, value in today.items()}
+
+
+def measure(name: str, words: Mapping[str, Any]) -> str:
+    """The name of today of the measure `name` that a run says these words of."""
+    return KL if name == "kl" and str(words.get("meaning", "")).startswith(MEANT) else name
+
+
+def _metric(name: str) -> str:
     return next((today + name.removeprefix(then) for then, today in METRICS.items() if name.startswith(then)), name)
 
 

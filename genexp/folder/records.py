@@ -14,7 +14,8 @@ import yaml
 
 from genexp.errors import UserError
 from genexp.folder.data_digests import DataDigests, read_digests
-from genexp.folder.earlier import metric, translated
+from genexp.folder.earlier import metrics as todays
+from genexp.folder.earlier import translated
 
 LARGEST = 16 << 20  # bytes of a file that is read whole
 LARGEST_HISTORY = 64 << 20
@@ -188,7 +189,7 @@ def read_metrics(path: Path) -> dict[str, Number]:
         print(f"warning: {path / 'metrics.json'} cannot be read: {why}; its numbers are left out", file=sys.stderr)
         return {}
     known = {name: value for name, value in metrics.items() if value is None or isinstance(value, int | float | str)}
-    return {metric(name): None if _is_not_finite(value) else value for name, value in known.items()}
+    return todays({name: None if _is_not_finite(value) else value for name, value in known.items()})
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
@@ -222,7 +223,8 @@ def _history_line(text: bytes) -> dict[str, float] | None:
         return None
     if not isinstance(value, dict) or type(value.get("step")) is not int or _is_not_finite(value["step"]):
         return None
-    return {str(name): number for name, number in value.items() if type(number) in (int, float) and not _is_not_finite(number)}
+    known = {str(name): number for name, number in value.items() if type(number) in (int, float)}
+    return todays({name: number for name, number in known.items() if not _is_not_finite(number)})
 
 
 def _is_not_finite(value: Any) -> bool:

@@ -72,6 +72,16 @@ def _gpu_of_this_process() -> torch.device:
     return torch.device("cuda", start.local_rank)
 
 
+def wait_for(device: torch.device) -> None:
+    """Return when the device has done what it was asked for, so that a clock can be read: Python goes on while an accelerator
+    computes. On the CPU nothing is ever left to do.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def choose_precision(name: str, device: torch.device) -> str:
     """`float32` or `bf16`; `auto` takes bf16 where the hardware multiplies it faster than float32."""
     if name != "auto":

@@ -90,9 +90,9 @@ def reconstruction(subject: Subject) -> Value:
     return Value(mean(of_test(subject).reconstruction) + subject.log_scale, floor=known(subject).pixels)
 
 
-@measure("kl", "KL(q(z|x) ‖ p(z)), nats an example", model=MODEL)
+@measure("kl_to_prior", "KL(q(z|x) ‖ p(z)), nats an example", model=MODEL)
 @cannot_see("whether the information is useful: it counts nats, not what they say")
-def kl(subject: Subject) -> Value:
+def kl_to_prior(subject: Subject) -> Value:
     return Value(mean(of_test(subject).kl))
 
 

@@ -11,6 +11,7 @@ from statistics import median
 
 import torch
 
+from genexp.machine.device import wait_for
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.sampling import Part
 from genexp.subject import Subject, once
@@ -63,10 +64,10 @@ def seconds_per_thousand(subject: Subject, call: Callable[[int], object], sizes:
     most = min(subject.settings.evaluation.batch_size, VALUES // subject.test.x[0].numel())
 
     def seconds(size: int) -> float:
+        wait_for(subject.device)
         began, cpu_began = time.perf_counter(), time.process_time()
         call(size)
-        if subject.device.type == "cuda":
-            torch.cuda.synchronize(subject.device)
+        wait_for(subject.device)
         taken = time.perf_counter() - began
         return min(taken, time.process_time() - cpu_began) if subject.device.type == "cpu" else taken
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from genexp.data.lattice import correlator, magnetisation
+from genexp.machine.device import wait_for
 from genexp.measures.record import LeftOut, Value, cannot_see, measure
 from genexp.measures.targets import weighted
 from genexp.samplers import diagnostics
@@ -208,17 +209,19 @@ def ess_per_second(subject: Subject) -> dict[str, Value]:
         data.log_density(x)
 
     time_hmc = time_of(found.magnetisation)
-    speeds = {"": size / seconds(propose, 3) / time_of(proposed_magnetisation(subject))}
+    speeds = {"": size / seconds(propose, 3, subject.device) / time_of(proposed_magnetisation(subject))}
     for name, x in (("hmc", found.fields), ("hmc_one_chain", found.fields[:1])):
-        taken = seconds(lambda x=x: hmc_move(x, data.log_density, data.force, found.step), TIMED)  # type: ignore[misc]
+        taken = seconds(lambda x=x: hmc_move(x, data.log_density, data.force, found.step), TIMED, subject.device)  # type: ignore[misc]
         speeds[name] = len(x) / taken / time_hmc
     return {name: Value(float(f"{speed:.3g}")) for name, speed in speeds.items()}
 
 
-def seconds(call: Callable[[], object], times: int) -> float:
-    """What one of so many calls takes, after one that warms up."""
+def seconds(call: Callable[[], object], times: int, device: torch.device) -> float:
+    """What one of so many calls takes on the device, after one that warms up."""
     call()
+    wait_for(device)
     began = time.perf_counter()
     for _ in range(times):
         call()
+    wait_for(device)
     return (time.perf_counter() - began) / times

@@ -30,5 +30,5 @@ def layer_kl(subject: Subject) -> Tensor:
 @measure("layer_kl", "KL of each layer of latents given those above it, 1 the lowest, nats an example", model=MODEL)
 @cannot_see("what each layer says")
 def layer_kl_of_each(subject: Subject) -> dict[str, Value]:
-    """They add up to `kl`."""
+    """They add up to `kl_to_prior`."""
     return {str(index): Value(float(nats)) for index, nats in enumerate(layer_kl(subject), start=1)}

@@ -175,7 +175,7 @@ R = TypeVar("R", bound=Record)
 class Collection(Generic[R]):
     """The records of one kind: those of the modules of `package`, and what mixed rooms and plugins add.
 
-    A name may stand for several records with different needs (`kl` between densities, `kl` of a posterior).
+    A name may stand for several records with different needs (`kl` by quadrature, `kl` over samples of a teacher).
     """
 
     def __init__(self, kind: str, package: str) -> None:

@@ -291,4 +291,4 @@ class VAE(GenerativeModel):
 def _terms(bound: Bound) -> Terms:
     """The ELBO's two parts and their sum, in nats per example."""
     kl = bound.kl.sum()
-    return {"neg_elbo": bound.reconstruction + kl, "reconstruction": bound.reconstruction, "kl": kl}
+    return {"neg_elbo": bound.reconstruction + kl, "reconstruction": bound.reconstruction, "kl_to_prior": kl}

@@ -67,6 +67,10 @@ class Linearised:
     weights: Sequence[Tensor]
     slopes: Sequence[Tensor]
 
+    def of(self, rows: Tensor) -> "Linearised":
+        """The same of some of the points."""
+        return Linearised(self.value[rows], self.weights, [slope[rows] for slope in self.slopes])
+
     def tangent(self, w: Tensor) -> Tensor:
         """J w for vectors (…, n or 1, dim): (…, n, dim)."""
         for weight, slope in zip(self.weights, self.slopes, strict=False):

@@ -12,6 +12,7 @@ import torch
 
 from genexp.config.composition import Composed, compose_stored
 from genexp.errors import Interrupted
+from genexp.fit.budget import Budget
 from genexp.fit.interrupts import Interrupts
 from genexp.fit.loop import fit
 from genexp.fit.state import Position, step_of
@@ -33,7 +34,7 @@ from genexp.registry import models
 from genexp.runs.circumstances import circumstances
 from genexp.runs.rehearsal import rehearse
 from genexp.runs.results import keep, measure
-from genexp.runs.resuming import check_budget, check_data, finished_already, going_on
+from genexp.runs.resuming import check_budget, check_data, finished_already, going_on, other_threads
 from genexp.runs.trained import build_data, context_of
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
@@ -69,11 +70,12 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
                     print(done)
                 return folder
             state = on_main(lambda: checkpoint.load(path / "checkpoints" / "last.pt"))
-            check_budget(composed.settings, state["position"]["step"])
+            check_budget(before.settings, composed.settings, state["position"])
             changes = going_on(state, before.settings, composed.settings)
             subject = first_of_each_machine_first(lambda: build(composed.settings, path))
             first_of_each_machine_first(lambda: check_requests(subject))
-            for line in [*changes, *check_data(read_run(path), subject, str(path))]:
+            record = read_run(path)
+            for line in [*changes, *other_threads(record), *check_data(record, subject, str(path))]:
                 folder.say(line)
             folder.cut_history(step_of(state))
             folder.write_config(composed.settings.model_dump(), composed.overrides)
@@ -152,11 +154,13 @@ def _all_sessions(before: float, started: float) -> float:
 
 
 def check_requests(subject: Subject) -> None:
-    """UserError where the settings ask for numbers or pictures that cannot be had of this model and these data."""
+    """UserError where the settings ask for numbers, pictures or epochs that cannot be had of this model and these data."""
     check_endpoints(subject)
     anomalies.check(subject)
     line.check(subject)
     check_learning(subject)
+    if subject.model.fitter == "gradient":  # another has the whole set in each step
+        Budget.of(subject.settings.trainer, subject.data.train_stream(1, 0))
 
 
 def facts(position: Position) -> dict[str, float]:

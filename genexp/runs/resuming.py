@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from genexp.errors import UserError
 from genexp.fit.state import random_states
 from genexp.folder.data_digests import differing_data, read_otherwise
@@ -15,13 +17,23 @@ from genexp.settings import RunSettings
 from genexp.subject import Subject
 
 BUDGETS = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
+AFRESH = 1_000  # steps, of a run that has done none
 
 
-def check_budget(settings: RunSettings, step: int) -> None:
-    """UserError where a run that has done `step` steps is given fewer."""
-    limit = settings.trainer.max_steps
+def check_budget(before: RunSettings, after: RunSettings, position: Mapping[str, Any]) -> None:
+    """UserError where a run is given fewer steps, or other seconds and fewer, than it has trained for: nothing would be done.
+
+    The seconds that it had it may have overrun by a step.
+    """
+    limit, step = after.trainer.max_steps, position["step"]
     if limit is not None and limit < step:
         raise UserError(f"trainer.max_steps={limit}: the run has done {step} steps already", hint="a number above that")
+    most = after.trainer.max_seconds
+    seconds = position["cpu_seconds" if after.trainer.clock == "cpu" else "seconds"]
+    if most is not None and most != before.trainer.max_seconds and most < seconds:
+        of = "CPU seconds" if after.trainer.clock == "cpu" else "seconds"
+        said = f"trainer.max_seconds={most:g}: the run has trained for {seconds:.3g} {of} already"
+        raise UserError(said, hint="a number above that")
 
 
 def check_data(record: Mapping[str, Any], subject: Subject, name: str) -> list[str]:
@@ -42,7 +54,7 @@ def finished_already(record: Mapping[str, Any], settings: RunSettings, name: str
     budget = {key: flat(settings.model_dump())[key] for key in BUDGETS}
     spent = ", ".join(f"{key}={value}" for key, value in budget.items() if value is not None)
     key, value = next((key, value) for key, value in budget.items() if value is not None)
-    more = typed(["resume", *with_plugins(plugins), name, f"{key}={2 * value}"])
+    more = typed(["resume", *with_plugins(plugins), name, f"{key}={2 * value or AFRESH}"])
     return f"{name} has finished: {record.get('steps')} steps ({spent})\ngo on with a larger budget, for example: {more}"
 
 
@@ -62,3 +74,11 @@ def going_on(state: Mapping[str, Any], before: RunSettings, after: RunSettings) 
     if trained_by != world().size:
         lines.append(f"  {trained_by} → {world().size} processes: the same objective, but other random numbers")
     return lines
+
+
+def other_threads(record: Mapping[str, Any]) -> list[str]:
+    """What is to be said, in lines, where the run of run.json `record` computed among another number of threads."""
+    was, now = record.get("threads"), torch.get_num_threads()
+    if not isinstance(was, int) or was == now:
+        return []
+    return [f"  {was} → {now} threads: sums are taken in another order, and numbers may differ in their last digits"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from genexp.folder.earlier import measure
 from genexp.folder.records import Record
 from genexp.measures.endings import ending_of
 from genexp.measures.record import eyesight
@@ -101,7 +102,7 @@ def words_of(records: Iterable[Record]) -> Words:
             of_kind = own.get(kind) if isinstance(own, dict) else None
             for name, words in [*of_kind.items()][:MOST] if isinstance(of_kind, dict) else ():
                 if isinstance(words, dict):
-                    names.setdefault(str(name), words)
+                    names.setdefault(measure(str(name), words), words)
     if silent:
         for kind, known in _of_today().items():
             found[kind] = {**known, **found[kind]}

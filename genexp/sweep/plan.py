@@ -25,7 +25,7 @@ from genexp.summary import BESIDE
 from genexp.sweep.launchers import check_launcher
 
 SWEEPS = Path("outputs/sweeps")
-RECORD = "sweep.yaml"
+RECORD, LOCK = "sweep.yaml", ".lock"
 
 
 class SweepSettings(Strict):
@@ -137,7 +137,7 @@ def make_plan(overrides: Sequence[str], config_dirs: Sequence[Path], plugins: Se
     wanted = jobs(typed, config_dirs)
     if root is None and settings.skip_finished:
         root = _latest(wanted)
-    if root is not None and root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if root is not None and root.exists() and (not root.is_dir() or any(item.name != LOCK for item in root.iterdir())):
         if not settings.skip_finished:
             raise UserError(f"{root} exists already, and a sweep never overwrites another", hint="sweep.skip_finished=true")
         recorded = [shlex.split(job) for job in _recorded(root)["jobs"]]
@@ -157,7 +157,7 @@ def make_plan(overrides: Sequence[str], config_dirs: Sequence[Path], plugins: Se
 
 
 def make_folder(plan: Plan) -> Plan:
-    """The plan with its folder made, and recorded there; where nobody chose its name, a folder that was not there before."""
+    """The plan with its folder made; where nobody chose its name, a folder that was not there before."""
     while True:
         try:
             make_parent(plan.root)
@@ -169,8 +169,18 @@ def make_folder(plan: Plan) -> Plan:
             plan = replace(plan, root=SWEEPS / new_id())
         except OSError as failure:
             raise UserError(f"cannot make the sweep's folder {plan.root}: {failure.strerror}") from None
-    plan.write()
     return plan
+
+
+def write_plan(plan: Plan) -> None:
+    """Write sweep.yaml, by the process that has the folder to itself. UserError where there are other jobs in it by now, or these
+    and nobody asked to finish them: another process was faster.
+    """
+    if (plan.root / RECORD).exists():
+        recorded = [tuple(shlex.split(job)) for job in _recorded(plan.root)["jobs"]]
+        if not plan.settings.skip_finished or recorded != [*plan.jobs]:
+            raise UserError(f"{plan.root}: another process has begun a sweep in it meanwhile", hint="another sweep.dir=…")
+    plan.write()
 
 
 def changed(plan: Plan, number: int) -> list[str]:

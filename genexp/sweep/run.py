@@ -23,7 +23,7 @@ from genexp.sweep.data import put_others_aside
 from genexp.sweep.gallery import COSTS, GALLERY, HISTORIES, LATENTS, write_gallery
 from genexp.sweep.job import STOP, Task
 from genexp.sweep.launchers import Launch, hydra_path
-from genexp.sweep.plan import Plan, changed, make_folder, make_plan
+from genexp.sweep.plan import LOCK, Plan, changed, make_folder, make_plan, write_plan
 from genexp.sweep.table import CSV, PNG, chosen_metric, records, write_table
 
 ENDED = ("finished", "failed", "interrupted")
@@ -37,10 +37,11 @@ def sweep(overrides: Sequence[str], config_dirs: Sequence[Path], plugins: Sequen
 
 def carry_out(plan: Plan) -> int:
     """Run every job of a plan that has not finished. Returns the exit code."""
-    lock = RunFolder(plan.root / ".lock")  # a folder of its own: taking one tidies up in it
+    lock = RunFolder(plan.root / LOCK)  # a folder of its own: taking one tidies up in it
     lock.path.mkdir(exist_ok=True)
     try:
         with lock.lock():
+            write_plan(plan)
             return _sweep(plan)
     except Busy:
         raise UserError(f"{plan.root}: another process is working on this sweep") from None
