@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import fcntl
+import gc
 import os
 import shutil
 import sys
@@ -46,6 +47,12 @@ TINY = [
     "figures.gif_points=50",
     "figures.gif_frames=3",
 ]
+
+
+def pytest_collection_finish() -> None:
+    """What is there once all tests are collected stays, and is not looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
