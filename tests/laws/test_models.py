@@ -231,7 +231,7 @@ def test_the_gaussians_are_the_mixture_that_its_density_is(label: str) -> None:
 def test_a_bound_lies_below_the_likelihood(label: str) -> None:
     """−validate is below ln p(x): by quadrature where that can be, else by many weighted samples, which find no more."""
     model = accepted(label, "3 numbers, unit")
-    batch = some(SPECS["3 numbers, unit"], 40)
+    batch = some(SPECS["3 numbers, unit"], 20)
     evidence = []
     if "posterior" in model.can:
         wide = torch.full_like(model.infer(batch.x, batch.label), 0.8)  # type: ignore[operator]
