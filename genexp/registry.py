@@ -152,6 +152,7 @@ def parts_of(builder: Callable[..., Any]) -> dict[str, Registry[Any]]:
     return {key: kinds[get_args(found)[0]] for key, found in annotations.items() if get_origin(found) is Part}
 
 
+@cache
 def _positional(builder: Callable[..., Any]) -> int | None:
     """How many positional arguments a class or a function takes; None of any number."""
     kinds = [found.kind for found in inspect.signature(builder).parameters.values()]

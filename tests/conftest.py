@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import fcntl
+import gc
 import os
 import shutil
 import sys
@@ -19,7 +20,7 @@ from genexp.data.fruit import CLASSES
 from genexp.data.glyphs import draw_glyphs
 from genexp.failures.base import failures
 from genexp.figures.style import OurFigure
-from genexp.measures import cost, guidance, quadrature
+from genexp.measures import barcode, cost, guidance, quadrature
 from genexp.measures.on_trial import tried
 from genexp.measures.record import films, measures, pictures, terms
 from genexp.measures.suggestion import rules
@@ -46,6 +47,12 @@ TINY = [
     "figures.gif_points=50",
     "figures.gif_frames=3",
 ]
+
+
+def pytest_collection_finish() -> None:
+    """What is there once all tests are collected stays, and is not looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
@@ -213,6 +220,7 @@ def roughen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guidance, "STEPS", 2)
     monkeypatch.setattr(quadrature, "GRID_SIDE", 96)
     monkeypatch.setattr(quadrature, "STRIP_SIDE", 48)
+    monkeypatch.setattr(barcode, "sights", lambda picture: [picture])  # nothing is read after two steps, from wherever it is seen
     monkeypatch.setattr(cost, "SIZES", (8,))
     monkeypatch.setattr(cost, "LONG_ENOUGH", 0.0)
     monkeypatch.setattr(UniformCells.irreducible_loss, "__defaults__", (256, 0))

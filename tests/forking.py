@@ -204,11 +204,12 @@ def _sketch() -> None:
     from PIL import Image
 
     from genexp.data.cells import UniformCells
-    from genexp.measures import cost, quadrature
+    from genexp.measures import barcode, cost, quadrature
     from genexp.models import flow_matching
 
     flow_matching.LIKELIHOOD_STEPS = 8
     quadrature.GRID_SIDE, quadrature.STRIP_SIDE = 96, 48
+    barcode.sights = lambda picture: [picture]
     cost.SIZES, cost.LONG_ENOUGH = (8,), 0.0
     UniformCells.irreducible_loss.__defaults__ = (256, 0)
     blank = Image.new("L", (200, 200))

@@ -11,6 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 from PIL import Image
 
+from genexp.config import choices
 from genexp.config.catalogue import CONF, KINDS, entries
 from genexp.config.choices import _compose, _hydra
 from genexp.config.composition import compose
@@ -199,7 +200,7 @@ def test_yaml_and_constructor_say_the_same(group: str, registry: Registry[Any]) 
     own = {name for name in registry.names() if registry[name].__module__.startswith("genexp.")}  # not the README's examples
     assert set(files) == own
     with _hydra([]):  # all of them at once, each in a place of its own: one by one takes ten times as long
-        every = OmegaConf.to_container(_compose([f"+{group}@every.{name}={name}" for name in files])["every"])
+        every = OmegaConf.to_container(_compose([f"+{group}@every.{name}={name}" for name in files], [])["every"])
     for name, path in files.items():
         stated = every[name]
         assert registry.validate(stated) == registry.validate({"name": name}), path
@@ -301,3 +302,22 @@ def test_numbers_follow_from_how_fine_the_data_are(tmp_path: Path) -> None:
 def test_numbers_of_data_that_are_no_cells_stay_and_a_missing_picture_is_no_mistake_here() -> None:
     for words in (["experiment=qr_flowmatch", "dataset=two_moons"], ["dataset.image=missing.png"]):
         assert compose(words).settings.trainer.batch_size == 1024
+
+
+def test_hydra_is_asked_again_only_for_what_is_in_a_users_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    by_hydra = choices._by_hydra
+    monkeypatch.setattr(choices, "_by_hydra", lambda overrides: asked.append([*overrides]) or by_hydra(overrides))
+    mine = tmp_path / "model" / "bijection" / "mine.yaml"
+    mine.parent.mkdir(parents=True)
+    words = ["experiment=double_gaussian", "model=flow", "model/bijection=mine"]
+    for depth in (4, 7):
+        mine.write_text(f"name: coupling\ndepth: {depth}\n")
+        assert choices.composed(words, [tmp_path]).model.bijection.depth == depth
+    assert [each[0] for each in asked[-2:]] == ["+model/bijection@alone=mine"] * 2
+    asked.clear()
+    choices.composed(words[:2], [tmp_path])
+    assert asked == []
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "two_moons.yaml").write_text("name: rings\n")  # of the package's name, which comes first
+    assert choices.composed(["dataset=two_moons"], [tmp_path]).dataset.name == "two_moons"

@@ -22,7 +22,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from genexp.config.catalogue import COMPONENTS, CONF, GROUPS, options
+from genexp.config.catalogue import COMPONENTS, CONF, GROUPS, find, options
 from genexp.config.typed import key_of, parse_override
 from genexp.errors import UserError, nearest, unknown
 from genexp.folder.earlier import renamed
@@ -48,14 +48,14 @@ def is_choice(text: str) -> bool:
 
 def composed(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> DictConfig:
     """The configuration that the choices among `overrides` describe, Hydra's own node in it; UserError for a wrong one."""
-    with _hydra(config_dirs) as own_folders:
+    with _hydra(config_dirs):
         groups = [text for text in overrides if key_of(text) in GROUPS]
         for text in groups:
             _check(parse_override(text), options(key_of(text), config_dirs))
         groups += _without_experiment(groups)
         others = [text for text in overrides if key_of(text).startswith(("hydra.", "hydra/"))]
-        config = _compose([*groups, *others, *own_folders])
-        _drop_leftovers(config, groups, own_folders)
+        config = _compose([*groups, *others], config_dirs)
+        _drop_leftovers(config, groups, config_dirs)
         places = _places(config)
         parts = [text for text in overrides if is_choice(text) and text not in groups]
         for text in sorted(parts, key=lambda text: key_of(text).count("/")):
@@ -65,7 +65,7 @@ def composed(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Dict
             group = places[place].group
             _check(item, options(group, config_dirs))
             if item.value() != places[place].name:
-                alone = _compose([f"+{group}@{ALONE}={item.value()}", *own_folders])
+                alone = _compose([f"+{group}@{ALONE}={item.value()}"], config_dirs)
                 with open_dict(config):
                     OmegaConf.update(config, place.replace("/", "."), alone[ALONE], merge=False)
                 inner = {f"{place}{at.removeprefix(ALONE)}": one for at, one in _places(alone, ALONE).items()}
@@ -81,16 +81,16 @@ def _without_experiment(groups: Sequence[str]) -> list[str]:
     return [f"experiment={ANY}"] if other and "experiment" not in typed else []
 
 
-def _drop_leftovers(config: DictConfig, groups: Sequence[str], own_folders: Sequence[str]) -> None:
+def _drop_leftovers(config: DictConfig, groups: Sequence[str], config_dirs: Sequence[Path]) -> None:
     """Takes out what an experiment sets for its own data set or model where another one, without such a key, was typed."""
     experiment = [text for text in groups if key_of(text) == "experiment"]
     typed = {key_of(text): parse_override(text).value() for text in groups if key_of(text) in COMPONENTS}
     if not experiment or not typed:
         return
-    usual = _chosen([*experiment, *own_folders])
+    usual = _chosen(experiment, config_dirs)
     for group, name in typed.items():
         if name != usual[group]:
-            own = _compose([f"+{group}@{ALONE}={name}", *own_folders])[ALONE]
+            own = _compose([f"+{group}@{ALONE}={name}"], config_dirs)[ALONE]
             with open_dict(config):
                 for key in config[group].keys() - own.keys():
                     del config[group][key]
@@ -143,8 +143,8 @@ def search_path(config_dirs: Sequence[Path]) -> list[str]:
 
 
 @contextmanager
-def _hydra(config_dirs: Sequence[Path]) -> Iterator[list[str]]:
-    """Hydra initialised on conf/; yields the override that adds the user's own folders."""
+def _hydra(config_dirs: Sequence[Path]) -> Iterator[None]:
+    """Hydra initialised on conf/, once what is in the user's own folders is checked."""
     for folder in config_dirs:
         if not folder.is_dir():
             raise UserError(f"--config-dir {folder}: no such folder")
@@ -154,24 +154,33 @@ def _hydra(config_dirs: Sequence[Path]) -> Iterator[list[str]]:
     if GlobalHydra.instance().is_initialized():  # inside a sweep's job
         GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), job_name="genexp", version_base="1.3"):
-        yield search_path(config_dirs)
+        yield
 
 
-def _compose(overrides: list[str]) -> DictConfig:
+def _compose(overrides: Sequence[str], config_dirs: Sequence[Path]) -> DictConfig:
     """What Hydra makes of overrides, to be changed."""
-    return deepcopy(_known(overrides))
+    return deepcopy(_known(overrides, config_dirs))
 
 
-def _chosen(overrides: list[str]) -> DictConfig:
+def _chosen(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> DictConfig:
     """The name that Hydra chooses for each group."""
-    return _known(overrides).hydra.runtime.choices
+    return _known(overrides, config_dirs).hydra.runtime.choices
 
 
-def _known(overrides: list[str]) -> DictConfig:
+def _known(overrides: Sequence[str], config_dirs: Sequence[Path]) -> DictConfig:
     """What Hydra makes of overrides. Of the files of the package alone it makes the same every time: it is asked once."""
-    if any(text.startswith("hydra.searchpath=") for text in overrides):
-        return _by_hydra(overrides)
+    if any(_of_a_user(text, config_dirs) for text in overrides):
+        return _by_hydra([*overrides, *search_path(config_dirs)])
     return _of_package(tuple(overrides))
+
+
+def _of_a_user(text: str, config_dirs: Sequence[Path]) -> bool:
+    """Whether an override chooses a member that is, or may be, in the user's own folders."""
+    group = key_of(text).partition("@")[0]
+    if not config_dirs or group.startswith("hydra."):
+        return False
+    path = find(group, str(parse_override(text).value()), config_dirs)
+    return path is None or not path.is_relative_to(CONF)
 
 
 @lru_cache(maxsize=1024)

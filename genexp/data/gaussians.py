@@ -10,6 +10,15 @@ from genexp.data.known import FINE_SIDE, KnownDensity
 from genexp.quadrature import Rule, around
 
 PAIRS = 2**18  # of points and components, whose distances are found at once
+NEGLIGIBLE = 80.0  # nats below the largest of some terms, where one adds nothing to their sum: e^(−80) = 10^(−35)
+
+
+def log_sum(terms: Tensor) -> Tensor:
+    """ln Σ_k exp(terms_k), (n, components) → (n,). Where a component is far away, exp underflows, which takes twenty times as
+    long as an exp that does not: what is negligible is raised to what just is.
+    """
+    least = terms.detach().amax(1, keepdim=True) - NEGLIGIBLE
+    return torch.logsumexp(torch.maximum(terms, least), dim=1)
 
 
 class Gaussians(KnownDensity):
@@ -39,7 +48,7 @@ class Gaussians(KnownDensity):
         whiten = torch.linalg.solve_triangular(factors, identity.expand_as(factors), upper=False)
         z = torch.einsum("kij,nkj->nki", whiten, x[:, None] - means)
         log_scale = factors.diagonal(dim1=1, dim2=2).log().sum(1) + 0.5 * self.dim * math.log(2 * math.pi)
-        return torch.logsumexp(weights.log() - 0.5 * z.square().sum(2) - log_scale, dim=1) - weights.sum().log()
+        return log_sum(weights.log() - 0.5 * z.square().sum(2) - log_scale) - weights.sum().log()
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         component = torch.multinomial(self.weights, n, replacement=True, generator=generator)
@@ -95,7 +104,7 @@ class RoundGaussians(KnownDensity):
         parts = []
         for part in x.split(max(1, PAIRS // len(means))):
             distance = torch.cdist(part, means, compute_mode="donot_use_mm_for_euclid_dist")  # (n, components)
-            parts.append(torch.logsumexp(weights.log() - distance.square() / (2 * self.std**2), dim=1))
+            parts.append(log_sum(weights.log() - distance.square() / (2 * self.std**2)))
         return torch.cat(parts) - log_scale
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:

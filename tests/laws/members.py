@@ -1,12 +1,15 @@
 """Every registered member in small settings, and with each of its choices made in turn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
 import torch
 from torch import Tensor, nn
 
+from genexp.context import Context
 from genexp.data.base import Batch, DataSpec
+from genexp.errors import UserError
 from genexp.registry import Registry, models
 
 SMALL: dict[str, Any] = {  # wherever a member has a setting of this name
@@ -106,6 +109,16 @@ PICTURES = DataSpec((1, 8, 8), ("a", "b"), "unit")
 FLAT = {f"{size} numbers, {kind}": DataSpec((size,), kind=kind) for size, kind in ((1, "real"), (2, "real"), (3, "unit"))}
 BITS, SYMBOLS = DataSpec((1, 3, 3), kind="bits"), DataSpec((5,), kind="tokens", levels=4, alphabet="abcd")
 SPECS = {**FLAT, "pictures": PICTURES, "bits": BITS, "symbols": SYMBOLS}
+
+
+@cache
+def can(label: str, spec: DataSpec) -> Set[str] | None:
+    """What the model can do with data that look so; None where it does not accept them. Built once, for all laws."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return models.build(MODELS[label], spec, Context()).can  # type: ignore[no-any-return]
+        except UserError:
+            return None
 
 
 def shaken(part: nn.Module, by: float = 0.15) -> nn.Module:
