@@ -1,7 +1,6 @@
 """Fixtures that many tests share."""
 
 import fcntl
-import gc
 import os
 import shutil
 import sys
@@ -47,12 +46,6 @@ TINY = [
     "figures.gif_points=50",
     "figures.gif_frames=3",
 ]
-
-
-def pytest_collection_finish() -> None:
-    """What is there once all tests are collected stays, and is not looked through for garbage again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:

@@ -1,5 +1,6 @@
 """Which runs the landscape should have: every model on the same data, by the recipe that is known for it, else by one for all."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ DATA = ("two_moons", "digits")  # nothing to download
 TOYS = "toys"  # every known density in the plane
 OTHERWISE = "model/likelihood=gaussian"  # takes any numbers
 FEW, QUICK = 1000, "trainer.lr=2e-2"  # weights, and the rate of fewer
-MEASURING = 12  # seconds that a run takes besides its training, about
+MEASURING = 12, 60  # seconds that a run takes besides its training, about; of pictures like MNIST's
+LARGE = 500  # numbers of an example, as of such pictures
 COMPARABLE = {"discrete", "dequantised"}  # what a picture costs in bits is then one and the same thing
 
 
@@ -81,6 +83,7 @@ def plan(
     for name in only:
         if all(label != name for _, label, _ in found):
             raise UserError(f"{name} does not learn {', '.join(names)}", hint=f"genexp list models --data {names[0]}")
+    measuring = {name: MEASURING[math.prod(ways(name)[0][1].shape) >= LARGE] for name in names}
     wanted = [
         Wanted(
             folder / name / f"{label}_{budget:g}s_seed{seed}",
@@ -91,7 +94,7 @@ def plan(
                 *("figures.enabled=false", "evaluation.anomalies=[]"),
                 *overrides,
             ),
-            budget + MEASURING,
+            budget + measuring[name],
         )
         for seed in seeds
         for budget in sorted(seconds)
