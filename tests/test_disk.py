@@ -229,7 +229,12 @@ def test_a_whole_run_in_an_oddly_named_folder(genexp, tmp_path: Path) -> None:
     assert genexp("resume", str(run))[0] == 0
 
 
-NOT_TO_BE_MADE = [("a" * 300, "too long"), ("b/" * 3000, "too long"), ("file/run", "file is not a folder"), ("/proc/run", "cannot make")]
+NOT_TO_BE_MADE = [
+    ("a" * 300, "too long"),
+    ("b/" * 3000, "too long"),
+    ("file/run", "file is not a folder"),
+    ("/proc/run", "cannot make"),
+]
 
 
 @pytest.mark.parametrize(("run_dir", "why"), NOT_TO_BE_MADE)
