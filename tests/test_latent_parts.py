@@ -16,7 +16,8 @@ from genexp.data.images import ImageData, ImageSet
 from genexp.errors import UserError
 from genexp.fit.gradient import Gradient
 from genexp.latent.base import Given, posteriors, priors
-from genexp.latent.likelihoods import DiscretisedLogistic
+from genexp.latent.colour_logistic import ColourLogistic
+from genexp.latent.likelihoods import DiscretisedLogistic, Gaussian
 from genexp.latent.mixture import MixturePrior
 from genexp.latent.networks import networks
 from genexp.latent.posteriors import GaussianPosterior, bounded
@@ -58,6 +59,22 @@ def test_bytes_under_the_discretised_logistic_have_probability_one() -> None:
     assert mean == pytest.approx(0.5, abs=1e-3)
     assert spread == pytest.approx(0.1, rel=0.02)
     assert likelihood.bits_per_dim(8 * math.log(2), 1) == pytest.approx(8)  # uniform bytes
+
+
+@torch.no_grad()
+def test_greys_of_few_levels_have_probability_one_and_cost_bits_of_those() -> None:
+    spec = DataSpec((1, 1, 1), kind="unit", levels=17)
+    x = (torch.arange(17) / 16).view(-1, 1, 1, 1)
+    for likelihood in (DiscretisedLogistic(spec, sigma=0.2), ColourLogistic(spec, sigma=0.2)):
+        log_p = likelihood.log_prob(x, torch.full((17, 1, 1, 1), 0.3))
+        assert float(log_p.exp().sum()) == pytest.approx(1, abs=1e-4)
+        drawn = likelihood.sample(torch.full((1000, 1, 1, 1), 0.3))
+        assert {float(value) for value in (16 * drawn).unique()} <= set(range(17))
+    assert Gaussian(spec).bits_per_dim(0.0, 1) == pytest.approx(math.log2(17))  # of a density of 1: all are as likely
+    bits = DiscretisedLogistic(DataSpec((1, 1, 1), kind="bits"), sigma=0.5)
+    both = bits.log_prob(torch.tensor([0.0, 1.0]).view(2, 1, 1, 1), torch.full((2, 1, 1, 1), 0.8)).exp()
+    assert float(both.sum()) == pytest.approx(1, abs=1e-5)
+    assert both[1] > 0.7
 
 
 def test_an_autoregressive_network_looks_back_only() -> None:

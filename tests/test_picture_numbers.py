@@ -155,7 +155,7 @@ def test_the_mean_picture_is_of_the_same_numbers_as_the_pictures() -> None:
 
 def test_bytes_become_numbers_that_fill_their_bins() -> None:
     x = (torch.arange(256) / 255).repeat(50)[:, None]
-    spread = 256 * dequantised(Batch(x)).x[:, 0].double()
+    spread = 256 * dequantised(Batch(x), 256).x[:, 0].double()
     assert torch.equal(spread.floor().long(), torch.arange(256).repeat(50))
     assert float((spread - spread.floor()).std()) == pytest.approx(12**-0.5, rel=0.02)
 

@@ -17,12 +17,12 @@ from genexp.data.base import DataSpec, Kind
 from genexp.latent.likelihoods import DiscretisedLogistic, Likelihood, likelihoods
 from genexp.settings import Scale
 
-_SEEN, _HALF_A_BYTE = 1_024, 0.5 / 255  # _SEEN: the first examples, on which the beginning is measured
+_SEEN = 1_024  # the first examples, on which the beginning is measured
 
 
 @likelihoods.register("colour_logistic")
 class ColourLogistic(Likelihood):
-    """Bytes whose colours are given one after the other; a_cb and the scale are learnt for each pixel, and begin as a linear
+    """Greys whose colours are given one after the other; a_cb and the scale are learnt for each pixel, and begin as a linear
     regression of what the decoder leaves at first. Data without colours have none to couple: for them it is `logistic`.
 
     Source: Salimans et al., PixelCNN++ (2017), section 2.2.
@@ -52,16 +52,17 @@ class ColourLogistic(Likelihood):
         first examples x, which `reconstruct` gives the decoder's outputs of.
         """
         x = x[:_SEEN]
+        half_a_bin = 0.5 / (self.levels - 1)
         error = x - reconstruct(x).float()
         left = error.clone()
         for c in range(1, self.colours):
             before = error[:, :c].permute(2, 3, 1, 0)  # (height, width, c, n)
-            gram = before @ before.mT / len(x) + _HALF_A_BYTE**2 * torch.eye(c, device=x.device)
+            gram = before @ before.mT / len(x) + half_a_bin**2 * torch.eye(c, device=x.device)
             found = torch.linalg.solve(gram, before @ error[:, c].permute(1, 2, 0)[..., None] / len(x))
             self.coupling[c, :c] = found[..., 0].permute(2, 0, 1)
             left[:, c] -= (self.coupling[c, :c] * error[:, :c]).sum(1)
         if self.pixels.log_scale.requires_grad:
-            deviation = left.square().mean(0).sqrt().clamp(min=_HALF_A_BYTE)
+            deviation = left.square().mean(0).sqrt().clamp(min=half_a_bin)
             self.pixels.log_scale.copy_(torch.log(deviation * math.sqrt(3) / math.pi))
 
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:

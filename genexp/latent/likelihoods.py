@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genexp.autoregressive.base import BYTES
 from genexp.data.base import DataSpec, Kind
 from genexp.errors import UserError
 from genexp.registry import Registry
@@ -23,7 +24,7 @@ _VALUES = 12_000_000  # in float64 at a time: 100 MB
 class Likelihood(nn.Module):
     """p(x|z), unless a member says otherwise with independent pixels.
 
-    Told when built: the `DataSpec` of the examples.
+    Told when built: the `DataSpec` of the examples. `levels`: how many greys a pixel can have.
     `has_pairs` says whether `pairs` is there; `logits`, whether `raw` are logits: else the decoder gives the mean of x itself.
     `independent`: whether the pixels are, given z: then `raw` says all of p(x|z).
     `kinds` are the kinds of values that it is a likelihood of, and `within` is where they lie.
@@ -42,6 +43,7 @@ class Likelihood(nn.Module):
         super().__init__()
         spec.check_kind(self.kinds, f"model/likelihood={likelihoods.name_of(self)}", self._hint())
         self.binary = spec.kind == "bits"
+        self.levels = 2 if self.binary else spec.levels or BYTES
 
     def check(self, x: Tensor) -> None:
         """UserError unless all values of x are finite numbers that this is a likelihood of."""
@@ -98,9 +100,9 @@ class Likelihood(nn.Module):
         raise NotImplementedError
 
     def bits_per_dim(self, nats: float, size: int) -> float | None:
-        """Bits per value of bytes whose −ln p is `nats`; None where p is no probability of bytes.
+        """Bits per value of greys whose −ln p is `nats`; None where p is no probability of greys.
 
-        A density counts when x was bytes made continuous, (k + u)/256 with u uniform: 8 bits are then the bins'.
+        A density counts when x was greys made continuous, (k + u)/levels with u uniform: log₂ levels bits are then the bins'.
         """
         return None
 
@@ -182,7 +184,7 @@ class Gaussian(Likelihood):
         return mean
 
     def bits_per_dim(self, nats: float, size: int) -> float:
-        return nats / size / math.log(2) + 8
+        return nats / size / math.log(2) + math.log2(self.levels)
 
     def from_squares(self, squares: Tensor) -> Tensor:
         """ln p(x|z) of squared distances |x − raw|², of their shape."""
@@ -191,11 +193,12 @@ class Gaussian(Likelihood):
 
 @likelihoods.register("logistic")
 class DiscretisedLogistic(Likelihood):
-    """Grey values k/255, k = 0 … 255, each with its own probability: that of its bin under a logistic of mean raw and scale s.
+    """Greys x = k/(K−1), k = 0 … K−1, each with a probability: that of its bin under a logistic of mean raw and scale s.
 
-        p(k|z) = σ((k/255 + δ − raw)/s) − σ((k/255 − δ − raw)/s),   δ = 1/510; the outermost bins take the tails.
+        p(k|z) = σ((x + δ − raw)/s) − σ((x − δ − raw)/s),   δ = ½/(K−1); the outermost bins take the tails.
 
-    A true probability of bytes: no noise need be added, and what is always white costs nothing.
+    K is 256 unless the data say otherwise, and 2 of zeros and ones. A true probability of greys: no noise need be added, and
+    what is always white costs nothing.
     Source: Salimans et al., PixelCNN++ (2017).
 
     Args:
@@ -218,15 +221,15 @@ class DiscretisedLogistic(Likelihood):
     def sample(self, raw: Tensor) -> Tensor:
         noise = torch.logit(torch.rand_like(raw.float()).clamp(1e-6, 1 - 1e-6))
         x = raw.float() + self.log_scale.clamp(min=math.log(1e-4)).exp() * noise
-        return (255 * x).round().clamp(0, 255) / 255
+        return ((self.levels - 1) * x).round().clamp(0, self.levels - 1) / (self.levels - 1)
 
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
-        log_scale = self.log_scale.clamp(min=math.log(1e-4))
-        distance, bin_width = (x - raw.float()) * torch.exp(-log_scale), torch.exp(-log_scale) / 255
+        log_scale, last = self.log_scale.clamp(min=math.log(1e-4)), self.levels - 1
+        distance, bin_width = (x - raw.float()) * torch.exp(-log_scale), torch.exp(-log_scale) / last
         upper, lower = distance + 0.5 * bin_width, distance - 0.5 * bin_width
         # ln(σ(b) − σ(a)) = ln σ(b) + ln σ(−a) + ln(1 − e^(a−b)), which no rounding can make −∞
         inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-bin_width))
-        log_p = torch.where(x < 0.5 / 255, F.logsigmoid(upper), torch.where(x > 254.5 / 255, F.logsigmoid(-lower), inside))
+        log_p = torch.where(x < 0.5 / last, F.logsigmoid(upper), torch.where(x > 1 - 0.5 / last, F.logsigmoid(-lower), inside))
         return log_p.flatten(raw.dim() - x.dim() + 1).sum(-1)
 
     def from_mean(self, mean: Tensor) -> Tensor:

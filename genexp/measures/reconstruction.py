@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from genexp.bijections.bases import log_standard
+from genexp.bijections.dequantisation import continuous
 from genexp.data.base import Batch
 from genexp.latent.importance import HasPosterior
 from genexp.measures.bounds import VALUES, bounds
@@ -26,7 +27,7 @@ MODEL, DATA = {"latents", "posterior"}, {"examples", "pictures"}
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Of the test pictures: E_q |x − E[x|z]|², summed over a picture; KL(q(z|x) ‖ N(0, I)) in nats; −log₂ p of each byte, and
+    """Of the test pictures: E_q |x − E[x|z]|², summed over a picture; KL(q(z|x) ‖ N(0, I)) in nats; −log₂ p of each grey, and
     what probabilistic PCA gets for that.
     """
 
@@ -40,18 +41,18 @@ class Reconstruction:
 def reconstruction(subject: Subject) -> Reconstruction | None:
     """All of them, which share their random numbers; None of a model whose pixels have no σ."""
     model, data, batch = subject.model, subject.data, subject.test
-    size = batch.x[0].numel()
+    size, levels = batch.x[0].numel(), model.likelihood.levels
     if model.likelihood.bits_per_dim(0.0, size) is None:
         return None
     with seeded(seed_for(subject.settings.seed, "bits"), subject.device), torch.autocast(subject.device.type, enabled=False):
         error, kl = error_and_kl(model, batch)
-        bytes_ = dequantised(batch) if "real" in model.likelihood.kinds else batch
-        bits = model.likelihood.bits_per_dim(float(bounds(model, bytes_, 8).neg_elbo.double().mean()), size)
+        greys = dequantised(batch, levels) if "real" in model.likelihood.kinds else batch
+        bits = model.likelihood.bits_per_dim(float(bounds(model, greys, 8).neg_elbo.double().mean()), size)
         parts = data.train.few(4 * MOST).batch(), data.validation.few(MOST).batch()
-        fit, judge = (dequantised(part).x.flatten(1) for part in parts)
+        fit, judge = (dequantised(part, levels).x.flatten(1) for part in parts)
         fitted = choose_ppca(fit, judge, min(256, len(fit) // 2))
-        nats = -fitted.log_prob(dequantised(batch).x.flatten(1)).mean()
-    return Reconstruction(error, kl, bits, float(nats) / size / math.log(2) + 8)
+        nats = -fitted.log_prob(dequantised(batch, levels).x.flatten(1)).mean()
+    return Reconstruction(error, kl, bits, float(nats) / size / math.log(2) + math.log2(levels))
 
 
 @torch.no_grad()
@@ -67,9 +68,9 @@ def error_and_kl(model: HasPosterior, batch: Batch, draws: int = 8) -> tuple[flo
     return error / draws / len(batch.x), kl / draws / len(batch.x)
 
 
-def dequantised(batch: Batch) -> Batch:
-    """Bytes k as numbers spread evenly over their bins, (k + u)/256: what a density of bytes is measured on."""
-    return Batch((255 * batch.x + torch.rand_like(batch.x)) / 256, batch.label)
+def dequantised(batch: Batch, levels: int) -> Batch:
+    """Greys k as numbers spread evenly over their bins, (k + u)/levels: what a density of greys is measured on."""
+    return Batch(continuous(batch.x, torch.rand_like(batch.x), levels), batch.label)
 
 
 @measure("squared_error", "of reconstructions, summed over a picture", better="lower", model=MODEL, data=DATA)
@@ -82,7 +83,7 @@ def squared_error(subject: Subject) -> Value | None:
     return Value(found.squared_error, baseline=float(nearest.mean()))
 
 
-@measure("bits_per_dim", "bits for each byte of a picture", better="lower", headline=75, model=MODEL, data=DATA)
+@measure("bits_per_dim", "bits for each grey of a picture", better="lower", headline=75, model=MODEL, data=DATA)
 @cannot_see("whether samples look right: most bits are spent on fine detail, and little on what a picture shows")
 def bits_per_dim(subject: Subject) -> Value | None:
     found = reconstruction(subject)
@@ -99,7 +100,7 @@ def learnt_noise(case: Case) -> Suggestion | None:
     )
     if bits is None or by_pca is None or bits <= by_pca or case.setting("model.likelihood.learn_sigma") is not False:
         return None
-    said = f"A byte costs {bits:.3g} bits, and {by_pca:.3g} by PCA with a fitted σ: here σ is kept at {sigma:.3g}."
+    said = f"A grey costs {bits:.3g} bits, and {by_pca:.3g} by PCA with a fitted σ: here σ is kept at {sigma:.3g}."
     weighed = case.setting("model.objective.beta") not in (None, 1)
     bound = ("model.objective.beta=1",) if weighed else ()  # bits are of the bound itself
     return Suggestion(said, ("model.likelihood.learn_sigma=true", *bound))
