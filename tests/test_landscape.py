@@ -556,3 +556,6 @@ def test_results_have_their_command_seeds_and_machine(genexp: Callable[..., Any]
     assert lines[4].startswith("| `model=maf seed=0` | 1 s of CPU | nll | 3 |")
     assert "seeds 0, 1, mean ± standard deviation; Linux x86_64, 2 CPUs, 1 thread, cpu." in out
     assert "seed 0; Linux x86_64" in out
+    without = genexp("compare", *map(str, runs[:3]), "--results", "--columns", "nll,seconds_density", "--drop", "nll")[1]
+    assert without.splitlines()[2] == "| `model=maf` | 11 s of CPU | seconds_density | 0.1 |  |"
+    assert "| nll |" not in genexp("compare", *map(str, runs[:3]), "--results", "--drop", "nll")[1]

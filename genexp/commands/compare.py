@@ -69,9 +69,8 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     columns = csv_columns(chosen, options.all) if as_values else chosen.columns(options.all)
     if options.columns is not None:
         columns = ["run", *(key for key in choose_columns(options.columns, everything.keys) if key != "run")]
-    if options.drop is not None:
-        dropped = choose_columns(options.drop, everything.keys)
-        columns = [key for key in columns if key not in dropped]
+    dropped = choose_columns(options.drop, everything.keys) if options.drop is not None else []
+    columns = [key for key in columns if key not in dropped]
     if options.constraints:
         _write(_by_constraints(options, chosen, ending), options.out)
         return 0
@@ -79,7 +78,7 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
         result = as_csv(chosen, columns)
     elif options.results:
         metrics = choose_columns(options.columns, everything.keys) if options.columns is not None else None
-        result = results(chosen, metrics)
+        result = results(chosen, metrics, dropped)
     elif options.markdown or ending == ".md":
         result = as_markdown(chosen, columns)
     else:

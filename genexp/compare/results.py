@@ -15,15 +15,17 @@ ELSEWHERE = ("run_dir=", "hydra.", "figures.", "data_dir=", "tracking=", "device
 LONGEST = 4  # metrics of a row, unless others are asked for
 
 
-def results(comparison: Comparison, columns: Sequence[str] | None = None) -> str:
+def results(comparison: Comparison, columns: Sequence[str] | None = None, dropped: Sequence[str] = ()) -> str:
     """As Markdown: for each row of the comparison its command, its training, a line for each metric; below, where and how often.
 
     Args:
         columns: the metrics, in this order; None takes the one that a row is judged by, and others that something is known of.
+        dropped: metrics to leave out.
     """
     lines, notes = [], []
     for row in comparison.rows:
-        chosen = [name for name in columns if name in row.metrics] if columns else telling(row, comparison)
+        named = [name for name in columns if name in row.metrics] if columns else telling(row, comparison)
+        chosen = [name for name in named if name not in dropped][: None if columns else LONGEST]
         first = [f"`{command_of(row)}`", training_of(row)]
         lines += [[*(first if index == 0 else ["", ""]), name, *measured(row, name)] for index, name in enumerate(chosen)]
         if (note := circumstances_of(row)) not in notes:
@@ -34,11 +36,11 @@ def results(comparison: Comparison, columns: Sequence[str] | None = None) -> str
 
 
 def telling(row: Row, comparison: Comparison) -> list[str]:
-    """The metric that the row is judged by, then the next of those that have a headline."""
+    """The metric that the row is judged by, then the others that have a headline."""
     names = [
         name for name in row.metrics if name.partition("/")[0] not in BESIDE and comparison.words.headline(name) < float("inf")
     ]
-    return sorted(names, key=comparison.words.headline)[:LONGEST]
+    return sorted(names, key=comparison.words.headline)
 
 
 def command_of(row: Row) -> str:

@@ -224,7 +224,7 @@ def number_of(
     shift = 0.0 if "discrete" in said.can else math.log2(levels)
     if spec.kind != "bits" and IN_BITS in metrics:
         if "posterior" in said.can and levels != GREYS:
-            return None  # bits of bytes, and these have fewer levels
+            return None  # which earlier runs took for bytes
         if isinstance(nats := metrics.get("nll"), int | float) and isinstance(bits := metrics[IN_BITS], int | float):
             shift = bits - per_dim * nats
         return _number(metrics, IN_BITS, "exact" if "discrete" in said.can else "bound", BITS, (per_dim, shift))
