@@ -100,7 +100,7 @@ CASES = (
     ),
     Case(
         "seminar_fruit_vae", "fruit_vae", "the article's", Way("seminar/fruit_vae"),
-        seconds=1500, quick=steps(60, "trainer.max_epochs=null"), quick_seconds=75, needs="fruit",
+        seconds=1500, quick=steps(40, "trainer.max_epochs=null"), quick_seconds=55, needs="fruit",
         stand_in=Way(DRAWN, (*AS_CONV, "model.latent=128", "model/posterior=gaussian", "model.objective.beta=0.5",
                              "trainer.lr=5e-5", "trainer.weight_decay=0")),
     ),
@@ -110,11 +110,11 @@ CASES = (
             "fruit_vae_iaf",
             ("dataset.split=seminar", "dataset.rotate=0", "dataset.stretch=0", "dataset.shift=0", "model.network.components=512"),
         ),
-        seconds=480, quick=steps(300), quick_seconds=75, needs="fruit", stand_in=Way(DRAWN),
+        seconds=480, quick=steps(200), quick_seconds=55, needs="fruit", stand_in=Way(DRAWN),
     ),
     Case(
         "seminar_fruit_vae_iaf", "fruit_iaf", "the article's", Way("seminar/fruit_vae_iaf"),
-        seconds=1800, quick=steps(60, "trainer.max_epochs=null"), quick_seconds=80, needs="fruit",
+        seconds=1800, quick=steps(40, "trainer.max_epochs=null"), quick_seconds=60, needs="fruit",
         stand_in=Way(DRAWN, (*AS_CONV, "model.latent=64", "model/posterior=nflows_iaf", "trainer.lr=1e-4",
                              "trainer.weight_decay=1e-5")),
     ),

@@ -32,7 +32,7 @@ SHOWN = (
         ),
         "text_transformer",
         seconds=700,
-        quick=steps(100, "evaluation.num_points=100"),
-        quick_seconds=60,
+        quick=steps(60, "evaluation.num_points=50"),
+        quick_seconds=40,
     ),
 )

@@ -102,7 +102,7 @@ SHOWN = (
         ),
         "plane",
         seconds=70,
-        quick=steps(2000),
-        quick_seconds=25,
+        quick=steps(1000),
+        quick_seconds=15,
     ),
 )
