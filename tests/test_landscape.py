@@ -25,6 +25,7 @@ from genexp.landscape.carry_out import alone_in, carry_out
 from genexp.landscape.entries import Entry, entry_of, number_of, read_entries
 from genexp.landscape.families import AUTOREGRESSIVE, DIFFUSION, ENERGY, FLOWS, LATENT, MIXTURES, OTHER, Declared
 from genexp.landscape.fields import Field, fields_of
+from genexp.landscape.frontier import best_of_each, draw, names
 from genexp.landscape.gallery import grid_of, toys_of
 from genexp.landscape.glance import glance
 from genexp.landscape.page import Shown, page
@@ -138,7 +139,8 @@ def folder(
     run |= {"device": "cpu", "machine": "Linux x86_64, 2 CPUs", "threads": 1, "words": {"measures": {"nll": {"headline": 40}}}}
     (path / "run.json").write_text(json.dumps(run))
     seed, density = others.pop("seed", 0), {"name": dataset, **others.pop("density", {})}
-    config = {"experiment": "landscape", "seed": seed, "model": {"name": model, **others}, "dataset": density}
+    named = others.pop("experiment", "landscape")
+    config = {"experiment": named, "seed": seed, "model": {"name": model, **others}, "dataset": density}
     (path / "config.yaml").write_text(
         yaml.safe_dump({**config, "overrides": [f"model={model}", f"seed={seed}", f"run_dir={path}"]})
     )
@@ -265,6 +267,22 @@ def test_none_is_left_and_below_of_a_run_on_the_line(tmp_path: Path) -> None:
     places = {each.record.path.name: (each.seconds, each.number.value) for each in field.points if each.number}
     beaten = {name for name, (x, y) in places.items() if any(a <= x and b <= y and (a, b) != (x, y) for a, b in places.values())}
     assert [each.record.path.name for each in field.pareto] == sorted({*places} - beaten, key=lambda name: places[name][0])
+
+
+def test_several_experiments_of_a_model_go_by_their_names(runs: list[Path]) -> None:
+    others = [
+        folder(runs[0].parent / name, "maf", FLOW, measured(nll, 3.0), experiment=name) for name, nll in (("f", 2.2), ("g", 2.1))
+    ]
+    moons = fields_of(read_entries([*runs, *others]))[0]
+    assert {*names(moons).values()} == {"maf", "gmm", "f", "g"}
+    assert {names(moons)[id(one)] for one in moons.points if id(one) in best_of_each(moons)} == {"maf", "gmm", "f", "g"}
+
+
+def test_seconds_within_two_decades_are_marked_between_powers_of_ten(runs: list[Path]) -> None:
+    figure = draw(fields_of(read_entries(runs))[0])
+    figure.canvas.draw()
+    marks = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert {"2", "5", "10"} <= {*marks}
 
 
 def test_the_gallery_has_the_nearest_run_in_each_cell(runs: list[Path]) -> None:

@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from genexp.figures.style import GREY, INK, classes, drawn, panels
 
 ROOM = 2.0  # times the distance from the best to the median: what is higher is drawn at the upper edge
+WIDE = 2.2  # decades of seconds: of fewer not only whole powers of ten are marked
 PLACES = ((8, 5, "left"), (-8, 5, "right"), (8, -11, "left"), (-8, -11, "right"), (0, 12, "center"), (0, -18, "center"))
 
 
@@ -57,7 +58,8 @@ def frontier(
     begun = [float(dot.curve[0, 0]) for dot in dots if len(dot.curve) > 1]
     first = min([min(taken) / 1.6, *([float(np.median(begun))] if begun else [])])  # where half of the curves begin
     axes.set(xlim=(first, max(taken) * 1.6), ylim=(low, high))
-    axes.xaxis.set_major_locator(LogLocator())
+    decades = np.log10(max(taken) * 1.6 / first)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > WIDE else (1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     if log:

@@ -25,6 +25,7 @@ LEAST = 1e-2  # CPU seconds: what is fitted in closed form takes hardly more
 LIKELIHOODS = ("nll", "quadrature_nll", "iwae_nll", "neg_elbo")  # of several, the first is the one to look at
 IN_BITS = "bits_per_dim"
 KL = "kl"
+FOR_ALL = {"landscape", "any", "?"}  # experiments that suit every model
 COSTS, SIZE = ("seconds_density", "seconds_sample"), "parameters"
 HANDED_OVER = {"name", "flat", "binarise", "draw"}  # settings of a data set that change no example, or have another name for it
 BITS, NATS = "bits per dimension", "nats"
@@ -100,6 +101,11 @@ class Entry:
     @property
     def family(self) -> Family:
         return self.declared.family
+
+    @property
+    def experiment(self) -> str | None:
+        """The setting known for this model that it was trained by; None where it was one for all."""
+        return None if self.record.experiment in FOR_ALL else self.record.experiment
 
     def metric(self, name: str) -> float | None:
         value = self.record.metrics.get(name)

@@ -1,5 +1,6 @@
 """Likelihood against CPU seconds of training: as data for the page, and as a picture."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -37,23 +38,30 @@ def curve_of(entry: Entry, field: Field) -> list[tuple[float, float]]:
     return few + points[-1:] if points and few[-1] != points[-1] else few
 
 
+def names(field: Field) -> dict[int, str]:
+    """What each point is called, by its identity: its model, or its experiment where several of them train that model."""
+    kinds = {(entry.model, entry.experiment) for entry in field.points if entry.experiment}
+    several = {model for model, count in Counter(model for model, _ in kinds).items() if count > 1}
+    return {id(entry): (entry.experiment if entry.model in several else None) or entry.model for entry in field.points}
+
+
 def best_of_each(field: Field) -> set[int]:
-    """Of each model in the field the run with the lowest number; by identity."""
+    """Of each name in the field the run with the lowest number; by identity."""
+    called = names(field)
     best: dict[str, Entry] = {}
-    for entry in field.points:
-        if entry.model not in best or field.height(entry) < field.height(best[entry.model]):
-            best[entry.model] = entry
+    for entry in sorted(field.points, key=field.height):
+        best.setdefault(called[id(entry)], entry)
     return {id(entry) for entry in best.values()}
 
 
 def draw(field: Field) -> Any:
     """The picture of a field; its dots are its points."""
-    named = best_of_each(field)
+    called, named = names(field), best_of_each(field)
     dots = [
         Dot(
             x=entry.seconds or 0.0,
             y=field.height(entry),
-            label=entry.model,
+            label=called[id(entry)],
             colour=entry.family.colour,
             bound=entry.likelihood == "bound",
             curve=np.array(curve_of(entry, field)).reshape(-1, 2),
@@ -69,12 +77,12 @@ def draw(field: Field) -> Any:
 
 def data(field: Field, numbers: dict[int, int]) -> dict[str, Any]:
     """For the page's script; `numbers`: which run of the page an entry is."""
-    named = best_of_each(field)
+    called, named = names(field), best_of_each(field)
     points = [
         {
             "x": round(entry.seconds or 0.0, 3),
             "y": float(f"{field.height(entry):.5g}"),
-            "label": entry.model,
+            "label": called[id(entry)],
             "colour": entry.family.colour,
             "bound": entry.likelihood == "bound",
             "curve": [[round(x, 2), float(f"{y:.4g}")] for x, y in curve_of(entry, field)],

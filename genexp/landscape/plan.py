@@ -29,6 +29,7 @@ OTHERWISE = "model/likelihood=gaussian"  # takes any numbers
 FEW, QUICK = 1000, "trainer.lr=2e-2"  # weights, and the rate of fewer
 MEASURING = 12, 60  # seconds that a run takes besides its training, about; of pictures like MNIST's
 LARGE = 500  # numbers of an example, as of such pictures
+LOOKS = ("trainer.eval_every=25", "trainer.eval_size=1000")  # of large ones, whose steps are few: each is a point of the curve
 COMPARABLE = {"discrete", "dequantised"}  # what a picture costs in bits is then one and the same thing
 
 
@@ -83,7 +84,7 @@ def plan(
     for name in only:
         if all(label != name for _, label, _ in found):
             raise UserError(f"{name} does not learn {', '.join(names)}", hint=f"genexp list models --data {names[0]}")
-    measuring = {name: MEASURING[math.prod(ways(name)[0][1].shape) >= LARGE] for name in names}
+    large = {name: math.prod(ways(name)[0][1].shape) >= LARGE for name in names}
     wanted = [
         Wanted(
             folder / name / f"{label}_{budget:g}s_seed{seed}",
@@ -92,9 +93,10 @@ def plan(
                 *("trainer.max_steps=null", "trainer.max_epochs=null", "trainer.clock=cpu"),
                 *(f"trainer.max_seconds={budget:g}", f"seed={seed}"),
                 *("figures.enabled=false", "evaluation.anomalies=[]"),
+                *(LOOKS if large[name] else ()),
                 *overrides,
             ),
-            budget + measuring[name],
+            budget + MEASURING[large[name]],
         )
         for seed in seeds
         for budget in sorted(seconds)
