@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from genexp.data.picture import find_modules
 from genexp.data.qr import QR
 from genexp.errors import UserError
-from genexp.measures.barcode import decode, decode_opencv, draw_cells, draw_points, drawings, modules_in
+from genexp.measures.barcode import decode, decode_opencv, draw_cells, draw_points, drawings
+from genexp.measures.module_grid import agreement, fitted, modules_in
 
 HERE = Path()
 DATA = Path(os.environ.get("GENEXP_DATA", "data"))  # read here: inside a test it is the folder of small data sets
@@ -59,7 +60,7 @@ def test_a_large_code_is_read_by_both_readers_in_one_of_the_drawings(version: in
     assert decode_opencv(pictures[1]) == "large"
     modules = next(modules_in(pictures[1]))
     assert modules.shape == data.density.mask.shape
-    assert (modules == data.density.mask.numpy()).mean() > 0.95  # error correction M repairs 15 % of the bytes
+    assert (modules == data.density.mask.numpy()).mean() > 0.99  # a quarter of a module off, thousands would be wrong
     assert (modules == data.density.mask.numpy().T).mean() < 0.7
 
 
@@ -185,3 +186,18 @@ def test_white_and_truncated_and_huge_pictures_are_refused(tmp_path: Path) -> No
     Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
     with pytest.raises(UserError, match="at most 64 million"):
         QR(HERE, image=str(tmp_path / "huge.png"))
+
+
+def test_the_grid_of_modules_is_found_to_a_fraction_of_a_pixel() -> None:
+    """Modules of 6.4 pixels, in a picture whose black has grown by a pixel at the right."""
+    mask = QR(HERE, text="between", version=25).density.mask.numpy()
+    side = round(6.4 * len(mask))
+    at = np.arange(side) * len(mask) // side
+    picture = np.full((side + 60, side + 60), 255, dtype=np.uint8)
+    picture[20 : 20 + side, 20 : 20 + side][mask[np.ix_(at, at)]] = 0
+    picture[20 : 20 + side, 21 : 21 + side][mask[np.ix_(at, at)]] = 0
+    ink = np.pad((picture < 128).cumsum(0).cumsum(1), ((1, 0), (1, 0))).astype(float)
+    rough = np.array([22.0, 18.0 + side, 18.0, 22.0 + side])
+    assert agreement(ink, rough, len(mask)) < 0.9
+    assert np.abs(fitted(ink, rough, len(mask)) - [20, 20 + side, 20.5, 20.5 + side]).max() < 0.8
+    assert np.array_equal(next(modules_in(picture)), mask)

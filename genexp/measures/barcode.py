@@ -4,16 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from genexp.data.picture import CODE_SIDES, find_modules
 from genexp.errors import UserError
+from genexp.measures.module_grid import modules_in
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
 from genexp.subject import Subject, once
 
 SHARPNESSES = (1.0, 1.33, 1.78, 2.37, 0.28)  # pixels a side of drawings, in the usual number; few run dots of a code together
 MOST_PIXELS = 2048
-AGREEMENT = 0.85  # of the pixels of a drawn code with their module: corners are blurred, edges rough
-INSETS = (1, 2, 0)  # pixels by which its outline is drawn in: blur and stray samples make it wider
 REDRAWN = (5, 6)  # pixels a side of a module that OpenCV is shown
 DISTANCES = (1.2, 1.4, 0.85)  # sizes at which OpenCV is shown a picture, beside the first
 
@@ -88,21 +86,6 @@ def sights(picture: np.ndarray) -> Iterator[np.ndarray]:
         for pixels in REDRAWN:
             yield np.kron(draw_cells(modules), np.ones((pixels, pixels), dtype=np.uint8))
     yield from nearer_and_farther(picture)
-
-
-def modules_in(picture: np.ndarray) -> Iterator[np.ndarray]:
-    """The modules of an upright code in a picture of points, each by the majority of its pixels, as they are found within
-    outlines that differ a little: a quarter of a module off, a large code is lost. Rows and columns with less black than a module
-    of the largest code are not the code's.
-    """
-    black = picture < 128
-    least = len(black) / (CODE_SIDES[-1] + 8)
-    rows, columns = (np.flatnonzero(black.sum(axis) > least) for axis in (1, 0))
-    if len(rows) and len(columns):
-        for inset in INSETS:
-            inside = (slice(lines[0] + inset, lines[-1] + 1 - inset) for lines in (rows, columns))
-            if (modules := find_modules(black[tuple(inside)], AGREEMENT)) is not None:
-                yield modules
 
 
 def _ready(picture: np.ndarray, smallest: int = 800, border: float = 0.1) -> np.ndarray:
