@@ -46,7 +46,7 @@ def test_a_family_follows_from_what_is_declared() -> None:
     told = {
         FLOWS: [can("exact", "layers"), can("estimate", "dequantised", "reversible")],
         AUTOREGRESSIVE: [can("autoregressive", "discrete", "exact", "reversible")],
-        DIFFUSION: [can("exact", "velocity"), can("diffusion", "exact", "velocity")],
+        DIFFUSION: [can("exact", "velocity"), can("diffusion", "exact", "velocity"), can("sample", objective="flow_matching")],
         ENERGY: [can("energy", "exact"), can("energy")],
         LATENT: [can("bound", "latents", "posterior"), can("codes"), can("latents", "prior")],
         MIXTURES: [can("exact", "gaussians"), can("dequantised", "estimate", fitter="em"), can("exact", fitter="none")],

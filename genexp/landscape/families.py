@@ -41,7 +41,7 @@ class Declared:
         tests = (
             ("autoregressive" in can, AUTOREGRESSIVE),
             ("gaussians" in can or self.fitter == "em" or (self.fitter == "none" and "exact" in can), MIXTURES),
-            (bool({"diffusion", "velocity"} & can), DIFFUSION),
+            (bool({"diffusion", "velocity"} & can) or self.objective == "flow_matching", DIFFUSION),
             ("energy" in can, ENERGY),
             (bool({"latents", "codes"} & can), LATENT),
             (bool({"layers", "reversible", "dequantised"} & can), FLOWS),
