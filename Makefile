@@ -44,8 +44,7 @@ test-slow: $(STAMP)  ## the long trainings behind the README's numbers
 	$(BIN)/python -m pytest -m slow
 
 notebook: $(STAMP)  ## execute the example notebook again, in a folder of its own
-	folder=$$(mktemp -d) && cp genexp/interface/example.ipynb $$folder && $(BIN)/jupyter execute --inplace \
-	--NotebookClient.coalesce_streams=True --NotebookClient.record_timing=False $$folder/example.ipynb && cp $$folder/example.ipynb genexp/interface/ && rm -r $$folder
+	$(BIN)/python -m tests.store_notebook
 
 lint: $(STAMP)   ## ruff and mypy
 	$(BIN)/ruff check .
