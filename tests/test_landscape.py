@@ -462,6 +462,7 @@ def test_runs_of_an_earlier_version_are_built_again(runs: list[Path]) -> None:
         (["landscape", "--run", "--data", "two_moons", "--only", "glow", "--plan"], "glow does not learn two_moons"),
         (["landscape", "seed=1"], "seed=1 says nothing without --run"),
         (["landscape", "--run", "--only", "normal", "evaluation.num_point=9", "--plan"], "did you mean 'evaluation.num_points'"),
+        (["landscape", "--run", "--plan", "seed=1"], "seed=1: the runs are planned by --seeds"),
         (["landscape", "nowhere"], "no run 'nowhere' here"),
     ],
 )

@@ -13,6 +13,7 @@ import torch
 from genexp.bench.toys import known_planes
 from genexp.config.catalogue import entries, find
 from genexp.config.composition import Composed, compose
+from genexp.config.typed import key_of
 from genexp.context import Context
 from genexp.data.base import DataSpec
 from genexp.errors import UserError, unknown
@@ -30,6 +31,14 @@ FEW, QUICK = 1000, "trainer.lr=2e-2"  # weights, and the rate of fewer
 MEASURING = 12, 60  # seconds that a run takes besides its training, about; of pictures like MNIST's
 LARGE = 500  # numbers of an example, as of such pictures
 LOOKS = ("trainer.eval_every=25", "trainer.eval_size=1000")  # of large ones, whose steps are few: each is a point of the curve
+BY_OPTION = {  # settings that the plan makes itself, and which option is for them
+    "seed": "--seeds",
+    "trainer.max_seconds": "--seconds",
+    "run_dir": "--into",
+    "dataset": "--data",
+    "model": "--only",
+    "experiment": "--only",
+}
 COMPARABLE = {"discrete", "dequantised"}  # what a picture costs in bits is then one and the same thing
 
 
@@ -71,8 +80,11 @@ def plan(
 
     Raises:
         UserError: a data set or a model that there is not; a name in `only` that fits none of the data; an override that none
-            of the runs can have.
+            of the runs can have, or that the plan makes itself.
     """
+    for text in overrides:
+        if (option := BY_OPTION.get(key_of(text))) is not None:
+            raise UserError(f"{text}: the runs are planned by {option}", hint=f"{option} …")
     names = list(dict.fromkeys(each for name in data for each in (known_planes() if name == TOYS else [name])))
     for name in names:
         if name not in entries("datasets"):
