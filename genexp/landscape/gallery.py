@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from genexp.figures.gallery import Cell, Column, gallery
+from genexp.folder.samples import kept_arrays
 from genexp.landscape.families import FAMILIES
 from genexp.landscape.fields import FEWEST, Field, Group
-from genexp.landscape.thumbnails import arrays, histogram, of_points, window
+from genexp.landscape.thumbnails import histogram, of_points, window
 
 Ends = tuple[float, float, float, float]
 
@@ -50,7 +51,7 @@ def toys_of(fields: Sequence[Field]) -> list[Toy]:
     for field in fields:
         if field.entries[0].data.shape != (2,):
             continue
-        kept = (arrays(entry.record.path, ("target",))[0] for entry in field.entries)
+        kept = (kept_arrays(entry.record.path, ("target",)).get("target") for entry in field.entries)
         target = next((points for points in kept if points is not None and points.ndim == 2 and len(points) >= 1000), None)
         if target is not None:
             found.append(Toy(field, target, window(target)))
@@ -90,7 +91,7 @@ def draw(grid: Grid) -> Any:
 def _cell(group: Group | None, toy: Toy) -> Cell:
     if group is None:
         return Cell(None, "")
-    (samples,) = arrays(group.first.record.path, ("samples",))
+    samples = kept_arrays(group.first.record.path, ("samples",)).get("samples")
     here = samples is not None and samples.shape[1:] == (2,)
     density = histogram(samples, toy.ends) if here and samples is not None else None
     return Cell(density, f"kl {group.distance:.2g}" if group.distance < math.inf else "no density")

@@ -10,22 +10,12 @@ from matplotlib import colormaps
 from PIL import Image
 
 from genexp.figures.style import DENSITY
-from genexp.folder.records import check_links
+from genexp.folder.samples import kept_arrays
 
 SIDE = 72  # cells of a histogram
 ACROSS = 5  # pictures a side
 LARGEST = 400_000_000  # numbers that are looked at
 CUT = 0.004  # share of the points left out at each end, when a window is chosen
-
-
-def arrays(path: Path, names: tuple[str, ...]) -> list[np.ndarray | None]:
-    """Arrays of samples/samples.npz; None for each that is not there."""
-    try:
-        check_links(path)
-        with (path / "samples" / "samples.npz").open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            return [kept.get(name) for name in names]
-    except Exception:  # a file that somebody else wrote, or that was copied in part, can be wrong in any way
-        return [None for _ in names]
 
 
 def window(points: np.ndarray) -> tuple[float, float, float, float]:
@@ -70,7 +60,7 @@ def of_pictures(pictures: np.ndarray) -> str:
 
 def of_run(path: Path, shape: tuple[int, ...], ends: tuple[float, float, float, float] | None = None) -> str | None:
     """The samples of a run on data of that shape; None of what is neither points in the plane nor pictures."""
-    (samples,) = arrays(path, ("samples",))
+    samples = kept_arrays(path, ("samples",)).get("samples")
     if samples is None or samples.size > LARGEST or samples.ndim < 2:
         return None
     if shape == (2,) and samples.shape[1:] == (2,):

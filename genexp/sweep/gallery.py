@@ -13,8 +13,9 @@ from genexp.figures.gallery import Cell, Column, costs, gallery
 from genexp.figures.latent import Plane, side_by_side
 from genexp.figures.sweep import Line, loss_against_seconds
 from genexp.files import Replacing
-from genexp.folder.records import Record, check_links
+from genexp.folder.records import Record
 from genexp.folder.run_folder import RunFolder
+from genexp.folder.samples import kept_arrays
 from genexp.sweep.plan import Plan
 from genexp.sweep.table import chosen_metric, records, short
 
@@ -174,10 +175,5 @@ def _plane(record: Record) -> Plane | None:
 
 def _arrays(record: Record, names: tuple[str, ...] = ARRAYS) -> tuple[np.ndarray, ...] | None:
     """The density that a run learnt, the true one and the ends of the axes, or other arrays; None where it has kept none."""
-    path = record.path / "samples" / "samples.npz"
-    try:
-        check_links(record.path)
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            return tuple(kept[name] for name in names) if record.status == "finished" and set(names) <= set(kept) else None
-    except Exception:  # a file that somebody else wrote, or that was copied in part, can be wrong in any way
-        return None
+    kept = kept_arrays(record.path, names) if record.status == "finished" else {}
+    return tuple(kept[name] for name in names) if len(kept) == len(names) else None
