@@ -6,15 +6,11 @@ from torch import Tensor, nn
 from genexp.data.base import DataSpec, Kind
 from genexp.registry import Registry
 
-BYTES = 256
-
 
 def levels_of(spec: DataSpec) -> int | None:
     """How many different values each number of the data has; None of real numbers."""
-    if spec.kind == "bits":
-        return 2
-    if spec.kind == "bytes" or (spec.kind == "unit" and len(spec.shape) == 3):
-        return spec.levels or BYTES
+    if spec.kind in ("bits", "bytes") or (spec.kind == "unit" and len(spec.shape) == 3):
+        return spec.greys
     return spec.levels if spec.kind == "tokens" else None
 
 

@@ -12,6 +12,7 @@ from genexp.errors import UserError
 from genexp.machine.device import all_digits
 
 Terms = dict[str, Tensor]  # of a loss: scalars, "loss" among them
+GREYS = 256  # of a picture whose data set says nothing else
 _PART = 2048  # examples that are looked at together
 LogDensity = Callable[[Tensor], Tensor]  # (n, *shape) → (n,), in nats
 Kind = Literal["real", "unit", "bytes", "bits", "tokens"]
@@ -29,7 +30,7 @@ class DataSpec:
     """What a model may know about the data before it sees any: the shape of one example, the class names, and the `kind` of
     its values as a batch has them; None where the data set does not say.
 
-    `levels`: how many different values each number has; of greys None stands for 256. `alphabet`: of a text, its characters, in
+    `levels`: how many different values each number has; of greys None stands for GREYS. `alphabet`: of a text, its characters, in
     the order of their numbers.
     """
 
@@ -38,6 +39,11 @@ class DataSpec:
     kind: Kind | None = None
     levels: int | None = None
     alphabet: str = ""
+
+    @property
+    def greys(self) -> int:
+        """How many different values each number of a picture has."""
+        return 2 if self.kind == "bits" else self.levels or GREYS
 
     @property
     def knows(self) -> frozenset[Known]:

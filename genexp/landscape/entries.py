@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
+from genexp.config.choices import ANY
 from genexp.context import Context
-from genexp.data.base import DataSpec
+from genexp.data.base import GREYS, DataSpec
 from genexp.data.units import units_of
 from genexp.errors import UserError
 from genexp.folder.records import Record, read_record
@@ -20,12 +21,12 @@ from genexp.printable import command_line
 from genexp.registry import models
 from genexp.runs.trained import read_spec
 
-GREYS = 256
 LEAST = 1e-2  # CPU seconds: what is fitted in closed form takes hardly more
 LIKELIHOODS = ("nll", "quadrature_nll", "iwae_nll", "neg_elbo")  # of several, the first is the one to look at
 IN_BITS = "bits_per_dim"
 KL = "kl"
-FOR_ALL = {"landscape", "any", "?"}  # experiments that suit every model
+RECIPE = "landscape"  # the experiment whose settings suit most models
+FOR_ALL = {RECIPE, ANY, "?"}  # experiments that suit every model, and none at all
 COSTS, SIZE = ("seconds_density", "seconds_sample"), "parameters"
 HANDED_OVER = {"name", "flat", "binarise", "draw"}  # settings of a data set that change no example, or have another name for it
 BITS, NATS = "bits per dimension", "nats"
@@ -226,7 +227,7 @@ def number_of(
         log_scale: Σ ln of the units of columns, which the number is in and the curve of the training not.
     """
     dim, pictures = math.prod(spec.shape), len(spec.shape) == 3 and spec.kind != "bits"
-    per_dim, levels = 1 / (dim * math.log(2)), noisy_levels or spec.levels or GREYS
+    per_dim, levels = 1 / (dim * math.log(2)), noisy_levels or spec.greys
     shift = 0.0 if "discrete" in said.can else math.log2(levels)
     if spec.kind != "bits" and IN_BITS in metrics:
         if "posterior" in said.can and levels != GREYS:

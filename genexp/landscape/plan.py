@@ -17,13 +17,12 @@ from genexp.config.typed import key_of
 from genexp.context import Context
 from genexp.data.base import DataSpec
 from genexp.errors import UserError, unknown
-from genexp.landscape.entries import content
+from genexp.landscape.entries import RECIPE, content
 from genexp.models.base import GenerativeModel, check_learns
 from genexp.registry import models
 from genexp.reproduce.plan import State, state_of
 from genexp.suitability import spec_of
 
-RECIPE = "landscape"  # the experiment whose settings suit most models
 DATA = ("two_moons", "digits")  # nothing to download
 TOYS = "toys"  # every known density in the plane
 OTHERWISE = "model/likelihood=gaussian"  # takes any numbers

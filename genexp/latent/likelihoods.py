@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genexp.autoregressive.base import BYTES
 from genexp.data.base import DataSpec, Kind
 from genexp.errors import UserError
 from genexp.registry import Registry
@@ -43,7 +42,7 @@ class Likelihood(nn.Module):
         super().__init__()
         spec.check_kind(self.kinds, f"model/likelihood={likelihoods.name_of(self)}", self._hint())
         self.binary = spec.kind == "bits"
-        self.levels = 2 if self.binary else spec.levels or BYTES
+        self.levels = spec.greys
 
     def check(self, x: Tensor) -> None:
         """UserError unless all values of x are finite numbers that this is a likelihood of."""

@@ -7,7 +7,6 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from genexp.autoregressive.base import BYTES
 from genexp.bijections.dequantisation import continuous, greys
 from genexp.capabilities import Ability, Objective
 from genexp.data.base import Batch, DataSpec
@@ -88,7 +87,7 @@ class MFA(GenerativeModel):
         super().__init__()
         spec.check_kind(("real", "unit"), "model=mfa")
         self.shape, self.pictures = spec.shape, len(spec.shape) == 3 and spec.kind == "unit"
-        self.levels = spec.levels or BYTES
+        self.levels = spec.greys
         self.digits = torch.float32 if self.pictures else torch.float64  # twice as fast, and enough of them
         self.smoothing, self.ridge, self.tolerance, self.examples = smoothing, ridge, tolerance, examples
         dim = math.prod(spec.shape)

@@ -11,7 +11,6 @@ import math
 import torch
 from torch import Tensor
 
-from genexp.autoregressive.base import BYTES
 from genexp.bijections.base import Base, Bijection
 from genexp.bijections.bases import Normal
 from genexp.bijections.dequantisation import Dequantisation, continuous, greys
@@ -44,7 +43,7 @@ class PictureFlow(GenerativeModel):
     def __init__(self, spec: DataSpec, flow: Flow, dequantisation: Part[Dequantisation], preprocessing: Part[Preprocessing]):
         super().__init__()
         spec.check_kind(("unit",), "a flow of pictures")
-        self.shape, self.levels = spec.shape, spec.levels or BYTES
+        self.shape, self.levels = spec.shape, spec.greys
         self.dequantisation, self.preprocessing = dequantisation(spec.shape), preprocessing(self.levels)
         self.flow = flow
 
