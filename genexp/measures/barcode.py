@@ -82,7 +82,7 @@ def decode_opencv(picture: np.ndarray) -> str | None:
 def sights(picture: np.ndarray) -> Iterator[np.ndarray]:
     """The picture as it is; the modules alone that are found in it; and the picture as from other distances."""
     yield _ready(picture)
-    for modules in modules_in(picture):
+    if (modules := modules_in(picture)) is not None:
         for pixels in REDRAWN:
             yield np.kron(draw_cells(modules), np.ones((pixels, pixels), dtype=np.uint8))
     yield from nearer_and_farther(picture)

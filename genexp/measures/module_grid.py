@@ -1,7 +1,5 @@
 """The modules of an upright code in a picture of points: where their grid lies, to a fraction of a pixel."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from genexp.data.picture import CODE_SIDES, find_modules
@@ -12,24 +10,24 @@ STEPS = (1.0, 0.5, 0.25, 0.125)  # pixels by which its edges are moved
 ROUNDS = 4  # at each step, at most
 
 
-def modules_in(picture: np.ndarray) -> Iterator[np.ndarray]:
-    """The modules, each by the majority of its pixels: none or one picture of booleans. A quarter of a module off, a large code
-    is lost: so its outline is moved to where pixels agree most. Rows and columns with less black than a module of the largest
+def modules_in(picture: np.ndarray) -> np.ndarray | None:
+    """The modules, each by the majority of its pixels; None where no code is found. A quarter of a module off, a large code is
+    lost: so its outline is moved to where pixels agree most. Rows and columns with less black than a module of the largest
     code are not the code's.
     """
     black = picture < 128
     least = len(black) / (CODE_SIDES[-1] + 8)
     rows, columns = (np.flatnonzero(black.sum(axis) > least) for axis in (1, 0))
     if not (len(rows) and len(columns)):
-        return
+        return None
     for inset in INSETS:
         (top, bottom), (left, right) = ((lines[0] + inset, lines[-1] + 1 - inset) for lines in (rows, columns))
         found = find_modules(black[top:bottom, left:right], AGREEMENT)
         if found is not None:
             ink = np.pad(black.cumsum(0).cumsum(1), ((1, 0), (1, 0))).astype(float)
             edges = fitted(ink, np.array([top, bottom, left, right], dtype=float), len(found))
-            yield shares(ink, edges, len(found)) > 0.5
-            return
+            return shares(ink, edges, len(found)) > 0.5
+    return None
 
 
 def fitted(ink: np.ndarray, edges: np.ndarray, n: int) -> np.ndarray:
