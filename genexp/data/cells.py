@@ -56,6 +56,12 @@ class UniformCells:
         return len(self._black) * self.cell**2
 
     @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Where the grid lies: its left, right, lower and upper end."""
+        rows, columns = self.mask.shape
+        return self.left, self.left + columns * self.cell, self.top - rows * self.cell, self.top
+
+    @property
     def entropy(self) -> float:
         """−E[ln p] = ln A, in nats: no model has a lower expected negative log-likelihood."""
         return math.log(self.area)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageFont
 
@@ -15,6 +14,7 @@ from genexp.figures.style import BLUE, DENSITY, INK, ORANGE, Window, drawn, pane
 
 FEW = 30  # values of a curve that are dots as well: one alone is no line
 WIDE = 3  # largest over smallest value, from which an axis is logarithmic
+CELLS = ListedColormap(["white", "#dfe3ea"])  # behind arrows: white, and black as a light grey
 SPARSE = 5_000  # points of a cloud below which a dot is larger than a pixel
 
 
@@ -57,8 +57,8 @@ class FieldView:
 
 
 @drawn
-def velocity_fields(views: Sequence[FieldView], black: np.ndarray) -> Figure:
-    """One row for each field, one column for each view, over the black squares (n, 4): left, bottom, width, height.
+def velocity_fields(views: Sequence[FieldView], black: np.ndarray, extent: tuple[float, ...]) -> Figure:
+    """One row for each field, one column for each view, over the `black` cells, (rows, columns), of a grid of that extent.
 
     Arrows of one column have one scale; those beyond three times the median speed are shortened to that.
     """
@@ -66,8 +66,7 @@ def velocity_fields(views: Sequence[FieldView], black: np.ndarray) -> Figure:
     figure, axes = panels(len(names), len(views), 2.9, 3.0)
     for row, name in zip(axes, names, strict=True):
         for cell, view in zip(row, views, strict=True):
-            squares = [Rectangle((x, y), w, h) for x, y, w, h in black]
-            cell.add_collection(PatchCollection(squares, facecolor="#dfe3ea", edgecolor="none"))
+            cell.imshow(black, extent=extent, cmap=CELLS, vmin=0, vmax=1, interpolation="nearest")
             speeds = {key: np.linalg.norm(field, axis=1) for key, field in view.fields.items()}
             longest = 3 * float(np.median(speeds[names[-1]])) + 1e-9
             arrows = view.fields[name] * np.minimum(1, longest / np.maximum(speeds[name], 1e-9))[:, None]

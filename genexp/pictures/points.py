@@ -126,7 +126,8 @@ def layers_film(subject: Subject) -> Film:
 
 @picture("velocity", "The learnt velocity and the optimal one", model={"velocity"}, data={"cells"})
 def velocity(subject: Subject) -> Figure:
-    return points.velocity_fields(field_views(subject), subject.density.squares().numpy())
+    cells = subject.density
+    return points.velocity_fields(field_views(subject), cells.mask.cpu().numpy(), cells.extent)
 
 
 def field_views(subject: Subject, side: int = 24) -> list[points.FieldView]:
