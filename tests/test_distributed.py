@@ -15,7 +15,6 @@ import torch
 
 from genexp.config.composition import compose
 from genexp.data.base import Batch, DataSpec
-from genexp.fit.gradient import INITIAL_EXAMPLES
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.folder.silent import SilentFolder
@@ -210,7 +209,7 @@ def test_term_saves_and_going_on_equals_never_having_stopped(forks: Forks, tmp_p
 def loss_of_two_shares(words: list[str]) -> float:
     """The first loss of a run of two processes, computed in one: each share with the noise of its own process."""
     subject = build(compose(words).settings)
-    subject.model.initialise(subject.data.first_look(INITIAL_EXAMPLES, seed_for(0, "first look")))
+    subject.model.initialise(subject.data.first_look(subject.model.first_look, seed_for(0, "first look")))
     batch = subject.data.train_stream(32, seed_for(0, "data")).next()
     with torch.no_grad():
         first = deepcopy(subject.model).loss(batch[:16])["loss"]  # which may remember the points it met

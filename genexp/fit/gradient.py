@@ -15,8 +15,6 @@ from genexp.optim.schedule import Rate
 from genexp.seeds import seed_for
 from genexp.settings import TrainerSettings
 
-INITIAL_EXAMPLES = 16_384  # what a model may look at before its first step
-
 
 @fitters.register("gradient")
 class Gradient(Fitter):
@@ -35,7 +33,7 @@ class Gradient(Fitter):
 
     def begin(self, new: bool) -> None:
         if new:
-            self.trained.initialise(self.data.first_look(INITIAL_EXAMPLES, seed_for(self.seed, "first look")))
+            self.trained.initialise(self.data.first_look(self.trained.first_look, seed_for(self.seed, "first look")))
         self.optimizer = make_optimizer(self.trained, self.settings)
         self.average = Average(self.trained, self.settings.ema)
 

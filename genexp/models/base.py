@@ -23,6 +23,7 @@ class GenerativeModel(nn.Module):
 
     fitter = "gradient"  # which comes to its weights: a name of `genexp.fit`
     learns: Learns = "examples"
+    first_look = 16_384  # training examples that `initialise` is given, or as many as there are
     examples = 65_536  # so many are drawn, once, by a fitter that needs the same ones in each step, where a set has no end
     transitions = 0  # of Markov chains, all in all
     tolerance = 1e-6  # nats per example: a step of EM that gains less is the last

@@ -84,6 +84,7 @@ class FlowMatching(GenerativeModel):
         self.register_buffer("data_scale", scale if self.space.exact else scale.repeat(self.dim))
         self.field = field(self.dim)
         self.target = target(self.dim)
+        self.first_look = max(self.first_look, self.target.first_look)
 
     @property
     def can(self) -> frozenset[Ability]:

@@ -71,8 +71,11 @@ class TrainingTimes:
 class Target(nn.Module):
     """What the field is taught at points x_t of paths; its mean given x_t is E[y − x₀ | x_t] whatever the target.
 
-    Told when built: `dim`.
+    Told when built: `dim`. `first_look`: how many training points it wants to see before the first step; 0: it is content with
+    what others want.
     """
+
+    first_look = 0
 
     def __init__(self, dim: int) -> None:
         super().__init__()
