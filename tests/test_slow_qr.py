@@ -22,7 +22,7 @@ def test_the_default_run_scans_and_leaks_little(tmp_path: Path, seed: int, text:
     found = metrics(tmp_path, f"seed={seed}", f"dataset.text='{text}'")
     assert found["decoded"] == text
     assert found["leak"] < 0.005
-    assert found["nll"] - found["floor/nll"] < 0.1
+    assert found["nll"] - found["floor/nll"] < 0.04
     assert found["excess_loss"] < 1e-3
 
 
@@ -30,7 +30,7 @@ def test_the_default_run_scans_and_leaks_little(tmp_path: Path, seed: int, text:
 def test_every_size_up_to_version_6_scans_at_the_default_settings(tmp_path: Path, version: int) -> None:
     found = metrics(tmp_path, f"dataset.version={version}", "dataset.text=version")
     assert found["scannable"] == 1
-    assert found["leak"] < 0.012
+    assert found["leak"] < 0.005
 
 
 def test_fourier_features_scan_with_more_steps(tmp_path: Path) -> None:
@@ -39,11 +39,11 @@ def test_fourier_features_scan_with_more_steps(tmp_path: Path) -> None:
     assert found["leak"] < 0.01
 
 
-@pytest.mark.parametrize(("version", "leak"), [(25, 0.025), (40, 0.1)])
-def test_large_codes_scan_at_the_default_settings(tmp_path: Path, version: int, leak: float) -> None:
+@pytest.mark.parametrize("version", [10, 25, 40])
+def test_large_codes_scan_at_the_default_settings(tmp_path: Path, version: int) -> None:
     found = metrics(tmp_path, f"dataset.version={version}")
-    assert found["scannable"] == 1
-    assert found["leak"] < leak
+    assert found["decoded"] == found["decoded_opencv"] == "I was sampled, not drawn."
+    assert found["leak"] < 0.02
 
 
 def test_without_fourier_features_it_does_not_scan(tmp_path: Path) -> None:
