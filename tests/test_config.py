@@ -279,9 +279,9 @@ def test_numbers_follow_from_how_fine_the_data_are(tmp_path: Path) -> None:
     usual, fine, small = (compose([f"dataset.version={v}", "dataset.text=x"]).settings for v in (2, 25, 1))
     assert (usual.trainer.batch_size, usual.model["field"]["side"], usual.evaluation.num_samples) == (1024, 192, 60_000)
     assert small.trainer == usual.trainer
-    assert (usual.trainer.max_steps, fine.trainer.max_steps) == (5000, 5606)
-    assert compose(["dataset.version=40"]).settings.trainer.max_steps == 5606  # the most
-    assert compose(["dataset.version=6"]).settings.trainer.max_steps == round(5000 * (49 / 33) ** 0.25)
+    assert (usual.trainer.max_steps, fine.trainer.max_steps) == (5000, round(6000 * (33 / 125) ** 0.5))
+    assert compose(["dataset.version=40"]).settings.trainer.max_steps == 3000  # the least
+    assert compose(["dataset.version=6"]).settings.model["target"]["first_look"] == round(1e6 * (49 / 33) ** 2)
     assert fine.trainer.batch_size == round(1024 * 125 / 33)
     assert fine.model["field"]["side"] == round(192 * 125 / 33)
     assert fine.model["target"]["side"] == round(1024 * 125 / 33)
