@@ -528,7 +528,7 @@ def test_the_plan_goes_seed_after_seed_and_no_run_is_done_twice(tmp_path: Path, 
 
 def test_settings_on_the_line_are_those_of_every_run(genexp: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Wanted] = []
-    monkeypatch.setattr("genexp.landscape.carry_out.carry_out", lambda wanted: made.extend(wanted) or {})
+    monkeypatch.setattr("genexp.landscape.carry_out.carry_out", lambda wanted, at_once: made.extend(wanted) or {})
     genexp("landscape", "--run", "--data", "two_moons", "--only", "normal,maf", "model.depth=3", "evaluation.num_points=64")
     assert len(made) == 2  # that a Gaussian has no depth is said when its turn comes
     assert all({"model.depth=3", "evaluation.num_points=64"} <= {*one.overrides} for one in made)

@@ -12,6 +12,7 @@ None of them imports anything heavy before it is called.
 
 import argparse
 import importlib
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from genexp.paths import expanded
@@ -55,6 +56,21 @@ def add_plugin(parser: argparse.ArgumentParser) -> None:
 def add_config_dir(parser: argparse.ArgumentParser) -> None:
     text = "your own YAML folder, beside genexp's conf/"
     parser.add_argument("--config-dir", action="append", default=[], type=expanded, metavar="DIR", help=text)
+
+
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """A parser of positive numbers of that kind."""
+
+    def number(text: str) -> float:
+        try:
+            found = kind(text)
+        except ValueError:
+            found = 0
+        if not 0 < found < 1e9:
+            raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+        return found
+
+    return number
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,8 @@
 """`genexp bench`: how fast this machine runs the case studies."""
 
 import argparse
-from collections.abc import Callable
+
+from genexp.commands import positive
 
 HELP = "how fast this machine runs it, against a plain notebook loop"
 CASES = (
@@ -40,32 +41,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="CASE",
         help=f"{', '.join([*CASES, 'all', TOYS])}; without one they are listed",
     )
-    parser.add_argument("--repeat", type=_positive(int), metavar="N", help="rounds of measurement (default: 3)")
+    parser.add_argument("--repeat", type=positive(int), metavar="N", help="rounds of measurement (default: 3)")
     parser.add_argument(
-        "--seconds", type=_positive(float), metavar="S", help="of each contender in a round (default: 4), or of each toy (20)"
+        "--seconds", type=positive(float), metavar="S", help="of each contender in a round (default: 4), or of each toy (20)"
     )
     parser.add_argument("--seeds", type=_seeds, metavar="S,S,…", help="of the toys (default: 0,1,2)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--time-to", metavar="QUALITY", help="train until a quality is reached: a number, or article")
-    parser.add_argument("--race", type=_positive(float), metavar="S", help="train each side for so many CPU seconds, and compare")
+    parser.add_argument("--race", type=positive(float), metavar="S", help="train each side for so many CPU seconds, and compare")
     text = "of training after which a race is given up (default: 3600)"
-    parser.add_argument("--limit", type=_positive(float), metavar="S", help=text)
+    parser.add_argument("--limit", type=positive(float), metavar="S", help=text)
     parser.add_argument("--scaling", action="store_true", help="against batch size, width and number of samples")
-
-
-def _positive(kind: type) -> Callable[[str], float]:
-    """A parser of positive numbers of that kind."""
-
-    def positive(text: str) -> float:
-        try:
-            number = kind(text)
-        except ValueError:
-            number = 0
-        if not 0 < number < 1e9:
-            raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-        return number
-
-    return positive
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from genexp.commands import positive
 from genexp.paths import expanded
 
 HELP = "every family of models beside the others, measured: one page"
@@ -34,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=_list_of(float), metavar="S,…", help="of training on the CPU, each a run (default: 10)")
     parser.add_argument("--seeds", type=_list_of(int), metavar="S,…", help="(default: 0)")
     parser.add_argument("--only", metavar="NAME,…", help="only these models or experiments")
+    parser.add_argument("--jobs", type=positive(int), metavar="N", help="so many runs of --run at once (default: 1)")
     parser.add_argument("--plan", action="store_true", help="say what --run would do, and stop")
     parser.add_argument("--out", type=expanded, metavar="F", help="the page (default: landscape.html in --into)")
 
@@ -65,12 +67,12 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
         print("looking which models can be trained on which data", flush=True)
         data, only = (tuple(filter(None, (text or "").split(","))) for text in (options.data, options.only))
         wanted = plan(options.into, data or DATA, options.seconds or (SECONDS,), options.seeds or (0,), only, settings)
-        print(in_words(wanted), flush=True)
+        print(in_words(wanted, options.jobs or 1), flush=True)
         if options.plan:
             return 0
         with alone_in(options.into):
             try:
-                failed = carry_out(wanted)
+                failed = carry_out(wanted, options.jobs or 1)
             except (Interrupted, KeyboardInterrupt):
                 print("stopped; the same line goes on")
                 raise
@@ -104,6 +106,6 @@ def _refuse_what_would_be_ignored(options: argparse.Namespace, settings: list[st
     if not options.run:
         if settings:
             raise UserError(f"{settings[0]} says nothing without --run")
-        for word in ("data", "seconds", "seeds", "only", "plan"):
+        for word in ("data", "seconds", "seeds", "only", "jobs", "plan"):
             if getattr(options, word):
                 raise UserError(f"--{word} says nothing without --run")

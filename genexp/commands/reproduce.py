@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from genexp.commands import positive
 from genexp.paths import expanded
 
 HELP = "every claim of the lectures and of the article, run again: one report"
@@ -11,7 +12,7 @@ Run what the lectures claim, chapter by chapter, and the article's case studies 
 figures and numbers beside what is claimed and beside the floors. Data that are not on disk are replaced by embedded ones, and the
 page says which.
 
-  genexp reproduce --quick                       forty of them in twenty minutes on two cores, with small, labelled budgets
+  genexp reproduce --quick                       forty of them in a quarter of an hour on two cores, with small, labelled budgets
   genexp reproduce --plan                        what would be done, and about how long it takes
   genexp reproduce                               in full, the cheapest first
   genexp reproduce --into outputs/reproduce/ID   go on with one that was stopped; what is finished stays
@@ -28,10 +29,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--into", type=expanded, metavar="DIR", help="go on in this folder (default: a new one, outputs/reproduce/ID)"
     )
     parser.add_argument("--out", type=expanded, metavar="F", help="the page (default: report.html in that folder)")
+    parser.add_argument(
+        "--jobs", type=positive(int), metavar="N", help="so many at once (default: 1; of --quick 2, on two cores)"
+    )
     parser.add_argument("--plan", action="store_true", help="say what would be done, and stop")
 
 
 def call(options: argparse.Namespace, overrides: list[str]) -> int:
+    import torch
+
     from genexp.errors import Interrupted, UserError
     from genexp.folder.run_folder import new_id
     from genexp.reproduce.plan import in_words, plan, read_mode
@@ -49,7 +55,9 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     only = [name for name in (options.only or "").split(",") if name]
     chapters = [name for name in (options.chapter or "").split(",") if name]
     planned = plan(folder, quick, only, chapters)
-    print(f"{'quick: small budgets, fewer samples' if quick else 'in full'} → {folder}\n{in_words(planned)}", flush=True)
+    at_once = options.jobs or (min(2, torch.get_num_threads()) if quick else 1)
+    what = "quick: small budgets, fewer samples" if quick else "in full"
+    print(f"{what} → {folder}\n{in_words(planned, at_once)}", flush=True)
     if options.plan:
         return 0
     from genexp.report.write import check_target, write_page
@@ -60,7 +68,7 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
     with alone_in(folder, quick):
         check_target(out)
         try:
-            failed = carry_out(planned)
+            failed = carry_out(planned, at_once)
         except (Interrupted, KeyboardInterrupt):
             print(f"stopped; go on with: {_again(folder, options)}")
             raise
@@ -74,6 +82,6 @@ def _again(folder: Path, options: argparse.Namespace) -> str:
     """The line that goes on with the same cases. (The folder says by itself whether it is a quick one.)"""
     from genexp.printable import command_line
 
-    words = {"--into": folder, "--chapter": options.chapter, "--only": options.only, "--out": options.out}
+    words = {"--into": folder, "--chapter": options.chapter, "--only": options.only, "--jobs": options.jobs, "--out": options.out}
     typed = [word for name, value in words.items() if value for word in (name, str(value))]
     return command_line(["genexp", "reproduce", *typed])

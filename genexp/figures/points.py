@@ -57,7 +57,7 @@ class FieldView:
 
 
 @drawn
-def velocity_fields(views: Sequence[FieldView], black: np.ndarray, extent: tuple[float, ...]) -> Figure:
+def velocity_fields(views: Sequence[FieldView], black: np.ndarray, extent: tuple[float, float, float, float]) -> Figure:
     """One row for each field, one column for each view, over the `black` cells, (rows, columns), of a grid of that extent.
 
     Arrows of one column have one scale; those beyond three times the median speed are shortened to that.

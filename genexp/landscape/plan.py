@@ -17,10 +17,10 @@ from genexp.config.typed import key_of
 from genexp.context import Context
 from genexp.data.base import DataSpec
 from genexp.errors import UserError, unknown
+from genexp.folder.standing import State, state_of
 from genexp.landscape.entries import RECIPE, content
 from genexp.models.base import GenerativeModel, check_learns
 from genexp.registry import models
-from genexp.reproduce.plan import State, state_of
 from genexp.suitability import spec_of
 
 DATA = ("two_moons", "digits")  # nothing to download
@@ -220,9 +220,11 @@ def learner(settings: dict[str, Any], spec: DataSpec, knows: frozenset[str]) -> 
     return None if nothing or built.learns == "density" or "bits" in built.can else built
 
 
-def in_words(wanted: Sequence[Wanted]) -> str:
-    """What will be done, a line each, and the sum."""
+def in_words(wanted: Sequence[Wanted], at_once: int = 1) -> str:
+    """What will be done, a line each, and how long so many `at_once` take."""
     width = max(len(one.name) for one in wanted)
     lines = [f"  {one.name:<{width}}  {one.state if one.state != 'to do' else f'about {one.seconds:.0f} s'}" for one in wanted]
     left = sum(one.seconds for one in wanted if one.state != "finished")
-    return "\n".join([*lines, f"  in all about {left / 60:.0f} minutes on a free core" if left else "  nothing is left to do"])
+    cores = f"{at_once} free cores" if at_once > 1 else "a free core"
+    total = f"  in all about {left / at_once / 60:.0f} minutes on {cores}" if left else "  nothing is left to do"
+    return "\n".join([*lines, total])

@@ -2,6 +2,6 @@
 
 chapters   what there is to show: `genexp.lectures`, a module for each chapter, and `genexp.article`
 plan       which of its cases are to do, on which data, and about how long that takes
-carry_out  doing them, one after the other
+carry_out  doing them
 page       the report of all
 """

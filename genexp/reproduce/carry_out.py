@@ -1,8 +1,6 @@
-"""Doing the cases, one after the other; the failure of one does not stop the others."""
+"""Doing the cases; the failure of one does not stop the others."""
 
 import json
-import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,7 +8,9 @@ from pathlib import Path
 from genexp.errors import UserError
 from genexp.files import Replacing
 from genexp.folder.run_folder import Busy, RunFolder
-from genexp.reproduce.plan import Planned, State, read_mode, state_of
+from genexp.reproduce.plan import Planned, read_mode
+from genexp.runs import several
+from genexp.runs.several import Job
 
 
 @contextmanager
@@ -34,41 +34,13 @@ def alone_in(folder: Path, quick: bool) -> Iterator[None]:
         yield
 
 
-def carry_out(planned: Sequence[Planned]) -> dict[str, str]:
-    """Run what is not finished yet. Returns case → what went wrong, for those that failed. Interrupted stops all."""
-    from genexp.runs.experiment import resume, run
-
-    failed = {}
-    for number, one in enumerate(planned, 1):
-        if state_of(one.path) == "finished":
-            continue
-        print(f"\n== {number} of {len(planned)}: {one.case.name}, {one.label}; {one.data}", flush=True)
-        try:
-            if make_way(one.path) == "to do":
-                run(one.composed, str(one.path))
-            else:
-                resume(one.path)
-        except UserError as mistake:
-            failed[one.case.name] = mistake.message
-            print(f"error: {one.case.name}: {mistake.message}", file=sys.stderr, flush=True)
-        except Exception as failure:
-            failed[one.case.name] = f"{type(failure).__name__}: {failure}"
-            traceback.print_exc()
-    return failed
+def carry_out(planned: Sequence[Planned], at_once: int = 1) -> dict[str, str]:
+    """Run what is not finished yet, so many `at_once`. Returns case → what went wrong, for those that failed."""
+    return several.carry_out([_job(one) for one in planned], at_once)
 
 
-def make_way(path: Path) -> State:
-    """How the run in `path` stands now, whatever it was when all was planned. One that saved nothing is moved aside, as a run
-    never overwrites another. UserError where another process works on it.
-    """
-    if not path.exists():
-        return "to do"
-    folder = RunFolder(path)
-    with folder.lock():
-        state = state_of(path)
-        if state == "to do":
-            print(f"what was begun before is kept as {folder.put_aside()}", flush=True)
-    return state
+def _job(one: Planned) -> Job:
+    return Job(one.case.name, f", {one.label}; {one.data}", one.path, lambda: one.composed)
 
 
 def write_mode(folder: Path, quick: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from genexp.article.numbers import ARTICLE, FULL_KL, MEANING_OF_FULL_KL, value_of
 from genexp.claims.records import Claim, Study
 from genexp.folder.records import Number, read_metrics
+from genexp.folder.standing import state_of
 from genexp.printable import command_line
 from genexp.report.gather import Run, gather
 from genexp.report.live import Live, bring_to_life
@@ -14,7 +15,7 @@ from genexp.report.pictures import Still, stills
 from genexp.report.render import environment
 from genexp.report.side_by_side import words_in
 from genexp.reproduce.chapters import CHAPTERS
-from genexp.reproduce.plan import Planned, state_of
+from genexp.reproduce.plan import Planned
 from genexp.summary import BESIDE
 
 

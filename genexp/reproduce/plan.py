@@ -4,19 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from genexp.claims.records import Case
 from genexp.config.composition import Composed, compose
 from genexp.errors import UserError, unknown
 from genexp.fetch import default_data_dir
 from genexp.fetch.sets import data_in_words, is_there
-from genexp.folder.records import read_config, read_run
+from genexp.folder.records import read_config
+from genexp.folder.standing import State, state_of
 from genexp.registry import models
 from genexp.reproduce.chapters import CASES, CHAPTERS
 from genexp.settings import TrainerSettings, validate
-
-State = Literal["finished", "to go on with", "to do"]
 
 
 @dataclass(frozen=True)
@@ -142,19 +141,8 @@ def budget_in_words(trainer: TrainerSettings, model: Mapping[str, Any], case: Ca
     return f"{trainer.max_epochs} epochs of {trainer.batch_size:,}"
 
 
-def state_of(path: Path) -> State:
-    """How the run of a case stands."""
-    try:
-        status = read_run(path).get("status")
-    except UserError:
-        return "to do"
-    if status == "finished":
-        return "finished"
-    return "to go on with" if (path / "checkpoints" / "last.pt").is_file() else "to do"
-
-
-def in_words(planned: Sequence[Planned]) -> str:
-    """What will be done, a line each, and the sum."""
+def in_words(planned: Sequence[Planned], at_once: int = 1) -> str:
+    """What will be done, a line each, and how long so many `at_once` take."""
     width = max(len(one.case.name) for one in planned)
     data = max(len(one.data) for one in planned)
     lines = []
@@ -165,7 +153,9 @@ def in_words(planned: Sequence[Planned]) -> str:
         if one.differs:
             lines.append(f"  {'':<{width}}  begun earlier, and it stays so; begun today it would have: {one.differs}")
     left = sum(one.seconds for one in planned if one.state != "finished")
-    lines.append(f"  in all about {duration(left)} on two free cores" if left else "  nothing is left to do but the page")
+    together = f", {at_once} at once" if at_once > 1 else ""
+    total = f"  in all about {duration(left / at_once)} on two free cores{together}"
+    lines.append(total if left else "  nothing is left to do but the page")
     missing = sorted({one.case.needs for one in planned if one.case.needs and not is_there(one.case.needs)})
     lines += [f"  {name} is not in {default_data_dir()}: genexp data fetch {name}" for name in missing]
     return "\n".join(lines)
