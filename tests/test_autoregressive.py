@@ -279,6 +279,18 @@ def test_what_is_no_text_is_refused_in_a_line(tmp_path: Path, name: str, content
         TextData(tmp_path, path=name, length=20)
 
 
+@pytest.mark.parametrize("share", [0.03, 0.1, 0.4, 0.45, 0.497])
+def test_a_text_of_the_length_that_is_said_will_do(tmp_path: Path, share: float) -> None:
+    (tmp_path / "text.txt").write_text("ab" * 20)
+    with pytest.raises(UserError, match="too few") as refused:
+        TextData(tmp_path, path="text.txt", length=20, validation_share=share, test_share=share)
+    least = int(str(refused.value.hint).split()[3].replace(",", ""))
+    (tmp_path / "text.txt").write_text("ab" * ((least + 1) // 2))
+    TextData(tmp_path, path="text.txt", length=20, validation_share=share, test_share=share)
+    with pytest.raises(UserError, match="nothing to train on"):
+        TextData(tmp_path, path="text.txt", length=20, validation_share=0.5, test_share=0.5)
+
+
 def test_a_run_on_a_text_goes_on_from_a_beginning(genexp, tiny: list[str], poem: Path) -> None:
     small = ["dataset.length=16", "model.width=16", "model.depth=1", "evaluation.num_samples=4", "evaluation.batch_size=4"]
     words_ = ["dataset=text", "dataset.path=poem.txt", "model=causal_transformer", "figures.enabled=false", "run_dir=r"]

@@ -157,6 +157,18 @@ def test_a_flat_folder_has_no_classes_and_train_and_test_folders_are_the_split(t
     assert len(both.train) + len(both.validation) == 10
 
 
+def test_the_first_pictures_of_every_part_are_of_every_class(tmp_path: Path) -> None:
+    """Measures look at the first few."""
+    for part in ("train", "val", "test"):
+        for number in range(24):
+            paint(tmp_path / part / "abc"[number // 8] / f"{number}.png", (number,), (8, 8), "L")
+    data = ImageFolder(Path(), path=str(tmp_path), size=8, channels=1)
+    for each in (data.train, data.validation, data.test):
+        assert each.label is not None
+        assert len(each.few(12).label.unique()) == 3  # type: ignore[union-attr]
+        assert (each.x[:, 0, 0, 0] // 8).tolist() == each.label.tolist()
+
+
 def test_pictures_of_every_kind_become_squares(tmp_path: Path) -> None:
     paint(tmp_path / "grey.png", (100,), (9, 50), "L")
     paint(tmp_path / "clear.png", (0, 0, 0, 0), (20, 20), "RGBA")

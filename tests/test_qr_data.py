@@ -107,6 +107,17 @@ def test_a_transparent_background_is_paper(tmp_path: Path) -> None:
     assert (QR(HERE, image=str(tmp_path / "glass.png")).density.mask == code.density.mask).all()
 
 
+@pytest.mark.parametrize(("lightest", "is_code"), [(255, True), (120, True), (20, False)])
+def test_a_code_is_told_from_its_paper_in_the_dusk_and_in_the_dark_all_is_black(
+    tmp_path: Path, lightest: int, is_code: bool
+) -> None:
+    code = QR(HERE, text="dusk").density.mask.numpy()
+    Image.fromarray((draw_cells(code) // 255 * lightest).repeat(5, 0).repeat(5, 1)).save(tmp_path / "dusk.png")
+    data = QR(HERE, image=str(tmp_path / "dusk.png"))
+    assert data.is_code == is_code
+    assert is_code or data.density.area == pytest.approx(4)
+
+
 def test_a_picture_without_a_grid_is_taken_as_area(tmp_path: Path) -> None:
     picture = Image.new("L", (300, 200), 255)
     ImageDraw.Draw(picture).ellipse((50, 20, 210, 180), fill=0)

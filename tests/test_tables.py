@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -226,6 +227,48 @@ def test_files_that_are_no_table(tmp_path: Path) -> None:
         TableData(tmp_path)
 
 
+def test_arrays_are_told_by_what_is_in_the_file(tmp_path: Path) -> None:
+    y = np.random.default_rng(0).normal(size=(20, 2))
+    np.savez(tmp_path / "one.npz", y=y)
+    np.save(tmp_path / "two.npy", y)
+    (tmp_path / "one.npz").rename(tmp_path / "one.npy")
+    (tmp_path / "two.npy").rename(tmp_path / "two.npz")
+    assert torch.equal(TableData(tmp_path, file="one.npy").test.x, TableData(tmp_path, file="two.npz").test.x)
+
+
+@pytest.mark.parametrize("at", [60, 200, -9])  # in what is packed, twice, and in the directory
+def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path, at: int) -> None:
+    np.savez_compressed(tmp_path / "y.npz", y=np.random.default_rng(0).normal(size=(20, 2)))
+    content = bytearray((tmp_path / "y.npz").read_bytes())
+    content[at] ^= 255
+    for damaged in (content, content[:at]):
+        (tmp_path / "y.npz").write_bytes(damaged)
+        with pytest.raises(UserError, match="cannot be read"):
+            TableData(tmp_path, file="y.npz")
+
+
+@pytest.mark.parametrize(("shape", "field"), [((4, 5), "f8"), ((20,), ("f8", 3)), ((), "f8")])
+def test_records_are_a_table_where_each_is_a_row_of_numbers(tmp_path: Path, shape: tuple[int, ...], field: Any) -> None:
+    np.save(tmp_path / "records.npy", np.zeros(shape, [("a", *([field] if isinstance(field, str) else field))]))
+    with pytest.raises(UserError, match="a table is"):
+        TableData(tmp_path, file="records.npy")
+
+
+def test_one_long_text_costs_no_more_than_itself(table) -> None:
+    text = "a,note\n" + "\n".join(f"{i}.5,{'x' * (100_000 if i == 7 else 1)}" for i in range(300))
+    tracemalloc.start()
+    data = table(text, columns=["a"])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(data.train) == 240
+    assert most < 5_000_000  # with room for it in every row they were 240 million bytes
+
+
+def test_numbers_whose_squares_are_zero_are_constant(table) -> None:
+    text = "\n".join(f"{i}e-180,{i}" for i in range(30))
+    assert "left out, as constant: x0" in table(text).describe()
+
+
 def test_units_in_a_strangers_record_are_units_or_nothing() -> None:
     units = Units(("a", "b"), (1.0, 2.0), (3.0, 4.0))
     record = json.loads(json.dumps(units.record()))
@@ -315,6 +358,15 @@ def test_the_tables_of_the_paper_are_prepared_as_there(archive: Path) -> None:
         fitted = torch.cat([data.train.x, data.validation.x, *([data.test.x] if name == "gas" else [])]).double()
         assert float(fitted.mean(0).abs().max()) < 1e-6
         assert float((fitted.std(0, correction=int(name in ("gas", "hepmass"))) - 1).abs().max()) < 1e-6
+
+
+def test_a_file_of_the_paper_that_is_broken_is_refused_in_one_line(archive: Path) -> None:
+    np.savez(archive / "packed.npz", np.zeros((9, 43)))
+    packed = (archive / "packed.npz").read_bytes()
+    for content in (b"", packed, packed[:100]):
+        (archive / "miniboone" / "data.npy").write_bytes(content)
+        with pytest.raises(UserError, match="cannot be read"):
+            UCI(archive, table="miniboone")
 
 
 def test_bsds300_as_it_is(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,8 @@ class ImageFolder(ImageData):
             test, train = hold_out(train, test_share, seed=0)
         if validation is None:
             validation, train = hold_out(train, validation_share, seed=1)
+        if layout.test is not None and layout.validation is not None:  # else they were shuffled as others were held out
+            train = shuffled(train, seed=0)
         self.parts(train, validation, test, layout.train.classes, binarise)
 
     @classmethod

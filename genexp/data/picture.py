@@ -12,6 +12,7 @@ from genexp.errors import UserError
 from genexp.paths import not_there
 
 CODE_SIDES = range(21, 178, 4)  # modules a side of QR versions 1 to 40
+CONTRAST = 32  # greys that a dark picture has between its black and its white, if it has a white
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,11 @@ def _majority(black: np.ndarray, n: int) -> tuple[np.ndarray, float]:
 
 
 def _black_pixels(path: Path) -> np.ndarray:
-    """(height, width) booleans: darker than half way between the picture's darkest and lightest grey."""
+    """(height, width) booleans: darker than half way between the picture's darkest and lightest grey; all of one dark grey."""
     grey = np.asarray(read_picture(path).convert("L"))
     darkest, lightest = int(grey.min()), int(grey.max())
     if darkest >= 128:
         raise UserError(f"{path}: nothing in it is black")
-    threshold = 128 if lightest < 128 else (darkest + lightest + 1) // 2
+    plain = lightest < 128 and lightest - darkest < CONTRAST
+    threshold = 128 if plain else (darkest + lightest + 1) // 2
     return grey < threshold

@@ -68,7 +68,7 @@ class TableData(PointData):
         y, names, kept = numbers_of(table, columns, by, missing)
         classes, labels = ((), None) if by is None else classes_of(table, by, kept)
         train, validation, test = split(PointSet(torch.from_numpy(y), labels), validation_share, test_share, seed)
-        moves = (train.x.amax(0) > train.x.amin(0)).numpy()
+        moves = ((train.x.amax(0) > train.x.amin(0)) & (train.x.std(0, correction=0) > 0)).numpy()  # squares may underflow
         left_out = [name for name, moving in zip(names, moves, strict=True) if not moving]
         if not moves.any():
             raise UserError(f"{table.path}: every column is constant, and there is nothing to learn")

@@ -2,6 +2,8 @@
 
 import csv
 import re
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ LARGEST = 2**31  # bytes of a file
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in lower case
 SHOWN = 6  # names in a message
 MOST = 1e100  # the largest number: the variance of larger ones overflows
+BROKEN = (OSError, ValueError, EOFError, KeyError, MemoryError, SyntaxError, csv.Error, zipfile.BadZipFile, zlib.error)
 DECIMAL_COMMA = re.compile(r"\s*([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)\s*")
 
 
@@ -42,14 +45,14 @@ class Table:
 
     def texts(self, index: int) -> list[str]:
         """A column as texts; a whole number has no point."""
-        if self.cells.dtype.kind == "U":
+        if self.cells.dtype.kind == "O":
             return [str(cell).strip() for cell in self.cells[:, index]]
         return ["" if np.isnan(cell) else f"{cell:.15g}" for cell in self.cells[:, index]]
 
     def numbers(self, index: int) -> np.ndarray:
         """A column in float64, NaN where a number is missing; UserError where it holds something else."""
-        found = np.empty(len(self.cells)) if self.cells.dtype.kind == "U" else self.cells[:, index]
-        for row, text in enumerate(self.texts(index) if self.cells.dtype.kind == "U" else ()):
+        found = np.empty(len(self.cells)) if self.cells.dtype.kind == "O" else self.cells[:, index]
+        for row, text in enumerate(self.texts(index) if self.cells.dtype.kind == "O" else ()):
             number = _number(text)
             if number is None:
                 raise UserError(
@@ -76,7 +79,7 @@ def read_table(path: Path, array: str | None = None) -> Table:
         raise UserError(f"{path}: larger than {LARGEST >> 30} GB")
     try:
         table = _read_arrays(path, array) if path.suffix.lower() in (".npy", ".npz") else _read_text(path)
-    except (OSError, ValueError, EOFError, KeyError, csv.Error, MemoryError, SyntaxError) as failure:
+    except BROKEN as failure:
         raise UserError(f"{path}: cannot be read: {printable(' '.join(str(failure).split()))[:200]}") from None
     if not table.cells.size:
         raise UserError(f"{path}: there is no row in it")
@@ -85,18 +88,18 @@ def read_table(path: Path, array: str | None = None) -> Table:
 
 def _read_arrays(path: Path, array: str | None) -> Table:
     """Of an NPY, or of the array `array` of an NPZ; objects, which would be executed, are never loaded."""
-    opened = np.load(path, allow_pickle=False)
-    if path.suffix.lower() == ".npz":
-        with opened as archive:
-            names = archive.files
+    with path.open("rb") as file:
+        opened = np.load(file, allow_pickle=False)
+        if isinstance(opened, np.lib.npyio.NpzFile):  # whatever the file is called
+            names = opened.files
             if array is None and len(names) != 1:
                 raise UserError(f"{path}: which of its arrays? {_several(names)}", hint=f"dataset.array={(names or ['x'])[0]}")
             if array is not None and array not in names:
                 raise unknown("array", array, names)
-            opened = archive[names[0] if array is None else array]
-    if opened.dtype.names:
-        names = opened.dtype.names
-        return Table(path, tuple(names), np.stack([opened[name].astype(np.float64) for name in names], axis=1))
+            opened = opened[names[0] if array is None else array]
+    fields = opened.dtype.names or ()
+    if fields and all(opened[name].ndim == 1 for name in fields):
+        return Table(path, tuple(fields), np.stack([opened[name].astype(np.float64) for name in fields], axis=1))
     if opened.ndim not in (1, 2) or opened.dtype.kind not in "biuf":
         raise UserError(f"{path}: an array {opened.shape} of {opened.dtype}; a table is (rows, columns) of numbers")
     cells = opened[:, None] if opened.ndim == 1 else opened
@@ -126,7 +129,7 @@ def _read_text(path: Path) -> Table:
     names = tuple(printable(name.strip()) or f"x{index}" for index, name in enumerate(head))
     if len({*names}) < width:
         raise ValueError(f"two columns of one name: {_several([name for name in names if names.count(name) > 1])}")
-    return Table(path, names, np.array(body, dtype=np.str_).reshape(len(body), width))
+    return Table(path, names, np.array(body, dtype=object).reshape(len(body), width))
 
 
 def _delimiter(line: str) -> str | None:

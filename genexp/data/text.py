@@ -1,6 +1,7 @@
 """`dataset=text dataset.path=…`: the characters of a text, one symbol each; without a path, Newton's Opticks."""
 
 import lzma
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -61,10 +62,14 @@ class TextData:
             raise UserError(f"dataset.path={path}: {len(alphabet):,} different characters, and {MOST_CHARACTERS:,} are allowed")
         number = {character: k for k, character in enumerate(alphabet)}
         symbols = torch.tensor([number[character] for character in text], dtype=torch.long)
+        left = 1 - test_share - validation_share
+        if left <= 0:
+            shares = f"dataset.validation_share={validation_share} and dataset.test_share={test_share}"
+            raise UserError(f"{shares} leave nothing to train on")
         tested, validated = (round(share * len(symbols)) for share in (test_share, validation_share))
         trained = len(symbols) - tested - validated
         if min(trained // 2, tested, validated) < length:
-            least = max(2 * length, round(length / min(test_share, validation_share)))
+            least = math.ceil(max((2 * length + 1) / left, length / min(test_share, validation_share)))
             raise UserError(
                 f"{'the text' if path is None else path}: {len(symbols):,} characters are too few for passages of {length}",
                 hint=f"a text of {least:,}, or a smaller dataset.length",

@@ -10,6 +10,7 @@ import torch
 
 from genexp.data.own_files import OwnFiles
 from genexp.data.points import PointData, PointSet
+from genexp.data.table_files import BROKEN
 from genexp.errors import UserError
 from genexp.paths import expanded
 from genexp.registry import datasets
@@ -54,7 +55,7 @@ class UCI(PointData):
                 raise UserError(f"dataset.table={table}: {file} is not there", hint=how_to_get(table, file))
         try:
             parts = SOURCES[table].read(*files)
-        except (OSError, ValueError, KeyError, IndexError) as failure:
+        except (*BROKEN, IndexError) as failure:
             raise UserError(f"{files[0]}: cannot be read: {' '.join(str(failure).split())[:200]}") from None
         if not all(part.ndim == 2 and part.size and np.isfinite(part).all() for part in parts):
             raise UserError(f"{files[0]}: not the table that dataset.table={table} is: numbers are missing, or rows")
@@ -154,7 +155,10 @@ def bsds300(file: Path) -> Parts:
 
 def load(file: Path) -> np.ndarray:
     """A table (rows, columns) of an NPY, in float64."""
-    x = np.load(file, allow_pickle=False)
+    with file.open("rb") as opened:
+        x = np.load(opened, allow_pickle=False)
+    if not isinstance(x, np.ndarray):
+        raise ValueError("an archive of arrays, and no table of numbers")
     if x.ndim != 2 or x.dtype.kind not in "biuf":
         raise ValueError(f"an array {x.shape} of {x.dtype}, and no table of numbers")
     return x.astype(np.float64)
