@@ -357,6 +357,13 @@ def test_tables_say_the_unit_what_is_missing_and_which_seconds_are_the_clocks(ru
     assert seconds == {"maf": "11", "gmm": "2", "nice": "15*", "ebm": "4", "kde": "1"}
     groups = {group.first.model: group for group in moons.groups}
     assert [kl_text(groups.get(name)) for name in ("nice", "ebm", "none")] == ["0.1", "no density", "—"]
+    bound = ["bound", "latents", "posterior"]  # what the entropy is, the other runs know
+    many = [
+        folder(runs[0].parent / name, name, bound, {name: 2.5, "seconds_train": 1.0}) for name in ("quadrature_nll", "iwae_nll")
+    ]
+    (moons,) = fields_of(read_entries([*runs[:4], *many]))
+    groups |= {group.first.model: group for group in moons.groups if group.first.model in ("quadrature_nll", "iwae_nll")}
+    assert [kl_text(groups[name]) for name in ("quadrature_nll", "iwae_nll")] == ["0.5", "≤ 0.5"]
     assert kl_text(groups["kde"]) == "0.4 ± 0.3"  # of that which is shown, and not of the likelihoods
 
     noisy = can("dequantised", "estimate", "reversible")

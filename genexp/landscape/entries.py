@@ -85,14 +85,18 @@ class Entry:
     data: Data
     number: Number | None
 
-    @property
-    def above(self) -> float | None:
-        """Nats above the best that there is: KL(data ‖ model) by quadrature where that was taken, else by the test examples."""
+    def above(self, entropy: float | None) -> float | None:
+        """Nats above the best that there is: KL(data ‖ model) by quadrature where that was taken, else by the test examples.
+
+        Args:
+            entropy: the best, where other runs on these data know it and this one does not.
+        """
         if self.number is None or self.number.unit != NATS:
             return None
         if self.number.metric == "nll" and self.number.floor is not None and (kl := self.metric(KL)) is not None:
             return kl
-        return None if self.number.floor is None else self.number.value - self.number.floor
+        floor = entropy if self.number.floor is None else self.number.floor
+        return None if floor is None else self.number.value - floor
 
     @property
     def likelihood(self) -> Kind:

@@ -94,4 +94,4 @@ def _cell(group: Group | None, toy: Toy) -> Cell:
     samples = kept_arrays(group.first.record.path, ("samples",)).get("samples")
     here = samples is not None and samples.shape[1:] == (2,)
     density = histogram(samples, toy.ends) if here and samples is not None else None
-    return Cell(density, f"kl {group.distance:.2g}" if group.distance < math.inf else "no density")
+    return Cell(density, f"kl {group.sign}{group.distance:.2g}" if group.distance < math.inf else "no density")
