@@ -19,6 +19,7 @@ from genexp.data.base import DataSpec
 from genexp.errors import Interrupted, UserError
 from genexp.figures.landscape import Dot, frontier, overlap
 from genexp.folder.records import read_record
+from genexp.folder.samples import kept_arrays
 from genexp.landscape import carry_out as doing
 from genexp.landscape import plan as planning
 from genexp.landscape.carry_out import alone_in, carry_out
@@ -302,6 +303,32 @@ def test_samples_that_are_torn_or_no_numbers_stop_no_page(runs: list[Path]) -> N
     np.savez(wild, samples=np.full((1500, 2), np.nan))
     assert of_run(runs[0], (2,)) is None
     assert str(of_run(runs[1], (2,))).startswith("data:image/png")
+    np.savez(wild, samples=np.zeros((0, 2)), target=np.zeros((1500, 3)))
+    assert of_run(runs[1], (2,)) is None
+    np.savez(wild, samples=np.zeros((0, 1, 8, 8)))
+    assert of_run(runs[1], (1, 8, 8)) is None
+    assert [toy.field.title for toy in toys_of(fields_of(read_entries([*runs[:2], *runs[4:]])))] == ["rings"]
+
+
+def test_of_kept_arrays_none_is_read_that_is_no_numbers_too_large_or_elsewhere(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, why = runs[0] / "samples" / "samples.npz", list[str]()
+    np.savez(file, words=np.array(["a", "b"]), few=np.arange(3), many=np.arange(1000))
+    monkeypatch.setattr("genexp.folder.samples.MOST_BYTES", 1000)
+    assert [*kept_arrays(runs[0], ("words", "few", "many", "none"), why.append)] == ["few"]
+    (runs[0] / "figures").mkdir()
+    (runs[0] / "figures" / "link.png").symlink_to(runs[1] / "run.json")  # of which it is not asked
+    assert [*kept_arrays(runs[0], ["few"], why.append)] == ["few"]
+    file.unlink()
+    assert kept_arrays(runs[0], ["samples"], why.append) == {}
+    assert why == []
+    file.symlink_to(runs[1] / "samples" / "samples.npz")
+    assert kept_arrays(runs[0], ["samples"], why.append) == {}
+    file.unlink()
+    file.write_bytes(b"PK no archive")
+    assert kept_arrays(runs[0], ["samples"], why.append) == {}
+    assert why == ["ValueError", "BadZipFile"]
 
 
 def test_a_toy_has_one_window_for_however_many_runs(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
