@@ -374,6 +374,15 @@ def test_a_run_without_a_usable_checkpoint_still_has_a_page(runs: dict[str, Path
     assert "data-flow" not in page.split("<script>")[0]
 
 
+@pytest.mark.parametrize(("status", "told", "steps"), [("running", 0, "50"), ("interrupted", 57, "57"), ("failed", "many", "50")])
+def test_of_a_run_that_has_not_finished_the_history_says_how_far_it_is(
+    tmp_path: Path, status: str, told: int | str, steps: str
+) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"status": status, "steps": told}))
+    (tmp_path / "history.jsonl").write_text('{"step": 40, "loss": 2.0}\n{"step": 50, "loss": 1.0}\n{"st')
+    assert gather(tmp_path).record["steps"] == steps
+
+
 def test_a_strangers_folder_cannot_speak_to_the_browser(runs: dict[str, Path], tmp_path: Path, chromium: browser.Browser) -> None:
     """Markup in ids, keys, values and file names is text; links are not followed; what is no picture is not embedded."""
     bad = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
