@@ -19,7 +19,7 @@ from genexp.report.charts import Chart, Floor, Line, apart
 from genexp.report.folder import Folder
 from genexp.report.gather import Curve, Run, gather
 from genexp.report.live import bring_to_life
-from genexp.report.packing import unpacked
+from genexp.report.packing import quantised, unpacked
 from genexp.report.render import report
 from genexp.report.side_by_side import charts
 from genexp.runs.experiment import run
@@ -302,6 +302,18 @@ def test_a_page_side_by_side_says_what_differs(pages: dict[str, Path]) -> None:
     assert "model.field.width" in differing
     assert "seed" in differing
     assert "model.solver" not in differing
+
+
+def test_a_plane_holds_the_codes_of_a_plain_autoencoder(tmp_path: Path) -> None:
+    """They lie anywhere: nothing draws them to N(0, I). Coordinates of half precision come back as they were."""
+    z = (20 * np.random.default_rng(0).normal(size=(3000, 2))).astype(np.float16)
+    (tmp_path / "samples").mkdir()
+    np.savez(tmp_path / "samples" / "samples.npz", latent=z, latent_label=np.zeros(3000, int))
+    found = explorer.latent_points(Folder(tmp_path))
+    assert (np.abs(z).max(1) > found["extent"]).mean() < 0.01
+    for points in (z, *(z * np.float16(0.01 * n) for n in range(1, 20))):
+        text, unit = quantised(points)
+        assert np.abs(unpacked(text, "i2").reshape(-1, 2) * unit - points).max() <= 0.51 * unit
 
 
 def test_marks_of_an_axis_have_as_many_digits_as_tell_them_apart() -> None:

@@ -108,7 +108,7 @@ def latent_points(folder: Folder) -> dict[str, Any]:
     points, unit = quantised(z)
     labelled = label is not None and label.shape == arrays["latent"].shape[:1] and label.dtype.kind in "iu"
     labels = packed(np.clip(label[::step], 0, 255), "u1") if labelled and label is not None else ""
-    extent = float(np.clip(1.08 * np.quantile(np.abs(z), 0.999), 2.5, 12))
+    extent = min(1e6, max(2.5, 1.08 * float(np.quantile(np.abs(z), 0.999))))
     return {"points": points, "unit": unit, "labels": labels, "extent": extent}
 
 
