@@ -316,6 +316,10 @@ def test_a_plane_holds_the_codes_of_a_plain_autoencoder(tmp_path: Path) -> None:
         assert np.abs(unpacked(text, "i2").reshape(-1, 2) * unit - points).max() <= 0.51 * unit
 
 
+def test_the_layers_that_are_counted_are_the_models(pages: dict[str, Path]) -> None:
+    assert "after each of 3 layers" in pages["layers"].read_text()
+
+
 def test_marks_of_an_axis_have_as_many_digits_as_tell_them_apart() -> None:
     assert apart([0.68291, 0.68292, 0.68293]) == ["0.68291", "0.68292", "0.68293"]
     assert apart([0.1, 0.2, 0.30000000000000004]) == ["0.1", "0.2", "0.3"]
