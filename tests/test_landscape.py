@@ -27,6 +27,7 @@ from genexp.landscape.entries import Entry, entry_of, number_of, read_entries
 from genexp.landscape.families import AUTOREGRESSIVE, DIFFUSION, ENERGY, FLOWS, LATENT, MIXTURES, OTHER, Declared
 from genexp.landscape.fields import Field, fields_of
 from genexp.landscape.frontier import best_of_each, draw, names
+from genexp.landscape.frontier import data as data_of
 from genexp.landscape.gallery import grid_of, toys_of
 from genexp.landscape.glance import glance
 from genexp.landscape.page import Shown, page
@@ -248,6 +249,16 @@ def test_a_curve_is_the_best_so_far_in_the_unit_of_its_dot(runs: list[Path]) -> 
     assert first.curve() == [(1.0, 4.0), (2.0, 3.0), (3.0, 3.0)]
     assert first.curve(above_floor=True) == [(1.0, 2.5), (2.0, 1.5), (3.0, 1.5)]
     assert entry(runs[1]).curve(above_floor=True) == []
+
+
+def test_a_curve_that_begins_at_once_has_a_place_on_an_axis_of_logarithms(runs: list[Path]) -> None:
+    """At 0 s it had none, and with it no dot of the page."""
+    quick = tuple({"step": n, "seconds": 0.002 * n, "cpu_seconds": 0.002 * n, "heldout/loss": 4.0 - n} for n in (1, 2))
+    metrics = measured(2.3, 0.02, **{"floor/heldout_loss": 1.0})
+    others = [folder(runs[0].parent / name, name, FLOW, metrics, history=quick) for name in ("q", "r")]
+    (field,) = fields_of(read_entries(others))
+    points = data_of(field, {id(each): n for n, each in enumerate(field.points)})["points"]
+    assert [point["curve"][0] for point in points] == [[0.002, 2.0]] * 2
 
 
 def test_heights_above_the_floor_are_those_by_quadrature_where_there_are(runs: list[Path]) -> None:

@@ -86,7 +86,6 @@ def run_data(entry: Entry, ends: Any) -> dict[str, Any]:
         "seed": entry.record.config.get("seed"),
         "machine": f"{run.get('machine', '?')}, {threads_of(run)}, {run.get('device', '?')}",
         "command": entry.command,
-        "folder": str(entry.record.path),
         "picture": of_run(entry.record.path, entry.data.shape, ends),
     }
 
