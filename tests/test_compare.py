@@ -7,6 +7,7 @@ import math
 import re
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,6 +95,14 @@ def test_a_spread_that_is_rounding_alone_is_none() -> None:
     assert spread_text(Spread(2.617, 5e-16, 3), 3) == "2.617"
     assert spread_text(Spread(2.617, 5e-6, 3), 3) == "2.6170000 ± 0.0000050"
     assert spread_text(Spread(0.0, 0.0, 2), 3) == "0 (2)"
+
+
+def test_a_seed_and_an_experiment_may_be_anything_that_yaml_has(records: list[Record]) -> None:
+    strange: list[tuple[str, Any]] = [("a", {}), ("b", [1])]
+    odd = [record(name, configuration(0.1, what, experiment=[what]), {"leak": 1.0}) for name, what in strange]
+    comparison = compare([*records, *odd])
+    assert {"a", "b"} <= {row.label for row in comparison.rows}
+    assert "experiment" in comparison.columns()
 
 
 def test_unfinished_runs_say_so_and_spoil_no_mean(records: list[Record], tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from genexp.landscape.frontier import best_of_each, draw, names
 from genexp.landscape.frontier import data as data_of
 from genexp.landscape.gallery import grid_of, toys_of
 from genexp.landscape.glance import glance
-from genexp.landscape.page import Shown, page
+from genexp.landscape.page import Shown, page, run_data
 from genexp.landscape.plan import Wanted, by_the_recipe, plan
 from genexp.landscape.tables import at_a_glance, in_markdown, kl_text, note, on_toys
 from genexp.landscape.thumbnails import histogram, of_pictures, of_run
@@ -340,6 +340,15 @@ def test_of_kept_arrays_none_is_read_that_is_no_numbers_too_large_or_elsewhere(
     file.write_bytes(b"PK no archive")
     assert kept_arrays(runs[0], ["samples"], why.append) == {}
     assert why == ["ValueError", "BadZipFile"]
+
+
+def test_what_a_foreign_folder_says_of_seed_and_noise_stops_no_page(runs: list[Path]) -> None:
+    """NaN is no JSON, and the script of the page would read none of it."""
+    config, run = runs[0] / "config.yaml", runs[0] / "run.json"
+    config.write_text(config.read_text().replace("seed: 0", "seed: .nan"))
+    said = json.loads(run.read_text())
+    run.write_text(json.dumps({**said, "data": {**said["data"], "noisy_levels": -1}}))
+    assert json.loads(json.dumps(run_data(entry(runs[0]), None), allow_nan=False))["seed"] == "nan"
 
 
 def test_a_toy_has_one_window_for_however_many_runs(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

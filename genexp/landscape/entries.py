@@ -186,7 +186,7 @@ def entry_of(record: Record) -> Entry | None:
     drawn = content(chosen) if record.data.examples is None else {}
     data = Data(f"{record.data.origin or name} {kind}", name, draw, spec.shape, drawn)
     about = record.run["data"].get("noisy_levels")
-    levels = about if isinstance(about, int) else None
+    levels = about if isinstance(about, int) and about > 0 else None
     units = units_of(record.run["data"].get("units"), spec.shape[0])
     number = number_of(record.metrics, said, spec, settings, draw, levels, units.log_scale if units else 0.0)
     return Entry(record, str(settings.get("name", "?")), said, data, number)
