@@ -7,13 +7,14 @@ import math
 import re
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from genexp.compare.comparison import Spread, compare
 from genexp.compare.selection import choose_columns, choose_rows, find_key
-from genexp.compare.showing import as_csv, as_markdown, as_text
-from genexp.compare.table import Table, comma_separated, text
+from genexp.compare.showing import as_csv, as_markdown, as_text, spread_text
+from genexp.compare.table import Table, comma_separated, markdown, text
 from genexp.errors import UserError
 from genexp.folder.records import Record, read_record
 
@@ -81,6 +82,27 @@ def test_a_key_of_some_models_alone_counts_among_those(records: list[Record]) ->
 
 def test_metrics_begin_with_what_counts_and_each_floor_follows_its_own(records: list[Record]) -> None:
     assert compare(records).metrics == ["leak", "floor/leak", "steps", "nll", "decoded"]
+
+
+def test_a_command_stands_in_markdown_as_it_was_typed() -> None:
+    """In code nothing stands for another sign; a cell that only looks like it is text as any."""
+    rows = [["`dataset.text='a & b | *c* <d>'`"], ["a & `b` <c>"], ["`a` & `b`"]]
+    lines = markdown(Table(["x"], rows, numeric=[False])).splitlines()[2:]
+    assert lines == ["| `dataset.text='a & b \\| *c* <d>'` |", "| a &amp; \\`b\\` &lt;c> |", "| \\`a\\` &amp; \\`b\\` |"]
+
+
+def test_a_spread_that_is_rounding_alone_is_none() -> None:
+    assert spread_text(Spread(2.617, 5e-16, 3), 3) == "2.617"
+    assert spread_text(Spread(2.617, 5e-6, 3), 3) == "2.6170000 ± 0.0000050"
+    assert spread_text(Spread(0.0, 0.0, 2), 3) == "0 (2)"
+
+
+def test_a_seed_and_an_experiment_may_be_anything_that_yaml_has(records: list[Record]) -> None:
+    strange: list[tuple[str, Any]] = [("a", {}), ("b", [1])]
+    odd = [record(name, configuration(0.1, what, experiment=[what]), {"leak": 1.0}) for name, what in strange]
+    comparison = compare([*records, *odd])
+    assert {"a", "b"} <= {row.label for row in comparison.rows}
+    assert "experiment" in comparison.columns()
 
 
 def test_unfinished_runs_say_so_and_spoil_no_mean(records: list[Record], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from genexp.data.base import DataSpec
 from genexp.errors import Interrupted, UserError
 from genexp.figures.landscape import Dot, frontier, overlap
 from genexp.folder.records import read_record
+from genexp.folder.samples import kept_arrays
 from genexp.landscape import carry_out as doing
 from genexp.landscape import plan as planning
 from genexp.landscape.carry_out import alone_in, carry_out
@@ -26,9 +27,10 @@ from genexp.landscape.entries import Entry, entry_of, number_of, read_entries
 from genexp.landscape.families import AUTOREGRESSIVE, DIFFUSION, ENERGY, FLOWS, LATENT, MIXTURES, OTHER, Declared
 from genexp.landscape.fields import Field, fields_of
 from genexp.landscape.frontier import best_of_each, draw, names
+from genexp.landscape.frontier import data as data_of
 from genexp.landscape.gallery import grid_of, toys_of
 from genexp.landscape.glance import glance
-from genexp.landscape.page import Shown, page
+from genexp.landscape.page import Shown, page, run_data
 from genexp.landscape.plan import Wanted, by_the_recipe, plan
 from genexp.landscape.tables import at_a_glance, in_markdown, kl_text, note, on_toys
 from genexp.landscape.thumbnails import histogram, of_pictures, of_run
@@ -249,6 +251,16 @@ def test_a_curve_is_the_best_so_far_in_the_unit_of_its_dot(runs: list[Path]) -> 
     assert entry(runs[1]).curve(above_floor=True) == []
 
 
+def test_a_curve_that_begins_at_once_has_a_place_on_an_axis_of_logarithms(runs: list[Path]) -> None:
+    """At 0 s it had none, and with it no dot of the page."""
+    quick = tuple({"step": n, "seconds": 0.002 * n, "cpu_seconds": 0.002 * n, "heldout/loss": 4.0 - n} for n in (1, 2))
+    metrics = measured(2.3, 0.02, **{"floor/heldout_loss": 1.0})
+    others = [folder(runs[0].parent / name, name, FLOW, metrics, history=quick) for name in ("q", "r")]
+    (field,) = fields_of(read_entries(others))
+    points = data_of(field, {id(each): n for n, each in enumerate(field.points)})["points"]
+    assert [point["curve"][0] for point in points] == [[0.002, 2.0]] * 2
+
+
 def test_heights_above_the_floor_are_those_by_quadrature_where_there_are(runs: list[Path]) -> None:
     moons = fields_of(read_entries(runs))[0]
     assert moons.is_logarithmic
@@ -302,6 +314,41 @@ def test_samples_that_are_torn_or_no_numbers_stop_no_page(runs: list[Path]) -> N
     np.savez(wild, samples=np.full((1500, 2), np.nan))
     assert of_run(runs[0], (2,)) is None
     assert str(of_run(runs[1], (2,))).startswith("data:image/png")
+    np.savez(wild, samples=np.zeros((0, 2)), target=np.zeros((1500, 3)))
+    assert of_run(runs[1], (2,)) is None
+    np.savez(wild, samples=np.zeros((0, 1, 8, 8)))
+    assert of_run(runs[1], (1, 8, 8)) is None
+    assert [toy.field.title for toy in toys_of(fields_of(read_entries([*runs[:2], *runs[4:]])))] == ["rings"]
+
+
+def test_of_kept_arrays_none_is_read_that_is_no_numbers_too_large_or_elsewhere(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, why = runs[0] / "samples" / "samples.npz", list[str]()
+    np.savez(file, words=np.array(["a", "b"]), few=np.arange(3), many=np.arange(1000))
+    monkeypatch.setattr("genexp.folder.samples.MOST_BYTES", 1000)
+    assert [*kept_arrays(runs[0], ("words", "few", "many", "none"), why.append)] == ["few"]
+    (runs[0] / "figures").mkdir()
+    (runs[0] / "figures" / "link.png").symlink_to(runs[1] / "run.json")  # of which it is not asked
+    assert [*kept_arrays(runs[0], ["few"], why.append)] == ["few"]
+    file.unlink()
+    assert kept_arrays(runs[0], ["samples"], why.append) == {}
+    assert why == []
+    file.symlink_to(runs[1] / "samples" / "samples.npz")
+    assert kept_arrays(runs[0], ["samples"], why.append) == {}
+    file.unlink()
+    file.write_bytes(b"PK no archive")
+    assert kept_arrays(runs[0], ["samples"], why.append) == {}
+    assert why == ["ValueError", "BadZipFile"]
+
+
+def test_what_a_foreign_folder_says_of_seed_and_noise_stops_no_page(runs: list[Path]) -> None:
+    """NaN is no JSON, and the script of the page would read none of it."""
+    config, run = runs[0] / "config.yaml", runs[0] / "run.json"
+    config.write_text(config.read_text().replace("seed: 0", "seed: .nan"))
+    said = json.loads(run.read_text())
+    run.write_text(json.dumps({**said, "data": {**said["data"], "noisy_levels": -1}}))
+    assert json.loads(json.dumps(run_data(entry(runs[0]), None), allow_nan=False))["seed"] == "nan"
 
 
 def test_a_toy_has_one_window_for_however_many_runs(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,6 +404,13 @@ def test_tables_say_the_unit_what_is_missing_and_which_seconds_are_the_clocks(ru
     assert seconds == {"maf": "11", "gmm": "2", "nice": "15*", "ebm": "4", "kde": "1"}
     groups = {group.first.model: group for group in moons.groups}
     assert [kl_text(groups.get(name)) for name in ("nice", "ebm", "none")] == ["0.1", "no density", "—"]
+    bound = ["bound", "latents", "posterior"]  # what the entropy is, the other runs know
+    many = [
+        folder(runs[0].parent / name, name, bound, {name: 2.5, "seconds_train": 1.0}) for name in ("quadrature_nll", "iwae_nll")
+    ]
+    (moons,) = fields_of(read_entries([*runs[:4], *many]))
+    groups |= {group.first.model: group for group in moons.groups if group.first.model in ("quadrature_nll", "iwae_nll")}
+    assert [kl_text(groups[name]) for name in ("quadrature_nll", "iwae_nll")] == ["0.5", "≤ 0.5"]
     assert kl_text(groups["kde"]) == "0.4 ± 0.3"  # of that which is shown, and not of the likelihoods
 
     noisy = can("dequantised", "estimate", "reversible")

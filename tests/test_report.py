@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from PIL import Image
 from genexp.config.composition import compose
 from genexp.data.base import DataSpec
 from genexp.report import cube, explorer, flow, render
-from genexp.report.charts import Floor, apart
+from genexp.report.charts import Chart, Floor, Line, apart
 from genexp.report.folder import Folder
-from genexp.report.gather import Run, gather
+from genexp.report.gather import Curve, Run, gather
 from genexp.report.live import bring_to_life
-from genexp.report.packing import unpacked
+from genexp.report.packing import quantised, unpacked
 from genexp.report.render import report
 from genexp.report.side_by_side import charts
 from genexp.runs.experiment import run
@@ -303,11 +304,44 @@ def test_a_page_side_by_side_says_what_differs(pages: dict[str, Path]) -> None:
     assert "model.solver" not in differing
 
 
+def test_a_plane_holds_the_codes_of_a_plain_autoencoder(tmp_path: Path) -> None:
+    """They lie anywhere: nothing draws them to N(0, I). Coordinates of half precision come back as they were."""
+    z = (20 * np.random.default_rng(0).normal(size=(3000, 2))).astype(np.float16)
+    (tmp_path / "samples").mkdir()
+    np.savez(tmp_path / "samples" / "samples.npz", latent=z, latent_label=np.zeros(3000, int))
+    found = explorer.latent_points(Folder(tmp_path))
+    assert (np.abs(z).max(1) > found["extent"]).mean() < 0.01
+    for points in (z, *(z * np.float16(0.01 * n) for n in range(1, 20))):
+        text, unit = quantised(points)
+        assert np.abs(unpacked(text, "i2").reshape(-1, 2) * unit - points).max() <= 0.51 * unit
+
+
+def test_the_layers_that_are_counted_are_the_models(pages: dict[str, Path]) -> None:
+    assert "after each of 3 layers" in pages["layers"].read_text()
+
+
 def test_marks_of_an_axis_have_as_many_digits_as_tell_them_apart() -> None:
     assert apart([0.68291, 0.68292, 0.68293]) == ["0.68291", "0.68292", "0.68293"]
     assert apart([0.1, 0.2, 0.30000000000000004]) == ["0.1", "0.2", "0.3"]
     assert apart([1000.0]) == ["1e+03"]
     assert apart([2.0, 2.0]) == ["2", "2"]
+
+
+def test_the_limits_of_an_axis_are_looked_for_once() -> None:
+    """And not with every point that is drawn: twelve runs of 600 points took minutes."""
+
+    class Values(list[float]):
+        read = 0
+
+        def __iter__(self) -> Iterator[float]:
+            self.read += 1
+            return super().__iter__()
+
+    values = Values(range(1, 101))
+    line = Line(0, "training", Curve([float(step) for step in range(100)], [0.0] * 100, values))
+    chart = Chart("loss", "loss", [line], [])
+    assert chart.path(line).count("L") == 99
+    assert values.read < 5
 
 
 def test_each_run_has_its_own_floor(runs: dict[str, Path], tmp_path: Path, chromium: browser.Browser) -> None:
@@ -354,6 +388,15 @@ def test_a_run_without_a_usable_checkpoint_still_has_a_page(runs: dict[str, Path
     page = report([copy])
     assert "checkpoints/best.pt is missing" in page
     assert "data-flow" not in page.split("<script>")[0]
+
+
+@pytest.mark.parametrize(("status", "told", "steps"), [("running", 0, "50"), ("interrupted", 57, "57"), ("failed", "many", "50")])
+def test_of_a_run_that_has_not_finished_the_history_says_how_far_it_is(
+    tmp_path: Path, status: str, told: int | str, steps: str
+) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"status": status, "steps": told}))
+    (tmp_path / "history.jsonl").write_text('{"step": 40, "loss": 2.0}\n{"step": 50, "loss": 1.0}\n{"st')
+    assert gather(tmp_path).record["steps"] == steps
 
 
 def test_a_strangers_folder_cannot_speak_to_the_browser(runs: dict[str, Path], tmp_path: Path, chromium: browser.Browser) -> None:

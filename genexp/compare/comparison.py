@@ -51,6 +51,10 @@ class Row:
         return ", ".join(status if alike else f"{number} {status}" for status, number in sorted(counts.items()))
 
     @property
+    def experiment(self) -> str:
+        return self.records[0].experiment
+
+    @property
     def n(self) -> int:
         """How many values are behind the mean of the metric that the row is judged by; without any, how many runs there are."""
         first = self.metrics.get(self.judged_by or "")
@@ -107,7 +111,7 @@ class Comparison:
         different = [key for key in different if key != DATA or self._other_data()]
         if "experiment" not in different:
             return different
-        groups = [[row for row in self.rows if row.settings.get("experiment") == name] for name in self._experiments]
+        groups = [[row for row in self.rows if row.experiment == name] for name in self._experiments]
         typed = {word.partition("=")[0] for row in self.rows for record in row.records for word in record.overrides}
         inside = {key for key in different if any(len(self._different(key, group)) > 1 for group in groups)}
         return [key for key in different if key in ("experiment", DATA) or key in typed or key in inside]
@@ -122,14 +126,14 @@ class Comparison:
         return any(len(names) > 1 for names in data.values())
 
     @cached_property
-    def _experiments(self) -> list[Any]:
-        return list(dict.fromkeys(row.settings.get("experiment") for row in self.rows))
+    def _experiments(self) -> list[str]:
+        return list(dict.fromkeys(row.experiment for row in self.rows))
 
     def _rare(self) -> set[str]:
         """Metrics that the runs of one experiment alone have, where there are several experiments; but not its headline."""
         if len(self._experiments) < 2:
             return set()
-        having = {name: {row.settings.get("experiment") for row in self.rows if name in row.metrics} for name in self.metrics}
+        having = {name: {row.experiment for row in self.rows if name in row.metrics} for name in self.metrics}
         headlines = {row.judged_by for row in self.rows}
         kept = headlines | {f"{kind}/{name}" for kind in BESIDE for name in headlines}
         return {name for name, experiments in having.items() if len(experiments) < 2 and name not in kept}
@@ -229,9 +233,9 @@ def _one_for_each_seed(records: Sequence[Record]) -> list[Record]:
     """Of the runs with one seed one that has metrics; among these one that finished, and of several such the one that was last
     worked on.
     """
-    latest: dict[Any, tuple[tuple[bool, bool, float], Record]] = {}
+    latest: dict[str, tuple[tuple[bool, bool, float], Record]] = {}
     for record in records:
-        seed = record.config.get("seed", record.path)
+        seed = repr(record.config.get("seed", record.path))
         rank = (bool(record.metrics), record.status == "finished", worked_on(record.path))
         if seed not in latest or rank >= latest[seed][0]:
             latest[seed] = rank, record

@@ -31,7 +31,6 @@ def results(comparison: Comparison, columns: Sequence[str] | None = None, droppe
         if (note := circumstances_of(row)) not in notes:
             notes.append(note)
     table = markdown(Table(["`genexp run …`", "training", "", "result", "known"], lines, numeric=[False] * 5))
-    table = table.replace("\\`", "`")
     return "\n".join([table, "", *(f"{note}." for note in notes)]) + "\n"
 
 

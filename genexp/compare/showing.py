@@ -9,6 +9,7 @@ from genexp.compare.selection import as_text as setting_text
 from genexp.compare.table import Table, comma_separated, markdown, text
 from genexp.summary import BESIDE, number_text
 
+ROUNDING = 1e-12  # of a mean: what differs by less differs by the order of a sum
 LEAST_METRICS = 3  # with room for fewer, a table is set on its side
 
 
@@ -118,7 +119,7 @@ def _metric_of(comparison: Comparison, name: str | None) -> str:
 def spread_text(spread: Spread, runs: int) -> str:
     """mean ± sd with two digits of the latter, and of how many runs where not of as many as the row says."""
     few = f" ({spread.n})" if spread.n != runs else ""
-    if math.isnan(spread.sd) or spread.sd == 0:
+    if math.isnan(spread.sd) or spread.sd <= ROUNDING * abs(spread.mean):
         return number_text(spread.mean) + few
     decimals = 1 - math.floor(math.log10(spread.sd))
     if decimals > 4 and abs(spread.mean) < 1e-3:

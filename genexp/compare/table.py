@@ -113,6 +113,8 @@ def _clean(table: Table) -> Table:
 
 def _escaped(cell: str) -> str:
     cell = " ".join(cell.split())
+    if cell.startswith("`") and cell.endswith("`") and cell.count("`") == 2:  # code, where only a table's own sign is escaped
+        return cell.replace("|", "\\|")
     for sign, instead in (("&", "&amp;"), ("<", "&lt;"), ("\\", "\\\\"), ("|", "\\|"), ("*", "\\*"), ("`", "\\`")):
         cell = cell.replace(sign, instead)
     return cell

@@ -85,14 +85,18 @@ class Entry:
     data: Data
     number: Number | None
 
-    @property
-    def above(self) -> float | None:
-        """Nats above the best that there is: KL(data ‖ model) by quadrature where that was taken, else by the test examples."""
+    def above(self, entropy: float | None) -> float | None:
+        """Nats above the best that there is: KL(data ‖ model) by quadrature where that was taken, else by the test examples.
+
+        Args:
+            entropy: the best, where other runs on these data know it and this one does not.
+        """
         if self.number is None or self.number.unit != NATS:
             return None
         if self.number.metric == "nll" and self.number.floor is not None and (kl := self.metric(KL)) is not None:
             return kl
-        return None if self.number.floor is None else self.number.value - self.number.floor
+        floor = entropy if self.number.floor is None else self.number.floor
+        return None if floor is None else self.number.value - floor
 
     @property
     def likelihood(self) -> Kind:
@@ -182,7 +186,7 @@ def entry_of(record: Record) -> Entry | None:
     drawn = content(chosen) if record.data.examples is None else {}
     data = Data(f"{record.data.origin or name} {kind}", name, draw, spec.shape, drawn)
     about = record.run["data"].get("noisy_levels")
-    levels = about if isinstance(about, int) else None
+    levels = about if isinstance(about, int) and about > 0 else None
     units = units_of(record.run["data"].get("units"), spec.shape[0])
     number = number_of(record.metrics, said, spec, settings, draw, levels, units.log_scale if units else 0.0)
     return Entry(record, str(settings.get("name", "?")), said, data, number)

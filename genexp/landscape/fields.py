@@ -17,9 +17,10 @@ SHORT = 20  # characters of a setting in a title
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one configuration that differ in their seed alone."""
+    """Runs of one configuration that differ in their seed alone; `entropy`: that of their data, where any run knows it."""
 
     entries: tuple[Entry, ...]
+    entropy: float | None = None
 
     @property
     def first(self) -> Entry:
@@ -43,9 +44,14 @@ class Group:
         return stdev(self.values) if len(self.values) > 1 else None
 
     @property
+    def sign(self) -> str:
+        """What stands before its number, and its distance, where these are bounds."""
+        return "≤ " if self.first.likelihood == "bound" else ""
+
+    @property
     def distances(self) -> list[float]:
         """By how much each seed is above the best that there is, in nats; empty where that is not known."""
-        return [entry.above for entry in self.entries if entry.above is not None]
+        return [above for entry in self.entries if (above := entry.above(self.entropy)) is not None]
 
     @property
     def distance(self) -> float:
@@ -85,8 +91,9 @@ class Field:
         return self.floor is not None and all(self._above(entry) > 0 for entry in self.points)
 
     def _above(self, entry: Entry) -> float:
-        assert entry.number is not None
-        return entry.number.value - (self.floor or 0.0) if entry.above is None else entry.above
+        above = entry.above(self.floor)
+        assert above is not None
+        return above
 
     def height(self, entry: Entry) -> float:
         """Of a point: its number, or by how much that is above the best there is."""
@@ -108,7 +115,7 @@ class Field:
         """Its runs, seeds together."""
         by_path = {entry.record.path: entry for entry in self.entries}
         rows = compare([entry.record for entry in self.entries]).rows
-        return [Group(tuple(by_path[record.path] for record in row.records)) for row in rows]
+        return [Group(tuple(by_path[record.path] for record in row.records), self.floor) for row in rows]
 
     def models(self) -> dict[Family, list[Group]]:
         """Of each family, for each of its models the configuration with the lowest number; the best first."""

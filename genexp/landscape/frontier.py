@@ -85,7 +85,7 @@ def data(field: Field, numbers: dict[int, int]) -> dict[str, Any]:
             "label": called[id(entry)],
             "colour": entry.family.colour,
             "bound": entry.likelihood == "bound",
-            "curve": [[round(x, 2), float(f"{y:.4g}")] for x, y in curve_of(entry, field)],
+            "curve": [[float(f"{x:.4g}"), float(f"{y:.4g}")] for x, y in curve_of(entry, field)],
             "named": id(entry) in named,
             "run": numbers[id(entry)],
         }

@@ -52,7 +52,9 @@ def toys_of(fields: Sequence[Field]) -> list[Toy]:
         if field.entries[0].data.shape != (2,):
             continue
         kept = (kept_arrays(entry.record.path, ("target",)).get("target") for entry in field.entries)
-        target = next((points for points in kept if points is not None and points.ndim == 2 and len(points) >= 1000), None)
+        target = next(
+            (points for points in kept if points is not None and points.shape[1:] == (2,) and len(points) >= 1000), None
+        )
         if target is not None:
             found.append(Toy(field, target, window(target)))
     return found
@@ -94,4 +96,4 @@ def _cell(group: Group | None, toy: Toy) -> Cell:
     samples = kept_arrays(group.first.record.path, ("samples",)).get("samples")
     here = samples is not None and samples.shape[1:] == (2,)
     density = histogram(samples, toy.ends) if here and samples is not None else None
-    return Cell(density, f"kl {group.distance:.2g}" if group.distance < math.inf else "no density")
+    return Cell(density, f"kl {group.sign}{group.distance:.2g}" if group.distance < math.inf else "no density")

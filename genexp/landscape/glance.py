@@ -78,9 +78,8 @@ def value_text(group: Group, field: Field) -> str:
     """Mean ± sd over the seeds; of a single run the number alone. A bound is said by its sign."""
     if not in_unit(group, field):
         return "—"
-    sign = "≤ " if group.first.likelihood == "bound" else ""
     spread = "" if group.sd is None else f" ± {group.sd:.1g} ({len(group.values)} seeds)"
-    return f"{sign}{group.value:.4g}{spread}"
+    return f"{group.sign}{group.value:.4g}{spread}"
 
 
 def seconds_text(group: Group) -> str:

@@ -83,10 +83,9 @@ def run_data(entry: Entry, ends: Any) -> dict[str, Any]:
         "clock": not entry.on_cpu,
         "latents": entry.declared.latents(entry.data.dim),
         "facts": facts,
-        "seed": entry.record.config.get("seed"),
+        "seed": str(entry.record.config.get("seed", "—")),
         "machine": f"{run.get('machine', '?')}, {threads_of(run)}, {run.get('device', '?')}",
         "command": entry.command,
-        "folder": str(entry.record.path),
         "picture": of_run(entry.record.path, entry.data.shape, ends),
     }
 

@@ -54,7 +54,7 @@ def kl_text(group: Group | None) -> str:
     if group.distance == math.inf:
         return "no density"
     spread = f" ± {stdev(group.distances):.1g}" if len(group.distances) > 1 else ""
-    return f"{group.distance:.2g}{spread}"
+    return f"{group.sign}{group.distance:.2g}{spread}"
 
 
 def note(entries: Sequence[Entry]) -> str:
@@ -68,5 +68,5 @@ def note_of_toys(groups: Sequence[Group]) -> str:
     seeds = between([float(len(group.entries)) for group in groups])
     return (
         f"KL(data ‖ model), nats; {seeds} seed{'s' * (seeds != '1')}; of each model the configuration nearest to the data; where "
-        "quadrature finds no number (a density with edges), that of the test examples."
+        "quadrature finds no number (a density with edges), that of the test examples; ≤: a bound."
     )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from genexp.report.gather import Curve
@@ -42,12 +43,13 @@ class Chart:
     lines: list[Line]
     floors: list[Floor]
 
-    @property
+    @cached_property
     def logarithmic(self) -> bool:
         """Whether it is better read on a logarithmic axis: positive, and over more than a decade and a half."""
-        low, high = self.span()
+        low, high = self.span
         return self.name != "lr" and low > 0 and high / low > 30
 
+    @cached_property
     def span(self) -> tuple[float, float]:
         values = [value for line in self.lines for value in line.curve.values] + [floor.value for floor in self.floors]
         return min(values), max(values)
@@ -74,7 +76,7 @@ class Chart:
         return round(LEFT + (WIDTH - LEFT - RIGHT) * step / most, 1)
 
     def y(self, value: float) -> float:
-        low, high = self._limits()
+        low, high = self._limits
         value = math.log10(value) if self.logarithmic else value
         share = min(1.0, max(0.0, (value - low) / (high - low)))
         return round(HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * share, 1)
@@ -84,7 +86,7 @@ class Chart:
         return "M" + "L".join(f"{self.x(step)} {self.y(value)}" for step, value in points)
 
     def y_ticks(self) -> list[Tick]:
-        low, high = self._limits()
+        low, high = self._limits
         marks = ticks(low, high)
         if self.logarithmic:
             return [Tick(self.y(10**mark), f"{10**mark:.3g}") for mark in marks]
@@ -96,8 +98,9 @@ class Chart:
         texts = [f"{mark:,.0f}" for mark in marks]
         return [Tick(min(self.x(mark), WIDTH - HALF * len(text)), text) for mark, text in zip(marks, texts, strict=True)]
 
+    @cached_property
     def _limits(self) -> tuple[float, float]:
-        low, high = (math.log10(value) for value in self.span()) if self.logarithmic else self.span()
+        low, high = (math.log10(value) for value in self.span) if self.logarithmic else self.span
         margin = 0.04 * (high - low) or 0.5 * abs(high) or 1.0
         return low - margin, high + margin
 

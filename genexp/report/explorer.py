@@ -5,7 +5,6 @@ between, some added to what they were given → mean of p(x|z). Weights travel a
 `agreement` says what that costs.
 """
 
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +16,12 @@ from torch import nn
 from genexp.latent.likelihoods import Bernoulli
 from genexp.nn.mlp import Added
 from genexp.nn.perceptrons import MLPDecoder
-from genexp.report.folder import MEGABYTE, Folder, Unreadable
+from genexp.report.folder import Folder
 from genexp.report.packing import packed, quantised, unpacked
 
 ACTIVATIONS = {nn.SiLU: "silu", nn.ReLU: "relu", nn.GELU: "gelu", nn.Tanh: "tanh"}
 MOST_WEIGHTS = 4_000_000  # 11 MB of page
 MOST_POINTS = 10_000  # of the scatter
-MOST_BYTES = 256 * MEGABYTE  # of one array of samples.npz
 CHECKED = 256  # latent points at which page and checkpoint are compared
 
 
@@ -101,7 +99,7 @@ def decode(data: dict[str, Any], z: np.ndarray, label: np.ndarray | None = None)
 
 def latent_points(folder: Folder) -> dict[str, Any]:
     """The test pictures' latent points, and their classes, as the run kept them in samples.npz."""
-    arrays = read_arrays(folder, ("latent", "latent_label"))
+    arrays = folder.arrays("latent", "latent_label")
     z = arrays.get("latent")
     if z is None or z.ndim != 2 or z.shape[1] != 2 or not len(z) or not np.isfinite(z).all():
         return {"points": "", "unit": 1.0, "labels": "", "extent": 3.0}
@@ -110,24 +108,8 @@ def latent_points(folder: Folder) -> dict[str, Any]:
     points, unit = quantised(z)
     labelled = label is not None and label.shape == arrays["latent"].shape[:1] and label.dtype.kind in "iu"
     labels = packed(np.clip(label[::step], 0, 255), "u1") if labelled and label is not None else ""
-    extent = float(np.clip(1.08 * np.quantile(np.abs(z), 0.999), 2.5, 12))
+    extent = min(1e6, max(2.5, 1.08 * float(np.quantile(np.abs(z), 0.999))))
     return {"points": points, "unit": unit, "labels": labels, "extent": extent}
-
-
-def read_arrays(folder: Folder, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Those of `names` that samples.npz holds; nothing in it is executed."""
-    try:
-        path = folder.file("samples/samples.npz")
-        with zipfile.ZipFile(path) as parts:
-            large = [part.filename for part in parts.infolist() if part.file_size > MOST_BYTES]
-        with np.load(path, allow_pickle=False) as file:
-            names = [name for name in names if f"{name}.npy" not in large]
-            return {name: np.asarray(file[name]) for name in names if name in file.files}
-    except Unreadable:
-        return {}
-    except Exception as failure:  # an untrusted file can be wrong in any way
-        folder.leave_out("samples/samples.npz", type(failure).__name__)
-        return {}
 
 
 def _packed(weights: torch.Tensor, kind: str) -> str:

@@ -8,7 +8,6 @@ import torch
 
 from genexp.data.base import DataSpec
 from genexp.data.units import Units
-from genexp.report.explorer import read_arrays
 from genexp.report.folder import Folder
 from genexp.report.packing import packed, quantised
 from genexp.seeds import seed_for, seeded
@@ -60,7 +59,7 @@ def kept_times() -> np.ndarray:
 
 def target(folder: Folder, units: Units | None) -> dict[str, Any]:
     """Points of the data, where the run kept some."""
-    true = read_arrays(folder, ("target",)).get("target")
+    true = folder.arrays("target").get("target")
     if true is None or true.ndim != 2 or true.shape[1] != 2 or not np.isfinite(true).all():
         return {"target": packed(np.empty(0), "i2"), "target_unit": 1.0}
     if units is not None:  # a run keeps the rows of a table in their own

@@ -1,7 +1,12 @@
 """Reading a run folder that is not trusted: nothing is followed out of it, nothing is read without bound."""
 
 import os
+from functools import partial
 from pathlib import Path
+
+import numpy as np
+
+from genexp.folder.samples import kept_arrays
 
 MEGABYTE = 1 << 20
 
@@ -46,6 +51,10 @@ class Folder:
         if path.is_symlink() or not path.is_dir():
             return []
         return sorted(f"{folder}/{entry.name}" for entry in path.iterdir() if entry.suffix == ending and entry.name[0] != ".")
+
+    def arrays(self, *names: str) -> dict[str, np.ndarray]:
+        """Those of `names` that samples.npz holds."""
+        return kept_arrays(self.path, names, partial(self.leave_out, "samples/samples.npz"))
 
     def leave_out(self, name: str, why: str) -> None:
         self.notes.append(f"{name}: left out, {why}")

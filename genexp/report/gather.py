@@ -64,7 +64,11 @@ class Run:
 def gather(path: Path) -> Run:
     """The run in `path`. UserError where its run.json cannot be read; what else cannot be is left out."""
     record = read_record(path)
-    numbers = pair_up(record.metrics)
+    history, numbers = record.history(), pair_up(record.metrics)
+    said = {key: value for key, value in record.run.items() if key != "words"}
+    if record.status != "finished" and history:  # run.json says how far a run has come only where it has ended
+        own = said.get("steps")
+        said["steps"] = max(*(line["step"] for line in history), own if isinstance(own, int) else 0)
     floors = {}
     for name, number in numbers.items():
         if isinstance(number.beside.get("floor"), float | int):
@@ -75,11 +79,11 @@ def gather(path: Path) -> Run:
         id=bounded(record.id),
         experiment=bounded(record.experiment),
         status=record.status,
-        record=texts({key: value for key, value in record.run.items() if key != "words"}),
+        record=texts(said),
         config=texts(record.config),
         overrides=[bounded(word) for word in record.overrides[:MOST_ENTRIES]],
         numbers=numbers,
-        curves=curves_of(record.history()),
+        curves=curves_of(history),
         floors=floors,
         words=words_of([record]),
         missing=reasons_of(record.run),

@@ -16,5 +16,6 @@ def unpacked(text: str, kind: str) -> np.ndarray:
 
 def quantised(points: np.ndarray) -> tuple[str, float]:
     """Coordinates as 16-bit integers, and the unit they are in: value = integer × unit."""
+    points = points.astype(np.float64)
     unit = float(np.abs(points).max(initial=1e-6)) / 32767
     return packed(np.round(points / unit), "i2"), unit

@@ -78,7 +78,8 @@
         return;
       }
       brush.strokeStyle = genexp.colour("--grid");
-      for (let r = 1; r <= extent; r++) { brush.beginPath(); brush.arc(side / 2, side / 2, (r / extent) * (side / 2), 0, 7); brush.stroke(); }
+      const ring = 10 ** Math.max(0, Math.floor(Math.log10(extent / 2)));
+      for (let r = ring; r <= extent; r += ring) { brush.beginPath(); brush.arc(side / 2, side / 2, (r / extent) * (side / 2), 0, 7); brush.stroke(); }
       brush.beginPath(); brush.moveTo(side / 2, 0); brush.lineTo(side / 2, side); brush.moveTo(0, side / 2); brush.lineTo(side, side / 2); brush.stroke();
       const count = raw.length / 2, dot = Math.max(1.2, side / (count > 3000 ? 420 : 220));
       brush.globalAlpha = count > 3000 ? 0.55 : 0.8;

@@ -59,6 +59,7 @@ for (const root of document.querySelectorAll("[data-flow]")) {
     genexp.player(root, {
       last, seconds: byTime ? 4 : 1.1 * last, hold: 1.6,
       show: (position) => { now = position; draw(); },
-      say: (position) => (byTime ? `t = ${moment(position).toFixed(3)}` : `layer ${moment(position).toFixed(1)}`),
+      // the last way is that into the units of the data, and no layer
+      say: (position) => (byTime ? `t = ${moment(position).toFixed(3)}` : `layer ${Math.min(moment(position), last - 1).toFixed(1)}`),
     }), { at, moment });
 }
