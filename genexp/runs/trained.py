@@ -58,7 +58,7 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
     training examples once those are learnt: it does so here, as the run did with the best. UserError where the folder is not a
     run, has no such checkpoint, or one that does not fit its configuration.
     """
-    settings = compose_stored(path, overrides).settings
+    settings = compose_stored(path, overrides, "is evaluated").settings
     state = checkpoint.load(path / "checkpoints" / f"{which}.pt")
     spec = read_spec(path)
     chosen = choose_device(device or settings.device)
