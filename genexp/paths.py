@@ -6,8 +6,8 @@ from genexp.errors import UserError
 
 
 def expanded(path: str | Path) -> Path:
-    """`path` with a leading ~ replaced by the user's home folder, where there is one; from the root where it begins with -, so that
-    a line that names it is no option's.
+    """`path` with a leading ~ replaced by the user's home folder, where there is one. One that begins with - is made absolute:
+    typed again it is no option.
     """
     try:
         found = Path(path).expanduser()
