@@ -6,11 +6,14 @@ from genexp.errors import UserError
 
 
 def expanded(path: str | Path) -> Path:
-    """`path` with a leading ~ replaced by the user's home folder, where there is one."""
+    """`path` with a leading ~ replaced by the user's home folder, where there is one. One that begins with - is made absolute:
+    typed again it is no option.
+    """
     try:
-        return Path(path).expanduser()
+        found = Path(path).expanduser()
     except RuntimeError:  # no such user, or a user without a home
-        return Path(path)
+        found = Path(path)
+    return found.absolute() if str(found).startswith("-") else found
 
 
 def not_there(path: Path, wanted: str) -> str:

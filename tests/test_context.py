@@ -11,6 +11,7 @@ import torch
 
 from genexp.context import Context
 from genexp.errors import UserError
+from genexp.runs.trained import find_other
 
 PLUGIN = '''
 import torch
@@ -63,6 +64,14 @@ def test_another_run(genexp, student: list[str], tiny: list[str], tmp_path: Path
     assert genexp("sample", "--plugin", "student.py", "run", "--out", "more.npz")[0] == 0
     code, _, err = genexp("resume", "--plugin", "student.py", "run", "trainer.max_steps=3")
     assert code == 0, err
+    (tmp_path / "teacher").rename(tmp_path / "moved")
+    code, _, err = genexp("resume", "--plugin", "student.py", "run", "trainer.max_steps=4")
+    assert code == 2
+    said, hint = err.splitlines()
+    assert said == f"error: model.teacher: the run that run was trained with is not in {tmp_path / 'teacher'} any more"
+    assert hint == f"hint: put it back, or leave a link: ln -s FOLDER {tmp_path / 'teacher'}"
+    (tmp_path / "teacher").symlink_to(tmp_path / "moved")
+    assert genexp("sample", "--plugin", "student.py", "run", "--out", "linked.npz")[0] == 0
     changed = tmp_path / "teacher/checkpoints/best.pt"
     state = torch.load(changed, weights_only=True)
     torch.save({**state, "step": 17}, changed)
@@ -93,3 +102,10 @@ def test_a_run_that_cannot_be_opened_is_named_with_its_key() -> None:
 
     with pytest.raises(UserError, match=r"^model\.teacher: no run 'x' here\nhint: a path$"):
         Context(missing).run("model.teacher", "x")
+
+
+def test_a_run_that_was_moved_with_all_others_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "teacher").mkdir()
+    (tmp_path / "teacher" / "run.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert find_other("teacher", str(tmp_path / "before" / "teacher"), Path("run")) == Path("teacher")

@@ -67,7 +67,9 @@ def test_other_data_of_the_same_shape(genexp, runs: Path) -> None:
         (["--out", "fashion.txt"], "must end in .json"),
         (["--out", "nowhere/fashion.json"], "there is no folder nowhere"),
         (["--data", "image_folder"], "--data image_folder: dataset.path is missing"),
-        (["model.latent=3"], "cannot be changed"),
+        (["model.latent=3"], "model.latent cannot be changed when a run is evaluated"),
+        (["trainer.lr=3"], "trainer.lr cannot be changed when a run is evaluated"),
+        (["figures.gif=false"], "figures.gif cannot be changed when a run is evaluated"),
     ):
         code, _, err = genexp("evaluate", run, *words)
         assert code == 2

@@ -608,13 +608,13 @@ def test_a_field_without_a_floor_is_drawn_as_it_is(tmp_path: Path) -> None:
 
 def test_no_file_of_the_users_and_no_page_of_another_kind_is_replaced(genexp: Callable[..., Any], runs: list[Path]) -> None:
     notes, words = runs[0].parent / "l.md", ["landscape", *map(str, runs), "--out"]
-    notes.write_text("my notes")
-    code, _, err = genexp(*words, str(notes.with_suffix(".html")))
-    assert (code, notes.read_text()) == (2, "my notes")
-    assert "l.md exists, and nothing is overwritten" in err
-    notes.unlink()
-    for _ in range(2):  # its own it replaces
-        assert genexp(*words, str(notes.with_suffix(".html")))[0] == 0
+    for theirs in (notes, notes.with_name("frontier_two_moons.png")):  # without a page, and beside one
+        theirs.write_text("mine")
+        code, _, err = genexp(*words, str(notes.with_suffix(".html")))
+        assert (code, theirs.read_text()) == (2, "mine")
+        assert f"{theirs.name} exists and was not made by genexp landscape" in err
+        theirs.unlink()
+        assert genexp(*words, str(notes.with_suffix(".html")))[0] == 0  # in the end over its own
     code, _, err = genexp("report", str(runs[0]), "--out", str(notes.with_suffix(".html")))
     assert code == 2
     assert "exists and is not a report of genexp's" in err

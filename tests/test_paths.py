@@ -9,6 +9,8 @@ import pytest
 from genexp.commands.parser import make_parser
 from genexp.config.composition import compose, compose_stored
 from genexp.fetch import default_data_dir
+from genexp.folder.finding import find_run
+from genexp.folder.run_folder import RunFolder
 from genexp.paths import expanded
 from genexp.sweep.plan import make_plan
 
@@ -50,3 +52,12 @@ def test_every_option_that_takes_a_path_knows_the_users_home() -> None:
     types = [action.type for action in options(make_parser())]
     assert types.count(expanded) >= 8
     assert Path not in types
+
+
+@pytest.mark.parametrize("typed", ["-run", "./-run"])  # the second is to Path the first
+def test_a_run_whose_name_begins_like_an_option_can_be_named_again(tmp_path: Path, typed: str) -> None:
+    path = RunFolder.create("any", typed).path
+    path.joinpath("run.json").write_text("{}")
+    assert (str(path), find_run(typed)) == (str(tmp_path / "work" / "-run"), path)
+    (again,) = make_parser().parse_args(["report", str(path)]).runs
+    assert find_run(again) == path

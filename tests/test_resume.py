@@ -2,7 +2,9 @@
 
 import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +17,9 @@ from genexp.fit.objective import Objective
 from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.models.base import Terms
-from genexp.runs.resuming import check_budget, finished_already, other_threads
+from genexp.runs.resuming import check_budget, check_epochs, finished_already, other_threads
 from genexp.settings import RunSettings, TrainerSettings
+from genexp.subject import Subject
 from tests.conftest import small_parts
 from tests.test_distributed import metrics, read
 from tests.test_trainer import assert_same_state, strip
@@ -93,7 +96,8 @@ def test_a_finished_run_stays_as_it_is_until_it_is_given_more(genexp, tiny: list
     assert "going on from step 2" in (run / "log.txt").read_text()
     assert yaml.safe_load((run / "config.yaml").read_text())["overrides"][-1] == "trainer.max_steps=4"
     assert read(run, "metrics.json")["steps"] == read(run, "run.json")["steps"] == 4
-    assert genexp("resume", "run", "evaluation.num_samples=300")[0] == 0  # measured again
+    code, out, _ = genexp("resume", "run", "evaluation.num_samples=300")  # measured again
+    assert (code, "no step is left to do: it is measured where it was" in out) == (0, True)
     assert np.load(run / "samples" / "samples.npz")["samples"].shape == (300, 2)
 
 
@@ -125,6 +129,16 @@ def test_seconds_that_are_spent_are_refused_where_they_are_new() -> None:
     for less, unit in ((budget(15.0), "20.1 seconds"), (budget(8.0, "cpu"), "9 CPU seconds")):
         with pytest.raises(UserError, match=unit):
             check_budget(budget(20.0), less, done)
+
+
+def test_epochs_that_are_done_are_refused() -> None:
+    stream = SimpleNamespace(steps_per_epoch=3)
+    data = SimpleNamespace(train_stream=lambda batch_size, seed: stream)
+    for fitter, limit, enough in (("gradient", 4, True), ("gradient", 3, False), ("em", 10, True), ("em", 9, False)):
+        trainer = TrainerSettings.model_construct(max_epochs=limit)
+        subject = Subject(SimpleNamespace(fitter=fitter), data, RunSettings.model_construct(trainer=trainer), torch.device("cpu"))
+        with nullcontext() if enough else pytest.raises(UserError, match="epochs already"):
+            check_epochs(subject, {"step": 10})
 
 
 def test_a_run_without_a_step_is_given_some() -> None:

@@ -2,8 +2,7 @@
 
 import math
 
-import torch
-
+from genexp.machine.device import all_digits
 from genexp.measures.probabilistic_pca import fit_ppca
 from genexp.measures.reconstruction import DATA, MODEL, MOST, reconstruction
 from genexp.measures.record import Value, measure
@@ -34,7 +33,7 @@ def article_loss(subject: Subject) -> Value | None:
 def best_linear(subject: Subject) -> float:
     """The objective of the best linear VAE, on the test pictures; fitted to 8,000 training pictures at most."""
     train, test = subject.data.train.few(4 * MOST).batch().x.flatten(1), subject.test.x.flatten(1)
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         linear = fit_ppca(train, subject.model.latent, noise=NOISE)
         mean = float(linear.log_prob(test).mean())
     return -2 * NOISE * mean - NOISE * test.shape[1] * math.log(2 * math.pi * NOISE)

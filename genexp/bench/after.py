@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from genexp.bench.cases import Case, Contender
-from genexp.bench.gate import Channel, wait_for_accelerator
+from genexp.bench.gate import Channel
 from genexp.bench.processes import ask
 from genexp.bench.worker import settings_of
 
@@ -37,6 +37,7 @@ def measure_after(case: Case, overrides: Sequence[str]) -> After:
 
 def _run(channel: Channel, case: Case, overrides: tuple[str, ...]) -> None:
     from genexp.config.composition import Composed
+    from genexp.machine.device import wait_for
     from genexp.runs import experiment
     from genexp.runs.trained import open_run
 
@@ -50,12 +51,12 @@ def _run(channel: Channel, case: Case, overrides: tuple[str, ...]) -> None:
         model = open_run(path).model
         size = whole.evaluation.batch_size
         model.sample(size)
-        wait_for_accelerator()
+        wait_for(model.device)
         count, began = 0, time.perf_counter()
         while time.perf_counter() - began < SAMPLED_FOR:
             model.sample(size)
             count += size
-        wait_for_accelerator()
+        wait_for(model.device)
         rate = count / (time.perf_counter() - began)
     channel.send(
         After(case.experiment, rate, record["seconds_measuring"], record.get("seconds_drawing", 0.0), whole.trainer.max_steps)

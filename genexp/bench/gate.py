@@ -128,7 +128,7 @@ class Gate:
             if self.seconds < self._granted.seconds or self.steps < self._granted.steps:
                 self.steps += 1
                 return
-            wait_for_accelerator()
+            _wait_for_accelerator()
             self.channel.send(Ran(self.steps, self.seconds))
         granted = self.channel.recv()
         if granted is None:
@@ -147,7 +147,7 @@ class Gate:
     def judge(self, quality: Callable[[], tuple[float, bool]]) -> None:
         """Look at the model: its quality, and whether that is good enough in itself where the race has no target."""
         assert self.race is not None
-        wait_for_accelerator()
+        _wait_for_accelerator()
         with self.paused():
             value, enough = quality()
         seconds, self.race.cpu_seconds = self._read()
@@ -175,8 +175,8 @@ def _now() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def wait_for_accelerator() -> None:
-    import torch
+def _wait_for_accelerator() -> None:
+    """A loop that is not ours does not say on which device it trains: on the accelerator, where there is one."""
+    from genexp.machine.device import choose_device, wait_for
 
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    wait_for(choose_device("auto"))

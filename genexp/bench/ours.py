@@ -17,7 +17,7 @@ from genexp.fit.interrupts import Interrupts
 from genexp.fit.loop import fit
 from genexp.fit.validation import Watch
 from genexp.folder.run_folder import RunFolder
-from genexp.machine.device import choose_precision, prepare_cpu
+from genexp.machine.device import all_digits, choose_precision, prepare_cpu
 from genexp.models.base import GenerativeModel, Terms
 from genexp.registry import models
 from genexp.seeds import seed_for
@@ -111,7 +111,7 @@ class Judge(Watch):
 
 
 def _kl(model: Any, data: Any) -> Judged:
-    with torch.autocast(data.device.type, enabled=False):
+    with all_digits(data.device):
         return qualities.kl(model.log_prob, data)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from genexp.bench.cases import Case, Contender
-from genexp.bench.gate import Channel, Slice, wait_for_accelerator
+from genexp.bench.gate import Channel, Slice
 from genexp.bench.processes import ask, peak_memory
 from genexp.bench.statistics import exponent
 from genexp.bench.worker import Task, Worker, build, last_line
@@ -99,7 +99,7 @@ def _sampling(case: Case, contender: Contender, count: int, overrides: Sequence[
 def _sample(channel: Channel, case: Case, contender: Contender, count: int, overrides: tuple[str, ...]) -> None:
     """Draw from the model as it is before training, a batch at a time, keeping nothing."""
     from genexp.bench.ours import data_device
-    from genexp.machine.device import prepare_cpu
+    from genexp.machine.device import prepare_cpu, wait_for
     from genexp.registry import models
 
     prepare_cpu()
@@ -107,9 +107,9 @@ def _sample(channel: Channel, case: Case, contender: Contender, count: int, over
     size = min(count, subject.settings.evaluation.batch_size)
     model = models.build(subject.settings.model, subject.data.spec).to(data_device(subject.data)).eval()
     model.initialise(subject.data.first_look(2048, 0))
-    wait_for_accelerator()
+    wait_for(model.device)
     began = time.perf_counter()
     for start in range(0, count, size):
         model.sample(min(size, count - start))
-    wait_for_accelerator()
+    wait_for(model.device)
     channel.send((time.perf_counter() - began, peak_memory()))

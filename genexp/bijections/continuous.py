@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genexp.bijections.base import Bijection, bijections
+from genexp.machine.device import all_digits
 from genexp.nn.motion import ClosedField, DeepField, Motion, SmoothActivation, WideField
 from genexp.settings import Width
 
@@ -80,7 +81,7 @@ class Ode(Bijection):
 
     def follow(self, x: Tensor, start: float, stop: float, squares: bool = False) -> Path:
         """Points x (n, dim) from one time to another; `squares`: with the integral of ‖∂v/∂x‖²."""
-        with torch.autocast(x.device.type, enabled=False):
+        with all_digits(x.device):
             directions = self.directions(x) if isinstance(self.field, DeepField) else None
             zero = torch.zeros_like(x[:, 0])
 

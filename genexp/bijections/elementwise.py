@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from genexp.bijections.base import Bijection, Transformer, bijections
 from genexp.bijections.transformers import Affine, Bins, LeakyReLU, LogScaleBound, PiecewiseLinear, Spline
+from genexp.machine.device import all_digits
 from genexp.settings import Scale
 
 
@@ -20,7 +21,7 @@ class Elementwise(Bijection):
         self.raw = nn.Parameter(torch.zeros(dim, transformer.per_feature))
 
     def forward(self, x: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
-        with torch.autocast(x.device.type, enabled=False):
+        with all_digits(x.device):
             image, log_slope = self.transformer(x, self.raw.expand(len(x), -1, -1), inverse)
         return image, log_slope.sum(1)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genexp.bijections.base import Bijection, bijections
+from genexp.machine.device import all_digits
 from genexp.nn.householder import householder
 
 
@@ -115,9 +116,9 @@ class Linear(Bijection):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(x.device.type, enabled=False):
+        with all_digits(x.device):
             return self.factor(x) + self.bias, self.factor.log_det().expand(len(x))
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(z.device.type, enabled=False):
+        with all_digits(z.device):
             return self.factor.inverse(z - self.bias), -self.factor.log_det().expand(len(z))

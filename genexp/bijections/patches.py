@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from genexp.bijections.base import Bijection, Transformer
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.nn.causal import CausalTransformer
 from genexp.registry import Part
 
@@ -87,7 +88,7 @@ class PatchAutoregressive(Bijection):
 
     def _transformed(self, v: Tensor, raw: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """T of numbers (…, size) under raw (…, size · per_feature), and ln of its slopes."""
-        with torch.autocast(v.device.type, enabled=False):  # the network may be bfloat16, the bijection not
+        with all_digits(v.device):  # the network may be bfloat16, the bijection not
             image, log_slope = self.transformer(
                 v.flatten(1), raw.to(v.dtype).unflatten(-1, (self.size, -1)).flatten(1, -2), inverse
             )

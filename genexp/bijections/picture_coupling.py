@@ -16,6 +16,7 @@ from genexp.bijections.base import Transformer, transformers
 from genexp.bijections.picture_base import PictureBijection, Shape, picture_bijections
 from genexp.bijections.squeeze import Squeeze
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.nn.picture_network import PictureNetwork
 from genexp.registry import Part
 from genexp.settings import Width
@@ -74,7 +75,7 @@ class PictureCoupling(PictureBijection):
         kept, moved = h[:, : self.kept], h[:, self.kept :]
         given = [kept] if seen is None else [kept, self.look(seen)[0] if self.look else seen]
         raw = self.network(torch.cat(given, dim=1)).unflatten(1, (-1, moved.shape[1]))  # (n, per_feature, moved, …)
-        with torch.autocast(x.device.type, enabled=False):  # the network may be bfloat16, the bijection not
+        with all_digits(x.device):  # the network may be bfloat16, the bijection not
             parameters = raw.permute(0, 2, 3, 4, 1).to(x.dtype).flatten(1, 3)
             image, log_slope = self.transformer(moved.flatten(1), parameters, inverse)
         h = torch.cat([kept, image.view_as(moved)], dim=1).index_select(1, self.back)

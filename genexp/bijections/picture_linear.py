@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from genexp.bijections.linear import LU
 from genexp.bijections.picture_base import PictureBijection, Shape, picture_bijections
+from genexp.machine.device import all_digits
 
 
 @picture_bijections.register("actnorm")
@@ -59,12 +60,12 @@ class Pointwise(PictureBijection):
         self.register_buffer("back", order.argsort())
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(x.device.type, enabled=False):
+        with all_digits(x.device):
             rows = self.factor(x.permute(0, 2, 3, 1).reshape(-1, self.shape[0])).index_select(1, self.order)
             return self._as_pictures(rows, len(x)), (self.places * self.factor.log_det()).expand(len(x))
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(z.device.type, enabled=False):
+        with all_digits(z.device):
             rows = z.permute(0, 2, 3, 1).reshape(-1, self.shape[0]).index_select(1, self.back)
             return self._as_pictures(self.factor.inverse(rows), len(z)), (-self.places * self.factor.log_det()).expand(len(z))
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genexp.bijections.base import Bijection, bijections
 from genexp.bijections.numerical import fixed_point
+from genexp.machine.device import all_digits
 from genexp.nn.lipschitz import Linearised, LipschitzMLP
 from genexp.settings import Width
 
@@ -73,12 +74,12 @@ class Residual(Bijection):
             linear.follow()  # type: ignore[operator]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(x.device.type, enabled=False):
+        with all_digits(x.device):
             g = self.g(x, self.g.bounded())
             return x + g.value, self.log_det(g)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(z.device.type, enabled=False):
+        with all_digits(z.device):
             weights = self.g.bounded()
             x = fixed_point(lambda x: z - self.g(x, weights).value, z, MOST_ITERATIONS).x
             if torch.is_grad_enabled():  # Newton's step from the root: its value is x, its derivatives are those of the inverse

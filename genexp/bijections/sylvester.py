@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from genexp.bijections.base import Bijection, bijections
 from genexp.bijections.constraints import above_minus_one
 from genexp.bijections.numerical import safeguarded_newton
+from genexp.machine.device import all_digits
 from genexp.nn.householder import householder
 
 Rank = Annotated[int, Field(ge=1, le=256)]
@@ -49,13 +50,13 @@ class Sylvester(Bijection):
         return householder(self.vectors)[:, : len(product)], r, s, product
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(x.device.type, enabled=False):
+        with all_digits(x.device):
             q, r, s, product = self.matrices()
             h = torch.tanh(x @ q @ s.T + self.b)
             return x + h @ r.T @ q.T, torch.log1p(product * (1 - h.square())).sum(1)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(z.device.type, enabled=False):
+        with all_digits(z.device):
             q, r, s, product = self.matrices()
             y, rank = z @ q, len(product)
             v, h = y[:, rank:], y[:, rank:]  # of the rows from the last one up, (n, 0) at first

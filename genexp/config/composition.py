@@ -29,10 +29,13 @@ from genexp.folder.tracking import check_tracker
 from genexp.paths import expanded
 from genexp.settings import RunSettings, shown, validate
 
-CHANGEABLE = (
-    *(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every")),
-    *("trainer.compile", "trainer.threads", "tracking", "device", "data_dir"),
-)
+CHANGEABLE = {  # keys and sections of a stored configuration, by when
+    "goes on": (
+        *(f"trainer.{key}" for key in ("max_steps", "max_epochs", "max_seconds", "lr", "log_every", "checkpoint_every")),
+        *("trainer.compile", "trainer.threads", "tracking", "device", "data_dir", "evaluation.*", "figures.*"),
+    ),
+    "is evaluated": ("evaluation.*", "device", "data_dir"),  # nothing else changes a number
+}
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,16 @@ def _experiment(config: DictConfig) -> str | None:
     return f"{config.model.name}_{config.dataset.name}" if experiment == ANY else experiment
 
 
-def compose_stored(run: Path, overrides: Sequence[str]) -> Composed:
-    """The configuration of an earlier run, with overrides of what may change when it goes on."""
+def compose_stored(run: Path, overrides: Sequence[str], when: str = "goes on") -> Composed:
+    """The configuration of an earlier run, with overrides of what may change when it `goes on`, or `is evaluated`."""
     check_links(run)
     values, typed = read_config(run)
     for text in overrides:
         item = parse_override(text) if is_choice(text) else _checked(text, values)
         *path, key = item.key_or_group.split(".")
-        if path not in (["evaluation"], ["figures"]) and item.key_or_group not in CHANGEABLE:
-            allowed = f"{', '.join(CHANGEABLE)}, evaluation.* and figures.*"
-            raise UserError(f"{item.key_or_group} cannot be changed when a run goes on", hint=f"what can: {allowed}")
+        if not {item.key_or_group, ".".join([*path, "*"])} & {*CHANGEABLE[when]}:
+            allowed = ", ".join(CHANGEABLE[when])
+            raise UserError(f"{item.key_or_group} cannot be changed when a run {when}", hint=f"what can: {allowed}")
         (values[path[0]] if path else values)[key] = item.value()
     if not _has_data(values):  # as on another machine; and nothing is ever fetched into a folder that only a file names
         values["data_dir"] = str(default_data_dir())

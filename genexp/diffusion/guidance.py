@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genexp.diffusion.base import Guidance, guidances
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.nn.mlp import mlp
 from genexp.settings import Width
 
@@ -112,7 +113,7 @@ class ByClassifier(Guidance):
 
     def log_classes(self, m: Tensor, tau: Tensor) -> Tensor:
         """ln p_τ(y|m) of all y, (n, classes)."""
-        with torch.autocast(m.device.type, enabled=False):
+        with all_digits(m.device):
             unit = m / (1 + tau**2).sqrt()[:, None]
             return self.net(torch.cat([unit, tau.log()[:, None] / 4], dim=1)).log_softmax(1)
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from genexp.capabilities import Objective
 from genexp.data.base import Terms
+from genexp.machine.device import all_digits
 from genexp.registry import Registry
 
 
@@ -42,7 +43,7 @@ class Energy(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         """E(u) of examples (n, *shape): (n,), in nats."""
-        with torch.autocast(u.device.type, enabled=False):
+        with all_digits(u.device):
             return self.network(u) + u.flatten(1).square().sum(1) / (2 * self.width**2)
 
     def log_density(self, u: Tensor) -> Tensor:

@@ -72,6 +72,8 @@ def fit(
     with interrupts.deferred(), training.rescued(), on_threads(settings.threads), report, profile as after_step:
         if not (fitter.finished or budget.spent(position.step, budget.reading(position))):
             folder.put_results_aside(position.step)
+        elif state is not None:
+            folder.say("no step is left to do: it is measured where it was")
         while True:
             now = agreed(Moment(budget.reading(clock), interrupts.signum))
             if now.signum is not None or fitter.finished or budget.spent(position.step, now.seconds):

@@ -27,6 +27,7 @@ from genexp.report.write import write_page
 
 HERE = Path(__file__).parent
 KIND = "landscape"
+MADE = f"genexp {KIND}"  # near the beginning of what is written beside the page, by which it is known again
 BESIDE = (*COSTS, SIZE, "steps")
 
 
@@ -110,25 +111,28 @@ def beside(shown: Shown, out: Path) -> dict[Path, Callable[[Path], object]]:
     }
     if shown.grid is not None:
         pictures["gallery"] = partial(gallery.draw, shown.grid)
-    tables = partial(Path.write_text, data=in_markdown(shown.fields, shown.grid), encoding="utf-8")
+    text = f"<!-- {MADE} -->\n\n{in_markdown(shown.fields, shown.grid)}"
+    tables = partial(Path.write_text, data=text, encoding="utf-8")
     return {out.with_suffix(".md"): tables} | {
         out.parent / f"{name}.png": partial(_save, draw) for name, draw in pictures.items()
     }
 
 
 def _save(draw: Callable[[], Figure], path: Path) -> None:
-    draw().savefig(path, format="png", dpi=110)
+    draw().savefig(path, format="png", dpi=110, metadata={"Software": MADE})
 
 
 def write(shown: Shown, out: Path) -> list[Path]:
     """The page and what belongs beside it, the names of which are returned.
 
     Raises:
-        UserError: there is no page of ours yet, and a file of such a name, which is the user's.
+        UserError: a file of such a name is not one that was written so: it is the user's.
     """
     others = beside(shown, out)
-    if not out.exists() and (theirs := next((path for path in others if path.exists()), None)) is not None:
-        raise UserError(f"{theirs} exists, and nothing is overwritten", hint="genexp landscape … --out FOLDER/landscape.html")
+    for path in others:
+        if path.exists() and MADE.encode() not in path.read_bytes()[:2048]:
+            said = f"{path} exists and was not made by genexp landscape"
+            raise UserError(said, hint="move it, or --out FOLDER/landscape.html, in a folder of its own")
     write_page(out, page(shown), KIND)
     for path, put in others.items():
         with Replacing(path) as (temporary, _):

@@ -11,6 +11,7 @@ from genexp.bijections.base import Transformer, transformers
 from genexp.bijections.bases import log_standard
 from genexp.latent.base import Given, Latent, Prior, priors
 from genexp.latent.priors import StandardNormal
+from genexp.machine.device import all_digits
 from genexp.registry import Part
 from genexp.settings import Width
 
@@ -44,7 +45,7 @@ class AutoregressivePrior(Prior):
 
     def log_prob(self, z: Tensor, given: Given | None = None) -> Tensor:
         flat, log_det = z.reshape(-1, z.shape[-1]), torch.zeros((), device=z.device)
-        with torch.autocast(z.device.type, enabled=False):
+        with all_digits(z.device):
             for block in self.blocks:
                 flat, more = block(flat)
                 log_det = log_det + more

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from genexp.data.base import DataSpec, Kind
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.registry import Registry
 from genexp.settings import Scale
 
@@ -133,7 +134,7 @@ class Bernoulli(Likelihood):
 
     def pairs(self, x: Tensor, raw: Tensor) -> Tensor:
         logits = raw.float().flatten(1)
-        with torch.autocast(x.device.type, enabled=False):  # a likelihood needs all its digits
+        with all_digits(x.device):  # a likelihood needs all its digits
             return torch.addmm(-F.softplus(logits).sum(1), x.flatten(1), logits.T)
 
     def floor(self, x: Tensor) -> float:
@@ -244,7 +245,7 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     So they are found in float64, about the mean of y: a σ of 0.01 multiplies their rounding errors by 5,000.
     """
     kind = x.dtype if x.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
-    with torch.autocast(x.device.type, enabled=False):
+    with all_digits(x.device):
         centre = y.detach().mean(0)
         x, y = (x - centre).to(kind), (y - centre).to(kind)
         squares = torch.addmm(y.square().sum(1), x, y.T, alpha=-2) + x.square().sum(1)[:, None]

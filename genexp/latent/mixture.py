@@ -12,6 +12,7 @@ from torch import Tensor
 from genexp.bijections.bases import log_standard
 from genexp.errors import UserError
 from genexp.latent.base import Given, Latent, Prior, priors
+from genexp.machine.device import all_digits
 from genexp.settings import Width
 
 _DEFENSIVE = 0.01  # share of N(0, I) in a mixture
@@ -90,7 +91,7 @@ class MixturePrior(Prior):
         if self.standard:
             return log_standard(z)
         flat = z.reshape(-1, z.shape[-1])
-        with torch.autocast(z.device.type, enabled=False):
+        with all_digits(z.device):
             whitened = torch.einsum("nki,kij->nkj", flat[:, None] - self.means, self.factors)
         log_det = self.factors.diagonal(dim1=1, dim2=2).log().sum(1)
         log_components = log_det - 0.5 * (whitened.square().sum(2) + z.shape[-1] * math.log(2 * math.pi))

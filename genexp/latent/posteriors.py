@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genexp.latent.base import Draws, Posterior, posteriors
+from genexp.machine.device import all_digits
 from genexp.nn.autoregressive import AutoregressiveFlow
 from genexp.settings import Width
 
@@ -116,7 +117,7 @@ class FlowPosterior(Posterior):
 
     def push(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """z₀ (n, latent) → z_T and ln |det|, (n,); in float32."""
-        with torch.autocast(z.device.type, enabled=False):
+        with all_digits(z.device):
             return self.flow(z.float(), context.float())
 
     def start_narrow(self) -> None:

@@ -12,6 +12,7 @@ from genexp.bijections.bases import log_standard
 from genexp.bijections.coupling import Coupling, random_halves
 from genexp.errors import UserError
 from genexp.latent.base import Given, Latent, Prior, priors
+from genexp.machine.device import all_digits
 from genexp.registry import Part
 from genexp.settings import Fraction, Width
 
@@ -67,7 +68,7 @@ class FlowPrior(Prior):
 
     def log_prob(self, z: Tensor, given: Given | None = None) -> Tensor:
         flat, log_det = z.reshape(-1, z.shape[-1]), torch.zeros((), device=z.device)
-        with torch.autocast(z.device.type, enabled=False):
+        with all_digits(z.device):
             for coupling in self.couplings:
                 flat, more = coupling(flat)
                 log_det = log_det + more
@@ -137,7 +138,7 @@ class VampPrior(Prior):
         mean, log_variance = self.components(given).to(digits).chunk(2, dim=-1)
         flat = z.reshape(-1, z.shape[-1]).to(digits)
         precision = torch.exp(-log_variance)
-        with torch.autocast(z.device.type, enabled=False):  # |z − μ|²/σ² of all pairs, by three products that nearly cancel
+        with all_digits(z.device):  # |z − μ|²/σ² of all pairs, by three products that nearly cancel
             squares = flat.square() @ precision.T - 2 * flat @ (mean * precision).T + (mean.square() * precision).sum(1)
         log_components = -0.5 * (squares + log_variance.sum(1) + z.shape[-1] * math.log(2 * math.pi))
         return (log_components.logsumexp(1) - math.log(len(mean))).view(z.shape[:-1]).to(z.dtype)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genexp.data.base import Batch
 from genexp.latent.importance import HasPosterior
+from genexp.machine.device import all_digits
 from genexp.measures.bounds import bounds
 from genexp.measures.latent_quadrature import integrated_nll
 from genexp.measures.record import Value, cannot_see, measure
@@ -58,7 +59,7 @@ def gaps(subject: Subject) -> Gaps:
     with (
         torch.enable_grad(),
         seeded(seed_for(subject.settings.seed, "amortization"), subject.device),
-        torch.autocast(subject.device.type, enabled=False),
+        all_digits(subject.device),
     ):
         parameters = fitted_posteriors(model, few)
         encoder, fitted = bounds(model, few, k), bounds(model, few, k, parameters)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from genexp.data.text import words
+from genexp.machine.device import all_digits
 from genexp.measures.cost import seconds_per_thousand
 from genexp.measures.counts import best_table, most_columns, of_pictures, parts_of_text
 from genexp.measures.likelihood import likelihood, of_likelihood, of_test
@@ -85,7 +86,7 @@ def text_nats(subject: Subject) -> Tensor:
     half = length // 2
     passages = text.unfold(0, length, length - half)
     found = []
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         for part in passages.split(AT_ONCE):
             found.append(subject.model.nats(part).double().cpu())
     nats = torch.cat(found)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from genexp.machine.device import all_digits
 from genexp.measures.quadrature import in_float64
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.subject import Subject
@@ -31,5 +31,5 @@ def invertibility_error_float64(subject: Subject) -> Value:
 
 
 def _largest(subject: Subject, model: Any, x: Tensor) -> float:
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         return float((model.inverse(model.transform(x)[0])[0] - x).abs().max())

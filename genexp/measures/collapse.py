@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from genexp.machine.device import all_digits
 from genexp.measures.linear import trained
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.subject import Subject, once
@@ -19,7 +20,7 @@ def unit_kl(subject: Subject) -> Tensor:
     """
     if "linear" in subject.can:
         return trained(subject).kl  # of those whose optimum is known
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         parts = [subject.model.unit_kl(few.x, few.label) for few in subject.test.split(PART)]
     return torch.cat(parts).double().mean(0).cpu()
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from genexp.data.base import unit_interval
+from genexp.machine.device import all_digits
 from genexp.measures.on_trial import Clouds, on_trial
 from genexp.measures.record import Value, measure
 from genexp.seeds import seed_for
@@ -121,7 +122,7 @@ def nearest_distance(x: Tensor, others: Tensor) -> Tensor:
     x = x.flatten(1)
     centre = unit_interval(others[:1].flatten(1))
     best = torch.full((len(x),), torch.inf, device=x.device)
-    with torch.autocast(x.device.type, enabled=False):
+    with all_digits(x.device):
         for few in others.flatten(1).split(max(1, _VALUES // max(x.shape[1], len(x)))):
             part = unit_interval(few)
             shifted = part - centre

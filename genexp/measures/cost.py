@@ -11,7 +11,7 @@ from statistics import median
 
 import torch
 
-from genexp.machine.device import wait_for
+from genexp.machine.device import all_digits, wait_for
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.sampling import Part
 from genexp.subject import Subject, once
@@ -45,7 +45,7 @@ def seconds_density(subject: Subject) -> Value:
         with subject.model.remembering():  # as of examples that are new to it
             subject.model.importance(x[:size], None if label is None else label[:size], 1).log_weights()
 
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         return Value(seconds_per_thousand(subject, find, (THOUSAND,) if "refined" in subject.can else SIZES))
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genexp.data.base import unit_interval
 from genexp.data.images import ImageSet
+from genexp.machine.device import all_digits
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
 
@@ -100,7 +101,7 @@ def picture_information(x: Tensor, label: Tensor | None = None, draws: int = 512
     step = max(1, _VALUES // size)
     for start in range(0, count, step):
         some = slice(start, start + step)
-        with torch.autocast(x.device.type, enabled=False):
+        with all_digits(x.device):
             log_p = bits @ _log_probs(x[some]).T
         total = torch.logaddexp(total, log_p.masked_fill(~same[:, some], -math.inf).logsumexp(1))
     return float((own - torch.maximum(total, own) + same.sum(1).log()).double().mean())

@@ -3,6 +3,7 @@
 import torch
 
 from genexp.data.base import DataSpec
+from genexp.machine.device import all_digits
 from genexp.models.normal import Normal
 from genexp.seeds import seed_for
 from genexp.subject import Subject, once
@@ -23,5 +24,5 @@ def best_gaussian(subject: Subject) -> float | None:
         return None
     normal = Normal(DataSpec(shape, kind="real"), ridge=0.0).double().to(subject.device)
     normal.initialise(subject.data.examples(EXAMPLES, seed_for(subject.settings.seed, "best Gaussian")))
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         return -float(normal.log_prob(subject.test.x.double()).mean()) + subject.log_scale

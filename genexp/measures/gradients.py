@@ -18,6 +18,7 @@ from torch import Tensor
 from genexp.data.base import Batch
 from genexp.latent.importance import Importance
 from genexp.latent.objectives import doubly_reparameterised
+from genexp.machine.device import all_digits
 from genexp.measures.record import Value, measure
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
@@ -54,7 +55,7 @@ def noise(subject: Subject) -> dict[str, Noise]:
     model = copy.deepcopy(subject.model).requires_grad_(True)
     estimators: dict[str, Loss] = {"plain": plain, **({"doubly": doubly} if model.posterior.has_density else {})}
     seed = seed_for(subject.settings.seed, "gradients")
-    with torch.enable_grad(), seeded(seed, subject.device), torch.autocast(subject.device.type, enabled=False):
+    with torch.enable_grad(), seeded(seed, subject.device), all_digits(subject.device):
         return {name: noise_of(model, few, loss) for name, loss in estimators.items()}
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from genexp.data.known import LOST
 from genexp.diffusion.exact import NoisyMixture
 from genexp.diffusion.flow import flow_samples, log_prob
+from genexp.machine.device import all_digits
 from genexp.measures.record import LeftOut, Value, Values, cannot_see, measure
 from genexp.quadrature import around
 from genexp.seeds import seed_for, seeded
@@ -66,7 +67,7 @@ def guided(subject: Subject) -> list[Guided]:
         raise LeftOut(f"{NODES:,} points of the quadrature find {float(missed[0].exp()):.4g} of the mass of the classes")
     ends, found = (NEAREST, FARTHEST), []
     label = torch.arange(len(mixture.weights)).repeat_interleave(POINTS)
-    with seeded(seed_for(subject.settings.seed, "guidance"), subject.device), torch.autocast(subject.device.type, enabled=False):
+    with seeded(seed_for(subject.settings.seed, "guidance"), subject.device), all_digits(subject.device):
         noise = torch.randn(len(label), 2)
         for weight in WEIGHTS:
 

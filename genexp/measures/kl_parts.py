@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genexp.latent.total_correlation import Parts, decompose
+from genexp.machine.device import all_digits
 from genexp.measures.likelihood import standard_error
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.seeds import seed_for, seeded
@@ -25,7 +26,7 @@ def parts(subject: Subject) -> Parts:
     """Of the first test examples, (n,), in nats, on the CPU."""
     few = subject.test[:MOST]
     seed = seed_for(subject.settings.seed, "parts of the KL")
-    with seeded(seed, subject.device), torch.autocast(subject.device.type, enabled=False):
+    with seeded(seed, subject.device), all_digits(subject.device):
         parameters = subject.model.infer(few.x, few.label).float()
         drawn = subject.model.importance(few.x, few.label, 1, parameters)
     z, log_posterior, log_prior = (of_all[0].float() for of_all in (drawn.z, drawn.log_posterior, drawn.log_prior))

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from genexp.data.base import Batch
 from genexp.latent.importance import HasLatent
+from genexp.machine.device import all_digits
 from genexp.machine.distributed import sharded
 from genexp.measures.bounds import VALUES, mean
 from genexp.measures.floors import known
@@ -43,7 +44,7 @@ def lattice(side: int, spread: float, device: torch.device) -> tuple[Tensor, Ten
 
 def nll_of(subject: Subject, batch: Batch) -> Tensor:
     """−ln p(x) of examples, (n,), by as many points as the settings say."""
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         return integrated_nll(subject.model, batch.x, subject.settings.evaluation.quadrature_side)
 
 
@@ -69,6 +70,6 @@ def quadrature_nll(subject: Subject) -> Value:
 
 @measure("quadrature_error", "quadrature_nll against half as many points a side, nats", better="lower", model=MODEL)
 def quadrature_error(subject: Subject) -> Value:
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         coarse = integrated_nll(subject.model, subject.test.x, subject.settings.evaluation.quadrature_side // 2)
     return Value(abs(float(coarse.double().mean()) - mean(of_test(subject))))

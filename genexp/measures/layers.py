@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from genexp.machine.device import all_digits
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.seeds import seed_for, seeded
 from genexp.subject import Subject, once
@@ -18,7 +19,7 @@ def layer_kl(subject: Subject) -> Tensor:
     """KL(q(z_l|z_>l, x) ‖ p(z_l|z_>l)) of each layer, a mean over test examples and samples of what lies above; (layers,)."""
     model = subject.model
     seed = seed_for(subject.settings.seed, "layers")
-    with seeded(seed, subject.device), torch.autocast(subject.device.type, enabled=False):
+    with seeded(seed, subject.device), all_digits(subject.device):
         total = torch.zeros((), dtype=torch.float64)
         for few in subject.test.split(PART):
             parameters = model.infer(few.x, few.label)

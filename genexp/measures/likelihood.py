@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from genexp.machine.device import all_digits
 from genexp.machine.distributed import sharded
 from genexp.measures.excess import surprisal
 from genexp.measures.floors import floor_of_bits
@@ -74,7 +75,7 @@ def _log_prob(subject: Subject, x: Tensor, first: int, refinement: int) -> Tenso
             return found.double().cpu()
 
     size = min(subject.settings.evaluation.batch_size, SMALL_PART if x[0].numel() <= SMALL else PART)
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         return torch.cat(sharded([(first + size * index, few) for index, few in enumerate(x.split(size))], log_prob))
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genexp.data.images import ImageData
+from genexp.machine.device import all_digits
 from genexp.measures.classifier import Classifier, in_parts, train_classifier
 from genexp.measures.copies import MOST, compared
 from genexp.measures.distances import KERNEL, frechet, mmd, share_variation
@@ -33,7 +34,7 @@ def numbers(subject: Subject) -> Found:
     """All of them, which share their random numbers; none where there are too few pictures."""
     data, found = subject.data, Found()
     samples = subject.samples.to(subject.device)
-    with seeded(seed_for(subject.settings.seed, "likeness"), subject.device), torch.autocast(subject.device.type, enabled=False):
+    with seeded(seed_for(subject.settings.seed, "likeness"), subject.device), all_digits(subject.device):
         order = torch.randperm(len(data.train))
         half = compared(len(order), len(samples))  # as many of each: the numbers depend on it
         if not half:

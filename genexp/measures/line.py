@@ -4,6 +4,7 @@ import torch
 
 from genexp.data.known import PART
 from genexp.errors import UserError
+from genexp.machine.device import all_digits
 from genexp.measures.quadrature import check_within, densities, in_float64, in_parts
 from genexp.measures.record import Value, measure
 from genexp.subject import Subject
@@ -29,7 +30,7 @@ def entropy(subject: Subject) -> Value:
 def density_at(subject: Subject) -> dict[str, Value]:
     """One for each of `evaluation.density_at`: p(x), not ln p(x)."""
     x = torch.tensor(subject.settings.evaluation.density_at, dtype=torch.float64)[:, None]
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         learnt = in_parts(in_float64(subject.model).log_prob, x, PART).exp()
     known = "density" in subject.knows
     true = in_parts(subject.density.log_prob, x, PART).exp().tolist() if known else [None] * len(x)

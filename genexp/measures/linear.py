@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genexp.latent.linear_gaussian import LinearGaussian
+from genexp.machine.device import all_digits
 from genexp.measures.probabilistic_pca import ProbabilisticPCA, fit_ppca
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.seeds import seed_for
@@ -65,7 +66,7 @@ def trained(subject: Subject) -> Found:
 def found_on(subject: Subject, x: Tensor) -> Found:
     model = subject.model
     own, flat = model.linear(), x.flatten(1).double().cpu()
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         parameters = model.infer(x).double().cpu()
     learnt = any(weights.requires_grad for weights in model.likelihood.parameters())
     best = fit_ppca(flat, own.weight.shape[1], None if learnt else float(own.variance))

@@ -5,6 +5,7 @@ import math
 import torch
 
 from genexp.fit.whole import whole
+from genexp.machine.device import all_digits
 from genexp.measures.likelihood import Likelihood, of_likelihood
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.measures.suggestion import Case, Suggestion, suggests
@@ -22,7 +23,7 @@ def of_training(subject: Subject) -> Likelihood | None:
     if subject.model.fitter == "gradient" and "examples" not in subject.knows:
         return None
     x = whole(subject.data, subject.model.examples, subject.settings.seed).batch.x
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         return Likelihood(torch.cat([subject.model.log_prob(part).double().cpu() for part in x.split(PART)]))
 
 

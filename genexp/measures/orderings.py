@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from genexp.machine.device import all_digits
 from genexp.measures.likelihood import PART, standard_error
 from genexp.measures.record import Value, cannot_see, measure
 from genexp.subject import Subject, once
@@ -30,7 +31,7 @@ class InOrders:
 def log_prob_in(subject: Subject, order: Tensor) -> Tensor:
     """ln p of test examples in that order (dim,), (examples,)."""
     model = subject.model.in_ordering(order)
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         return torch.cat([model.log_prob(part).double().cpu() for part in subject.test.x[:SCORED].split(PART)])
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from genexp.data.known import LINE, LOST, PART
 from genexp.divergences.kl import kl as kl_of
 from genexp.divergences.total_variation import total_variation as variation
+from genexp.machine.device import all_digits
 from genexp.machine.distributed import sharded
 from genexp.measures.likelihood import standard_error
 from genexp.measures.record import LeftOut, Value, cannot_see, measure
@@ -98,7 +99,7 @@ def densities(subject: Subject) -> Densities:
     check_mass(density, rule, 1.0)
     if around:
         rule = joined(rule, frame(low, high, around))
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         log_p = in_parts(density.log_prob, rule.points, PART)
         return Densities(log_p, in_parts(in_float64(subject.model).log_prob, rule.points, size), rule)
 
@@ -146,7 +147,7 @@ def beyond_region(subject: Subject) -> Tensor | None:
     if not bool(outside.any()):
         return None
     far, ratios = samples[outside], torch.zeros(len(samples), dtype=torch.float64)
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         log_q = in_parts(in_float64(subject.model).log_prob, far, subject.settings.evaluation.batch_size)
         ratios[outside] = log_q - in_parts(density.log_prob, far, PART)
     return ratios
@@ -197,7 +198,7 @@ def bridge_mass(subject: Subject) -> Value:
     if abs(density.mass(strip) - exact) > LOST:
         strip = density.quadrature(2 * side, *corners)
     check_mass(density, strip, exact)
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         log_q = in_parts(in_float64(subject.model).log_prob, strip.points, size)
     return Value(strip.integral(log_q.exp()), exact=exact)
 

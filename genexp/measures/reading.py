@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genexp.machine.device import all_digits
 from genexp.measures.record import Value, measure
 from genexp.optim.adam import Adam
 from genexp.subject import Subject
@@ -52,7 +53,7 @@ def bits_while_reading(subject: Subject) -> Value:
     data, model, length = subject.data, subject.model, subject.data.length
     few = data.validation_text[: length * VALIDATED // 2].to(subject.device)
     text = data.test_text[: length * subject.settings.evaluation.num_points].to(subject.device)
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         costs = {rate: float(read(model, few, length, rate).mean()) for rate in RATES}
         cost = read(model, text, length, min(costs, key=costs.__getitem__)) / math.log(2)
     runs = cost[: len(cost) // 256 * 256].view(-1, 256).mean(1) if len(cost) >= 512 else cost  # neighbours are not independent

@@ -13,6 +13,7 @@ from genexp.bijections.bases import log_standard
 from genexp.bijections.dequantisation import continuous
 from genexp.data.base import Batch
 from genexp.latent.importance import HasPosterior
+from genexp.machine.device import all_digits
 from genexp.measures.bounds import VALUES, bounds
 from genexp.measures.copies import nearest_distance, searched
 from genexp.measures.probabilistic_pca import choose_ppca
@@ -44,7 +45,7 @@ def reconstruction(subject: Subject) -> Reconstruction | None:
     size, levels = batch.x[0].numel(), model.likelihood.levels
     if model.likelihood.bits_per_dim(0.0, size) is None:
         return None
-    with seeded(seed_for(subject.settings.seed, "bits"), subject.device), torch.autocast(subject.device.type, enabled=False):
+    with seeded(seed_for(subject.settings.seed, "bits"), subject.device), all_digits(subject.device):
         error, kl = error_and_kl(model, batch)
         greys = dequantised(batch, levels) if "real" in model.likelihood.kinds else batch
         bits = model.likelihood.bits_per_dim(float(bounds(model, greys, 8).neg_elbo.double().mean()), size)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from genexp.machine.device import all_digits
 from genexp.machine.distributed import sharded
 from genexp.measures.likelihood import likelihood, of_test, standard_error
 from genexp.measures.record import LeftOut, Value, cannot_see, measure
@@ -61,7 +62,7 @@ def weighted(subject: Subject) -> Weighted:
         x = numbered[1].to(subject.device)
         return (log_density(x).double() - subject.model.log_prob(x).double()).cpu()
 
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         found = Weighted(torch.cat(sharded(parts, weigh)))
     bad = int((found.log_weight.isnan() | found.log_weight.isposinf()).sum())
     if bad:

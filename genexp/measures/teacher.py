@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from genexp.machine.device import all_digits
 from genexp.measures import cost
 from genexp.measures.likelihood import PART, standard_error
 from genexp.measures.record import Value, Values, cannot_see, measure
@@ -18,7 +19,7 @@ MODEL, DATA = {"exact"}, {"teacher"}
 @torch.no_grad()
 def log_prob(model: object, x: Tensor, device: torch.device) -> Tensor:
     """ln p(x) of points (n, dim), in nats, float64 on the CPU, (n,)."""
-    with torch.autocast(device.type, enabled=False):
+    with all_digits(device):
         return torch.cat([model.log_prob(part.to(device)).double().cpu() for part in x.split(PART)])  # type: ignore[attr-defined]
 
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genexp.failures.base import TRUTH, failures
+from genexp.machine.device import all_digits
 from genexp.measures.classifier import in_parts, train_classifier
 from genexp.measures.likeness import principal
 from genexp.measures.on_trial import Clouds, tried
@@ -59,7 +60,7 @@ def trial(subject: Subject) -> Trial:
     """All of it: minutes. Random numbers depend on the run's seed alone."""
     model, device = subject.model, torch.device("cpu")
     measures.all()  # whose modules say what is on trial
-    with seeded(seed_for(subject.settings.seed, "trial"), device), torch.autocast("cpu", enabled=False):
+    with seeded(seed_for(subject.settings.seed, "trial"), device), all_digits(device):
         spaces = spaces_of(subject)
         known = {key: seen(model.x) for key, seen in spaces.items()}
         failing = failures.names()

@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from genexp.machine.device import all_digits
+
 Spread = Literal["normal", "even"]
 
 
@@ -35,7 +37,7 @@ class FourierFeatures(nn.Module):
         self.register_buffer("frequencies", frequencies)
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # a phase needs all its digits
+        with all_digits(x.device):  # a phase needs all its digits
             phase = 2 * math.pi * (x.to(self.frequencies.dtype) @ self.frequencies)
         return torch.cat([phase.cos(), phase.sin()], dim=1)
 

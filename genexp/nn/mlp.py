@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
+
+from genexp.machine.device import all_digits
 
 Activation = Literal["silu", "relu", "gelu", "tanh"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
@@ -70,5 +71,5 @@ class ModulatedMLP(nn.Module):
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:
         for linear, scale, shift in zip(self.hidden, self.scale, self.shift, strict=True):
             h = self.activation((linear(h) * (1 + scale(condition))).add_(shift(condition)))
-        with torch.autocast(h.device.type, enabled=False):
+        with all_digits(h.device):
             return self.out(h.to(self.out.weight.dtype))

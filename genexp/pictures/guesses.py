@@ -4,6 +4,7 @@ import torch
 from matplotlib.figure import Figure
 
 from genexp.figures import guesses as drawing
+from genexp.machine.device import all_digits
 from genexp.measures.record import picture
 from genexp.pictures.latent import array
 from genexp.subject import Subject
@@ -22,7 +23,7 @@ def guesses(subject: Subject) -> Figure:
     """Of the first test examples: ln p(z|x) in the plane with the means in it, and what they decode to, the likeliest first."""
     model, few = subject.model, subject.test[:EXAMPLES]
     shown = []
-    with torch.no_grad(), torch.autocast(subject.device.type, enabled=False):
+    with torch.no_grad(), all_digits(subject.device):
         mean, _, log_weight = model.posterior.gaussians(model.infer(few.x, few.label))
         weight, order = log_weight.exp().sort(dim=1, descending=True)
         axis = torch.linspace(-REACH, REACH, SIDE, device=subject.device)

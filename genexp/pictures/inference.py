@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from genexp.figures import images, inference
 from genexp.figures.linear import Bell
+from genexp.machine.device import all_digits
 from genexp.measures.amortization import gaps
 from genexp.measures.gradients import effective_share, noise
 from genexp.measures.layers import layer_kl
@@ -32,7 +33,7 @@ def true_posteriors(subject: Subject) -> Figure | None:
         return None
     found, model = gaps(subject), subject.model
     few = subject.test[: min(OUTLINED, len(found.parameters))]
-    with torch.no_grad(), torch.autocast(subject.device.type, enabled=False):
+    with torch.no_grad(), all_digits(subject.device):
         encoder, fitted = (_bells(parameters) for parameters in (model.infer(few.x), found.parameters[: len(few.x)]))
         shown = []
         for index, (own, best) in enumerate(zip(encoder, fitted, strict=True)):

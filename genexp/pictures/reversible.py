@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genexp.figures import images
 from genexp.latent.paths import four_corners, linear, spherical
+from genexp.machine.device import all_digits
 from genexp.measures.record import Film, film, picture
 from genexp.pictures.latent import array, between, endpoints, spread, there_and_back
 from genexp.seeds import seed_for, seeded
@@ -25,7 +26,7 @@ PART = 128  # pictures that are found from z at once
 @torch.no_grad()
 def found(subject: Subject, z: Tensor) -> np.ndarray:
     """z (n, dim) → pictures (n, *shape)."""
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         return np.concatenate([array(subject.model.pictures(part)) for part in z.split(PART)])
 
 
@@ -43,7 +44,7 @@ def test_z(subject: Subject) -> tuple[Tensor, Tensor]:
 
 
 def z_of(subject: Subject, x: Tensor) -> Tensor:
-    with torch.autocast(subject.device.type, enabled=False):
+    with all_digits(subject.device):
         return drawn(subject, "z", lambda: subject.model.transform(x)[0])  # type: ignore[no-any-return]
 
 

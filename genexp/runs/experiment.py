@@ -34,7 +34,7 @@ from genexp.registry import models
 from genexp.runs.circumstances import circumstances
 from genexp.runs.rehearsal import rehearse
 from genexp.runs.results import keep, measure
-from genexp.runs.resuming import check_budget, check_data, finished_already, going_on, other_threads
+from genexp.runs.resuming import check_budget, check_data, check_epochs, finished_already, going_on, other_threads
 from genexp.runs.trained import build_data, context_of
 from genexp.seeds import seed_for
 from genexp.settings import RunSettings
@@ -74,6 +74,7 @@ def resume(path: Path, overrides: Sequence[str] = (), plugins: Sequence[Path] = 
             changes = going_on(state, before.settings, composed.settings)
             subject = first_of_each_machine_first(lambda: build(composed.settings, path))
             first_of_each_machine_first(lambda: check_requests(subject))
+            check_epochs(subject, state["position"])
             record = read_run(path)
             for line in [*changes, *other_threads(record), *check_data(record, subject, str(path))]:
                 folder.say(line)

@@ -36,6 +36,18 @@ def check_budget(before: RunSettings, after: RunSettings, position: Mapping[str,
         raise UserError(said, hint="a number above that")
 
 
+def check_epochs(subject: Subject, position: Mapping[str, Any]) -> None:
+    """UserError where a run is given fewer epochs than it has trained for, as it would be of steps."""
+    trainer, step = subject.settings.trainer, position["step"]
+    if trainer.max_epochs is None:
+        return
+    by_batch = subject.model.fitter == "gradient"  # another has the whole set in each step
+    epoch = subject.data.train_stream(trainer.batch_size, 0).steps_per_epoch if by_batch else 1
+    if epoch is not None and trainer.max_epochs * epoch < step:
+        said = f"trainer.max_epochs={trainer.max_epochs}: the run has done {step / epoch:.3g} epochs already"
+        raise UserError(said, hint="a number above that")
+
+
 def check_data(record: Mapping[str, Any], subject: Subject, name: str) -> list[str]:
     """UserError where the data are not those that the run of run.json `record` was trained on: with others it would be no run at
     all, of one setting or the other. Else what is to be said of them, in lines.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genexp.errors import UserError, unknown
 from genexp.latent.paths import spherical
+from genexp.machine.device import all_digits
 from genexp.runs.trained import Trained
 from genexp.sampling import Sampler
 from genexp.seeds import seed_for, seeded
@@ -39,7 +40,7 @@ def log_likelihood(trained: Trained, x: Tensor) -> Tensor:
     if "exact" not in trained.model.can:
         name = trained.settings.model["name"]
         raise UserError(f"model={name} has no exact likelihood of a sample", hint="genexp evaluate gives its bounds")
-    with torch.autocast(trained.device.type, enabled=False):
+    with all_digits(trained.device):
         return trained.model.log_prob(x.to(trained.device)).detach().float().cpu()  # type: ignore[operator]
 
 

@@ -1,5 +1,6 @@
 """A trained run, opened again from its folder: its configuration and one of its checkpoints."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -58,7 +59,7 @@ def open_run(path: Path, which: Which = "best", device: str | None = None, overr
     training examples once those are learnt: it does so here, as the run did with the best. UserError where the folder is not a
     run, has no such checkpoint, or one that does not fit its configuration.
     """
-    settings = compose_stored(path, overrides).settings
+    settings = compose_stored(path, overrides, "is evaluated").settings
     state = checkpoint.load(path / "checkpoints" / f"{which}.pt")
     spec = read_spec(path)
     chosen = choose_device(device or settings.device)
@@ -86,13 +87,24 @@ def context_of(device: torch.device, run: Path | None = None) -> Context:
         told = known.get(name) if isinstance(known, dict) else None
         before = told if isinstance(told, dict) else {}
         with unmoved(device):  # the weights that are built next do not depend on it
-            other = open_run(find_run(str(before.get("folder", name))), device=device.type)
+            other = open_run(find_other(name, before.get("folder"), run), device=device.type)
         now = {"folder": str(other.path.resolve()), "weights": file_digest(other.path / "checkpoints" / "best.pt")}
         if before and before.get("weights") != now["weights"]:
             raise UserError(f"{other.path}: its weights are not those that {run} was trained with")
         return other, now
 
     return Context(open_other)
+
+
+def find_other(name: str, then: object, run: Path | None) -> Path:
+    """The run called `name`: where `run` was trained with it, in the folder that it was in `then`, as long as it is there."""
+    if not isinstance(then, str):
+        return find_run(name)
+    try:
+        return find_run(then if Path(then).is_dir() else name)
+    except UserError:
+        said = f"the run that {run} was trained with is not in {then} any more"
+        raise UserError(said, hint=f"put it back, or leave a link: ln -s FOLDER {shlex.quote(then)}") from None
 
 
 def build_data(settings: RunSettings, device: torch.device, run: Path | None = None, context: Context | None = None) -> Any:

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from genexp.machine.device import all_digits
 from genexp.nn.fourier import HatFunctions
 from genexp.nn.mlp import ACTIVATIONS, Activation
 from genexp.settings import Width
@@ -66,5 +67,5 @@ class ModulatedField(FieldNetwork):
             gamma, beta = film(known).chunk(2, dim=1)
             unit = h * torch.rsqrt(h.square().mean(1, keepdim=True) + 1e-6)
             h = h + outer(self.activation(torch.addcmul(beta, inner(unit), 1 + gamma)))
-        with torch.autocast(h.device.type, enabled=False):
+        with all_digits(h.device):
             return self.last(h.to(self.last.weight.dtype))
