@@ -1,7 +1,9 @@
 """Models and parts for tests, in few words."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from genexp.data.base import DataSpec
@@ -26,6 +28,12 @@ def mlp(*widths: int, **keys: Any) -> dict[str, Any]:
 def vae(spec: DataSpec, **keys: Any) -> Any:
     """A small VAE."""
     return make("vae", spec, **{"network": mlp(8), **keys})
+
+
+def arrays(path: Path | str) -> dict[str, np.ndarray]:
+    """Those of an NPZ, which is closed again."""
+    with np.load(path) as archive:
+        return dict(archive)
 
 
 def flow_matching(spec: DataSpec, field: str = "noise_aware", *, network: dict[str, Any] | None = None, **parts: Any) -> Any:

@@ -26,7 +26,7 @@ from genexp.nn.gated import OneStack, TwoStacks, gate
 from genexp.nn.window import CausalWindow
 from genexp.pictures.orderings import known_parts, walks
 from tests.laws.members import shaken
-from tests.parts import make
+from tests.parts import arrays, make
 
 
 def test_an_interval_of_a_logistic_has_its_mass() -> None:
@@ -315,7 +315,7 @@ def test_a_run_on_pictures_completes_a_half(genexp, tiny: list[str], tmp_path: P
     small = ["model.width=16", "evaluation.num_samples=4", "evaluation.batch_size=4", "figures.enabled=false", "run_dir=r"]
     assert genexp("run", "dataset=digits", "model=made", *tiny, *small)[0] == 0
     assert genexp("sample", "r", "--given", "test:3", "--num", "5", "--out", "halves.npz")[0] == 0
-    x = np.load(tmp_path / "halves.npz")["samples"]
+    x = arrays(tmp_path / "halves.npz")["samples"]
     assert (x[:, :, :4] == x[0, :, :4]).all()
     assert not (x[:, :, 4:] == x[0, :, 4:]).all()
     assert "there are 359 test pictures" in genexp("sample", "r", "--given", "test:400")[2]

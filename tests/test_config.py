@@ -279,10 +279,10 @@ def test_numbers_follow_from_how_fine_the_data_are(tmp_path: Path) -> None:
     usual, fine, small = (compose([f"dataset.version={v}", "dataset.text=x"]).settings for v in (2, 25, 1))
     assert (usual.trainer.batch_size, usual.model["field"]["side"], usual.evaluation.num_samples) == (1024, 192, 60_000)
     assert small.trainer == usual.trainer
-    assert (usual.trainer.max_steps, fine.trainer.max_steps) == (5000, round(6000 * (33 / 125) ** 0.5))
-    assert compose(["dataset.version=40"]).settings.trainer.max_steps == 3000  # the least
+    assert (usual.trainer.max_steps, fine.trainer.max_steps) == (5000, 2700)  # the most and the least
+    assert compose(["dataset.version=10"]).settings.trainer.max_steps == round(6000 * (33 / 65) ** 0.6)
     assert compose(["dataset.version=6"]).settings.model["target"]["first_look"] == round(1e6 * (49 / 33) ** 2)
-    assert fine.trainer.batch_size == round(1024 * 125 / 33)
+    assert fine.trainer.batch_size == round(1024 * (125 / 33) ** 1.2)
     assert fine.model["field"]["side"] == round(192 * 125 / 33)
     assert fine.model["target"]["side"] == round(1024 * 125 / 33)
     assert compose(["dataset.version=40"]).settings.model["target"]["side"] == 4096  # the most
@@ -296,7 +296,9 @@ def test_numbers_follow_from_how_fine_the_data_are(tmp_path: Path) -> None:
     Image.fromarray(np.where(np.hypot(*np.mgrid[-64:64, -64:64]) < 50, 0, 255).astype(np.uint8)).save(picture)
     for words in ([f"dataset.image={picture}"], ["dataset.image=disc.png", f"data_dir={tmp_path}"]):
         assert compose([*words, "dataset.raster=66"]).settings.trainer.batch_size == 1024
-        assert compose([*words, "dataset.raster=99"]).settings.trainer.batch_size == 1536  # two of its cells as one module
+        assert compose([*words, "dataset.raster=99"]).settings.trainer.batch_size == round(
+            1024 * 1.5**1.2
+        )  # two of its cells as one module
 
 
 def test_numbers_of_data_that_are_no_cells_stay_and_a_missing_picture_is_no_mistake_here() -> None:

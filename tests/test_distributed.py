@@ -24,7 +24,7 @@ from genexp.measures import bounds, latent_quadrature
 from genexp.runs.experiment import build
 from genexp.seeds import seed_for
 from tests.forking import Forks
-from tests.parts import vae
+from tests.parts import arrays, vae
 from tests.subjects import timeless
 from tests.test_trainer import assert_same_state, strip
 
@@ -177,7 +177,7 @@ def test_two_processes_learn_what_one_learns(forks: Forks, tmp_path: Path, tiny:
         {name: value for name, value in metrics(run).items() if value is not None} for run in (two, tmp_path / "one")
     )
     assert found == pytest.approx(expected, rel=1e-6, abs=1e-9)
-    samples = [np.load(run / "samples" / "samples.npz")["samples"] for run in (tmp_path / "one", two)]
+    samples = [arrays(run / "samples" / "samples.npz")["samples"] for run in (tmp_path / "one", two)]
     assert np.allclose(*samples, atol=1e-6)
 
 

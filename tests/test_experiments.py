@@ -20,6 +20,7 @@ from genexp.folder import checkpoint
 from genexp.folder.run_folder import RunFolder
 from genexp.registry import models
 from tests.conftest import small_parts
+from tests.parts import arrays
 from tests.subjects import timeless
 
 DRAWN = {  # one experiment of each kind of figures; those of the default one are in `test_the_folder_holds_what_it_should`
@@ -97,7 +98,7 @@ def test_the_folder_holds_what_it_should(genexp, tiny: list[str], tmp_path: Path
             assert picture.width > 100
             if path.suffix == ".gif":
                 assert picture.n_frames == 3
-    samples = np.load(run / "samples" / "samples.npz")
+    samples = arrays(run / "samples" / "samples.npz")
     assert samples["samples"].shape == (400, 2)
     history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     assert [line["step"] for line in history] == [1, 2, 2]
@@ -119,7 +120,7 @@ def test_the_same_command_twice_gives_the_same_numbers(genexp, tiny: list[str], 
         torch.rand(len(results) + 1)  # what happened before does not matter
         assert genexp("run", f"run_dir={name}", f"seed={seed}", "figures.enabled=false", *tiny)[0] == 0
         results.append(timeless(read(tmp_path / name, "metrics.json")))
-        results[-1]["samples"] = np.load(tmp_path / name / "samples" / "samples.npz")["samples"].sum()
+        results[-1]["samples"] = arrays(tmp_path / name / "samples" / "samples.npz")["samples"].sum()
     assert results[0] == results[1]
     assert results[0] != results[2]
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from genexp.folder import checkpoint
 from tests.forking import Ended, Forks
+from tests.parts import arrays
 from tests.subjects import timeless
 from tests.test_trainer import assert_same_state
 
@@ -90,7 +91,7 @@ def assert_nothing_is_half(run: Path) -> None:
         elif path.suffix == ".pt":
             checkpoint.load(path)
         elif path.suffix == ".npz":
-            assert all(np.isfinite(array).all() for array in np.load(path).values())
+            assert all(np.isfinite(array).all() for array in arrays(path).values())
         elif path.suffix in (".png", ".gif"):
             with Image.open(path) as picture:
                 picture.load()
@@ -114,7 +115,7 @@ def assert_same_run(whole: Path, run: Path) -> None:
     assert histories[1].endswith("\n")
     lines = [[without_times(json.loads(line)) for line in text.splitlines()] for text in histories]
     assert lines[0] == lines[1]
-    samples = [np.load(folder / "samples" / "samples.npz") for folder in (whole, run)]
+    samples = [arrays(folder / "samples" / "samples.npz") for folder in (whole, run)]
     assert {name: array.tolist() for name, array in samples[0].items()} == {n: a.tolist() for n, a in samples[1].items()}
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
     assert all(line.isprintable() for line in (run / "log.txt").read_text().splitlines())

@@ -28,8 +28,8 @@ from genexp.measures.latent_quadrature import integrated_nll, lattice
 from genexp.measures.latents import count_active
 from genexp.models.gtm import GTM
 from genexp.models.vae import VAE
+from tests.parts import arrays, make, mlp
 from tests.parts import latent as latent_space
-from tests.parts import make, mlp
 from tests.parts import vae as small_vae
 
 SIGMA = 0.4
@@ -491,7 +491,7 @@ def test_a_run_tells_other_data_from_its_own(genexp, tiny: list[str], tmp_path: 
     assert metrics["amortization_images"] == 8
     assert metrics["neg_elbo"] == pytest.approx(metrics["reconstruction"] + metrics["kl_to_prior"], rel=1e-6)
     assert (tmp_path / "here" / "figures" / "anomalies.png").exists()
-    latent = np.load(tmp_path / "here" / "samples" / "samples.npz")["latent"]
+    latent = arrays(tmp_path / "here" / "samples" / "samples.npz")["latent"]
     assert latent.shape == (60, 2)
 
 

@@ -15,7 +15,7 @@ from genexp.errors import UserError
 from genexp.runs.tempered import tempered
 from genexp.settings import EvaluationSettings, RunSettings
 from genexp.subject import Subject
-from tests.parts import make
+from tests.parts import arrays, make
 from tests.subjects import taken
 
 SPEC = DataSpec((1, 8, 8), ("a", "b"), "unit", levels=17)
@@ -127,7 +127,7 @@ def test_a_run_is_sampled_at_a_temperature(genexp, runs: Path) -> None:
     points = []
     for number, words in enumerate((["--temperature", "0"], ["--temperature", "1"], [])):
         assert genexp("sample", str(runs / "gaussian"), "--num", "6", *words, "--out", f"{number}.npz")[0] == 0
-        points.append(np.load(f"{number}.npz")["samples"])
+        points.append(arrays(f"{number}.npz")["samples"])
     assert np.allclose(points[0], points[0][:1])
     assert np.array_equal(points[1], points[2])
     for run, value, words in (("gaussian", "-1", "0 or more"), ("qr", "0.5", "is no flow")):

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.parts import arrays
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 HOUSE = (ROOT / "genexp" / "README.md").read_text(encoding="utf-8")
@@ -88,7 +90,7 @@ def test_the_first_session_runs_as_printed(genexp, tiny: list[str]) -> None:
     assert len(runs) == 8
     for name in ("report.html", "features.html", "more.npz", "outputs/features/sweep.csv", "outputs/features/sweep.png"):
         assert Path(name).stat().st_size > 0
-    assert np.load("more.npz")["samples"].shape == (100, 2)
+    assert arrays("more.npz")["samples"].shape == (100, 2)
 
 
 def test_links_lead_somewhere() -> None:

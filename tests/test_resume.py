@@ -21,6 +21,7 @@ from genexp.runs.resuming import check_budget, check_epochs, finished_already, o
 from genexp.settings import RunSettings, TrainerSettings
 from genexp.subject import Subject
 from tests.conftest import small_parts
+from tests.parts import arrays
 from tests.test_distributed import metrics, read
 from tests.test_trainer import assert_same_state, strip
 
@@ -67,8 +68,8 @@ def test_going_on_equals_never_having_stopped(genexp, tiny: list[str], tmp_path:
         assert_same_state(*(checkpoint.load(run / "checkpoints" / f"{name}.pt") for run in (whole, parts)))
     assert strip(RunFolder(whole).history()) == strip(RunFolder(parts).history())
     assert metrics(whole) == metrics(parts)
-    samples = [np.load(run / "samples" / "samples.npz") for run in (whole, parts)]
-    for name in samples[0].files:
+    samples = [arrays(run / "samples" / "samples.npz") for run in (whole, parts)]
+    for name in samples[0]:
         assert np.array_equal(samples[0][name], samples[1][name]), name
 
 
@@ -98,7 +99,7 @@ def test_a_finished_run_stays_as_it_is_until_it_is_given_more(genexp, tiny: list
     assert read(run, "metrics.json")["steps"] == read(run, "run.json")["steps"] == 4
     code, out, _ = genexp("resume", "run", "evaluation.num_samples=300")  # measured again
     assert (code, "no step is left to do: it is measured where it was" in out) == (0, True)
-    assert np.load(run / "samples" / "samples.npz")["samples"].shape == (300, 2)
+    assert arrays(run / "samples" / "samples.npz")["samples"].shape == (300, 2)
 
 
 def test_where_may_change_and_what_may_not(genexp, tiny: list[str], tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from genexp.folder.records import read_metrics
 from genexp.registry import datasets, models
 from genexp.subject import Subject
 from tests.laws.members import shaken
+from tests.parts import arrays
 from tests.subjects import taken
 
 NUMBERS = "\n".join(f"{1.5 * i},{i * i % 7},{'ab'[i % 2]},7" for i in range(30))
@@ -289,11 +290,11 @@ def test_a_run_on_a_table(genexp, tiny: list[str], tmp_path: Path) -> None:
     assert all(value is None or math.isfinite(value) for value in metrics.values() if not isinstance(value, str))
     assert metrics["nll"] is not None
     run = library.open("r")
-    saved = np.load("r/samples/samples.npz")
+    saved = arrays("r/samples/samples.npz")
     y = torch.from_numpy(saved["target"])
     assert -float(run.log_prob(y).mean()) == pytest.approx(metrics["nll"], abs=1e-3)
     assert genexp("sample", "r", "--num", "20", "--log-prob", "--out", "more.npz")[0] == 0
-    more = np.load("more.npz")
+    more = arrays("more.npz")
     assert np.array_equal(more["samples"], run.sample(20).numpy())
     assert np.allclose(more["log_prob"], run.log_prob(more["samples"]).numpy(), atol=1e-3)
     (tmp_path / "my.csv").write_text("heavy,light\n" + CAUCHY.replace("1", "2"))
