@@ -59,14 +59,24 @@ def _in_turn(todo: Sequence[tuple[int, Job]], count: int) -> dict[str, str]:
                 run(job.composed(), str(job.path))
             else:
                 resume(job.path)
-        except UserError as mistake:
-            failed[job.name] = mistake.message
         except Exception as failure:
-            failed[job.name] = f"{type(failure).__name__}: {failure}"
-            traceback.print_exc()
-        if job.name in failed:
-            print(f"error: {job.name}: {failed[job.name]}", file=sys.stderr, flush=True)
+            if not isinstance(failure, UserError):
+                traceback.print_exc()
+            failed[job.name] = _told(job, failure)
     return failed
+
+
+def _told(job: Job, failure: Exception | str) -> str:
+    """What went wrong, once the user knows."""
+    match failure:
+        case UserError():
+            error = failure.message
+        case Exception():
+            error = f"{type(failure).__name__}: {failure}"
+        case _:
+            error = failure
+    print(f"error: {job.name}: {error}", file=sys.stderr, flush=True)
+    return error
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,7 @@ class Running:
 
 def _at_once(todo: Sequence[tuple[int, Job]], count: int, most: int) -> dict[str, str]:
     waiting, running, failed = list(todo), list[Running](), dict[str, str]()
+    print(f"{most} at once; what each says is in its log.txt", flush=True)
     with Interrupts():
         try:
             while waiting or running:
@@ -100,17 +111,15 @@ def _at_once(todo: Sequence[tuple[int, Job]], count: int, most: int) -> dict[str
                     print(f"{number} of {count}: {job.name}{job.about}", flush=True)
                     try:
                         running.append(_start(job, most))
-                    except UserError as mistake:
-                        failed[job.name] = mistake.message
-                        print(f"error: {job.name}: {mistake.message}", file=sys.stderr, flush=True)
+                    except (UserError, OSError) as failure:
+                        failed[job.name] = _told(job, failure)
                 time.sleep(GLANCE)
                 for ended in [each for each in running if each.process.poll() is not None]:
                     running.remove(ended)
                     if (error := ended.end()) is None:
                         print(f"    {ended.job.name} finished, {time.monotonic() - ended.since:.0f} s", flush=True)
                     else:
-                        failed[ended.job.name] = error
-                        print(f"error: {ended.job.name}: {error}", file=sys.stderr, flush=True)
+                        failed[ended.job.name] = _told(ended.job, error)
         except (Interrupted, KeyboardInterrupt):
             print("stopping: the runs save and end", flush=True)
             for each in running:
