@@ -455,6 +455,16 @@ def test_names_cover_neither_one_another_nor_dots() -> None:
     assert hollow == [dot.bound for dot in dots]
 
 
+def test_names_of_a_column_of_dots_stand_in_its_order() -> None:
+    heights = (82.8, 84.7, 86.17, 86.41, 87.63, 87.78, 87.85, 95.3)
+    dots = [Dot(240.0, y, f"experiment_{n}", n % 6, True, np.zeros((0, 2)), True) for n, y in enumerate(heights)]
+    dots += [Dot(60.0, y + 4, "other", 1, True, np.zeros((0, 2)), False) for y in heights]
+    (axes,) = frontier(dots, [("flows", 0)], np.array([(60.0, 86.8), (240.0, 82.8)]), "nats", "seconds", log=False).axes
+    said = sorted((text.get_window_extent().y0, text.get_text()) for text in axes.texts)
+    assert len(said) >= 6
+    assert [name for _, name in said] == sorted(name for _, name in said)
+
+
 def test_the_page_holds_every_run_and_no_address(genexp: Callable[..., Any], runs: list[Path]) -> None:
     pictures = [
         folder(

@@ -13,7 +13,9 @@ from genexp.figures.style import GREY, INK, classes, drawn, panels
 
 ROOM = 2.0  # times the distance from the best to the median: what is higher is drawn at the upper edge
 WIDE = 2.2  # decades of seconds: of fewer not only whole powers of ten are marked
-PLACES = ((8, 5, "left"), (-8, 5, "right"), (8, -11, "left"), (-8, -11, "right"), (0, 12, "center"), (0, -18, "center"))
+BESIDE = ((8, 5, "left"), (-8, 5, "right"), (8, -11, "left"), (-8, -11, "right"), (0, 12, "center"), (0, -18, "center"))
+PLACES = (*BESIDE, (8, 16, "left"), (-8, 16, "right"))  # of a name, in points from its dot
+COLUMN = 40  # pixels within which dots stand above one another
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,14 @@ def limits(values: Sequence[float], log: bool) -> tuple[float, float]:
 
 
 def place_labels(axes: Axes, named: Sequence[Dot], dots: Sequence[Dot], palette: Sequence[str]) -> None:
-    """Names beside their dots, each at the first place where it covers neither another name nor a dot; else none."""
+    """Names beside their dots, each at the first place where it covers neither another name nor a dot, and where names of dots
+    that stand above one another do so too; else none.
+    """
     high = axes.get_ylim()[1]
     renderer = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
     pixels = axes.transData.transform([(dot.x, min(dot.y, high)) for dot in dots])
     taken: list[tuple[float, float, float, float]] = [(x - 7, y - 7, x + 7, y + 7) for x, y in pixels]
-    frame = axes.get_window_extent(renderer)
+    frame, below = axes.get_window_extent(renderer), list[tuple[float, float]]()
     for dot in sorted(named, key=lambda dot: dot.y):
         for dx, dy, align in PLACES:
             words = dot.label if dot.y <= high else f"{dot.label} {dot.y:.3g}"
@@ -112,8 +116,11 @@ def place_labels(axes: Axes, named: Sequence[Dot], dots: Sequence[Dot], palette:
             box = text.get_window_extent(renderer)
             edges = (box.x0, box.y0, box.x1, box.y1)
             within = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1 + 10
-            if within and not any(overlap(edges, other) for other in taken):
+            x, middle = axes.transData.transform((dot.x, 0))[0], (box.y0 + box.y1) / 2
+            in_order = all(middle > other for column, other in below if abs(column - x) < COLUMN)
+            if within and in_order and not any(overlap(edges, other) for other in taken):
                 taken.append(edges)
+                below.append((x, middle))
                 break
             text.remove()
 

@@ -74,14 +74,15 @@
     }
     svg.append(names);
     box.replaceChildren(svg);
-    const named = chart.points.filter((point) => point.named && !hidden.has(point.colour)).sort((a, b) => a.y - b.y);
+    const named = chart.points.filter((point) => point.named && !hidden.has(point.colour)).sort((a, b) => a.y - b.y), below = [];
     for (const point of named) {
-      for (const [dx, dy, anchor] of [[9, -4, "start"], [-9, -4, "end"], [9, 14, "start"], [-9, 14, "end"], [0, -12, "middle"], [0, 22, "middle"]]) {
+      for (const [dx, dy, anchor] of [[9, -4, "start"], [-9, -4, "end"], [9, 14, "start"], [-9, 14, "end"], [0, -12, "middle"], [0, 22, "middle"], [9, -16, "start"], [-9, -16, "end"]]) {
         const text = make("text", { class: "name", x: x(point.x) + dx, y: top(point.y) + dy, "text-anchor": anchor, style: `fill: ${colour(point.colour)}` }, y(point.y) < T - 1 ? `${point.label} ${genexp.short(point.y)}` : point.label);
         names.append(text);
         const b = text.getBBox(), edges = [b.x, b.y + 2, b.x + b.width, b.y + b.height - 2];
         const free = edges[0] > L && edges[2] < W - 4 && edges[1] > T - 4 && edges[3] < H - B && !taken.some((t) => edges[0] < t[2] && t[0] < edges[2] && edges[1] < t[3] && t[1] < edges[3]);
-        if (free) { taken.push(edges); break; }
+        const middle = (edges[1] + edges[3]) / 2, inOrder = below.every(([column, other]) => Math.abs(column - x(point.x)) > 40 || middle < other);
+        if (free && inOrder) { taken.push(edges); below.push([x(point.x), middle]); break; }
         text.remove();
       }
     }
