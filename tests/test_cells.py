@@ -111,3 +111,9 @@ def test_far_from_everything_the_nearest_black_cell_attracts(small_cells: Unifor
 def test_no_black_cell_is_refused() -> None:
     with pytest.raises(ValueError, match="black"):
         UniformCells(torch.zeros(3, 3, dtype=torch.bool), 0, 0, 1)
+
+
+def test_the_extent_is_where_the_outermost_cells_end() -> None:
+    cells = UniformCells(torch.ones(2, 3, dtype=torch.bool), -0.5, 1.0, 0.25)
+    low, high = cells.squares()[:, :2].amin(0), cells.squares()[:, :2].amax(0) + 0.25
+    assert cells.extent == (float(low[0]), float(high[0]), float(low[1]), float(high[1]))

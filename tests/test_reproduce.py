@@ -22,7 +22,7 @@ from genexp.reproduce import plan as planning
 from genexp.reproduce.carry_out import alone_in, carry_out
 from genexp.reproduce.chapters import CASES, STUDIES
 from genexp.reproduce.page import cells_and_known
-from genexp.reproduce.plan import plan
+from genexp.reproduce.plan import duration, plan
 from genexp.runs.experiment import build
 from tests import browser
 from tests.conftest import RUNS, TINY
@@ -267,6 +267,20 @@ def test_how_a_run_stands_is_looked_up_when_it_is_its_turn(genexp, tmp_path: Pat
     assert carry_out(planned) == {}
     assert resumed == [planned[1].path]
     assert not Path("again/_aside").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "at_once"), [((), 1), (("--quick",), 2), (("--quick", "--jobs", "1"), 1), (("--jobs", "3"), 3)]
+)
+def test_so_many_are_done_at_once(genexp, monkeypatch: pytest.MonkeyPatch, typed: tuple[str, ...], at_once: int) -> None:
+    """As many as are typed; else of a quick one two, where there are two cores: both then take half the time."""
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    asked: list[int] = []
+    monkeypatch.setattr("genexp.reproduce.carry_out.carry_out", lambda planned, at_once: asked.append(at_once) or {})
+    _, out, _ = genexp("reproduce", "--only", "double_gaussian", *typed)
+    assert asked == [at_once]
+    (one,) = plan(Path("x"), "--quick" in typed, ["double_gaussian"])
+    assert f"about {duration(one.seconds / at_once)} on two free cores" in out
 
 
 def test_the_plan_is_said_and_nothing_is_done(genexp, tmp_path: Path) -> None:
