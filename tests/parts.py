@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from genexp.data.base import DataSpec
+from genexp.data.cells import UniformCells
 from genexp.latent.base import Given, Latent
 from genexp.latent.posteriors import GaussianPosterior
 from genexp.registry import models
@@ -34,6 +36,12 @@ def arrays(path: Path | str) -> dict[str, np.ndarray]:
     """Those of an NPZ, which is closed again."""
     with np.load(path) as archive:
         return dict(archive)
+
+
+def corners(cells: UniformCells) -> Tensor:
+    """The lower left corner of every black cell, (n, 2)."""
+    row, column = cells.mask.nonzero().unbind(1)
+    return torch.stack([cells.left + column * cells.cell, cells.top - (row + 1) * cells.cell], 1)
 
 
 def flow_matching(spec: DataSpec, field: str = "noise_aware", *, network: dict[str, Any] | None = None, **parts: Any) -> Any:

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from genexp.data.cells import UniformCells
+from tests.parts import corners
 
 
 def fine_grid(cells: UniformCells, per_cell: int = 60) -> torch.Tensor:
     """Midpoints that fill every black cell evenly."""
     steps = (torch.arange(per_cell, dtype=torch.float64) + 0.5) / per_cell * cells.cell
     inside = torch.cartesian_prod(steps, steps)
-    return torch.cat([inside + corner for corner in cells.squares()[:, :2].double()])
+    return torch.cat([inside + corner for corner in corners(cells).double()])
 
 
 def brute_posterior(cells: UniformCells, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,7 +45,7 @@ def test_samples_fill_the_black_cells_evenly(small_cells: UniformCells) -> None:
     expected = 60_000 / int(small_cells.mask.sum())
     assert torch.equal(counts > 0, small_cells.mask)
     assert (counts[small_cells.mask] - expected).abs().max() < 5 * math.sqrt(expected)
-    offset = (x - small_cells.squares()[0, :2]) / small_cells.cell % 1
+    offset = (x - corners(small_cells)[0]) / small_cells.cell % 1
     assert torch.allclose(offset.mean(0), torch.tensor([0.5, 0.5]), atol=0.01)
 
 
@@ -115,5 +116,5 @@ def test_no_black_cell_is_refused() -> None:
 
 def test_the_extent_is_where_the_outermost_cells_end() -> None:
     cells = UniformCells(torch.ones(2, 3, dtype=torch.bool), -0.5, 1.0, 0.25)
-    low, high = cells.squares()[:, :2].amin(0), cells.squares()[:, :2].amax(0) + 0.25
+    low, high = corners(cells).amin(0), corners(cells).amax(0) + 0.25
     assert cells.extent == (float(low[0]), float(high[0]), float(low[1]), float(high[1]))

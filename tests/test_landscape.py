@@ -570,7 +570,7 @@ def test_the_plan_goes_seed_after_seed_and_no_run_is_done_twice(tmp_path: Path, 
         done.append(path)
         if "linear" in path:
             raise UserError("no")
-        Path(path).mkdir()
+        Path(path).mkdir(parents=True)
         (Path(path) / "run.json").write_text('{"status": "finished"}')
 
     monkeypatch.setattr("genexp.runs.experiment.run", run)

@@ -16,6 +16,7 @@ from genexp.measures.cells import share_outside, variation
 from genexp.measures.distances import sliced_wasserstein
 from genexp.measures.excess import excess_of_field
 from genexp.velocity.path import flow_matching_loss
+from tests.parts import corners
 
 CPU = torch.device("cpu")
 
@@ -33,7 +34,7 @@ def test_module_tv_of_points_all_in_one_cell(small_cells: UniformCells) -> None:
     one = torch.tensor([[-0.65, 0.45]]).expand(500, 2)
     assert variation(one, small_cells) == pytest.approx(1 - 1 / black)
     assert variation(torch.full((500, 2), 9.0), small_cells) == pytest.approx(1)
-    centres = small_cells.squares()[:, :2] + small_cells.cell / 2
+    centres = corners(small_cells) + small_cells.cell / 2
     assert variation(centres.repeat(7, 1), small_cells) == pytest.approx(0, abs=1e-12)
 
 

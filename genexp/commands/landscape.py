@@ -66,13 +66,14 @@ def call(options: argparse.Namespace, overrides: list[str]) -> int:
 
         print("looking which models can be trained on which data", flush=True)
         data, only = (tuple(filter(None, (text or "").split(","))) for text in (options.data, options.only))
+        at_once = options.jobs or 1
         wanted = plan(options.into, data or DATA, options.seconds or (SECONDS,), options.seeds or (0,), only, settings)
-        print(in_words(wanted, options.jobs or 1), flush=True)
+        print(in_words(wanted, at_once), flush=True)
         if options.plan:
             return 0
         with alone_in(options.into):
             try:
-                failed = carry_out(wanted, options.jobs or 1)
+                failed = carry_out(wanted, at_once)
             except (Interrupted, KeyboardInterrupt):
                 print("stopped; the same line goes on")
                 raise

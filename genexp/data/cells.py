@@ -83,12 +83,6 @@ class UniformCells:
         on_grid = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
         return row.clamp(0, rows - 1), column.clamp(0, columns - 1), on_grid
 
-    def squares(self) -> Tensor:
-        """The black cells as (n, 4): left, bottom, width, height."""
-        row, column = self._black.unbind(1)
-        size = torch.full((len(row),), self.cell, device=self.device)
-        return torch.stack([self.left + column * self.cell, self.top - (row + 1) * self.cell, size, size], 1)
-
     def contains(self, x: Tensor) -> Tensor:
         """Whether each point lies in a black cell."""
         row, column, on_grid = self.cells_of(x)

@@ -13,8 +13,10 @@ from genexp.figures.style import GREY, INK, classes, drawn, panels
 
 ROOM = 2.0  # times the distance from the best to the median: what is higher is drawn at the upper edge
 WIDE = 2.2  # decades of seconds: of fewer not only whole powers of ten are marked
-BESIDE = ((8, 5, "left"), (-8, 5, "right"), (8, -11, "left"), (-8, -11, "right"), (0, 12, "center"), (0, -18, "center"))
-PLACES = (*BESIDE, (8, 16, "left"), (-8, 16, "right"))  # of a name, in points from its dot
+PLACES = (  # of a name, in points from its dot
+    *((8, 5, "left"), (-8, 5, "right"), (8, -11, "left"), (-8, -11, "right")),
+    *((0, 12, "center"), (0, -18, "center"), (8, 16, "left"), (-8, 16, "right")),
+)
 COLUMN = 40  # pixels within which dots stand above one another
 
 
@@ -102,8 +104,9 @@ def place_labels(axes: Axes, named: Sequence[Dot], dots: Sequence[Dot], palette:
     taken: list[tuple[float, float, float, float]] = [(x - 7, y - 7, x + 7, y + 7) for x, y in pixels]
     frame, below = axes.get_window_extent(renderer), list[tuple[float, float]]()
     for dot in sorted(named, key=lambda dot: dot.y):
+        words = dot.label if dot.y <= high else f"{dot.label} {dot.y:.3g}"
+        x = axes.transData.transform((dot.x, min(dot.y, high)))[0]
         for dx, dy, align in PLACES:
-            words = dot.label if dot.y <= high else f"{dot.label} {dot.y:.3g}"
             text = axes.annotate(
                 words,
                 (dot.x, min(dot.y, high)),
@@ -116,7 +119,7 @@ def place_labels(axes: Axes, named: Sequence[Dot], dots: Sequence[Dot], palette:
             box = text.get_window_extent(renderer)
             edges = (box.x0, box.y0, box.x1, box.y1)
             within = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1 + 10
-            x, middle = axes.transData.transform((dot.x, 0))[0], (box.y0 + box.y1) / 2
+            middle = (box.y0 + box.y1) / 2
             in_order = all(middle > other for column, other in below if abs(column - x) < COLUMN)
             if within and in_order and not any(overlap(edges, other) for other in taken):
                 taken.append(edges)

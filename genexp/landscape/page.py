@@ -23,7 +23,7 @@ from genexp.landscape.glance import HEADER, glance
 from genexp.landscape.tables import in_markdown
 from genexp.landscape.thumbnails import of_run
 from genexp.report.render import environment
-from genexp.report.write import write_page
+from genexp.report.write import is_marked, write_page
 
 HERE = Path(__file__).parent
 KIND = "landscape"
@@ -130,7 +130,7 @@ def write(shown: Shown, out: Path) -> list[Path]:
     """
     others = beside(shown, out)
     for path in others:
-        if path.exists() and MADE.encode() not in path.read_bytes()[:2048]:
+        if path.exists() and not is_marked(path, MADE):
             said = f"{path} exists and was not made by genexp landscape"
             raise UserError(said, hint="move it, or --out FOLDER/landscape.html, in a folder of its own")
     write_page(out, page(shown), KIND)

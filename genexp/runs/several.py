@@ -154,7 +154,6 @@ def make_way(path: Path) -> State:
     never overwrites another. UserError where another process works on it.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         return "to do"
     folder = RunFolder(path)
     with folder.lock():
